@@ -1,0 +1,90 @@
+"""Where the broker is, how to prove who we are, and the names of the topics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from tocsin.config.base import Group
+
+
+class Security(Group):
+    """How to reach a broker that is not open to all. Secrets never appear in output or logs."""
+
+    protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-256"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca: Path | None = None
+    """PEM file of the authority that signed the broker's certificate; the system's where none is given."""
+    certificate: Path | None = None
+    """PEM file of our own certificate, for brokers that ask for one."""
+    key: Path | None = None
+    """PEM file of our certificate's private key."""
+    key_password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.protocol.startswith("sasl") and (self.username is None or self.password is None):
+            raise ValueError(
+                "a sasl protocol needs username and password (the password is best given as "
+                "TOCSIN_KAFKA__SECURITY__PASSWORD)"
+            )
+        return self
+
+
+class Kafka(Group):
+    """The broker and our place in the consumer group."""
+
+    bootstrap: str = Field(default="127.0.0.1:9092", pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")
+    """host:port of one broker or several, comma-separated."""
+    group: str | None = Field(default=None, min_length=1)
+    """Consumer group; `tocsin-<name>` where none is given."""
+    instance: str | None = Field(default=None, min_length=1)
+    """Static membership: a worker that restarts under the same instance keeps its partitions."""
+    session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
+    """A worker silent for so long loses its partitions."""
+    delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
+    """A record that the broker did not acknowledge in this time stops the worker."""
+    security: Security = Security()
+
+
+class Topics(Group):
+    """The topics' names, and how they are made where they do not exist yet."""
+
+    events: str = "events"
+    labels: str = "labels"
+    decisions: str = "decisions"
+    feedback: str = "feedback"
+    alerts: str = "alerts"
+    review: str = "review"
+    dead_letters: str = "dead-letters"
+    telemetry: str = "telemetry"
+    partitions: int = Field(default=4, ge=1, le=1_000)
+    """Partitions of a topic that Tocsin creates; `feedback` always has one, because one order teaches the model."""
+    replication: int = Field(default=1, ge=1, le=10)
+    create: bool = True
+    """Whether `tocsin run` creates the topics that are missing."""
+
+    def names(self) -> tuple[str, ...]:
+        """All topics, in the order of an event's way through them."""
+        return (
+            self.events,
+            self.labels,
+            self.decisions,
+            self.feedback,
+            self.alerts,
+            self.review,
+            self.dead_letters,
+            self.telemetry,
+        )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = self.names()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two topics share the name {twice[0]!r}: every topic needs a name of its own")
+        return self

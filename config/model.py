@@ -1,0 +1,163 @@
+"""What decides: experts, router, text, fusion, abstention."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tocsin.config.base import Group
+from tocsin.config.schema import Feature
+
+
+def _class_name(value: Any) -> Any:
+    """YAML reads `0` and `true` as a number and a boolean; a class is always named by a string."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]
+
+
+class RiverExpert(Group):
+    """Any classifier of river, by its path below `river` (for example `tree.HoeffdingTreeClassifier`)."""
+
+    kind: Literal["river"] = "river"
+    name: str = Field(min_length=1, max_length=64)
+    model: str = Field(default="tree.HoeffdingTreeClassifier", pattern=r"^[a-z_]+(\.[A-Za-z_]+)+$")
+    parameters: dict[str, int | float | bool | str | None] = {}
+    history: int = Field(default=0, ge=0, le=16)
+    """How many of the stream's last known labels are added to the features."""
+    strength: float = Field(default=10.0, gt=0, le=1_000)
+    """The most pseudo-counts of evidence that one prediction is worth."""
+
+
+class LinearExpert(Group):
+    """Multinomial logistic regression on standardised inputs, RMS-normalised steps."""
+
+    kind: Literal["linear"] = "linear"
+    name: str = Field(default="linear", min_length=1, max_length=64)
+    step: float = Field(default=0.02, gt=0, le=1)
+    buckets: int = Field(default=16, ge=1, le=4_096)
+    """One-hot columns that each categorical feature is hashed to."""
+    strength: float = Field(default=10.0, gt=0, le=1_000)
+
+
+class PersistenceExpert(Group):
+    """The subject's last known label, else the stream's."""
+
+    kind: Literal["persistence"] = "persistence"
+    name: str = Field(default="persistence", min_length=1, max_length=64)
+    by: Literal["subject", "stream"] = "stream"
+    strength: float = Field(default=10.0, gt=0, le=1_000)
+
+
+class SS3Expert(Group):
+    """The SS3 text classifier with online counts (notes: Burdisso et al. 2019)."""
+
+    kind: Literal["ss3"] = "ss3"
+    name: str = Field(default="ss3", min_length=1, max_length=64)
+    s: float = Field(default=0.45, gt=0, le=1)
+    l: float = Field(default=0.5, ge=0, le=10)  # noqa: E741 - SS3's own name
+    p: float = Field(default=1.0, ge=0, le=10)
+    a: float = Field(default=0.0, ge=0, le=1)
+    mode: Literal["xai", "paper"] = "xai"
+    ngrams: int = Field(default=1, ge=1, le=5)
+    strength: float = Field(default=10.0, gt=0, le=1_000)
+
+
+ExpertSettings = Annotated[
+    RiverExpert | LinearExpert | PersistenceExpert | SS3Expert, Field(discriminator="kind")
+]
+
+
+class Router(Group):
+    """The MLP that says, for each event, how far each expert can be trusted."""
+
+    hidden: tuple[int, ...] = Field(default=(32,), max_length=4)
+    step: float = Field(default=0.002, gt=0, le=1)
+    every: int = Field(default=32, ge=1, le=100_000)
+    """One training step each so many feedback records, counted from the first."""
+    engage: float = Field(default=1.0, gt=0, le=1)
+    """Top-p engagement: the most reliable experts are engaged until their share of all reliability reaches this."""
+    fade: float = Field(default=0.995, gt=0, lt=1)
+    """How fast an expert's record (prequential accuracy) forgets."""
+
+
+class Fusion(Group):
+    """How the experts' opinions become one belief."""
+
+    rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "dempster"
+    prior: float | None = Field(default=None, gt=0)
+    """The prior weight s of an opinion, u = s / (sum e + s); the number of classes where none is given."""
+
+
+class Abstention(Group):
+    """When to keep silent: adaptive conformal inference on the pignistic probability."""
+
+    enabled: bool = True
+    error: float = Field(default=0.1, gt=0, lt=0.5)
+    """Target share of events whose prediction set misses the true class."""
+    gain: float = Field(default=0.005, ge=0, le=0.5)
+    """Step of adaptive conformal inference; it shrinks as labels come later, because an integrator with dead time swings."""
+    window: int = Field(default=1_000, ge=20, le=1_000_000)
+    """How many labelled scores the sliding quantile sees."""
+    cold_start: int = Field(default=30, ge=0, le=1_000_000)
+    """Labels to learn before the first decision."""
+    conflict: float = Field(default=0.4, gt=0, le=1)
+    """An abstention at or above this conflict is put down to `conflict`."""
+    novelty: float = Field(default=8.0, gt=0)
+    """An abstention with a feature this many standard deviations out is put down to `novel`."""
+
+
+class EarlyRisk(Group):
+    """Alerts for subjects that write over time."""
+
+    classes: tuple[ClassName, ...] = ()
+    """The classes that ring the alarm; none switches alerts off."""
+    minimum_posts: int = Field(default=1, ge=1, le=10_000)
+    margin: float = Field(default=0.0, ge=0)
+    """The accumulated risk must exceed all other classes' together by this."""
+
+
+DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
+    RiverExpert(name="tree", parameters={"grace_period": 50, "delta": 1e-7, "tau": 0.05}),
+    RiverExpert(name="tree-history", history=1, parameters={"grace_period": 50, "delta": 1e-5, "tau": 0.05}),
+    LinearExpert(),
+    PersistenceExpert(),
+)
+
+
+class Model(Group):
+    """Everything that the model's state depends on, and nothing else: its hash names the model in decisions."""
+
+    features: tuple[Feature, ...] = ()
+    text: bool = False
+    classes: tuple[ClassName, ...] = ()
+    experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
+    router: Router = Router()
+    fusion: Fusion = Fusion()
+    abstention: Abstention = Abstention()
+    early_risk: EarlyRisk = EarlyRisk()
+    max_classes: int = Field(default=64, ge=2)
+    max_vocabulary: int = Field(default=200_000, ge=1)
+    max_subjects: int = Field(default=1_000_000, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [expert.name for expert in self.experts]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two experts are named {twice[0]!r}: give one another name")
+        if not names:
+            raise ValueError("at least one expert is needed")
+        return self
+
+    def digest(self) -> str:
+        """Sixteen hex digits that change whenever a setting of the model does."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

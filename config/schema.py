@@ -1,0 +1,60 @@
+"""How a user's own JSON maps to events and labels: dot paths, so that no producer has to change."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from tocsin.config.base import Group
+
+Path = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$", max_length=256)]
+"""Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`."""
+
+
+class Feature(Group):
+    """One column of X."""
+
+    name: str = Field(min_length=1, max_length=128)
+    kind: Literal["number", "category", "boolean"] = "number"
+    path: Path | None = None
+    """Where it stands in the event; `features.<name>` where none is given."""
+    required: bool = True
+    """A required feature may be null (not known), but its key must be there."""
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The keys that lead to the value."""
+        return tuple(self.path.split(".")) if self.path else ("features", self.name)
+
+
+class LabelPaths(Group):
+    """Where a label's parts stand in the user's JSON."""
+
+    event: Path = "event"
+    subject: Path = "subject"
+    label: Path = "label"
+    time: Path = "time"
+    source: Path = "source"
+    weight: Path = "weight"
+
+
+class Schema(Group):
+    """Where an event's parts stand in the user's JSON. The defaults are Tocsin's own shape."""
+
+    id: Path = "id"
+    """A missing id becomes `topic-partition-offset`."""
+    subject: Path = "subject"
+    time: Path = "time"
+    features: tuple[Feature, ...] = Field(default=(), max_length=4_096)
+    text: Path | None = None
+    """Where the text stands; none for a stream without text."""
+    label: LabelPaths = LabelPaths()
+
+    @model_validator(mode="after")
+    def _something_to_see(self) -> Self:
+        names = [feature.name for feature in self.features]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two features are named {twice[0]!r}")
+        return self

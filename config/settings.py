@@ -1,0 +1,108 @@
+"""The whole tree of settings of one service."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tocsin.config.kafka import Kafka, Topics
+from tocsin.config.model import (
+    DEFAULT_EXPERTS,
+    Abstention,
+    ClassName,
+    EarlyRisk,
+    ExpertSettings,
+    Fusion,
+    Model,
+    Router,
+    SS3Expert,
+)
+from tocsin.config.schema import Schema
+from tocsin.config.service import Batching, Bounds, Explanation, Monitor, Replay, State
+
+
+class Settings(BaseSettings):
+    """One service: one YAML file, and above it the environment (`TOCSIN_KAFKA__BOOTSTRAP=host:port`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_",
+        env_prefix_target="all",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    name: str = Field(default="tocsin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Names the service: in its consumer group, its telemetry and its state directory."""
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    schema_: Schema = Field(default=Schema(), alias="schema")
+    classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
+    """The classes. Where none is named they are learnt from the labels, up to `bounds.classes`."""
+    experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
+    router: Router = Router()
+    fusion: Fusion = Fusion()
+    abstention: Abstention = Abstention()
+    early_risk: EarlyRisk = EarlyRisk()
+    explanation: Explanation = Explanation()
+    batching: Batching = Batching()
+    bounds: Bounds = Bounds()
+    state: State = State()
+    replay: Replay = Replay()
+    monitor: Monitor = Monitor()
+    seed: int = 0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, which arrives as keyword arguments."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.schema_.features and self.schema_.text is None:
+            raise ValueError("schema: an event needs something to see: name `features`, a `text` path, or both")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes: a class is named twice")
+        if len(self.classes) == 1:
+            raise ValueError("classes: one class is nothing to decide; name two or more, or none to learn them from labels")
+        if self.schema_.text is None and any(isinstance(e, SS3Expert) for e in self.experts):
+            raise ValueError("experts: an ss3 expert needs `schema.text`, the path of the text")
+        unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
+        if unknown:
+            raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")
+        return self
+
+    @property
+    def group(self) -> str:
+        """The consumer group of the service's workers."""
+        return self.kafka.group or f"tocsin-{self.name}"
+
+    @property
+    def model(self) -> Model:
+        """What the model's state depends on."""
+        return Model(
+            features=self.schema_.features,
+            text=self.schema_.text is not None,
+            classes=self.classes,
+            experts=self.experts,
+            router=self.router,
+            fusion=self.fusion,
+            abstention=self.abstention,
+            early_risk=self.early_risk,
+            max_classes=max(self.bounds.classes, len(self.classes)),
+            max_vocabulary=self.bounds.vocabulary,
+            max_subjects=self.bounds.subjects,
+            seed=self.seed,
+        )
