@@ -1,0 +1,64 @@
+"""The events a model sees, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B events as columns.
+
+    `X` is float64 [B, F]: a number as it is, a boolean as 0 or 1, a category as the code that
+    `tocsin.models.features.category_code` gives it, and NaN for what is not known. `times` is int64 [B], epoch
+    milliseconds. `history` is int64 [B, H]: the stream's last H known labels as they were known at the event's
+    own time, latest first, -1 for none; `subject_label` is int64 [B]: the subject's last known label, -1 for none.
+    """
+
+    ids: Sequence[str]
+    subjects: Sequence[str]
+    times: Ints
+    X: Floats
+    texts: Sequence[str | None]
+    history: Ints
+    subject_label: Ints
+    categories: Sequence[dict[int, str]] = field(default=())
+    """For each event the names behind its category codes, by column; empty where no feature is a category."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(
+        cls,
+        X: Floats,
+        texts: Sequence[str | None] | None = None,
+        subjects: Sequence[str] | None = None,
+        **columns: Any,
+    ) -> Batch:
+        """A batch from arrays alone, for notebooks and tests: ids are row numbers, times 0, history unknown.
+
+        >>> import numpy as np
+        >>> len(Batch.of(np.zeros((3, 2))))
+        3
+        """
+        rows = X.shape[0]
+        return cls(
+            ids=columns.get("ids") or [str(i) for i in range(rows)],
+            subjects=subjects or [""] * rows,
+            times=columns.get("times", np.zeros(rows, np.int64)),
+            X=X,
+            texts=texts or [None] * rows,
+            history=columns.get("history", np.full((rows, 0), -1, np.int64)),
+            subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
+            categories=columns.get("categories", ()),
+        )

@@ -1,0 +1,52 @@
+"""What every expert of a pool is: evidence out, labels in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.models.batch import Batch, Floats, Ints
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class SnapshotError(Exception):
+    """A model's state cannot be written as arrays, or arrays do not hold what this model needs."""
+
+
+class Expert(Protocol):
+    """One kind of classifier in the pool.
+
+    An expert is fed feedback in one order and its state is a function of that order alone: never of how a batch
+    was cut, of time, or of a generator that other code draws from.
+    """
+
+    name: str
+
+    def resize(self, features: int, classes: int) -> None:
+        """Make room for more columns or classes than before. Never shrinks."""
+        ...
+
+    def evidence(self, batch: Batch) -> Floats:
+        """Pseudo-counts [B, K], all >= 0; a row of zeros is "I do not know"."""
+        ...
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """Learn B labelled events, in order; y [B] are class indices below K, weight [B] is > 0."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The whole state as arrays of plain dtypes (numbers, booleans, fixed-width text). Raises SnapshotError."""
+        ...
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take over a state that `arrays` gave. Raises SnapshotError."""
+        ...
+
+
+def proportional(p: Floats, strength: Floats | float) -> Floats:
+    """Evidence e = N p from class probabilities p [B, K] and a number of pseudo-counts N (one, or [B])."""
+    return np.maximum(p, 0.0) * np.reshape(np.asarray(strength, np.float64), (-1, 1))
