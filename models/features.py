@@ -1,0 +1,75 @@
+"""Features as numbers: category codes, and inputs standardised as the stream goes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.models.batch import Floats
+
+LIMIT = 5.0
+"""Standardised inputs are clipped at so many standard deviations, so that no outlier rules a gradient."""
+
+
+def category_code(value: str) -> int:
+    """A code for a category that every worker computes alike without agreeing first (CRC-32 of the UTF-8 bytes).
+
+    >>> category_code("red")
+    3214698462
+    """
+    return zlib.crc32(value.encode())
+
+
+class Standardiser:
+    """Mean and variance of every column, learnt one row at a time (Welford), NaN left out.
+
+    After `memory` rows old ones fade, so that a column whose scale drifts is followed.
+    """
+
+    def __init__(self, columns: int = 0, memory: float = 10_000.0) -> None:
+        self.memory = memory
+        self.count = np.zeros(columns)
+        self.mean = np.zeros(columns)
+        self.square = np.zeros(columns)
+        """Mean squared deviation from the mean."""
+
+    def resize(self, columns: int) -> None:
+        """Make room for more columns."""
+        more = columns - len(self.count)
+        if more > 0:
+            for name in ("count", "mean", "square"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
+
+    def learn(self, x: Floats) -> None:
+        """Take in one row [F]."""
+        known = np.isfinite(x)
+        value = np.where(known, x, self.mean)
+        self.count = np.minimum(self.count + known, self.memory)
+        share = known / np.maximum(self.count, 1.0)
+        delta = value - self.mean
+        self.mean = self.mean + share * delta
+        self.square = self.square + share * (delta * (value - self.mean) - self.square)
+
+    def distances(self, X: Floats) -> Floats:
+        """Standard deviations from the mean [B, F]; 0 for NaN and for columns that never varied."""
+        scale = np.sqrt(self.square)
+        varied = (scale > 1e-12) & (self.count > 1)
+        z = (X - self.mean) / np.where(varied, scale, 1.0)
+        return np.where(varied & np.isfinite(z), z, 0.0)
+
+    def transform(self, X: Floats) -> Floats:
+        """`distances`, clipped at `LIMIT`."""
+        z: Floats = self.distances(X)
+        return np.clip(z, -LIMIT, LIMIT)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state, see `tocsin.models.expert.Expert`."""
+        return {"count": self.count, "mean": self.mean, "square": self.square}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a state that `arrays` gave."""
+        self.count, self.mean, self.square = (np.array(arrays[name]) for name in ("count", "mean", "square"))

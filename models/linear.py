@@ -1,0 +1,125 @@
+"""A linear expert: multinomial logistic regression on standardised inputs, online."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.model import LinearExpert as LinearSettings
+from tocsin.models.batch import Batch, Bools, Floats, Ints
+from tocsin.models.expert import Arrays, proportional
+from tocsin.models.features import Standardiser
+
+RMS_MEMORY = 0.999
+
+
+class Linear:
+    """Softmax regression trained by RMS-normalised SGD, one event at a time.
+
+    Numbers and booleans are standardised; each category is hashed to `buckets` one-hot columns.
+    """
+
+    def __init__(self, settings: LinearSettings, nominal: Sequence[bool] = ()) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._nominal: Bools = np.array(nominal, np.bool_)
+        self._scaler = Standardiser(len(nominal))
+        self._seen = 0.0
+        self._weights = np.zeros((0, self._columns()))
+        self._squares = np.zeros_like(self._weights)
+
+    def _columns(self) -> int:
+        return len(self._nominal) + int(self._nominal.sum()) * self._settings.buckets + 1
+
+    def set_nominal(self, nominal: Sequence[bool]) -> None:
+        """Say which columns are categories; call before `resize` when columns are added."""
+        old = self._layout()
+        self._nominal = np.array(nominal, np.bool_)
+        new = self._layout()
+        for name in ("_weights", "_squares"):
+            wider = np.zeros((self._weights.shape[0], self._columns()))
+            for block, (start, width) in old.items():
+                wider[:, new[block][0] : new[block][0] + width] = getattr(self, name)[:, start : start + width]
+            setattr(self, name, wider)
+
+    def _layout(self) -> dict[str, tuple[int, int]]:
+        """Where each block of columns starts: every feature's own column, each category's buckets, the bias."""
+        blocks = {f"x{i}": (i, 1) for i in range(len(self._nominal))}
+        start = len(self._nominal)
+        for i in np.flatnonzero(self._nominal):
+            blocks[f"hash{i}"] = (start, self._settings.buckets)
+            start += self._settings.buckets
+        return blocks | {"bias": (start, 1)}
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`."""
+        if features > len(self._nominal):
+            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+        self._scaler.resize(features)
+        more = classes - self._weights.shape[0]
+        if more > 0:
+            self._weights = np.pad(self._weights, ((0, more), (0, 0)))
+            self._squares = np.pad(self._squares, ((0, more), (0, 0)))
+
+    def _inputs(self, X: Floats) -> Floats:
+        """Columns [B, D]: standardised features, hashed categories, and a 1 for the bias."""
+        z = self._scaler.transform(X)
+        z[:, self._nominal] = 0.0
+        parts = [z]
+        for i in np.flatnonzero(self._nominal):
+            one_hot = np.zeros((len(X), self._settings.buckets))
+            known = np.flatnonzero(np.isfinite(X[:, i]))
+            one_hot[known, X[known, i].astype(np.int64) % self._settings.buckets] = 1.0
+            parts.append(one_hot)
+        parts.append(np.ones((len(X), 1)))
+        return np.concatenate(parts, axis=1)
+
+    def _probabilities(self, inputs: Floats) -> Floats:
+        # einsum sums in an order that does not depend on the number of rows, as a BLAS product's may.
+        logits = np.einsum("bd,kd->bk", inputs, self._weights)
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`; N grows with what was learnt, up to the configured strength."""
+        p = self._probabilities(self._inputs(batch.X))
+        return proportional(p, min(self._seen / self._weights.shape[0], self._settings.strength))
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`."""
+        for i in range(len(batch)):
+            row = batch.X[i : i + 1]
+            self._scaler.learn(row[0])
+            self._step(self._inputs(row), int(y[i]), float(weight[i]))
+
+    def _step(self, inputs: Floats, y: int, weight: float) -> None:
+        error = self._probabilities(inputs)[0]
+        error[y] -= 1.0
+        gradient = weight * error[:, None] * inputs
+        self._squares = RMS_MEMORY * self._squares + (1.0 - RMS_MEMORY) * gradient**2
+        self._seen += weight
+        # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
+        correction = 1.0 - RMS_MEMORY ** min(self._seen, 1e5)
+        self._weights = self._weights - self._settings.step * gradient / (
+            np.sqrt(self._squares / max(correction, 1e-3)) + 1e-6
+        )
+
+    def coefficients(self) -> Floats:
+        """Weights [K, D] on the inputs: the features in their order, hashed categories, bias."""
+        return self._weights.copy()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        scaler = {f"scaler.{name}": array for name, array in self._scaler.arrays().items()}
+        state = {"weights": self._weights, "squares": self._squares, "seen": np.array(self._seen)}
+        return {**state, **scaler, "nominal": self._nominal}
+
+    def restore(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        self._nominal = np.array(arrays["nominal"])
+        self._weights, self._squares = np.array(arrays["weights"]), np.array(arrays["squares"])
+        self._seen = float(arrays["seen"])
+        self._scaler.restore({n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")})

@@ -1,0 +1,122 @@
+"""Any river classifier as an expert of the pool."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.model import RiverExpert as RiverSettings
+from tocsin.models import river_state
+from tocsin.models.batch import Batch, Floats, Ints
+from tocsin.models.expert import Arrays, proportional
+
+
+class RiverExpert:
+    """Feeds a river classifier one event at a time and reads its probabilities as evidence.
+
+    Categories reach it as integer codes, the stream's label history as `last_label_1`, `last_label_2`, ...; what is
+    not known is left out of the dictionary, as river expects.
+    """
+
+    def __init__(self, settings: RiverSettings, names: Sequence[str] = (), nominal: Sequence[bool] = ()) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._names = list(names)
+        self._nominal = list(nominal)
+        self._history = [f"last_label_{i + 1}" for i in range(settings.history)]
+        self._classes = 0
+        self._seen = 0.0
+        self.model = self._build()
+        self._weighted = "w" in inspect.signature(self.model.learn_one).parameters
+
+    def _build(self) -> Any:
+        """The river model. Raises ValueError naming the setting where there is no such model or parameter."""
+        module, _, name = self._settings.model.rpartition(".")
+        try:
+            kind = getattr(importlib.import_module(f"river.{module}"), name)
+        except (ImportError, AttributeError):
+            raise ValueError(f"experts.{self.name}.model: river has no {self._settings.model!r}") from None
+        parameters: dict[str, Any] = dict(self._settings.parameters)
+        if "nominal_attributes" in inspect.signature(kind).parameters:
+            parameters["nominal_attributes"] = self._nominal_names()
+        try:
+            return kind(**parameters)
+        except TypeError as error:
+            raise ValueError(f"experts.{self.name}.parameters: {error}") from None
+
+    def _nominal_names(self) -> list[str]:
+        return [n for n, nominal in zip(self._names, self._nominal, strict=True) if nominal] + self._history
+
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """Say what the columns of X are called and which are categories."""
+        self._names, self._nominal = list(names), list(nominal)
+        known = getattr(self.model, "nominal_attributes", None)
+        if isinstance(known, list | set):
+            known.clear()
+            known.extend(self._nominal_names()) if isinstance(known, list) else known.update(self._nominal_names())
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`."""
+        self._classes = max(self._classes, classes)
+        for i in range(len(self._names), features):
+            self._names.append(f"x{i}")
+            self._nominal.append(False)
+
+    def rows(self, batch: Batch) -> list[dict[str, float | int]]:
+        """The events as river's dictionaries."""
+        rows: list[dict[str, float | int]] = []
+        columns = list(zip(self._names, self._nominal, strict=True))
+        history = batch.history[:, : len(self._history)].tolist()
+        for values, labels in zip(batch.X.tolist(), history, strict=True):
+            row: dict[str, float | int] = {
+                name: int(v) if nominal else v
+                for (name, nominal), v in zip(columns, values, strict=True)
+                if v == v  # NaN is not known
+            }
+            row.update((n, label) for n, label in zip(self._history, labels, strict=False) if label >= 0)
+            rows.append(row)
+        return rows
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`; N is what the answering leaf has seen, up to the configured strength."""
+        p = np.zeros((len(batch), self._classes))
+        support = np.zeros(len(batch))
+        for i, row in enumerate(self.rows(batch)):
+            answer = self.model.predict_proba_one(row)
+            total = sum(answer.values())
+            if total > 0:
+                for label, value in answer.items():
+                    p[i, label] = value / total
+                support[i] = self._support(row)
+        return proportional(p, np.minimum(support, self._settings.strength))
+
+    def _support(self, row: dict[str, float | int]) -> float:
+        """How much weight stands behind the answer: the leaf's where the model is one tree, else all that was learnt."""
+        root = getattr(self.model, "_root", None)
+        if root is None:
+            return self._seen
+        leaf = root.traverse(row, until_leaf=True) if hasattr(root, "traverse") else root
+        return float(sum(leaf.stats.values())) if getattr(leaf, "stats", None) else self._seen
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`."""
+        for row, label, w in zip(self.rows(batch), y.tolist(), weight.tolist(), strict=True):
+            if self._weighted:
+                self.model.learn_one(row, label, w=w)
+            else:
+                self.model.learn_one(row, label)
+            self._seen += w
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        return {"model": river_state.write(self.model), "seen": np.array(self._seen)}
+
+    def restore(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        self.model = river_state.read(arrays["model"])
+        self._seen = float(arrays["seen"])

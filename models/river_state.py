@@ -1,0 +1,212 @@
+"""The state of a river model as arrays: no pickle, no recursion, no code run while reading.
+
+A model is a graph of Python objects. It is written as a table of nodes (JSON in a byte array) in which objects refer
+to each other by number. Reading makes objects only of classes that live under `river.` (and a few plain containers),
+without calling a constructor or a reducer, so a doctored file can at worst hold a wrong model.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import importlib
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from tocsin.models.expert import SnapshotError
+
+_CONTAINERS: dict[str, Callable[[], Any]] = {
+    "dict": dict,
+    "OrderedDict": collections.OrderedDict,
+    "Counter": collections.Counter,
+    "list": list,
+    "set": set,
+    "deque": collections.deque,
+}
+
+
+class _Writer:
+    """Numbers the objects of a graph and describes each."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._queue: collections.deque[tuple[int, Any]] = collections.deque()
+        self._alive: list[Any] = []
+
+    def write(self, root: Any) -> list[Any]:
+        self.reference(root)
+        while self._queue:
+            number, value = self._queue.popleft()
+            self.nodes[number] = self._describe(value)
+        return self.nodes
+
+    def reference(self, value: Any) -> Any:
+        """A scalar as itself, anything else as [number]."""
+        if value is None or isinstance(value, bool | str):
+            return value
+        if type(value) is int:
+            return value if abs(value) < 2**53 else {"int": str(value)}
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else {"float": repr(float(value))}
+        if isinstance(value, np.generic):
+            return {"scalar": [value.dtype.str, self.reference(value.item())]}
+        known = self._numbers.get(id(value))
+        if known is None:
+            known = self._numbers[id(value)] = len(self.nodes)
+            self.nodes.append(None)
+            self._alive.append(value)
+            self._queue.append((known, value))
+        return [known]
+
+    def _describe(self, value: Any) -> Any:
+        kind = type(value)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
+            return {"array": [value.dtype.str, list(value.shape), [self.reference(v) for v in value.ravel().tolist()]]}
+        if isinstance(value, type):
+            return {"class": self._class_name(value)}
+        if isinstance(value, random.Random):
+            return {"random": self.reference(value.getstate())}
+        if isinstance(value, functools.partial):
+            return {"partial": [self.reference(v) for v in (value.func, value.args, value.keywords)]}
+        if kind is tuple:
+            return {"tuple": [self.reference(v) for v in value]}
+        if kind is collections.defaultdict:
+            return {"defaultdict": [self.reference(value.default_factory), self._pairs(value)]}
+        if kind.__name__ in _CONTAINERS and kind is type(_CONTAINERS[kind.__name__]()):
+            if isinstance(value, dict):
+                return {kind.__name__: self._pairs(value)}
+            extra = [value.maxlen] if isinstance(value, collections.deque) else []
+            return {kind.__name__: [self.reference(v) for v in value], "extra": extra}
+        if isinstance(value, collections.UserDict) and kind.__module__.startswith("river."):
+            return {"object": self._class_name(kind), "state": self._pairs(vars(value))}
+        return {"object": self._class_name(kind), "state": self._pairs(self._attributes(value))}
+
+    def _pairs(self, mapping: Any) -> list[Any]:
+        return [[self.reference(k), self.reference(v)] for k, v in mapping.items()]
+
+    @staticmethod
+    def _class_name(kind: type) -> str:
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        if kind in (int, float, bool, str, dict, list, set):
+            return name
+        if not kind.__module__.startswith("river."):
+            raise SnapshotError(f"an object of {name} cannot be written as arrays: only river's own can")
+        return name
+
+    @staticmethod
+    def _attributes(value: Any) -> dict[str, Any]:
+        state = dict(getattr(value, "__dict__", {}))
+        slots = [s for k in type(value).__mro__ for s in getattr(k, "__slots__", ())]
+        state |= {s: getattr(value, s) for s in slots if s not in ("__dict__", "__weakref__") and hasattr(value, s)}
+        compiled = type(value).__reduce_ex__ is not object.__reduce_ex__ or type(value).__reduce__ is not object.__reduce__
+        if compiled and not state:
+            raise SnapshotError(f"{type(value).__module__}.{type(value).__qualname__} keeps its state in compiled code")
+        return state
+
+
+class _Reader:
+    """Makes the objects first, then fills them, so that cycles and depth are no matter."""
+
+    def __init__(self, nodes: list[Any]) -> None:
+        self._nodes = nodes
+        self._made: dict[int, Any] = {}
+
+    def read(self) -> Any:
+        # Tuples and arrays cannot be filled afterwards: they are made when first referred to, and those chains are short.
+        for number in range(len(self._nodes)):
+            self._make(number)
+        for number, node in enumerate(self._nodes):
+            self._fill(self._made[number], node)
+        return self._made[0]
+
+    def value(self, reference: Any) -> Any:
+        if isinstance(reference, list):
+            return self._make(reference[0])
+        if isinstance(reference, dict):
+            if "int" in reference:
+                return int(reference["int"])
+            if "float" in reference:
+                return float(reference["float"])
+            kind, item = reference["scalar"]
+            return np.dtype(kind).type(self.value(item))
+        return reference
+
+    def _make(self, number: int) -> Any:
+        if number not in self._made:
+            self._made[number] = self._blank(self._nodes[number])
+        return self._made[number]
+
+    def _blank(self, node: dict[str, Any]) -> Any:
+        if "array" in node:
+            kind, shape, values = node["array"]
+            return np.array([self.value(v) for v in values], np.dtype(kind)).reshape(shape)
+        if "class" in node:
+            return _class(node["class"])
+        if "random" in node:
+            generator = random.Random()
+            generator.setstate(self.value(node["random"]))
+            return generator
+        if "partial" in node:
+            func, args, keywords = node["partial"]
+            made = functools.partial(self.value(func), *self.value(args))
+            made.keywords.update((self.value(k), self.value(v)) for k, v in self._nodes[keywords[0]]["dict"])
+            return made
+        if "tuple" in node:
+            return tuple(self.value(v) for v in node["tuple"])
+        if "defaultdict" in node:
+            return collections.defaultdict(self.value(node["defaultdict"][0]))
+        if "object" in node:
+            kind = _class(node["object"])
+            return kind.__new__(kind)
+        name = next(iter(node))
+        if name == "deque":
+            return collections.deque(maxlen=node["extra"][0])
+        return _CONTAINERS[name]()
+
+    def _fill(self, made: Any, node: dict[str, Any]) -> None:
+        if "object" in node:
+            for name, value in node["state"]:
+                object.__setattr__(made, name, self.value(value))
+        elif "defaultdict" in node:
+            made.update((self.value(k), self.value(v)) for k, v in node["defaultdict"][1])
+        elif (name := next(iter(node))) in ("list", "deque"):
+            made.extend(self.value(v) for v in node[name])
+        elif name == "set":
+            made.update(self.value(v) for v in node[name])
+        elif name in _CONTAINERS:
+            for k, v in node[name]:
+                made[self.value(k)] = self.value(v)
+
+
+def _class(name: str) -> Any:
+    module, _, path = name.partition(":")
+    if module == "builtins" and path in ("int", "float", "bool", "str", "dict", "list", "set"):
+        return {"int": int, "float": float, "bool": bool, "str": str, "dict": dict, "list": list, "set": set}[path]
+    if not module.startswith("river."):
+        raise SnapshotError(f"the snapshot names {name}, which is not river's")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    if not isinstance(found, type):
+        raise SnapshotError(f"the snapshot names {name}, which is not a class")
+    return found
+
+
+def write(model: Any) -> NDArray[np.uint8]:
+    """A river model as bytes. Raises SnapshotError where a part keeps its state in compiled code."""
+    return np.frombuffer(orjson.dumps(_Writer().write(model)), np.uint8)
+
+
+def read(data: NDArray[np.uint8]) -> Any:
+    """The model that `write` described. Raises SnapshotError."""
+    try:
+        return _Reader(orjson.loads(data.tobytes())).read()
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ImportError, StopIteration) as error:
+        raise SnapshotError(f"the snapshot of a river model does not read: {error}") from error

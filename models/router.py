@@ -1,0 +1,201 @@
+"""The router: for each event, how far each expert can be trusted.
+
+After DriftMoE (arXiv 2507.18464): a small MLP on standardised inputs, trained online by binary cross-entropy against
+a multi-hot mask of which experts were right. Its sigmoid estimates P(expert e is right | x), which is what
+Dempster-Shafer discounting wants. Departures, with reasons in `docs/architecture.md`: inputs are standardised and
+joined by each expert's recent record, and a step is taken every few feedback records instead of every 256.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tocsin.config.model import Router as RouterSettings
+from tocsin.models.batch import Bools, Floats
+from tocsin.models.expert import Arrays
+from tocsin.models.features import Standardiser
+
+MAX_RELIABILITY = 0.999
+MEMORY = 4
+"""A step sees the records since the last one and so many times as many before them."""
+
+
+class Router:
+    """Reliabilities [B, E] from inputs, learnt from the evidence that was seen at each event's own time."""
+
+    def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int) -> None:
+        self._settings = settings
+        self._experts = experts
+        self._generator = torch.Generator().manual_seed(seed)
+        self.scaler = Standardiser(features)
+        self.skill = np.full(experts, 0.5)
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        self.answers = np.zeros(experts)
+        """How many answers `skill` rests on."""
+        self._net = self._build(features)
+        self._optimiser = self._new_optimiser()
+        size = settings.every * (MEMORY + 1)
+        self._inputs = torch.zeros(size, features + experts)
+        self._masks = torch.zeros(size, experts)
+        self._weights = torch.zeros(size)
+        self.count = 0
+        """Feedback records learnt."""
+
+    def _build(self, features: int) -> nn.Sequential:
+        sizes = [features + self._experts, *self._settings.hidden]
+        layers: list[nn.Module] = []
+        for wide, narrow in zip(sizes, sizes[1:], strict=False):
+            layers += [self._layer(wide, narrow), nn.ReLU()]
+        layers.append(self._layer(sizes[-1], self._experts, zero=True))
+        return nn.Sequential(*layers)
+
+    def _layer(self, wide: int, narrow: int, zero: bool = False) -> nn.Linear:
+        """A linear layer drawn from our own generator, never from torch's global one."""
+        layer = nn.utils.skip_init(nn.Linear, wide, narrow)
+        with torch.no_grad():
+            bound = 0.0 if zero else wide**-0.5
+            for parameter in layer.parameters():
+                parameter.copy_((torch.rand(parameter.shape, generator=self._generator) * 2 - 1) * bound)
+        return layer
+
+    def _new_optimiser(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self._net.parameters(), lr=self._settings.step, foreach=False)
+
+    def resize(self, features: int) -> None:
+        """Make room for more columns; the new inputs start with weight 0, so nothing already learnt changes."""
+        old = self._inputs.shape[1] - self._experts
+        more = features - old
+        if more <= 0:
+            return
+        self.scaler.resize(features)
+        self._inputs = _insert_columns(self._inputs, old, more)
+        first = self._net[0]
+        assert isinstance(first, nn.Linear)
+        state = self._optimiser.state_dict()["state"]
+        first.weight = nn.Parameter(_insert_columns(first.weight.data, old, more))
+        first.in_features += more
+        for name in ("exp_avg", "exp_avg_sq"):
+            if 0 in state:
+                state[0][name] = _insert_columns(state[0][name], old, more)
+        self._optimiser = self._new_optimiser()
+        self._load_moments(state)
+
+    def inputs(self, X: Floats) -> Tensor:
+        """float32 [B, F + E]: standardised features and each expert's record, centred."""
+        z = np.concatenate([self.scaler.transform(X), np.broadcast_to(self.skill - 0.5, (len(X), self._experts))], axis=1)
+        return torch.from_numpy(z.astype(np.float32))
+
+    def reliability(self, X: Floats, classes: int) -> Floats:
+        """[B, E]: sigmoid of the logit times prequential skill above chance, at most `MAX_RELIABILITY`."""
+        with torch.inference_mode():
+            gate = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
+        chance = 1.0 / max(classes, 2)
+        skill = np.clip((self.skill - chance) / (1.0 - chance), 0.0, 1.0)
+        # Without a record there is no telling: an expert that has not answered yet is taken at its word, halved.
+        return np.minimum(gate * np.where(self.answers > 0, skill, 0.5), MAX_RELIABILITY)
+
+    def engaged(self, reliability: Floats) -> Bools:
+        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`."""
+        if self._settings.engage >= 1.0:
+            return np.ones(reliability.shape, np.bool_)
+        order = np.argsort(-reliability, axis=1, kind="stable")
+        ranked = np.take_along_axis(reliability, order, axis=1)
+        total = np.maximum(ranked.sum(axis=1, keepdims=True), 1e-12)
+        before = ranked.cumsum(axis=1) - ranked
+        chosen = before < self._settings.engage * total
+        chosen[:, 0] = True
+        result = np.empty_like(chosen)
+        np.put_along_axis(result, order, chosen, axis=1)
+        return result
+
+    def learn(self, x: Floats, evidence: Floats, y: int, weight: float) -> None:
+        """One feedback record: x [F], the evidence [E, K] seen at the event's time, and the label."""
+        self.scaler.learn(x)
+        slot = self.count % len(self._inputs)
+        self._inputs[slot] = self.inputs(x[None])[0]
+        self._masks[slot] = torch.from_numpy(correctness(evidence, y))
+        self._weights[slot] = weight
+        self._record(evidence, y)
+        self.count += 1
+        if self.count % self._settings.every == 0:
+            self._step()
+
+    def _record(self, evidence: Floats, y: int) -> None:
+        answered = evidence.max(axis=1) > 0
+        right = evidence.argmax(axis=1) == y
+        self.answers += answered
+        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
+        share = np.maximum(1.0 - self._settings.fade, 1.0 / np.maximum(self.answers + 1.0, 1.0))
+        self.skill = np.where(answered, self.skill + share * (right - self.skill), self.skill)
+
+    def _step(self) -> None:
+        rows = min(self.count, len(self._inputs))
+        logits = self._net(self._inputs[:rows])
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logits, self._masks[:rows], weight=self._weights[:rows, None]
+        )
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        result: dict[str, NDArray[Any]] = {
+            "skill": self.skill,
+            "answers": self.answers,
+            "count": np.array(self.count),
+            "inputs": self._inputs.numpy(),
+            "masks": self._masks.numpy(),
+            "weights": self._weights.numpy(),
+        }
+        result |= {f"scaler.{name}": array for name, array in self.scaler.arrays().items()}
+        result |= {f"net.{name}": tensor.numpy() for name, tensor in self._net.state_dict().items()}
+        for number, moments in self._optimiser.state_dict()["state"].items():
+            result |= {f"adam.{number}.{name}": np.asarray(tensor) for name, tensor in moments.items()}
+        return result
+
+    def restore(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        self.skill, self.answers = np.array(arrays["skill"]), np.array(arrays["answers"])
+        self.count = int(arrays["count"])
+        self.scaler.restore(_below("scaler.", arrays))
+        self.resize(len(self.scaler.mean))
+        self._inputs, self._masks, self._weights = (
+            torch.from_numpy(np.array(arrays[name])) for name in ("inputs", "masks", "weights")
+        )
+        self._net.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in _below("net.", arrays).items()})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, array in _below("adam.", arrays).items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = torch.from_numpy(np.array(array))
+        self._load_moments(moments)
+
+    def _load_moments(self, moments: dict[int, dict[str, Tensor]]) -> None:
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def correctness(evidence: Floats, y: int) -> NDArray[np.float32]:
+    """The multi-hot mask [E]: 1 where the expert was right; if none was, the one that gave y the largest share.
+
+    >>> correctness(np.array([[3.0, 1.0], [0.0, 2.0]]), 1)
+    array([0., 1.], dtype=float32)
+    """
+    total = evidence.sum(axis=1)
+    mask: NDArray[np.float32] = ((evidence.argmax(axis=1) == y) & (total > 0)).astype(np.float32)
+    if not mask.any() and total.any():
+        mask[np.argmax(evidence[:, y] / np.maximum(total, 1e-12))] = 1.0
+    return mask
+
+
+def _insert_columns(tensor: Tensor, at: int, more: int) -> Tensor:
+    return torch.cat([tensor[:, :at], torch.zeros(tensor.shape[0], more), tensor[:, at:]], dim=1)
+
+
+def _below(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
