@@ -16,7 +16,7 @@ class Partition(NamedTuple):
     """One partition of one topic."""
 
     topic: str
-    index: int
+    index: int  # type: ignore[assignment]  # a partition's number; it hides tuple.index
 
 
 Offsets = Mapping[Partition, int]
@@ -60,6 +60,10 @@ class LogError(Exception):
     """A log cannot go on: the broker refused, a record cannot be delivered, a topic is missing."""
 
 
+class PartitionLostError(LogError):
+    """A commit came too late: the partition belongs to another member of the group by now."""
+
+
 class Log(Protocol):
     """Poll a batch, emit, flush, commit.
 
@@ -77,11 +81,14 @@ class Log(Protocol):
         ...
 
     def caught_up(self) -> bool:
-        """Whether every partition of the whole topics has been read to the end it had at some time since `open`."""
+        """Whether every partition of the whole topics was read to the end it had when opened, or later."""
         ...
 
     def emit(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
-        """Hand one record over for delivery; its partition follows from its key (murmur2, as Java's). Not yet durable."""
+        """Hand one record over for delivery: not durable before `flush`.
+
+        Its partition follows from its key (murmur2, as Java's).
+        """
         ...
 
     def flush(self) -> None:
@@ -104,5 +111,5 @@ class Log(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the group and let go of every resource; does not flush and does not commit. May be called twice."""
+        """Leave the group and let go of every resource: no flush, commit or callback. Twice is fine."""
         ...
