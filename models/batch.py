@@ -62,3 +62,33 @@ class Batch:
             subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
             categories=columns.get("categories", ()),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What scoring saw of one event, kept with the event until its label comes, so that learning sees the same."""
+
+    history: Sequence[int]
+    """The stream's last known labels at the event's time, [H], -1 for none."""
+    subject_label: int
+    evidence: Floats
+    """[E, K] with the K of that time."""
+    betp: Floats
+    """Pignistic probability of each class, [K] with the K of that time."""
+    threshold: float
+    """The conformal threshold that judged the event; infinite while there was none."""
+    learnt: int
+    """Feedback records that the model had learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackBatch:
+    """Feedback records as columns, in the order of their log."""
+
+    batch: Batch
+    labels: Sequence[str]
+    weight: Floats
+    seen: Sequence[Seen | None]
+    """None where nothing was seen at the event's time (a label that brought its own features)."""
+    posts: Sequence[Sequence[str]]
+    """Earlier texts of the same subject that a label of the subject speaks of as well."""

@@ -31,13 +31,12 @@ class Router:
     def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int) -> None:
         self._settings = settings
         self._experts = experts
-        self._generator = torch.Generator().manual_seed(seed)
         self.scaler = Standardiser(features)
         self.skill = np.full(experts, 0.5)
         """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
         self.answers = np.zeros(experts)
         """How many answers `skill` rests on."""
-        self._net = self._build(features)
+        self._net = self._build(features, torch.Generator().manual_seed(seed))
         self._optimiser = self._new_optimiser()
         size = settings.every * (MEMORY + 1)
         self._inputs = torch.zeros(size, features + experts)
@@ -46,22 +45,13 @@ class Router:
         self.count = 0
         """Feedback records learnt."""
 
-    def _build(self, features: int) -> nn.Sequential:
+    def _build(self, features: int, generator: torch.Generator) -> nn.Sequential:
         sizes = [features + self._experts, *self._settings.hidden]
         layers: list[nn.Module] = []
         for wide, narrow in zip(sizes, sizes[1:], strict=False):
-            layers += [self._layer(wide, narrow), nn.ReLU()]
-        layers.append(self._layer(sizes[-1], self._experts, zero=True))
+            layers += [_layer(wide, narrow, generator), nn.ReLU()]
+        layers.append(_layer(sizes[-1], self._experts, generator, zero=True))
         return nn.Sequential(*layers)
-
-    def _layer(self, wide: int, narrow: int, zero: bool = False) -> nn.Linear:
-        """A linear layer drawn from our own generator, never from torch's global one."""
-        layer = nn.utils.skip_init(nn.Linear, wide, narrow)
-        with torch.no_grad():
-            bound = 0.0 if zero else wide**-0.5
-            for parameter in layer.parameters():
-                parameter.copy_((torch.rand(parameter.shape, generator=self._generator) * 2 - 1) * bound)
-        return layer
 
     def _new_optimiser(self) -> torch.optim.Adam:
         return torch.optim.Adam(self._net.parameters(), lr=self._settings.step, foreach=False)
@@ -191,6 +181,16 @@ def correctness(evidence: Floats, y: int) -> NDArray[np.float32]:
     if not mask.any() and total.any():
         mask[np.argmax(evidence[:, y] / np.maximum(total, 1e-12))] = 1.0
     return mask
+
+
+def _layer(wide: int, narrow: int, generator: torch.Generator, zero: bool = False) -> nn.Linear:
+    """A linear layer drawn from our own generator, never from torch's global one."""
+    layer = nn.utils.skip_init(nn.Linear, wide, narrow)
+    with torch.no_grad():
+        bound = 0.0 if zero else wide**-0.5
+        for parameter in layer.parameters():
+            parameter.copy_((torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound)
+    return layer
 
 
 def _insert_columns(tensor: Tensor, at: int, more: int) -> Tensor:

@@ -1,0 +1,373 @@
+"""The classifier: a pool of experts, a router, fusion and abstention as one model that learns from feedback."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from tocsin.config.model import Model
+from tocsin.config.settings import Settings
+from tocsin.kernels.fusion import fuse
+from tocsin.models import pool, snapshot
+from tocsin.models.abstention import Abstention, pignistic
+from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
+from tocsin.models.expert import SnapshotError
+from tocsin.models.river_face import RiverFace
+from tocsin.models.router import Router
+from tocsin.models.text_expert import TextExpert
+
+MAX_CATEGORY_NAMES = 10_000
+"""Names of category codes kept for explanations, for all columns together."""
+
+
+class UnknownClassError(ValueError):
+    """A label names a class that the config does not list, or one more than the bound on classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of B events; E experts, K classes."""
+
+    batch: Batch
+    """The events as they were scored: with the label history as it was known."""
+    classes: tuple[str, ...]
+    evidence: Floats
+    """[B, E, K] pseudo-counts."""
+    reliability: Floats
+    """[B, E]"""
+    engaged: Bools
+    """[B, E]"""
+    belief: Floats
+    """[B, K]; with the uncertainty it adds up to 1."""
+    uncertainty: Floats
+    conflict: Floats
+    used: Ints
+    """[B], how many experts the decision needed."""
+    betp: Floats
+    """[B, K] pignistic probabilities."""
+    label: Ints
+    """[B], the most probable class; -1 while no class is known."""
+    decided: Bools
+    reasons: Sequence[str | None]
+    """Why an event was abstained from; None where it was decided."""
+    sets: Bools
+    """[B, K] conformal prediction sets."""
+    threshold: float
+    learnt: int
+    """Feedback records the model had learnt."""
+
+    def seen(self, i: int) -> Seen:
+        """What to keep with event i until its label comes."""
+        return Seen(
+            history=self.batch.history[i].tolist(),
+            subject_label=int(self.batch.subject_label[i]),
+            evidence=self.evidence[i],
+            betp=self.betp[i],
+            threshold=self.threshold,
+            learnt=self.learnt,
+        )
+
+
+class Classifier(RiverFace):
+    """Scores events, learns from feedback; its state is a fold over the feedback in its order, and of nothing else.
+
+    Parameters
+    ----------
+    settings
+        What the model's state depends on; `Classifier.from_config` takes it from a service's settings. With no
+        features and no classes named, both are discovered (river's way of using it).
+
+    Examples
+    --------
+    >>> from river import datasets
+    >>> model, right = Classifier(), 0
+    >>> for x, y in datasets.Phishing().take(300):
+    ...     right += model.predict_one(x) == y
+    ...     model.learn_one(x, y)
+    >>> right > 220
+    True
+    """
+
+    def __init__(self, settings: Model | None = None) -> None:
+        self.settings = settings
+        self._model = settings or Model()
+        self.columns: list[str] = [feature.name for feature in self._model.features]
+        self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
+        self.classes: list[str] = list(self._model.classes)
+        self.experts = pool.build(self._model, self.columns, self.nominal)
+        self.router = Router(self._model.router, len(self.experts), len(self.columns), self._model.seed)
+        self.abstention = Abstention(self._model.abstention)
+        self.feedback_offset = 0
+        """The next offset of the feedback log to learn from."""
+        self.learnt = 0
+        """Feedback records learnt."""
+        self.category_names: dict[int, str] = {}
+        self._history: list[int] = [-1] * pool.history_length(self._model)
+        self._subjects: OrderedDict[str, int] = OrderedDict()
+        self._follows_subjects = pool.follows_subjects(self._model)
+        self._index = {name: i for i, name in enumerate(self.classes)}
+        self._resize()
+        self._start_river_face()
+
+    @classmethod
+    def from_config(cls, settings: Settings) -> Classifier:
+        """The classifier of a service."""
+        return cls(settings.model)
+
+    @property
+    def digest(self) -> str:
+        """The hash of the settings, which decisions carry as `config`."""
+        return self._model.digest()
+
+    # Scoring
+
+    def score(self, batch: Batch) -> Scores:
+        """Score B events. Pure: nothing of the model changes."""
+        if batch.history.shape[1] < len(self._history):
+            batch = self._recall(batch)
+        if not self.classes:
+            return self._score_unknowing(batch)
+        evidence = np.stack([expert.evidence(batch) for expert in self.experts], axis=1)
+        reliability = self.router.reliability(batch.X, len(self.classes))
+        engaged = self.router.engaged(reliability)
+        fusion = self._model.fusion
+        fused = fuse(evidence, reliability, engaged, rule=fusion.rule, prior=fusion.prior)
+        betp = pignistic(fused.belief, fused.uncertainty)
+        distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
+        decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance)
+        return Scores(
+            batch=batch,
+            classes=tuple(self.classes),
+            evidence=evidence,
+            reliability=reliability,
+            engaged=engaged,
+            belief=fused.belief,
+            uncertainty=fused.uncertainty,
+            conflict=fused.conflict,
+            used=fused.used,
+            betp=betp,
+            label=betp.argmax(axis=1),
+            decided=decided,
+            reasons=reasons,
+            sets=sets,
+            threshold=self.abstention.threshold(),
+            learnt=self.learnt,
+        )
+
+    def _score_unknowing(self, batch: Batch) -> Scores:
+        """No class is known yet: all is uncertain."""
+        rows, experts = len(batch), len(self.experts)
+        none = np.zeros((rows, 0))
+        return Scores(
+            batch=batch,
+            classes=(),
+            evidence=np.zeros((rows, experts, 0)),
+            reliability=np.zeros((rows, experts)),
+            engaged=np.zeros((rows, experts), np.bool_),
+            belief=none,
+            uncertainty=np.ones(rows),
+            conflict=np.zeros(rows),
+            used=np.zeros(rows, np.int64),
+            betp=none,
+            label=np.full(rows, -1, np.int64),
+            decided=np.zeros(rows, np.bool_),
+            reasons=["cold-start"] * rows,
+            sets=np.zeros((rows, 0), np.bool_),
+            threshold=math.inf,
+            learnt=self.learnt,
+        )
+
+    def _recall(self, batch: Batch) -> Batch:
+        """The batch with the label history as it is known now."""
+        history = np.tile(np.array(self._history, np.int64), (len(batch), 1))
+        labels = [self._subjects.get(subject, -1) for subject in batch.subjects]
+        return replace(batch, history=history, subject_label=np.array(labels, np.int64))
+
+    # Learning
+
+    def learn(self, feedback: FeedbackBatch) -> None:
+        """Learn feedback records in their order; how they are cut into batches makes no difference.
+
+        Raises UnknownClassError, before anything is learnt, for a label that is no class of the config.
+        """
+        for label in feedback.labels:
+            self._check_class(label)
+        for start, stop in self._runs(feedback):
+            self._learn_run(feedback, start, stop)
+
+    def _runs(self, feedback: FeedbackBatch) -> Iterator[tuple[int, int]]:
+        """Stretches in which nothing depends on the model as it is between two records.
+
+        A record opens one of its own where it brings a new class (all must make room first) and where nothing was
+        seen at its time (it must be scored by the model as it is then).
+        """
+        start = 0
+        for i, label in enumerate(feedback.labels):
+            new_class = self._index.get(label, -1) < 0
+            if (new_class or feedback.seen[i] is None) and i > start:
+                yield start, i
+                start = i
+            if new_class:
+                self._index[label] = len(self.classes)
+                self.classes.append(label)
+                self._resize()
+            if feedback.seen[i] is None:
+                yield i, i + 1
+                start = i + 1
+        if start < len(feedback.labels):
+            yield start, len(feedback.labels)
+
+    def _check_class(self, label: str) -> None:
+        if label in self._index:
+            return
+        if self._model.classes:
+            raise UnknownClassError(f"label {label!r} is not one of the classes {', '.join(self.classes)}")
+        if len(self.classes) >= self._model.max_classes:
+            raise UnknownClassError(f"label {label!r} would be class {len(self.classes) + 1}: bounds.classes allows no more")
+
+    def _learn_run(self, feedback: FeedbackBatch, start: int, stop: int) -> None:
+        batch, seen = self._run_batch(feedback, start, stop)
+        labels = feedback.labels[start:stop]
+        y = np.array([self._index[label] for label in labels], np.int64)
+        weight = feedback.weight[start:stop]
+        for expert in self.experts:
+            if isinstance(expert, TextExpert):
+                expert.learn(*_with_posts(batch, y, weight, feedback.posts[start:stop]))
+            else:
+                expert.learn(batch, y, weight)
+        for i, known in enumerate(seen):
+            self._learn_combination(batch.X[i], known, int(y[i]), float(weight[i]))
+            self._remember(batch.subjects[i], int(y[i]))
+            self.learnt += 1
+        for names in batch.categories:
+            if len(self.category_names) < MAX_CATEGORY_NAMES:
+                self.category_names.update(names)
+
+    def _run_batch(self, feedback: FeedbackBatch, start: int, stop: int) -> tuple[Batch, list[Seen]]:
+        """The events of a run with the label history that scoring saw, and what it saw besides."""
+        batch = _rows(feedback.batch, start, stop)
+        if feedback.seen[start] is None:
+            scores = self.score(replace(batch, history=np.zeros((1, 0), np.int64)))
+            return scores.batch, [scores.seen(0)]
+        seen = [s for s in feedback.seen[start:stop] if s is not None]
+        history = np.array([list(s.history) for s in seen], np.int64).reshape(len(seen), -1)
+        subject_label = np.array([s.subject_label for s in seen], np.int64)
+        return replace(batch, history=history, subject_label=subject_label), seen
+
+    def _learn_combination(self, x: Floats, seen: Seen, y: int, weight: float) -> None:
+        """Router and abstention learn from what was said at the event's own time."""
+        evidence = np.zeros((len(self.experts), len(self.classes)))
+        evidence[:, : seen.evidence.shape[1]] = seen.evidence
+        self.router.learn(x, evidence, y, weight)
+        betp = float(seen.betp[y]) if y < len(seen.betp) else 0.0
+        self.abstention.learn(1.0 - betp, seen.threshold, self.learnt - seen.learnt)
+
+    def _remember(self, subject: str, y: int) -> None:
+        if self._history:
+            self._history = [y, *self._history[:-1]]
+        if self._follows_subjects:
+            self._subjects[subject] = y
+            self._subjects.move_to_end(subject)
+            if len(self._subjects) > self._model.max_subjects:
+                self._subjects.popitem(last=False)
+
+    def _resize(self) -> None:
+        self.router.resize(len(self.columns))
+        for expert in self.experts:
+            expert.resize(len(self.columns), len(self.classes))
+
+    # Snapshots
+
+    def save(self, directory: Path | str) -> None:
+        """Write the state as arrays and a manifest. Raises SnapshotError where an expert's state is out of reach."""
+        arrays: dict[str, NDArray[Any]] = {}
+        parts = {"router": self.router.arrays(), "abstention": self.abstention.arrays()}
+        parts |= {f"expert.{expert.name}": expert.arrays() for expert in self.experts}
+        for part, state in parts.items():
+            arrays |= {f"{part}/{name}": array for name, array in state.items()}
+        arrays["subjects"] = np.frombuffer(orjson.dumps(list(self._subjects.items())), np.uint8)
+        snapshot.write(Path(directory), self._manifest(), arrays)
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            release = version("tocsin")
+        except PackageNotFoundError:
+            release = "unknown"
+        return {
+            "tocsin": release,
+            "config": self.digest,
+            "feedback_offset": self.feedback_offset,
+            "learnt": self.learnt,
+            "classes": self.classes,
+            "columns": self.columns,
+            "nominal": self.nominal,
+            "history": self._history,
+            "category_names": [[code, name] for code, name in self.category_names.items()],
+        }
+
+    def load(self, directory: Path | str) -> None:
+        """Take over a state that `save` wrote. Raises SnapshotError where it is damaged or of another config."""
+        manifest, arrays = snapshot.read(Path(directory))
+        if manifest["config"] != self.digest:
+            raise SnapshotError(f"the snapshot is of config {manifest['config']}, this one is {self.digest}")
+        try:
+            self._restore(manifest, arrays)
+        except (KeyError, ValueError, TypeError) as error:
+            raise SnapshotError(f"the snapshot in {directory} does not fit: {error}") from error
+
+    def _restore(self, manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        self.columns, self.nominal = list(manifest["columns"]), list(manifest["nominal"])
+        self.classes = list(manifest["classes"])
+        self._index = {name: i for i, name in enumerate(self.classes)}
+        self._history = list(manifest["history"])
+        self.category_names = dict(manifest["category_names"])
+        self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
+        self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
+        self.experts = pool.build(self._model, self.columns, self.nominal)
+        self._resize()
+        for part, model in [("router", self.router), ("abstention", self.abstention)]:
+            model.restore(_below(part, arrays))  # type: ignore[attr-defined]
+        for expert in self.experts:
+            expert.restore(_below(f"expert.{expert.name}", arrays))
+            expert.resize(len(self.columns), len(self.classes))
+
+
+def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    prefix = f"{part}/"
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _rows(batch: Batch, start: int, stop: int) -> Batch:
+    if (start, stop) == (0, len(batch)):
+        return batch
+    return Batch(
+        ids=batch.ids[start:stop],
+        subjects=batch.subjects[start:stop],
+        times=batch.times[start:stop],
+        X=batch.X[start:stop],
+        texts=batch.texts[start:stop],
+        history=batch.history[start:stop],
+        subject_label=batch.subject_label[start:stop],
+        categories=batch.categories[start:stop],
+    )
+
+
+def _with_posts(
+    batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
+) -> tuple[Batch, Ints, Floats]:
+    """The texts to learn from: each subject's earlier posts before the event's own text."""
+    if not any(posts):
+        return batch, y, weight
+    texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
+    lengths = [len(group) for group in texts]
+    flat = [text for group in texts for text in group]
+    return Batch.of(np.zeros((len(flat), 0)), texts=flat), np.repeat(y, lengths), np.repeat(weight, lengths)

@@ -1,0 +1,45 @@
+"""The experts that a config names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.config.model import (
+    ExpertSettings,
+    LinearExpert,
+    Model,
+    PersistenceExpert,
+    RiverExpert,
+)
+from tocsin.models.expert import Expert
+from tocsin.models.linear import Linear
+from tocsin.models.persistence import Persistence
+from tocsin.models.river_expert import RiverExpert as River
+from tocsin.models.text_expert import TextExpert
+
+
+def build(settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> list[Expert]:
+    """The pool, in the config's order. Raises ValueError naming the setting that is wrong."""
+    return [_expert(expert, settings, names, nominal) for expert in settings.experts]
+
+
+def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
+    if isinstance(expert, RiverExpert):
+        return River(expert, names, nominal)
+    if isinstance(expert, LinearExpert):
+        return Linear(expert, nominal)
+    if isinstance(expert, PersistenceExpert):
+        return Persistence(expert)
+    return TextExpert(expert, max_vocabulary=settings.max_vocabulary)
+
+
+def history_length(settings: Model) -> int:
+    """How many of the stream's last labels the pool wants to see."""
+    lengths = [e.history for e in settings.experts if isinstance(e, RiverExpert)]
+    lengths += [1 for e in settings.experts if isinstance(e, PersistenceExpert)]
+    return max(lengths, default=0)
+
+
+def follows_subjects(settings: Model) -> bool:
+    """Whether an expert wants each subject's last label."""
+    return any(isinstance(e, PersistenceExpert) and e.by == "subject" for e in settings.experts)
