@@ -1,0 +1,991 @@
+"""Text to words and words to values: tokenise and hash, count, and value words as SS3 does.
+
+The tokeniser is pyss3's (`Preproc.clean_and_ready` and the word pattern of `SS3.learn`) in one pass over code
+points: compatibility decomposition without marks, numbers as `nnbrr...`, lower case, words of `\\w+`, and
+breaks where a sentence ends. `words` is the plain reference, `tokenise` the kernel, and a test holds them
+together.
+
+Sources: Burdisso, Errecalde, Montes-y-Gomez 2019, "A text classification framework for simple and effective
+early depression detection over social media streams", Expert Systems with Applications 133; the same authors
+2020, "t-SS3: a text classifier with dynamic n-grams for early risk detection over text streams", Pattern
+Recognition Letters 138; and the behaviour of pyss3 0.6.5.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Keys = NDArray[np.uint64]
+Ids = NDArray[np.int32]
+Flags = NDArray[np.uint8]
+Codes = NDArray[Any]
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _kernel(function: Kernel) -> Kernel:
+    compiled: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
+
+
+# ------------------------------------------------------------ words: reference
+
+BREAK, SENTENCE = 1, 2
+"""What may stand before a word: a break ends n-grams in learning, a sentence in classifying."""
+
+_MARKED = (
+    (re.compile(r"\d+(?:[.,]\d+)?\s*[CcFf](?=[^a-zA-Z])"), "nnbrrt"),
+    (re.compile(r"\d+(?:[.,]\d+)?[-/\\]\d+(?:[.,]\d+)?[-/\\]\d+(?:[.,]\d+)?"), "nnbrrd"),
+    (re.compile(r"\$\s*\d+(?:[.,]\d+)?"), "mnnbrr"),
+    (re.compile(r"\d+(?:[.,]\d+)?\s*%"), "nnbrrp"),
+    (re.compile(r"\d+(?:[.,]\d+)?"), "nnbrr"),
+)
+_CHAINED = re.compile(r"(#[a-zA-Z0-9]+)\s*(?=#)")
+_DOTS = re.compile(r"[(),;:?!=\"/.|<>\[\]]+|#(?![a-zA-Z])")
+_PIECES = re.compile(r"[\w\n]+|\.")
+_CHARACTERS = re.compile(r"[0-9A-Za-z_]+|\w|[^\w]+")
+
+
+def words(text: str, sentences: bool = False, characters: bool = False) -> list[tuple[str, int]]:
+    """The words of a text, each with what stands before it: 0, BREAK, or BREAK | SENTENCE.
+
+    With `sentences` the text is cut at full stops and line ends first, as pyss3 does when it classifies. With
+    `characters` every word character outside ASCII is a word, and whatever is no word character is a break.
+
+    >>> words("Call 0800 now! It's FREE")
+    [('call', 3), ('nnbrr', 0), ('now', 0), ('its', 1), ('free', 0)]
+    >>> words("3.14", sentences=True)
+    [('nnbrr', 3), ('nnbrr', 3)]
+    """
+    found: list[tuple[str, int]] = []
+    for part in re.split(r"[\n.]", text) if sentences else [text]:
+        before = BREAK | SENTENCE
+        for word in _pieces(part, characters):
+            if word == ".":
+                before |= BREAK
+            else:
+                found.append((word, before))
+                before = 0
+    return found
+
+
+def _pieces(text: str, characters: bool) -> list[str]:
+    """Words and "." for breaks."""
+    text = "".join(c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) != "Mn")
+    text = text.replace("'", "") + " "
+    for pattern, marker in _MARKED:
+        text = pattern.sub(marker, text)
+    if characters:
+        pieces = _CHARACTERS.findall(text)
+        return [p.lower() if p[0] == "_" or p[0].isalnum() else "." for p in pieces]
+    text = _DOTS.sub(".", _CHAINED.sub(r"\1.", text))
+    return " ".join(_PIECES.findall(text)).lower().split()
+
+
+# ------------------------------------------------------------ words: kernel
+
+_WORD, _DIGIT, _SPACE, _DOT, _LETTER, _ALNUM, _DROP = 1, 2, 4, 8, 16, 32, 64
+_HASH, _NEWLINE, _STOP, _COMMA, _DOLLAR, _PERCENT = 35, 10, 46, 44, 36, 37
+_MINUS, _SLASH, _BACKSLASH, _BLANK = 45, 47, 92, 32
+_SEED, _PRIME, _TWIST = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0x2127599BF4325C37),
+    np.uint64(0xD6E8FEB86659FD93),
+)
+_SHIFT = np.uint64(29)
+_SIGMA = "Σ"
+
+
+def _flags_of(character: str) -> int:
+    ascii_letter = character.isascii() and character.isalpha()
+    return (
+        _WORD * (character.isalnum() or character == "_")
+        + _DIGIT * character.isdecimal()
+        + _SPACE * character.isspace()
+        + _DOT * (character in '(),;:?!="/.|<>[]')
+        + _LETTER * ascii_letter
+        + _ALNUM * (ascii_letter or character in "0123456789")
+        + _DROP * (character == "'" or unicodedata.category(character) == "Mn")
+    )
+
+
+@cache
+def alphabet(size: int = 0x110000) -> tuple[Flags, NDArray[np.uint32]]:
+    """What each code point below `size` is (flags, uint8) and its lower case (uint32)."""
+    characters = [chr(i) for i in range(size)]
+    flags = np.array([_flags_of(c) for c in characters], np.uint8)
+    lower = np.array(
+        [ord(low) if len(low := c.lower()) == 1 else i for i, c in enumerate(characters)], np.uint32
+    )
+    return flags, lower
+
+
+@_kernel
+def _number(text: Codes, i: int, n: int, flags: Flags) -> int:
+    """Where a number that begins at i ends; i where none does."""
+    j = i
+    while j < n and flags[text[j]] & _DIGIT:
+        j += 1
+    if j > i and j + 1 < n and (text[j] == _STOP or text[j] == _COMMA) and flags[text[j + 1]] & _DIGIT:
+        j += 1
+        while j < n and flags[text[j]] & _DIGIT:
+            j += 1
+    return j
+
+
+@_kernel
+def _spaces(text: Codes, i: int, n: int, flags: Flags) -> int:
+    while i < n and flags[text[i]] & _SPACE:
+        i += 1
+    return i
+
+
+@_kernel
+def _temperature(text: Codes, i: int, n: int, flags: Flags) -> int:
+    j = _number(text, i, n, flags)
+    if j == i:
+        return i
+    j = _spaces(text, j, n, flags)
+    if j + 1 >= n or flags[text[j + 1]] & _LETTER:
+        return i
+    c = text[j]
+    return j + 1 if c == 67 or c == 99 or c == 70 or c == 102 else i
+
+
+@_kernel
+def _date(text: Codes, i: int, n: int, flags: Flags) -> int:
+    start = i
+    for part in range(3):
+        j = _number(text, i, n, flags)
+        if j == i:
+            return start
+        i = j
+        if part < 2:
+            if i >= n or (text[i] != _MINUS and text[i] != _SLASH and text[i] != _BACKSLASH):
+                return start
+            i += 1
+    return i
+
+
+@_kernel
+def _money(text: Codes, i: int, n: int, flags: Flags) -> int:
+    if text[i] != _DOLLAR:
+        return i
+    j = _spaces(text, i + 1, n, flags)
+    k = _number(text, j, n, flags)
+    return k if k > j else i
+
+
+@_kernel
+def _percent(text: Codes, i: int, n: int, flags: Flags) -> int:
+    j = _number(text, i, n, flags)
+    if j == i:
+        return i
+    j = _spaces(text, j, n, flags)
+    return j + 1 if j < n and text[j] == _PERCENT else i
+
+
+@_kernel
+def _mark(kind: int, text: Codes, n: int, flags: Flags, out: Codes) -> int:
+    """One substitution over a text: what is of this kind becomes its marker. Returns the new length."""
+    i = 0
+    m = 0
+    while i < n:
+        if kind == 0:
+            j = _temperature(text, i, n, flags)
+        elif kind == 1:
+            j = _date(text, i, n, flags)
+        elif kind == 2:
+            j = _money(text, i, n, flags)
+        elif kind == 3:
+            j = _percent(text, i, n, flags)
+        else:
+            j = _number(text, i, n, flags)
+        if j > i:
+            if kind == 2:
+                out[m] = 109
+                m += 1
+            out[m], out[m + 1], out[m + 2], out[m + 3], out[m + 4] = 110, 110, 98, 114, 114
+            m += 5
+            if kind == 0 or kind == 1 or kind == 3:
+                out[m] = 116 if kind == 0 else (100 if kind == 1 else 112)
+                m += 1
+            i = j
+            continue
+        digits = flags[text[i]] & _DIGIT
+        out[m] = text[i]
+        m += 1
+        i += 1
+        while digits and i < n and flags[text[i]] & _DIGIT:
+            out[m] = text[i]
+            m += 1
+            i += 1
+    return m
+
+
+@_kernel
+def _prepare(text: Codes, lo: int, hi: int, flags: Flags, a: Codes, b: Codes) -> tuple[int, bool]:
+    """A piece of text with its numbers marked, in `a` or (second answer true) in `b`, and its length."""
+    n = 0
+    digits = False
+    for i in range(lo, hi):
+        f = flags[text[i]]
+        if not f & _DROP:
+            a[n] = text[i]
+            n += 1
+            digits = digits or f & _DIGIT != 0
+    a[n] = _BLANK
+    n += 1
+    if not digits:
+        return n, False
+    n = _mark(0, a, n, flags, b)
+    n = _mark(1, b, n, flags, a)
+    n = _mark(2, a, n, flags, b)
+    n = _mark(3, b, n, flags, a)
+    return _mark(4, a, n, flags, b), True
+
+
+@_kernel
+def step(key: np.uint64, code: np.uint64) -> np.uint64:
+    """One step of the hash of a word, or of an n-gram from the key of its prefix and of its last word."""
+    key = (key ^ code) * _PRIME
+    return key ^ (key >> _SHIFT)
+
+
+@_kernel
+def _scan(
+    text: Codes,
+    n: int,
+    flags: Flags,
+    lower: Codes,
+    characters: bool,
+    out: Codes,
+    position: int,
+    keys: Keys,
+    before: Flags,
+    ends: NDArray[np.int64],
+    count: int,
+) -> tuple[int, int]:
+    """The words of one prepared piece; `position` and `count` say how much of the outputs is in use."""
+    pending = BREAK | SENTENCE
+    inside = False
+    tag = 0  # 1: after "#", 2: in a hashtag, 3: in the spaces after one
+    key = _SEED
+    for i in range(n):
+        c = text[i]
+        f = flags[c]
+        if f & _WORD:
+            alone = characters and c > 127
+            if alone and inside:
+                keys[count], ends[count] = key, position
+                count += 1
+                inside = False
+            if not inside:
+                key = _SEED
+                before[count] = pending
+                pending = 0
+                inside = True
+            low = lower[c]
+            out[position] = low
+            position += 1
+            key = step(key, np.uint64(low))
+            if alone:
+                keys[count], ends[count] = key, position
+                count += 1
+                inside = False
+            tag = 2 if (tag == 1 or tag == 2) and f & _ALNUM else 0
+            continue
+        if inside:
+            keys[count], ends[count] = key, position
+            count += 1
+            inside = False
+        if c == _HASH:
+            if tag >= 2 or i + 1 >= n or not flags[text[i + 1]] & _LETTER:
+                pending |= BREAK
+            tag = 1
+        elif f & _SPACE:
+            tag = 3 if tag >= 2 else 0
+        else:
+            tag = 0
+            if f & _DOT:
+                pending |= BREAK
+        if characters:
+            pending |= BREAK
+    return position, count
+
+
+@_kernel
+def _tokenise(
+    text: Codes,
+    offsets: NDArray[np.int64],
+    flags: Flags,
+    lower: Codes,
+    cut_stop: bool,
+    cut_line: bool,
+    characters: bool,
+) -> tuple[Keys, Flags, NDArray[np.int64], Codes, NDArray[np.int64]]:
+    total = len(text)
+    longest = 0
+    digits = 0
+    for b in range(len(offsets) - 1):
+        longest = max(longest, offsets[b + 1] - offsets[b])
+    for i in range(total):
+        if flags[text[i]] & _DIGIT:
+            digits += 1
+    a = np.empty(6 * longest + 8, np.uint32)
+    b_ = np.empty(6 * longest + 8, np.uint32)
+    room = total + 6 * digits + 8
+    keys = np.empty(room, np.uint64)
+    before = np.empty(room, np.uint8)
+    ends = np.empty(room, np.int64)
+    out = np.empty(room, np.uint32)
+    bounds = np.zeros(len(offsets), np.int64)
+    position = 0
+    count = 0
+    for b in range(len(offsets) - 1):
+        lo = offsets[b]
+        while lo < offsets[b + 1]:
+            hi = lo
+            if cut_stop or cut_line:
+                while hi < offsets[b + 1]:
+                    if (cut_line and text[hi] == _NEWLINE) or (cut_stop and text[hi] == _STOP):
+                        break
+                    hi += 1
+            else:
+                hi = offsets[b + 1]
+            n, second = _prepare(text, lo, hi, flags, a, b_)
+            position, count = _scan(
+                b_ if second else a, n, flags, lower, characters, out, position, keys, before, ends, count
+            )
+            lo = hi + 1
+        bounds[b + 1] = count
+    return keys[:count].copy(), before[:count].copy(), ends[:count].copy(), out[:position].copy(), bounds
+
+
+class Words(NamedTuple):
+    """The words of B texts, one after the other."""
+
+    keys: Keys
+    """Hash of each word, uint64 [T]."""
+    before: Flags
+    """What stands before each word: 0, BREAK, or BREAK | SENTENCE; uint8 [T]."""
+    ends: NDArray[np.int64]
+    """Where each word ends in `letters`, int64 [T]; it begins where the one before it ends."""
+    letters: NDArray[np.uint32]
+    """The code points of all words, uint32."""
+    bounds: NDArray[np.int64]
+    """Text b has the words bounds[b] to bounds[b + 1], int64 [B + 1]."""
+
+    def spelt(self, first: int, last: int) -> str:
+        """The words first to last (not included), with one space between them."""
+        return " ".join(self._word(t) for t in range(first, last))
+
+    def _word(self, t: int) -> str:
+        begin = int(self.ends[t - 1]) if t else 0
+        return self.letters[begin : int(self.ends[t])].tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = False) -> Words:
+    """The words of several texts, hashed; the same words and breaks as `words` gives.
+
+    >>> found = tokenise(["Call 0800 now!", "It's FREE"])
+    >>> found.spelt(0, 3), found.spelt(3, 5), found.bounds.tolist()
+    ('call nnbrr now', 'its free', [0, 3, 5])
+    """
+    plain = [text.isascii() for text in texts]
+    if all(plain):
+        return _tokenise_ascii(texts, sentences, characters)
+    if any(_SIGMA in text for text in texts):
+        return _respell([words(text, sentences, characters) for text in texts])
+    cut = [text.replace(".", "\n") if sentences else text for text in texts]
+    normal = [t if p else unicodedata.normalize("NFKD", t) for t, p in zip(cut, plain, strict=True)]
+    if any(_SIGMA in text for text in normal):
+        return _respell([words(text, sentences, characters) for text in texts])
+    codes = np.frombuffer("".join(normal).encode("utf-32-le", "surrogatepass"), np.uint32)
+    flags, lower = alphabet()
+    return Words(*_tokenise(codes, _offsets(normal), flags, lower, False, sentences, characters))
+
+
+def _tokenise_ascii(texts: Sequence[str], sentences: bool, characters: bool) -> Words:
+    codes = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
+    flags, lower = alphabet(128)
+    return Words(*_tokenise(codes, _offsets(texts), flags, lower, sentences, sentences, characters))
+
+
+def _offsets(texts: Sequence[str]) -> NDArray[np.int64]:
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
+    return offsets
+
+
+def word_key(word: str) -> int:
+    """The hash of one word, as `tokenise` gives it."""
+    key = int(_SEED)
+    for code in map(ord, word):
+        key = _step(key, code)
+    return key
+
+
+def ngram_key(spelt: Sequence[str]) -> int:
+    """The hash of an n-gram of one or more words."""
+    key = word_key(spelt[0])
+    for word in spelt[1:]:
+        key = _step(_step(key, int(_TWIST)), word_key(word))
+    return key
+
+
+def _step(key: int, code: int) -> int:
+    key = ((key ^ code) * int(_PRIME)) & 0xFFFF_FFFF_FFFF_FFFF
+    return key ^ (key >> int(_SHIFT))
+
+
+def _respell(texts: Sequence[Sequence[tuple[str, int]]]) -> Words:
+    """Words found by the reference in the kernel's form: for texts whose lower case depends on context."""
+    flat = [entry for text in texts for entry in text]
+    return Words(
+        np.array([word_key(word) for word, _ in flat], np.uint64),
+        np.array([before for _, before in flat], np.uint8),
+        np.cumsum([len(word) for word, _ in flat], dtype=np.int64),
+        np.frombuffer("".join(w for w, _ in flat).encode("utf-32-le", "surrogatepass"), np.uint32),
+        np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)]).astype(np.int64),
+    )
+
+
+# ------------------------------------------------------------ counting
+
+
+class Table(NamedTuple):
+    """Counts of V admitted n-grams for C classes, in arrays with room for more."""
+
+    slots: Ids
+    """Open addressing by key, a power of two: the n-gram's id, or -1."""
+    keys: Keys
+    """uint64 [room]."""
+    lengths: Flags
+    """Words in the n-gram, uint8 [room]."""
+    counts: Floats
+    """float64 [room, C]."""
+
+
+class Once(NamedTuple):
+    """n-grams that were seen once: open addressing by key."""
+
+    keys: Keys
+    """uint64, a power of two."""
+    classes: Ids
+    """The class it was seen in; -1 for an empty slot, -2 for one whose n-gram has moved on."""
+    weights: Floats
+    """The weight it was seen with."""
+
+
+EMPTY, MOVED = -1, -2
+
+
+@_kernel
+def find(table: Table, key: np.uint64) -> int:
+    """The id of an admitted n-gram, or -1."""
+    mask = len(table.slots) - 1
+    i = np.int64(key & np.uint64(mask))
+    while True:
+        there = table.slots[i]
+        if there < 0 or table.keys[there] == key:
+            return np.int64(there)
+        i = (i + 1) & mask
+
+
+@_kernel
+def place(slots: Ids, key: np.uint64, number: int) -> None:
+    """Enter an id under a key that is not there yet."""
+    mask = len(slots) - 1
+    i = np.int64(key & np.uint64(mask))
+    while slots[i] >= 0:
+        i = (i + 1) & mask
+    slots[i] = number
+
+
+@_kernel
+def place_all(slots: Ids, keys: Keys, size: int) -> None:
+    """Enter the ids 0 to size under their keys."""
+    for number in range(size):
+        place(slots, keys[number], number)
+
+
+@_kernel
+def find_once(once: Once, key: np.uint64) -> int:
+    """The slot that holds the key, or the empty one where it would go."""
+    mask = len(once.keys) - 1
+    i = np.int64(key & np.uint64(mask))
+    while once.classes[i] != EMPTY and once.keys[i] != key:
+        i = (i + 1) & mask
+    return i
+
+
+@_kernel
+def refill(once: Once, into: Once) -> int:
+    """Copy what is still waiting into an empty table; how much that is."""
+    used = 0
+    for i in range(len(once.keys)):
+        if once.classes[i] >= 0:
+            j = find_once(into, once.keys[i])
+            into.keys[j], into.classes[j], into.weights[j] = once.keys[i], once.classes[i], once.weights[i]
+            used += 1
+    return used
+
+
+@_kernel
+def count_text(
+    keys: Keys,
+    before: Flags,
+    order: int,
+    label: int,
+    weight: float,
+    table: Table,
+    size: int,
+    young: Once,
+    old: Once,
+    top: Floats,
+    admitted: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Count the n-grams of one text for one class.
+
+    `top` float64 [order, C] is the largest count by length and class and is kept up. An n-gram is admitted at
+    its second occurrence, or at a first one of weight above 1; until then it waits in `young` (or in `old`,
+    which is only read and emptied). `admitted` int64 [.., 2] takes the first word and the length of each
+    newly admitted n-gram, whose ids run from `size`. Returns the new size and how many slots of `young` were
+    filled.
+    """
+    filled = 0
+    start = 0
+    new = 0
+    for t in range(len(keys)):
+        if before[t] & BREAK:
+            start = t
+        for first in range(t, max(start, t - order + 1) - 1, -1):
+            length = t - first + 1
+            key = keys[first]
+            for u in range(first + 1, t + 1):
+                key = step(step(key, _TWIST), keys[u])
+            number = find(table, key)
+            if number < 0:
+                i = find_once(young, key)
+                j = find_once(old, key)
+                waits = young.classes[i] >= 0 or old.classes[j] >= 0
+                if not waits and weight <= 1.0:
+                    if young.classes[i] == EMPTY:
+                        filled += 1
+                    young.keys[i], young.classes[i], young.weights[i] = key, label, weight
+                    continue
+                number = size
+                size += 1
+                table.keys[number] = key
+                table.lengths[number] = length
+                table.counts[number, :] = 0.0
+                place(table.slots, key, number)
+                admitted[new, 0], admitted[new, 1] = first, length
+                new += 1
+                if young.classes[i] >= 0:
+                    table.counts[number, young.classes[i]] += young.weights[i]
+                    young.classes[i] = MOVED
+                if old.classes[j] >= 0:
+                    table.counts[number, old.classes[j]] += old.weights[j]
+                    old.classes[j] = MOVED
+            table.counts[number, label] += weight
+            top[length - 1, label] = max(top[length - 1, label], table.counts[number, label])
+    return size, filled
+
+
+# ------------------------------------------------------------ values
+
+XAI_SPREAD, XAI_MEDIAN, XAI_LOW, XAI_ALL, XAI_FLAT = 0.03, 0.3, 0.2, 0.09, 0.1
+GUARD, BONUS = 0.05, 0.01
+
+
+class Rule(NamedTuple):
+    """SS3's hyper-parameters, ready for the kernels."""
+
+    s: float
+    l: float  # noqa: E741 - SS3's own name
+    p: float
+    a: float
+    xai: bool
+    """The significance of pyss3's default mode, and values divided by the largest; else as in the paper."""
+    roots: Floats
+    """i ** s for i = 0, 1, ..."""
+
+
+def rule(s: float, l: float, p: float, a: float, xai: bool) -> Rule:  # noqa: E741
+    """The hyper-parameters with their table of roots."""
+    return Rule(s, l, p, a, xai, np.arange(4096.0) ** s)
+
+
+@_kernel
+def root(count: float, r: Rule) -> float:
+    """Count ** s, from the table for small whole numbers."""
+    if count < 4096.0:
+        whole = np.int64(count)
+        if whole == count:
+            return r.roots[whole]
+    return count**r.s
+
+
+@_kernel
+def significance(lv: Floats, ordered: Floats, r: Rule, counts: Floats, out: Floats) -> None:
+    """The significance (sg) of one n-gram for every class, into `out`; `ordered` is scratch."""
+    C = len(lv)
+    for c in range(C):  # insertion sort
+        v = lv[c]
+        i = c
+        while i > 0 and ordered[i - 1] > v:
+            ordered[i] = ordered[i - 1]
+            i -= 1
+        ordered[i] = v
+    median = ordered[(C - 1) // 2]
+    spread = 0.0
+    if C == 2:
+        spread = median
+    else:
+        for c in range(C):
+            spread += abs(median - ordered[c])
+        spread /= C
+    if r.xai:
+        if r.l * spread <= XAI_SPREAD:
+            spread = XAI_SPREAD / r.l if r.l > 0.0 else 0.0
+        common = median > XAI_LOW or ordered[0] > XAI_ALL
+        if (common and spread <= XAI_FLAT) or median >= XAI_MEDIAN:
+            out[:] = 0.0
+            return
+    for c in range(C):
+        if counts[c] <= 0.0:
+            out[c] = 0.0
+        elif spread == 0.0 and lv[c] > 0.0:
+            out[c] = 1.0
+        elif r.l * spread == 0.0:
+            out[c] = 0.0
+        else:
+            out[c] = 0.5 * math.tanh((3.0 / (r.l * spread)) * (lv[c] - median) - 3.0) + 0.5
+
+
+@_kernel
+def sanction(sg: Floats, c: int, p: float) -> float:
+    """The sanction (sn) of one n-gram for class c."""
+    C = len(sg)
+    if C == 1:
+        return 1.0
+    s = 0.0
+    for other in range(C):
+        if other != c:
+            s += min(sg[other], 1.0)
+    base = max((C - (s + 1.0)) / ((C - 1.0) * (s + 1.0)), 0.0)
+    return base if p == 1.0 else base**p
+
+
+@_kernel
+def local(counts: Floats, top: Floats, r: Rule, out: Floats) -> bool:
+    """The local value (lv) of one n-gram for every class, into `out`; whether any is above 0."""
+    some = False
+    for c in range(len(counts)):
+        out[c] = 0.0
+        if counts[c] > 1.0:
+            out[c] = root(counts[c], r) / root(top[c], r)
+            some = True
+    return some
+
+
+@_kernel
+def global_values(counts: Floats, top: Floats, r: Rule, scratch: Floats, out: Floats) -> None:
+    """The global value (gv) of one n-gram for every class, into `out` [C]; `scratch` is [3, C].
+
+    `top` [C] are the largest counts of n-grams of its length.
+    """
+    lv, ordered, sg = scratch[0], scratch[1], scratch[2]
+    if not local(counts, top, r, lv):
+        out[:] = 0.0
+        return
+    significance(lv, ordered, r, counts, sg)
+    for c in range(len(counts)):
+        g = lv[c] * sg[c]
+        out[c] = g * sanction(sg, c, r.p) if g > 0.0 else 0.0
+
+
+def reference_global_values(
+    counts: Sequence[float],
+    top: Sequence[float],
+    s: float,
+    l: float,  # noqa: E741
+    p: float,
+    xai: bool = True,
+) -> list[float]:
+    """The global value (gv) of one n-gram for every class, as the formulae are written.
+
+    >>> [round(v, 4) for v in reference_global_values([30, 0], [100, 80], 0.45, 0.5, 1.0)]
+    [0.5817, 0.0]
+    """
+    C = len(counts)
+    lv = [(n / t) ** s if n > 1 else 0.0 for n, t in zip(counts, top, strict=True)]
+    ordered = sorted(lv)
+    median = ordered[(C - 1) // 2]
+    spread = median if C == 2 else sum(abs(median - v) for v in ordered) / C
+    if xai and l * spread <= XAI_SPREAD:
+        spread = XAI_SPREAD / l if l else 0.0
+    common = median > XAI_LOW or ordered[0] > XAI_ALL
+    if xai and ((common and spread <= XAI_FLAT) or median >= XAI_MEDIAN):
+        return [0.0] * C
+
+    def significant(c: int) -> float:
+        if counts[c] <= 0:
+            return 0.0
+        if not spread and lv[c]:
+            return 1.0
+        return 0.5 * math.tanh(3 / (l * spread) * (lv[c] - median) - 3) + 0.5 if l * spread else 0.0
+
+    def sanctioned(c: int) -> float:
+        if C == 1:
+            return 1.0
+        others = sum(min(significant(o), 1.0) for o in range(C) if o != c)
+        return float(max((C - (others + 1)) / ((C - 1) * (others + 1)), 0.0) ** p)
+
+    return [lv[c] * significant(c) * sanctioned(c) for c in range(C)]
+
+
+@_kernel
+def largest(table: Table, size: int, top: Floats, r: Rule) -> Floats:
+    """The largest global value by length and class [order, C], exact.
+
+    No global value exceeds its local value, so an n-gram whose local value is not above the best is passed
+    by.
+    """
+    order, C = top.shape
+    best = np.zeros((order, C))
+    scratch = np.empty((3, C))
+    values = np.empty(C)
+    for number in range(size):
+        n = table.lengths[number] - 1
+        for c in range(C):
+            count = table.counts[number, c]
+            if count > 1.0 and root(count, r) > best[n, c] * root(top[n, c], r):
+                global_values(table.counts[number], top[n], r, scratch, values)
+                for k in range(C):
+                    best[n, k] = max(best[n, k], values[k])
+                break
+    return best
+
+
+# ------------------------------------------------------------ recognise
+
+
+@_kernel
+def confidence_value(
+    counts: Floats,
+    top: Floats,
+    best: Floats,
+    parts: Floats,
+    length: int,
+    r: Rule,
+    scratch: Floats,
+    out: Floats,
+) -> None:
+    """The confidence value (cv) of one n-gram for every class, into `out` [C].
+
+    `top` and `best` [C] are for its length, `parts` [length, C] the global values of its words.
+    """
+    global_values(counts, top, r, scratch, out)
+    if not r.xai:
+        return
+    C = len(counts)
+    guard = 0.0
+    if length > 1:
+        for w in range(length):
+            for c in range(C):
+                guard += parts[w, c]
+    for c in range(C):
+        if counts[c] <= 0.0 or best[c] <= 0.0 or (length > 1 and guard < GUARD):
+            out[c] = 0.0
+            continue
+        out[c] /= best[c]
+        if length > 1:
+            strong = True
+            for w in range(length):
+                strong = strong and parts[w, c] >= BONUS
+            if strong:
+                out[c] += guard
+
+
+@_kernel
+def look_up(table: Table, young: Once, old: Once, key: np.uint64, counts: Floats) -> int:
+    """The counts of an n-gram, into `counts` [C]: its id, -2 where it was seen once, -1 where never."""
+    number = find(table, key)
+    if number >= 0:
+        counts[:] = table.counts[number]
+        return number
+    counts[:] = 0.0
+    i = find_once(young, key)
+    if young.classes[i] >= 0:
+        counts[young.classes[i]] = young.weights[i]
+        return -2
+    i = find_once(old, key)
+    if old.classes[i] >= 0:
+        counts[old.classes[i]] = old.weights[i]
+        return -2
+    return -1
+
+
+@_kernel
+def recognise(
+    keys: Keys,
+    before: Flags,
+    stop: int,
+    table: Table,
+    size: int,
+    young: Once,
+    old: Once,
+    top: Floats,
+    best: Floats,
+    r: Rule,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
+
+    At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
+    in some class; words that are worth nothing are kept too. `stop` is what ends an n-gram: SENTENCE or
+    BREAK.
+    """
+    T = len(keys)
+    order, C = top.shape
+    firsts = np.empty(T, np.int64)
+    lengths = np.empty(T, np.int64)
+    values = np.zeros((T, C))
+    counts = np.empty((order, C))
+    cv = np.empty((order, C))
+    words_gv = np.zeros((T, C))
+    words_cv = np.zeros((T, C))
+    scratch = np.empty((3, C))
+    for t in range(T):
+        if look_up(table, young, old, keys[t], counts[0]) >= 0:
+            global_values(counts[0], top[0], r, scratch, words_gv[t])
+            for c in range(C):
+                words_cv[t, c] = words_gv[t, c]
+                if r.xai:
+                    words_cv[t, c] = words_gv[t, c] / best[0, c] if best[0, c] > 0.0 else 0.0
+    m = 0
+    t = 0
+    while t < T:
+        depth = 0
+        key = keys[t]
+        while depth < order and t + depth < T:
+            if depth > 0:
+                if before[t + depth] & stop:
+                    break
+                key = step(step(key, _TWIST), keys[t + depth])
+            if look_up(table, young, old, key, counts[depth]) == -1:
+                break
+            if depth == 0:
+                cv[0] = words_cv[t]
+            else:
+                confidence_value(
+                    counts[depth],
+                    top[depth],
+                    best[depth],
+                    words_gv[t : t + depth + 1],
+                    depth + 1,
+                    r,
+                    scratch,
+                    cv[depth],
+                )
+            depth += 1
+        most, length, apart = 0.0, 1, 0.0
+        for c in range(C):
+            alone = 0.0
+            for d in range(depth):
+                if counts[d, c] <= 0.0:
+                    break
+                alone += words_cv[t + d, c]
+                if cv[d, c] > most:
+                    most, length = cv[d, c], d + 1
+            apart = max(apart, alone)
+        if most <= r.a or apart > most:
+            length = 1
+        firsts[m], lengths[m] = t, length
+        if depth > 0:
+            for c in range(C):
+                v = cv[length - 1, c]
+                values[m, c] = v if v > r.a else 0.0
+        m += 1
+        t += length
+    return firsts[:m], lengths[:m], values[:m]
+
+
+@_kernel
+def confidence_of(
+    keys: Keys,
+    before: Flags,
+    bounds: NDArray[np.int64],
+    stop: int,
+    table: Table,
+    size: int,
+    young: Once,
+    old: Once,
+    top: Floats,
+    best: Floats,
+    r: Rule,
+) -> Floats:
+    """The confidence vectors [B, C] of B texts: n-grams add up to sentences, sentences to the text."""
+    B = len(bounds) - 1
+    C = top.shape[1]
+    out = np.zeros((B, C))
+    sentence = np.zeros(C)
+    for b in range(B):
+        lo, hi = bounds[b], bounds[b + 1]
+        firsts, _, values = recognise(keys[lo:hi], before[lo:hi], stop, table, size, young, old, top, best, r)
+        sentence[:] = 0.0
+        for i in range(len(firsts)):
+            if before[lo + firsts[i]] & SENTENCE:
+                out[b] += sentence
+                sentence[:] = 0.0
+            sentence += values[i]
+        out[b] += sentence
+    return out
+
+
+@_kernel
+def word_confidence_of(
+    keys: Keys,
+    bounds: NDArray[np.int64],
+    table: Table,
+    size: int,
+    top: Floats,
+    best: Floats,
+    r: Rule,
+) -> Floats:
+    """`confidence_of` where only single words count: each distinct word is valued once."""
+    B = len(bounds) - 1
+    C = top.shape[1]
+    out = np.zeros((B, C))
+    known = np.zeros(size, np.uint8)
+    memory = np.empty((size, C))
+    scratch = np.empty((3, C))
+    for b in range(B):
+        for t in range(bounds[b], bounds[b + 1]):
+            number = find(table, keys[t])
+            if number < 0:
+                continue
+            if not known[number]:
+                known[number] = 1
+                row = memory[number]
+                global_values(table.counts[number], top[0], r, scratch, row)
+                for c in range(C):
+                    if r.xai:
+                        row[c] = row[c] / best[0, c] if best[0, c] > 0.0 else 0.0
+                    if row[c] <= r.a:
+                        row[c] = 0.0
+            for c in range(C):
+                out[b, c] += memory[number, c]
+    return out

@@ -1,0 +1,500 @@
+"""SS3: a text classifier of word counts, exact at every moment and able to say why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from threading import RLock
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels import text as kernel
+from tocsin.kernels.text import Once, Table, Words
+from tocsin.models.expert import Arrays, SnapshotError
+
+Floats = NDArray[np.float64]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WordValue:
+    """One recognised n-gram of a text and what it is worth for each class."""
+
+    ngram: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a text: its n-grams in order and their sum."""
+
+    words: tuple[WordValue, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextExplanation:
+    """A text taken apart: sentences, their words, and the classes that the values are for."""
+
+    classes: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+    confidence: tuple[float, ...]
+
+
+class SS3:
+    """Burdisso's SS3 and t-SS3 with online counts.
+
+    Only counts are kept, one row an n-gram and one column a class; values are computed from them when they
+    are read, so no value is ever stale. `s`, `l`, `p` are SS3's smoothness, significance and sanction; a
+    value not above `a` counts as 0. Mode "xai" gives pyss3's default values (normalised, with its stop-word
+    filters and the n-gram guard and bonus); "paper" gives the global value as published in 2019.
+
+    N-grams of up to `ngrams` words never cross a sentence's or a text's border when they are learnt. An
+    n-gram is admitted at its second occurrence: until then it waits in a table of at most `4 *
+    max_vocabulary` entries that forgets the oldest first. Above `max_vocabulary` admitted n-grams the rarest
+    go, the older of two equals first. With `characters` each word character outside ASCII is a word of its
+    own, for languages without spaces.
+
+    Every method holds one lock, so threads may read and learn at once; each call sees one state.
+
+    Sources: Burdisso et al. 2019 (SS3) and 2020 (t-SS3), in `tocsin.kernels.text`.
+
+    >>> model = SS3()
+    >>> for text in ("win a prize now", "a prize to win", "claim a prize"):
+    ...     model.learn(text, "spam")
+    >>> for text in ("see you at home", "are you at home", "home now"):
+    ...     model.learn(text, "ham")
+    >>> model.classes
+    ['spam', 'ham']
+    >>> model.confidence("your prize").round(2).tolist()
+    [1.0, 0.0]
+    >>> model.label("you are home")
+    'ham'
+    """
+
+    def __init__(
+        self,
+        s: float = 0.45,
+        l: float = 0.5,  # noqa: E741 - SS3's own name
+        p: float = 1.0,
+        a: float = 0.0,
+        mode: Literal["xai", "paper"] = "xai",
+        ngrams: int = 1,
+        *,
+        classes: Sequence[str] = (),
+        max_vocabulary: int = 200_000,
+        max_text: int = 100_000,
+        characters: bool = False,
+    ) -> None:
+        if mode not in ("xai", "paper"):
+            raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
+        if not 1 <= ngrams <= 255:
+            raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
+        if max_vocabulary < 1 or max_text < 1:
+            raise ValueError("max_vocabulary and max_text are at least 1")
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class is given twice")
+        self.s, self.l, self.p, self.a, self.mode, self.ngrams = s, l, p, a, mode, ngrams
+        self.max_vocabulary, self.max_text, self.characters = max_vocabulary, max_text, characters
+        self.classes: list[str] = list(classes)
+        self._lock = RLock()
+        self._rule = kernel.rule(float(s), float(l), float(p), float(a), mode == "xai")
+        self._clear(len(self.classes))
+
+    def _clear(self, classes: int) -> None:
+        self._names: list[str] = []
+        self._table = _table(64, classes)
+        self._young, self._old = _once(64), _once(1)
+        self._young_used = 0
+        self._top = np.ones((self.ngrams, classes))
+        self._best: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    # ------------------------------------------------------------ learning
+
+    def learn(self, text: str, label: str, weight: float = 1.0) -> None:
+        """Count the n-grams of one text for a class; a new label becomes a new class.
+
+        Raises ValueError where the text is longer than `max_text` or the weight is not above 0.
+        """
+        self.learn_many([text], [label], [weight])
+
+    def learn_many(
+        self, texts: Sequence[str], labels: Sequence[str], weights: Sequence[float] | Floats | None = None
+    ) -> None:
+        """Learn B texts in order; the same as B times `learn`. Raises ValueError and learns nothing then."""
+        weighed = [1.0] * len(texts) if weights is None else [float(weight) for weight in weights]
+        if not len(texts) == len(labels) == len(weighed):
+            raise ValueError("texts, labels and weights have one length")
+        for weight in weighed:
+            if not (math.isfinite(weight) and weight > 0):
+                raise ValueError(f"a weight is above 0, not {weight}")
+        self._measure(texts)
+        found = kernel.tokenise(texts, characters=self.characters)
+        with self._lock:
+            for b, (label, weight) in enumerate(zip(labels, weighed, strict=True)):
+                self._count(found, b, self._column(label), weight)
+            self._best = None
+
+    def _measure(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            if len(text) > self.max_text:
+                raise ValueError(f"a text of {len(text)} characters exceeds max_text={self.max_text}")
+
+    def _column(self, label: str) -> int:
+        try:
+            return self.classes.index(label)
+        except ValueError:
+            self.widen([label])
+            return len(self.classes) - 1
+
+    def widen(self, classes: Sequence[str]) -> None:
+        """Make room for more classes, in this order; those that are there already stay where they are."""
+        with self._lock:
+            new = [label for label in dict.fromkeys(classes) if label not in self.classes]
+            if not new:
+                return
+            self.classes = [*self.classes, *new]
+            counts = np.zeros((len(self._table.keys), len(self.classes)))
+            counts[:, : -len(new)] = self._table.counts
+            self._table = self._table._replace(counts=counts)
+            self._top = np.hstack([self._top, np.ones((self.ngrams, len(new)))])
+            self._best = None
+
+    def _count(self, found: Words, b: int, column: int, weight: float) -> None:
+        lo, hi = int(found.bounds[b]), int(found.bounds[b + 1])
+        most = (hi - lo) * self.ngrams
+        self._make_room(most)
+        admitted = np.empty((most, 2), np.int64)
+        old_size = len(self._names)
+        size, filled = kernel.count_text(
+            found.keys[lo:hi],
+            found.before[lo:hi],
+            self.ngrams,
+            column,
+            weight,
+            self._table,
+            old_size,
+            self._young,
+            self._old,
+            self._top,
+            admitted,
+        )
+        self._young_used += filled
+        for first, length in admitted[: size - old_size].tolist():
+            self._names.append(found.spelt(lo + first, lo + first + length))
+        if size > self.max_vocabulary:
+            self._evict()
+
+    def _make_room(self, more: int) -> None:
+        size = len(self._names)
+        room = len(self._table.keys)
+        if size + more > room:
+            self._table = _grown(self._table, size, max(2 * room, size + more))
+        if self._young_used >= 2 * self.max_vocabulary:
+            self._old, self._young, self._young_used = self._young, _once(64), 0
+        if 2 * (self._young_used + more) > len(self._young.keys):
+            bigger = _once(2 * (self._young_used + more))
+            self._young_used = kernel.refill(self._young, bigger)
+            self._young = bigger
+
+    def _evict(self) -> None:
+        """Keep the most frequent 15 of 16, so that this is rare."""
+        size = len(self._names)
+        total = self._table.counts[:size].sum(axis=1)
+        by_rank = np.lexsort((np.arange(size), total))
+        keep = np.sort(by_rank[size - max(1, self.max_vocabulary - self.max_vocabulary // 16) :])
+        self._keep(keep)
+
+    def _keep(self, keep: NDArray[np.int64]) -> None:
+        self._names = [self._names[i] for i in keep.tolist()]
+        table = _table(max(64, 2 * len(keep)), len(self.classes))
+        n = len(keep)
+        table.keys[:n] = self._table.keys[keep]
+        table.lengths[:n] = self._table.lengths[keep]
+        table.counts[:n] = self._table.counts[keep]
+        kernel.place_all(table.slots, table.keys, n)
+        self._table = table
+        self._top = _largest_counts(table, n, self.ngrams)
+        self._best = None
+
+    # ------------------------------------------------------------ reading
+
+    def _strongest(self) -> Floats:
+        """The largest global values [ngrams, C] of this moment."""
+        if self._best is None:
+            self._best = kernel.largest(self._table, len(self._names), self._top, self._rule)
+        return self._best
+
+    def confidence(self, text: str) -> Floats:
+        """The confidence vector of a text, float64 [K]; zeros where no word is known.
+
+        Raises ValueError where the text exceeds `max_text`.
+        """
+        row: Floats = self.confidence_many([text])[0]
+        return row
+
+    def confidence_many(self, texts: Sequence[str]) -> Floats:
+        """The confidence vectors of B texts, float64 [B, K]. Raises ValueError as `confidence` does."""
+        self._measure(texts)
+        found = kernel.tokenise(texts, sentences=self.ngrams > 1, characters=self.characters)
+        with self._lock:
+            best = self._strongest()
+            size = len(self._names)
+            if self.ngrams == 1:
+                words: Floats = kernel.word_confidence_of(
+                    found.keys, found.bounds, self._table, size, self._top, best, self._rule
+                )
+                return words
+            out: Floats = kernel.confidence_of(
+                found.keys,
+                found.before,
+                found.bounds,
+                self._stop,
+                self._table,
+                size,
+                self._young,
+                self._old,
+                self._top,
+                best,
+                self._rule,
+            )
+            return out
+
+    @property
+    def _stop(self) -> int:
+        return kernel.BREAK if self.characters else kernel.SENTENCE
+
+    def label(self, text: str) -> str | None:
+        """The class of most confidence; where none has any, the one with most words; None before learning."""
+        confidence = self.confidence(text)
+        with self._lock:
+            if confidence.any():
+                return self.classes[int(confidence.argmax())]
+            return self._most_probable()
+
+    def _most_probable(self) -> str | None:
+        if not self.classes:
+            return None
+        size = len(self._names)
+        counts = self._table.counts[:size][self._table.lengths[:size] == 1].sum(axis=0)
+        return self.classes[len(counts) - 1 - int(counts[::-1].argmax())]
+
+    def value(self, ngram: str) -> Floats:
+        """The confidence value (cv) of one n-gram, words apart by spaces, for every class: float64 [K]."""
+        spelt = self._split(ngram)
+        with self._lock:
+            if not 1 <= len(spelt) <= self.ngrams:
+                return np.zeros(len(self.classes))
+            parts = np.stack([self._global([word]) for word in spelt])
+            counts, n, out = self._counts(spelt), len(spelt) - 1, np.zeros(len(self.classes))
+            if len(out):
+                scratch = np.empty((3, len(out)))
+                best = self._strongest()[n]
+                kernel.confidence_value(counts, self._top[n], best, parts, n + 1, self._rule, scratch, out)
+            return out
+
+    def _split(self, ngram: str) -> list[str]:
+        if self.characters:
+            return [word for word, _ in kernel.words(ngram, characters=True)]
+        return ngram.lower().split()
+
+    def _counts(self, spelt: Sequence[str]) -> Floats:
+        counts = np.zeros(len(self.classes))
+        kernel.look_up(self._table, self._young, self._old, np.uint64(kernel.ngram_key(spelt)), counts)
+        return counts
+
+    def _global(self, spelt: Sequence[str]) -> Floats:
+        out = np.zeros(len(self.classes))
+        if len(out):
+            scratch = np.empty((3, len(out)))
+            kernel.global_values(self._counts(spelt), self._top[len(spelt) - 1], self._rule, scratch, out)
+        return out
+
+    # ------------------------------------------------------------ explaining
+
+    def explain(self, text: str, top: int | None = None) -> TextExplanation:
+        """Take a text apart into sentences and recognised n-grams, each with its value for every class.
+
+        With `top` only that many n-grams of largest value are listed (in the order of the text); sentence
+        sums stay those of all. Raises ValueError where the text exceeds `max_text`.
+        """
+        self._measure([text])
+        found = kernel.tokenise([text], sentences=True, characters=self.characters)
+        with self._lock:
+            confidence = self.confidence(text)
+            classes = tuple(self.classes)
+            firsts, lengths, values = self._recognise(found)
+        if not classes:
+            return TextExplanation((), (), ())
+        strength = values.max(axis=1, initial=0.0)
+        listed = set(np.argsort(-strength, kind="stable")[:top].tolist())
+        sentences: list[Sentence] = []
+        cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & kernel.SENTENCE]
+        for lo, hi in zip(cuts, [*cuts[1:], len(firsts)], strict=True):
+            words = tuple(
+                WordValue(found.spelt(int(firsts[i]), int(firsts[i] + lengths[i])), tuple(values[i].tolist()))
+                for i in range(lo, hi)
+                if i in listed and (top is None or strength[i] > 0)
+            )
+            sentences.append(Sentence(words, tuple(values[lo:hi].sum(axis=0).tolist())))
+        return TextExplanation(classes, tuple(sentences), tuple(confidence.tolist()))
+
+    def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        firsts, lengths, values = kernel.recognise(
+            found.keys,
+            found.before,
+            self._stop,
+            self._table,
+            len(self._names),
+            self._young,
+            self._old,
+            self._top,
+            self._strongest(),
+            self._rule,
+        )
+        return firsts, lengths, values
+
+    def words(self, text: str) -> list[tuple[str, Floats]]:
+        """The n-grams of a text that moved its confidence, in order, with their values [K]."""
+        self._measure([text])
+        found = kernel.tokenise([text], sentences=self.ngrams > 1, characters=self.characters)
+        with self._lock:
+            firsts, lengths, values = self._recognise(found)
+        return [
+            (found.spelt(first, first + length), row)
+            for first, length, row in zip(firsts.tolist(), lengths.tolist(), values, strict=True)
+            if row.any()
+        ]
+
+    def get_stopwords(self, threshold: float = 0.01) -> list[str]:
+        """The words whose significance is below the threshold in every class, most frequent first."""
+        with self._lock:
+            size, C = len(self._names), len(self.classes)
+            lv, ordered, sg = np.empty(C), np.empty(C), np.empty(C)
+            found: list[tuple[float, str]] = []
+            for number in np.flatnonzero(self._table.lengths[:size] == 1).tolist():
+                counts = self._table.counts[number]
+                kernel.local(counts, self._top[0], self._rule, lv)
+                kernel.significance(lv, ordered, self._rule, counts, sg)
+                if (sg < threshold).all():
+                    found.append((float(counts.sum()), self._names[number]))
+            return [word for _, word in sorted(found, key=lambda entry: -entry[0])]
+
+    # ------------------------------------------------------------ snapshots
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The whole state as arrays of numbers; texts are UTF-8 bytes with the offsets where each ends."""
+        with self._lock:
+            size = len(self._names)
+            names, name_ends = _written(self._names)
+            classes, class_ends = _written(self.classes)
+            return {
+                "format": np.array([FORMAT, self.ngrams, int(self.characters)]),
+                "classes": classes,
+                "class_ends": class_ends,
+                "vocabulary": names,
+                "vocabulary_ends": name_ends,
+                "keys": self._table.keys[:size].copy(),
+                "lengths": self._table.lengths[:size].copy(),
+                "counts": self._table.counts[:size].copy(),
+                "top": self._top.copy(),
+                **_waiting("young", self._young),
+                **_waiting("old", self._old),
+                "young_used": np.array([self._young_used]),
+            }
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take over a state that `arrays` gave. Raises SnapshotError where it does not fit this model."""
+        try:
+            layout = np.asarray(arrays["format"]).tolist()
+            if layout != [FORMAT, self.ngrams, int(self.characters)]:
+                raise SnapshotError(f"the snapshot has format, ngrams and characters {layout}")
+            classes = _read(arrays["classes"], arrays["class_ends"])
+            names = _read(arrays["vocabulary"], arrays["vocabulary_ends"])
+            table = _table(max(64, 2 * len(names)), len(classes))
+            table.keys[: len(names)] = arrays["keys"]
+            table.lengths[: len(names)] = arrays["lengths"]
+            table.counts[: len(names)] = arrays["counts"]
+            top = np.array(arrays["top"], np.float64).reshape(self.ngrams, len(classes))
+            young, old = _waited("young", arrays, len(classes)), _waited("old", arrays, len(classes))
+            used = int(arrays["young_used"][0])
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            raise SnapshotError(f"not the arrays of an SS3 model: {error}") from error
+        kernel.place_all(table.slots, table.keys, len(names))
+        with self._lock:
+            self.classes, self._names, self._table, self._top = classes, names, table, top
+            self._young, self._old, self._young_used = young, old, used
+            self._best = None
+
+
+def _power(at_least: int) -> int:
+    return 1 << max(0, (at_least - 1).bit_length())
+
+
+def _table(room: int, classes: int) -> Table:
+    return Table(
+        np.full(_power(2 * room), -1, np.int32),
+        np.zeros(room, np.uint64),
+        np.zeros(room, np.uint8),
+        np.zeros((room, classes)),
+    )
+
+
+def _grown(table: Table, size: int, room: int) -> Table:
+    bigger = _table(room, table.counts.shape[1])
+    bigger.keys[:size], bigger.lengths[:size] = table.keys[:size], table.lengths[:size]
+    bigger.counts[:size] = table.counts[:size]
+    kernel.place_all(bigger.slots, bigger.keys, size)
+    return bigger
+
+
+def _once(room: int) -> Once:
+    room = _power(room)
+    return Once(np.zeros(room, np.uint64), np.full(room, kernel.EMPTY, np.int32), np.zeros(room))
+
+
+def _largest_counts(table: Table, size: int, ngrams: int) -> Floats:
+    top = np.ones((ngrams, table.counts.shape[1]))
+    np.maximum.at(top, table.lengths[:size].astype(np.int64) - 1, table.counts[:size])
+    return top
+
+
+def _written(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return np.frombuffer(b"".join(parts), np.uint8), np.cumsum([len(part) for part in parts], dtype=np.int64)
+
+
+def _read(letters: NDArray[Any], ends: NDArray[Any]) -> list[str]:
+    whole = np.asarray(letters, np.uint8).tobytes()
+    bounds = [0, *np.asarray(ends).tolist()]
+    return [whole[lo:hi].decode("utf-8", "surrogatepass") for lo, hi in pairwise(bounds)]
+
+
+def _waiting(name: str, once: Once) -> dict[str, NDArray[Any]]:
+    taken = once.classes >= 0
+    return {
+        f"{name}_keys": once.keys[taken],
+        f"{name}_classes": once.classes[taken],
+        f"{name}_weights": once.weights[taken],
+    }
+
+
+def _waited(name: str, arrays: Arrays, classes: int) -> Once:
+    keys = np.asarray(arrays[f"{name}_keys"], np.uint64)
+    owner = np.asarray(arrays[f"{name}_classes"], np.int32)
+    if len(owner) and not (owner.min() >= 0 and owner.max() < classes):
+        raise ValueError("an n-gram was seen in a class that is not there")
+    packed = Once(keys, owner, np.asarray(arrays[f"{name}_weights"], np.float64))
+    if not len(packed.keys) == len(packed.classes) == len(packed.weights):
+        raise ValueError(f"{name} has columns of different lengths")
+    once = _once(2 * len(keys) + 1)
+    kernel.refill(packed, once)
+    return once
