@@ -166,10 +166,11 @@ class LogBehaviour:
     def test_keyless_records_do_not_pile_up_in_one_partition(self, stage: Stage) -> None:
         topic = stage.topic(2)
         log = stage.open(whole=[topic])
-        for _ in range(50):
-            log.emit(topic, None, b"x" * 1000)
+        for _ in range(30):
+            log.emit(topic, None, b"x")
             log.flush()
-        assert {r.partition for r in stage.drain(log, 50)} == {0, 1}
+            time.sleep(0.012)  # librdkafka stays with one partition for 10 ms
+        assert {r.partition for r in stage.drain(log, 30)} == {0, 1}
 
     # Positions of shared topics
 

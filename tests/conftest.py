@@ -1,0 +1,46 @@
+"""The brokers that tests run against, started once a session and ended with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tocsin.streams.embedded import EmbeddedBroker
+
+from .brokers import ApacheKafka, NoBrokerError, running
+
+pytest.register_assert_rewrite("tests.streams.logs.behaviour")
+
+
+@pytest.fixture(scope="session")
+def tansu() -> Iterator[str]:
+    """The address of an embedded broker."""
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an Apache Kafka; without one it skips, or fails where TOCSIN_REQUIRE_KAFKA=1."""
+    if address := running():
+        yield address
+        return
+    try:
+        broker = ApacheKafka(tmp_path_factory.mktemp("kafka"))
+        broker.start()
+    except NoBrokerError as error:
+        if os.environ.get("TOCSIN_REQUIRE_KAFKA") == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    try:
+        yield broker.bootstrap
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="session", params=["tansu", "apache"])
+def broker(request: pytest.FixtureRequest) -> str:
+    """The address of each broker in turn."""
+    return str(request.getfixturevalue(request.param))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from pydantic import SecretStr
+
+from tocsin.config.kafka import Kafka, Security
+from tocsin.streams.embedded import free_port
+from tocsin.streams.logs.kafka import KafkaLog
+from tocsin.streams.logs.log import Log, LogError, Partition, PartitionLostError
+from tocsin.streams.logs.security import admin_options, client_options
+
+from .behaviour import LogBehaviour, Owner, Stage, values
+
+pytestmark = pytest.mark.broker
+
+
+class KafkaStage(Stage):
+    patience = 30.0
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__()
+        self.bootstrap = bootstrap
+        # Tansu lets the first member of a group wait for half the session timeout.
+        self.settings = Kafka(bootstrap=bootstrap, session_timeout_ms=6000, delivery_timeout_ms=10_000)
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def create(self, topic: str, partitions: int) -> None:
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(10)
+
+    def make(
+        self,
+        shared: Sequence[str],
+        whole: Mapping[Partition, int] | Sequence[str],
+        group: str,
+        rebalance: Owner | None,
+    ) -> Log:
+        return KafkaLog(self.settings, group=group, shared=shared, whole=whole, rebalance=rebalance)
+
+
+class TestKafkaLog(LogBehaviour):
+    @pytest.fixture
+    def stage(self, broker: str, request: pytest.FixtureRequest) -> Iterator[Stage]:  # type: ignore[override]
+        if "beyond_the_end" in request.node.name and "tansu" in request.node.name:
+            pytest.skip("Tansu answers a position beyond the end with silence")
+        stage = KafkaStage(broker)
+        yield stage
+        stage.close()
+
+    def test_a_record_that_the_broker_refuses_is_not_lost_in_silence(self, apache: str) -> None:
+        stage = KafkaStage(apache)
+        topic = stage.topic()
+        log = stage.open()
+        log.emit(topic, None, os.urandom(3 << 20))
+        with pytest.raises(LogError, match=rf"{topic}.*not delivered.*MSG_SIZE_TOO_LARGE.*{apache}"):
+            log.flush()
+        with pytest.raises(LogError, match=topic):
+            log.poll(1, 0)
+        stage.close()
+
+    def test_a_record_too_large_for_the_client_is_refused_and_the_log_goes_on(self, stage: Stage) -> None:
+        topic = stage.topic()
+        log = stage.open(whole=[topic])
+        with pytest.raises(LogError, match=f"{topic}.*not accepted"):
+            log.emit(topic, None, b"x" * (9 << 20))
+        log.emit(topic, None, b"small")
+        log.flush()
+        assert values(stage.drain(log, 1)) == [b"small"]
+
+    def test_a_commit_before_anything_was_assigned_says_so(self, stage: Stage) -> None:
+        topic = stage.topic()
+        log = stage.open([topic])
+        with pytest.raises(PartitionLostError, match=topic):
+            log.commit({Partition(topic, 0): 1})
+
+    def test_a_waiting_topic_does_not_slow_a_busy_one(self, stage: Stage) -> None:
+        """With an idle whole topic beside it, a record is there within milliseconds of its delivery."""
+        events, feedback, out = stage.topic(), stage.topic(), stage.topic()
+        log = stage.open([events], {Partition(feedback, 0): 0})
+        echo = stage.open(whole=[out])
+        log.emit(events, None, b"first")
+        log.flush()
+        assert len(stage.drain(log, 1)) == 1
+        waits = []
+        for _ in range(20):
+            log.emit(events, None, b"x")
+            log.flush()
+            start = time.monotonic()
+            assert len(stage.drain(log, 1)) == 1
+            waits.append(time.monotonic() - start)
+        assert sorted(waits)[10] < 0.15
+        assert not echo.poll(1, 0)
+
+
+def test_an_unreachable_broker_is_an_error_that_names_address_and_setting() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(LogError, match=rf"{address}.*kafka.bootstrap.*TOCSIN_KAFKA__BOOTSTRAP"):
+        KafkaLog(Kafka(bootstrap=address), group="g", shared=["events"], patience=0.5)
+
+
+def test_no_secret_shows_when_options_are_printed() -> None:
+    security = Security(
+        protocol="sasl_ssl",
+        username="alice",
+        password=SecretStr("hush"),
+        key=Path("k.pem"),
+        key_password=SecretStr("hush"),
+    )
+    for options in (client_options(Kafka(security=security)), admin_options(Kafka(security=security))):
+        assert "hush" not in repr(options)
+        assert "hush" in options.values()
