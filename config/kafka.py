@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tocsin.config.base import Group
 
@@ -38,7 +39,7 @@ class Security(Group):
 class Kafka(Group):
     """The broker and our place in the consumer group."""
 
-    bootstrap: str = Field(default="127.0.0.1:9092", pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")
+    bootstrap: str = "127.0.0.1:9092"
     """host:port of one broker or several, comma-separated."""
     group: str | None = Field(default=None, min_length=1)
     """Consumer group; `tocsin-<name>` where none is given."""
@@ -49,6 +50,13 @@ class Kafka(Group):
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """A record that the broker did not acknowledge in this time stops the worker."""
     security: Security = Security()
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        if not re.fullmatch(r"[^\s,]+:\d+(,[^\s,]+:\d+)*", value):
+            raise ValueError(f"{value!r} is no address: give host:port, or several separated by commas")
+        return value
 
 
 class Topics(Group):

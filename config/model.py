@@ -144,6 +144,7 @@ class Model(Group):
     early_risk: EarlyRisk = EarlyRisk()
     max_classes: int = Field(default=64, ge=2)
     max_vocabulary: int = Field(default=200_000, ge=1)
+    max_text: int = Field(default=100_000, ge=1)
     max_subjects: int = Field(default=1_000_000, ge=1)
     seed: int = 0
 

@@ -103,6 +103,7 @@ class Settings(BaseSettings):
             early_risk=self.early_risk,
             max_classes=max(self.bounds.classes, len(self.classes)),
             max_vocabulary=self.bounds.vocabulary,
+            max_text=self.bounds.text_length,
             max_subjects=self.bounds.subjects,
             seed=self.seed,
         )

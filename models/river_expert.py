@@ -69,18 +69,19 @@ class RiverExpert:
 
     def rows(self, batch: Batch) -> list[dict[str, float | int]]:
         """The events as river's dictionaries."""
-        rows: list[dict[str, float | int]] = []
-        columns = list(zip(self._names, self._nominal, strict=True))
-        history = batch.history[:, : len(self._history)].tolist()
-        for values, labels in zip(batch.X.tolist(), history, strict=True):
-            row: dict[str, float | int] = {
-                name: int(v) if nominal else v
-                for (name, nominal), v in zip(columns, values, strict=True)
-                if v == v  # NaN is not known
-            }
+        return [self.row(batch, i) for i in range(len(batch))]
+
+    def row(self, batch: Batch, i: int) -> dict[str, float | int]:
+        """Event i as river's dictionary."""
+        row: dict[str, float | int] = {
+            name: int(value) if nominal else value
+            for name, nominal, value in zip(self._names, self._nominal, batch.X[i].tolist(), strict=True)
+            if value == value  # NaN is not known
+        }
+        if self._history:
+            labels = batch.history[i, : len(self._history)].tolist()
             row.update((n, label) for n, label in zip(self._history, labels, strict=False) if label >= 0)
-            rows.append(row)
-        return rows
+        return row
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; N is what the answering leaf has seen, up to the configured strength."""

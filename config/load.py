@@ -1,0 +1,155 @@
+"""Read a config file, and say of a mistake where it is and what was meant."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tocsin.config.settings import Settings
+
+MAX_BYTES = 1024 * 1024
+
+
+class ConfigError(Exception):
+    """The config cannot be used; the text names file, line, key, what was expected and the nearest valid key."""
+
+
+def load(path: Path | str) -> Settings:
+    """The settings of a YAML file with the environment's overrides. Raises ConfigError."""
+    path = Path(path)
+    text = _read(path)
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {_yaml_mistake(error)}") from None
+    if root is None:
+        values = {}
+    elif not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: expected keys and values, found {type(values).__name__}")
+    _refuse_doubles(path, root)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        mistakes = [_mistake(path, root, details) for details in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(mistakes))) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; is it a config file?")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+
+
+def _yaml_mistake(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
+
+
+def _refuse_doubles(path: Path, root: yaml.Node | None) -> None:
+    """A key that stands twice would silently win over the first."""
+    nodes = [root] if root is not None else []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.value in seen:
+                    raise ConfigError(f"{path}:{line}: {key.value}: stands here and on line {seen[key.value]}")
+                seen[key.value] = line
+                nodes.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            nodes.extend(node.value)
+
+
+def _mistake(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
+    """One mistake as one line."""
+    keys = [key for key in details["loc"] if not (isinstance(key, str) and key == "schema_")]
+    line, found = _find(root, keys)
+    dotted = ".".join(str(key) for key in found) or "(top)"
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        message = f"is no setting here{_nearest(str(keys[-1]), _valid_keys(keys[:-1]))}"
+    elif details["type"] not in ("value_error", "missing") and not isinstance(details["input"], dict | list):
+        secret = any("password" in str(key) for key in keys)
+        message = f"{message[0].lower()}{message[1:]}" + ("" if secret else f", found {details['input']!r}")
+    where = f"{path}:{line}" if line is not None else f"{path} or the environment"
+    return f"{where}: {dotted}: {message}"
+
+
+def _find(root: yaml.Node | None, keys: Sequence[int | str]) -> tuple[int | None, list[int | str]]:
+    """The line of the deepest key that stands in the file, and the path of keys without pydantic's union tags."""
+    node, line, found = root, None, list[int | str]()
+    for key in keys:
+        step = _child(node, key)
+        if step is None:
+            if node is not None and isinstance(node, yaml.MappingNode) and _tagged(node, key):
+                continue  # a discriminated union puts its tag into the path
+            found.append(key)
+            node = None
+            continue
+        line, node = step
+        found.append(key)
+    return line, found
+
+
+def _tagged(node: yaml.MappingNode, tag: int | str) -> bool:
+    return any(k.value == "kind" and v.value == tag for k, v in node.value if isinstance(v, yaml.ScalarNode))
+
+
+def _child(node: yaml.Node | None, key: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for k, value in node.value:
+            if k.value == str(key):
+                return k.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark.line + 1, node.value[key]
+    return None
+
+
+def _nearest(key: str, valid: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid keys: {', '.join(sorted(valid))}"
+
+
+def _valid_keys(keys: Sequence[int | str]) -> list[str]:
+    """The keys that the group of settings at this path takes."""
+    kinds: list[Any] = [Settings]
+    for key in keys:
+        kinds = [k for kind in kinds for k in _step(kind, key)]
+    return sorted({f.alias or n for kind in kinds for n, f in kind.model_fields.items()})
+
+
+def _step(kind: type[BaseModel], key: int | str) -> Iterator[type[BaseModel]]:
+    """The groups that lie behind a key; an index or a union's tag leads no deeper."""
+    for name, field in kind.model_fields.items():
+        if key in (name, field.alias):
+            yield from _groups(field.annotation)
+            return
+    tag = kind.model_fields.get("kind")
+    if isinstance(key, int) or (tag is not None and tag.default == key):
+        yield kind
+
+
+def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for argument in typing.get_args(annotation):
+        yield from _groups(argument)

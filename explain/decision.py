@@ -1,0 +1,79 @@
+"""Why: a decision's explanation, put together from the state of the model that made it.
+
+Explanations are built as plain dictionaries, because one goes into every decision; `Explanation` is their definition,
+and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tocsin.config.service import Explanation as ExplanationSettings
+from tocsin.explain import experts, recourse, tree_path
+from tocsin.explain import words as word_parts
+from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.river_expert import RiverExpert
+from tocsin.models.text_expert import TextExpert
+
+
+class Explainer:
+    """Explains the decisions of one classifier at one level."""
+
+    def __init__(self, classifier: Classifier, settings: ExplanationSettings) -> None:
+        self._classifier = classifier
+        self._settings = settings
+        self._names = [expert.name for expert in classifier.experts]
+
+    def explain(self, scores: Scores, i: int) -> dict[str, Any] | None:
+        """The explanation of event i, as `Explanation`; None at level `none`."""
+        level = self._settings.level
+        if level == "none":
+            return None
+        full = level == "full"
+        model = self._classifier.settings
+        s = experts.prior(scores, model.fusion.prior if model else None)
+        votes = experts.votes(scores, i, self._names, s, None if full else self._settings.experts)
+        result: dict[str, Any] = {
+            "level": level,
+            "experts": votes,
+            "path": self._path(scores, i),
+            "words": self._words(scores, i, None if full else self._settings.words),
+            "opinions": None,
+            "fused": None,
+            "conflict": round(float(scores.conflict[i]), 6),
+            "used": int(scores.used[i]),
+            "enough": None,
+        }
+        if full:
+            result["opinions"] = experts.opinions_before(scores, i, self._names, s)
+            result["fused"] = experts.masses(scores.classes, scores.betp[i])
+        if not scores.decided[i]:
+            cold_start = model.abstention.cold_start if model else 0
+            result["enough"] = recourse.enough(scores, i, cold_start, self._classifier.abstention.count)
+        return result
+
+    def _path(self, scores: Scores, i: int) -> dict[str, Any] | None:
+        """The path through the most trusted tree that has evidence."""
+        trusted = np.argsort(-scores.reliability[i], kind="stable")
+        for e in trusted.tolist():
+            expert = self._classifier.experts[e]
+            if isinstance(expert, RiverExpert) and scores.engaged[i, e]:
+                names = {**self._classifier.category_names, **self._own_names(scores, i)}
+                conditions = tree_path.path(expert, expert.row(scores.batch, i), names, scores.classes)
+                if conditions:
+                    return {"expert": expert.name, "conditions": conditions}
+        return None
+
+    @staticmethod
+    def _own_names(scores: Scores, i: int) -> dict[int, str]:
+        return scores.batch.categories[i] if scores.batch.categories else {}
+
+    def _words(self, scores: Scores, i: int, most: int | None) -> list[dict[str, Any]] | None:
+        """The words of the event's text that moved its text experts."""
+        text = scores.batch.texts[i]
+        readers = [expert for expert in self._classifier.experts if isinstance(expert, TextExpert)]
+        if text is None or not readers:
+            return None
+        return [word for expert in readers for word in word_parts.words(expert, text, scores.classes, most)]

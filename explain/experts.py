@@ -1,0 +1,61 @@
+"""What the experts said, how far each was trusted, and how much each moved the belief."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tocsin.kernels.fusion import discount, opinions
+from tocsin.models.batch import Floats
+from tocsin.models.classifier import Scores
+
+
+def prior(scores: Scores, configured: float | None) -> float:
+    """The prior weight s that the fusion used."""
+    return float(max(len(scores.classes), 1)) if configured is None else configured
+
+
+def votes(scores: Scores, i: int, names: list[str], s: float, most: int | None) -> list[dict[str, Any]]:
+    """The engaged experts of event i as `Vote`s, the strongest first; at most `most` of them."""
+    evidence = scores.evidence[i]
+    pull = _pull(evidence, scores.reliability[i], s)
+    total = float(pull[scores.engaged[i]].sum())
+    sums = evidence.sum(axis=1).tolist()
+    best = evidence.argmax(axis=1).tolist()
+    order = sorted(np.flatnonzero(scores.engaged[i]).tolist(), key=lambda e: (-pull[e], e))
+    return [
+        {
+            "expert": names[e],
+            "vote": scores.classes[best[e]] if sums[e] > 0 else None,
+            "probability": round(float(evidence[e, best[e]]) / sums[e], 6) if sums[e] > 0 else 0.0,
+            "reliability": round(float(scores.reliability[i, e]), 6),
+            "weight": round(float(pull[e]) / total, 6) if total > 0 else 0.0,
+        }
+        for e in order[:most]
+    ]
+
+
+def _pull(evidence: Floats, reliability: Floats, s: float) -> Floats:
+    """How much each expert [E] adds to log P of the class it favours (Dempster's rule)."""
+    b, u = discount(*opinions(evidence[None], s), reliability[None])
+    result: Floats = np.log1p(b[0].max(axis=1) / u[0])
+    return result
+
+
+def opinions_before(scores: Scores, i: int, names: list[str], s: float) -> list[dict[str, Any]]:
+    """Each engaged expert's opinion before discounting and fusion, as `Opinion`s."""
+    b, u = opinions(scores.evidence[i : i + 1], s)
+    return [
+        {
+            "expert": names[e],
+            "belief": masses(scores.classes, b[0, e]),
+            "uncertainty": round(float(u[0, e]), 6),
+        }
+        for e in np.flatnonzero(scores.engaged[i]).tolist()
+    ]
+
+
+def masses(classes: tuple[str, ...], values: Floats) -> dict[str, float]:
+    """Numbers by class, to six digits."""
+    return {c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=True)}

@@ -1,0 +1,55 @@
+"""The way an event takes through a tree, as conditions a person can check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tocsin.models.river_expert import RiverExpert
+
+MAX_CONDITIONS = 32
+
+
+def path(expert: RiverExpert, row: dict[str, Any], names: Mapping[int, str], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The tests on the way to the leaf that answers, as `Condition`s; empty where the model is no tree.
+
+    `row` is the event as the expert sees it, `names` the categories behind the codes.
+    """
+    node = getattr(expert.model, "_root", None)
+    conditions: list[dict[str, Any]] = []
+    while node is not None and hasattr(node, "branch_no") and len(conditions) < MAX_CONDITIONS:
+        feature = node.feature
+        known = feature in row
+        number = node.branch_no(row) if known else node.most_common_path()[0]
+        operator, value = _test(node, number)
+        conditions.append(
+            {
+                "feature": feature,
+                "operator": operator,
+                "value": _shown(feature, value, names, classes),
+                "actual": _shown(feature, row[feature], names, classes) if known else None,
+            }
+        )
+        node = node.children[number] if number >= 0 else node.most_common_path()[1]
+    return conditions
+
+
+def _test(node: Any, number: int) -> tuple[str, Any]:
+    """The test that leads to child `number` of a branch."""
+    if hasattr(node, "threshold"):
+        return ("<=" if number == 0 else ">"), node.threshold
+    if hasattr(node, "value"):
+        return ("=" if number == 0 else "!="), node.value
+    values = {index: value for value, index in getattr(node, "_mapping", {}).items()}
+    return "=", values.get(number, "other")
+
+
+def _shown(feature: str, value: Any, names: Mapping[int, str], classes: Sequence[str]) -> float | str:
+    """A value as a person would write it: a category by its name, a past label by its class."""
+    if isinstance(value, str):
+        return value
+    if feature.startswith("last_label_") and 0 <= value < len(classes):
+        return classes[int(value)]
+    if isinstance(value, int) and value in names:
+        return names[value]
+    return float(value)

@@ -1,0 +1,42 @@
+"""What a worker did since it started: the figures behind its telemetry and its report."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counts:
+    """Totals since the start, and recent latencies."""
+
+    events: int = 0
+    """Events decided or abstained from."""
+    decided: int = 0
+    abstained: int = 0
+    duplicates: int = 0
+    """Events whose id was pending already: not decided again."""
+    decided_twice: int = 0
+    """Events decided again after a crash: their first decision had gone out, its commit had not."""
+    feedback: int = 0
+    """Feedback records learnt."""
+    alerts: int = 0
+    rebuilt: int = 0
+    """Pending events read back from the logs."""
+    expired: int = 0
+    """Pending events forgotten: too old, or too many."""
+    batches: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+    """Seconds from poll to commit of the last batches that held events."""
+
+    def totals(self) -> dict[str, int]:
+        """The plain totals, by name."""
+        names = (
+            "events", "decided", "abstained", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt",
+            "expired", "batches",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}

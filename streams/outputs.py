@@ -1,0 +1,45 @@
+"""What a worker sends: records with the topic they go to, and their JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import orjson
+
+from tocsin.streams.decode import UnfitError
+from tocsin.streams.logs.log import Headers, Record
+
+OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+class Output(NamedTuple):
+    """One record to emit."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Headers = ()
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """A record as JSON."""
+    return orjson.dumps(record, option=OPTIONS)
+
+
+def dead_letter(topic: str, record: Record, error: UnfitError) -> Output:
+    """A record put aside: its own bytes, its own headers, and why, in headers named after KIP-1034."""
+    reason = {
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "exception": error.kind,
+        "message": str(error)[:1_000],
+    }
+    headers = [(f"__streams.errors.{name}", value.encode()) for name, value in reason.items()]
+    return Output(topic, record.key, record.value or b"", [*record.headers, *headers])
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity: null stands for it."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Replay: past events through the service, in process or into a topic."""

@@ -1,0 +1,318 @@
+"""What a worker keeps, in one LMDB environment: nothing that the logs could not give back.
+
+One write transaction a micro-batch holds pending events, waiting labels, known labels, subjects' states and the input
+offsets, so that they agree at every instant. The file is not synced at each commit: a crash of the process loses
+nothing, a crash of the machine may lose the last batches or the file, and then `tocsin.streams.rebuild` reads the
+logs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import orjson
+
+from tocsin.streams.logs.log import Offsets, Partition
+
+FORMAT = b"1"
+DATABASES = (
+    "meta", "positions", "pending", "pending_order", "posts", "waiting", "waiting_order", "known", "known_order",
+    "subjects", "subjects_order",
+)  # fmt: skip
+
+
+_PENDING_HEADER = 32
+"""Bytes before a pending event's entry: its order (16) and its subject's fingerprint (16)."""
+
+
+class StateError(Exception):
+    """The state directory cannot be used, or its map is full; the text names the setting."""
+
+
+def fingerprint(*parts: str) -> bytes:
+    """A key of 16 bytes for ids of any length (LMDB's keys end at 511 bytes)."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode()
+        digest.update(struct.pack(">I", len(data)))
+        digest.update(data)
+    return digest.digest()
+
+
+class State:
+    """The environment of one worker."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(
+                str(directory), map_size=max_bytes, max_dbs=len(DATABASES), sync=False, metasync=False, subdir=True
+            )
+        except (OSError, lmdb.Error) as error:
+            raise StateError(
+                f"state.directory: {directory} cannot be opened: {error}. If it is damaged, remove it: it is rebuilt "
+                "from the logs"
+            ) from error
+        self._databases = {name: self._env.open_db(name.encode()) for name in DATABASES}
+        with self.transaction() as t:
+            if t.meta("format") not in (None, FORMAT):
+                raise StateError(f"state.directory: {directory} was written by another version; remove it to rebuild")
+            t.set_meta("format", FORMAT)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One write transaction: all of it is kept, or, after an exception, none. Raises StateError when full."""
+        t = self.begin()
+        try:
+            yield t
+        except BaseException:
+            t.abort()
+            raise
+        t.commit()
+
+    def begin(self) -> Transaction:
+        """A write transaction to be ended by `commit` or `abort`."""
+        return Transaction(self._env.begin(write=True), self._databases, self._directory)
+
+    def close(self) -> None:
+        """Sync and close."""
+        self._env.sync(True)
+        self._env.close()
+
+
+class Transaction:
+    """Reads and writes of one micro-batch."""
+
+    def __init__(self, txn: lmdb.Transaction, databases: dict[str, Any], directory: Path) -> None:
+        self._txn = txn
+        self._databases = databases
+        self._directory = directory
+
+    def commit(self) -> None:
+        """Keep it. Raises StateError."""
+        try:
+            self._txn.commit()
+        except lmdb.Error as error:
+            raise self._full(error) from error
+
+    def abort(self) -> None:
+        """Forget it; harmless after `commit`."""
+        self._txn.abort()
+
+    def _full(self, error: lmdb.Error) -> StateError:
+        return StateError(f"state.max_bytes: the map in {self._directory} cannot take more ({error}): raise it")
+
+    # Plain access
+
+    def _get(self, database: str, key: bytes) -> bytes | None:
+        found: bytes | None = self._txn.get(key, db=self._databases[database])
+        return found
+
+    def _put(self, database: str, key: bytes, value: bytes) -> None:
+        try:
+            self._txn.put(key, value, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self._full(error) from error
+
+    def _delete(self, database: str, key: bytes) -> None:
+        self._txn.delete(key, db=self._databases[database])
+
+    def count(self, database: str) -> int:
+        """Entries of a database."""
+        return int(self._txn.stat(self._databases[database])["entries"])
+
+    def meta(self, name: str) -> bytes | None:
+        """A note by name."""
+        return self._get("meta", name.encode())
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Write a note."""
+        self._put("meta", name.encode(), value)
+
+    def _sequence(self) -> bytes:
+        """A number that only grows, as 8 bytes: it tells the order of entries of the same millisecond."""
+        number = int.from_bytes(self.meta("sequence") or b"", "big") + 1
+        data = number.to_bytes(8, "big")
+        self.set_meta("sequence", data)
+        return data
+
+    # Positions
+
+    def position(self, partition: Partition) -> int | None:
+        """The next offset of an input partition to be read."""
+        found = self._get("positions", _partition_key(partition))
+        return None if found is None else int(found)
+
+    def set_positions(self, offsets: Offsets) -> None:
+        """Remember the next offsets."""
+        for partition, offset in offsets.items():
+            self._put("positions", _partition_key(partition), str(offset).encode())
+
+    # Pending events
+
+    def pending(self, event_id: str) -> dict[str, Any] | None:
+        """What was kept of an event that waits for its label."""
+        return _pending_entry(self._get("pending", fingerprint(event_id)))
+
+    def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int, posts: int) -> None:
+        """Keep an event; of its subject the last `posts` events stay reachable by subject.
+
+        Nothing changes for an event that is kept already.
+        """
+        key = fingerprint(event["id"])
+        if self._get("pending", key) is not None:
+            return
+        order = now.to_bytes(8, "big") + self._sequence()
+        subject = fingerprint(event["subject"])
+        self._put("pending", key, order + subject + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
+        self._put("pending_order", order, key)
+        self._put("posts", subject + order, key)
+        if posts > 0:
+            self._trim_posts(subject, posts)
+
+    def _trim_posts(self, subject: bytes, keep: int) -> None:
+        cursor = self._txn.cursor(self._databases["posts"])
+        keys = []
+        if cursor.set_range(subject):
+            for key in cursor.iternext(keys=True, values=False):
+                if not key.startswith(subject):
+                    break
+                keys.append(bytes(key))
+                if len(keys) > keep:
+                    self._delete("posts", keys[0])
+                    break
+
+    def subject_events(self, subject: str) -> list[dict[str, Any]]:
+        """What is kept of a subject's events, oldest first."""
+        prefix = fingerprint(subject)
+        found: list[dict[str, Any]] = []
+        cursor = self._txn.cursor(self._databases["posts"])
+        if cursor.set_range(prefix):
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    break
+                entry = _pending_entry(self._get("pending", bytes(value)))
+                if entry is not None:
+                    found.append(entry)
+        return found
+
+    def expire_pending(self, before: int, most: int) -> int:
+        """Forget events kept before an instant (epoch ms), and the oldest beyond `most`; returns how many."""
+        forgotten = 0
+        for order, key in self._oldest("pending_order"):
+            if int.from_bytes(order[:8], "big") >= before and self.count("pending") <= most:
+                break
+            kept = self._get("pending", key)
+            if kept is not None:
+                self._delete("posts", kept[len(order) : _PENDING_HEADER] + order)
+                self._delete("pending", key)
+            self._delete("pending_order", order)
+            forgotten += 1
+        return forgotten
+
+    def _oldest(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self._txn.cursor(self._databases[database])
+        while cursor.first():
+            yield bytes(cursor.key()), bytes(cursor.value())
+
+    # Waiting labels
+
+    def wait(self, key: bytes, entry: dict[str, Any], now: int) -> None:
+        """Keep a label until what it speaks of turns up; `key` is what it will be asked for by."""
+        order = now.to_bytes(8, "big") + self._sequence()
+        self._put("waiting", key + order, orjson.dumps(entry))
+        self._put("waiting_order", order, key)
+
+    def take_waiting(self, key: bytes) -> list[dict[str, Any]]:
+        """The labels that wait under a key, oldest first; they wait no more."""
+        if self.count("waiting") == 0:
+            return []
+        found: list[tuple[bytes, bytes]] = []
+        cursor = self._txn.cursor(self._databases["waiting"])
+        if cursor.set_range(key):
+            for full, value in cursor:
+                if not full.startswith(key):
+                    break
+                found.append((bytes(full), bytes(value)))
+        for full, _ in found:
+            self._delete("waiting", full)
+            self._delete("waiting_order", full[len(key) :])
+        return [orjson.loads(value) for _, value in found]
+
+    def expire_waiting(self, before: int, most: int) -> list[dict[str, Any]]:
+        """Labels that waited since before an instant (epoch ms), and the oldest beyond `most`; they wait no more."""
+        expired: list[dict[str, Any]] = []
+        for order, key in self._oldest("waiting_order"):
+            if int.from_bytes(order[:8], "big") >= before and self.count("waiting") <= most:
+                break
+            value = self._get("waiting", key + order)
+            if value is not None:
+                expired.append(orjson.loads(value))
+                self._delete("waiting", key + order)
+            self._delete("waiting_order", order)
+        return expired
+
+    # Labels that are known: they are in the feedback log
+
+    def known_labels(self, key: bytes) -> dict[str, str]:
+        """The labels in the feedback log for an event or a subject, by source (empty for none)."""
+        return _loads(self._get("known", key)) or {}
+
+    def set_known_label(self, key: bytes, source: str, label: str, most: int) -> None:
+        """Note a label of the feedback log; beyond `most` the oldest is forgotten."""
+        known = self.known_labels(key)
+        new = not known
+        known[source] = label
+        self._put("known", key, orjson.dumps(known))
+        if new:
+            self._put("known_order", self._sequence(), key)
+            for order, old in self._oldest("known_order"):
+                if self.count("known") <= most:
+                    break
+                self._delete("known", old)
+                self._delete("known_order", order)
+
+    # Subjects
+
+    def subject(self, subject: str) -> dict[str, Any] | None:
+        """A subject's accumulated state."""
+        found = self._get("subjects", fingerprint(subject))
+        return None if found is None else _loads(found[8:])
+
+    def set_subject(self, subject: str, state: dict[str, Any], most: int) -> None:
+        """Keep a subject's state; beyond `most` the one longest silent is forgotten."""
+        key = fingerprint(subject)
+        old = self._get("subjects", key)
+        if old is not None:
+            self._delete("subjects_order", old[:8])
+        order = self._sequence()
+        self._put("subjects", key, order + orjson.dumps(state))
+        self._put("subjects_order", order, key)
+        for oldest, silent in self._oldest("subjects_order"):
+            if self.count("subjects") <= most:
+                break
+            self._delete("subjects", silent)
+            self._delete("subjects_order", oldest)
+
+
+def _partition_key(partition: Partition) -> bytes:
+    return f"{partition.topic}\0{partition.index}".encode()
+
+
+def _loads(data: bytes | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    loaded: dict[str, Any] = orjson.loads(data)
+    return loaded
+
+
+def _pending_entry(data: bytes | None) -> dict[str, Any] | None:
+    """A pending event's entry, which stands after its order and its subject's fingerprint."""
+    return None if data is None else _loads(data[_PENDING_HEADER:])

@@ -1,0 +1,343 @@
+"""One worker: polls a micro-batch, learns, joins, decides, commits; and again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from tocsin.config.settings import Settings
+from tocsin.models.classifier import Classifier
+from tocsin.models.expert import SnapshotError
+from tocsin.streams import telemetry
+from tocsin.streams.commit import Commit
+from tocsin.streams.counts import Counts
+from tocsin.streams.decide import Decide
+from tocsin.streams.decode import DecodedEvent, Decoder, Rejected, UnfitError
+from tocsin.streams.join import UNKNOWN, Join
+from tocsin.streams.learn import Learn
+from tocsin.streams.logs.log import Log, Offsets, Partition, Rebalance, Record
+from tocsin.streams.outputs import Output, dead_letter, encode
+from tocsin.streams.rebuild import Rebuild, tail
+from tocsin.streams.schema import EventSchema
+from tocsin.streams.state import State, Transaction
+
+log = logging.getLogger(__name__)
+
+LEARN_CHUNK = 1_000
+"""Feedback records folded at once while catching up."""
+
+
+class OpenLog(Protocol):
+    """Opens a log for a worker: a member of the group where shared topics are named, else a mere reader."""
+
+    def __call__(
+        self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None
+    ) -> Log: ...
+
+
+def wall_clock() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Worker:
+    """Runs the whole way of an event for the partitions it is given.
+
+    Use as a context manager: entering restores the state and folds the feedback log to its end, leaving commits
+    nothing more, writes a snapshot and leaves the group.
+    """
+
+    def __init__(self, settings: Settings, open_log: OpenLog, clock: Callable[[], int] = wall_clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.counts = Counts()
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self.classifier = Classifier.from_config(settings)
+        self._open_log = open_log
+        self._directory = settings.state.directory / settings.name
+        self._decoder = Decoder(EventSchema(settings))
+        self._decide = Decide(settings, self.classifier, self._decoder)
+        self._join = Join(settings, self._owns)
+        self._learn = Learn(self.classifier, self._decoder, settings.bounds.pending_events)
+        self._assigned: set[Partition] = set()
+        self._event_partitions = 1
+        self._decided_before: set[str] = set()
+        self._snapshot_at = 0
+        self._snapshots = True
+        self._told_at = 0
+        self._started_at = clock()
+
+    # Start and stop
+
+    def __enter__(self) -> Worker:
+        self._state = State(self._directory / "lmdb", self.settings.state.max_bytes)
+        try:
+            self._load_snapshot()
+            self._reader = self._open_log((), {}, None)
+            self._event_partitions = len(self._reader.ends(self.settings.topics.events))
+            self._catch_up()
+            self._after_a_crash()
+            self._log = self._open_log((self.settings.topics.events,), self._whole_positions(), self)
+        except BaseException:
+            self._state.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            if exception[0] is None:
+                with self._state.transaction() as t:
+                    t.set_meta("clean", b"1")
+                self._tell(force=True)
+                self._log.flush()
+                self._save_snapshot()
+        finally:
+            self._log.close()
+            self._reader.close()
+            self._state.close()
+
+    def _load_snapshot(self) -> None:
+        directory = self._snapshot_directory
+        if not directory.exists():
+            return
+        try:
+            self.classifier.load(directory)
+            log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
+        except SnapshotError as error:
+            log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
+        self._snapshot_at = self.classifier.learnt
+
+    @property
+    def _snapshot_directory(self) -> Path:
+        return self._directory / "snapshot"
+
+    def _save_snapshot(self) -> None:
+        if not self._snapshots or self.classifier.learnt == self._snapshot_at:
+            return
+        try:
+            self.classifier.save(self._snapshot_directory)
+        except SnapshotError as error:
+            self._snapshots = False
+            log.warning("no snapshots are written, a restart folds the whole feedback log: %s", error)
+        self._snapshot_at = self.classifier.learnt
+
+    def _catch_up(self) -> None:
+        """Fold the feedback log to its end, before anything is decided or joined."""
+        topic = self.settings.topics.feedback
+        for partition, end in self._reader.ends(topic).items():
+            with self._state.transaction() as t:
+                start = min(t.position(partition) or 0, self.classifier.feedback_offset)
+            chunk: list[Record] = []
+            for record in self._reader.read(partition, start, end):
+                chunk.append(record)
+                if len(chunk) >= LEARN_CHUNK:
+                    self._fold(chunk)
+                    chunk = []
+            self._fold(chunk)
+
+    def _fold(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        with self._state.transaction() as t:
+            self.counts.feedback += self._learn(records, t)
+            t.set_positions(_next_offsets(records))
+
+    def _after_a_crash(self) -> None:
+        """After an unclean stop, know which events have a decision in the log already."""
+        with self._state.transaction() as t:
+            crashed = t.meta("clean") == b"0"
+            t.set_meta("clean", b"0")
+        if crashed:
+            most = 4 * self.settings.batching.max_events
+            for record in tail(self._reader, self.settings.topics.decisions, most):
+                self._decided_before.add(orjson.loads(record.value or b"{}").get("event", ""))
+            log.warning("the last stop was no clean one: events decided again are counted as decided twice")
+
+    def _whole_positions(self) -> dict[Partition, int]:
+        """Where to go on in the topics that every worker reads whole."""
+        topics = self.settings.topics
+        positions: dict[Partition, int] = {}
+        with self._state.transaction() as t:
+            for topic in (topics.labels, topics.feedback):
+                for partition in self._reader.ends(topic):
+                    positions[partition] = t.position(partition) or 0
+        return positions
+
+    # Rebalance: what the log calls back
+
+    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
+        """See `tocsin.streams.logs.log.Rebalance`."""
+        rebuild = Rebuild(self.settings, self._decoder, self._state, self._reader)
+        starts: dict[Partition, int] = {}
+        for partition, offset in committed.items():
+            self._assigned.add(partition)
+            if offset is not None:
+                rebuilt = rebuild(partition, offset, self.clock())
+                self.counts.rebuilt += rebuilt
+                starts[partition] = offset
+                if rebuilt:
+                    log.info("rebuilt %d pending events of %s %d", rebuilt, *partition)
+                continue
+            with self._state.transaction() as t:
+                position = t.position(partition)
+            if position is not None:  # the group's offset expired; the state still knows
+                starts[partition] = position
+        return starts
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """See `tocsin.streams.logs.log.Rebalance`."""
+        self._assigned.difference_update(partitions)
+
+    def _owns(self, record: Record) -> bool:
+        """Whether what no event decides about a label is ours to do."""
+        share = Partition(self.settings.topics.events, record.partition % self._event_partitions)
+        return share in self._assigned
+
+    # The loop
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Work until `stop` says so; the batch in hand is committed first."""
+        while not stop():
+            self.step()
+
+    def step(self, timeout: float | None = None) -> int:
+        """One micro-batch; returns how many records it held. Raises LogError, StateError, FeedbackError."""
+        batching = self.settings.batching
+        wait = batching.max_wait_ms / 1000 if timeout is None else timeout
+        records = self._log.poll(batching.max_events, wait)
+        started = time.perf_counter()
+        if records:
+            self._work(records)
+            self.counts.batches += 1
+            if any(record.topic == self.settings.topics.events for record in records):
+                self.counts.latencies.append(time.perf_counter() - started)
+        self._now_and_then()
+        return len(records)
+
+    def _work(self, records: Sequence[Record]) -> None:
+        topics, now = self.settings.topics, self.clock()
+        by_topic: dict[str, list[Record]] = {topics.events: [], topics.labels: [], topics.feedback: []}
+        for record in records:
+            by_topic[record.topic].append(record)
+        transaction = self._state.begin()
+        try:
+            self.counts.feedback += self._learn(by_topic[topics.feedback], transaction)
+            self._do_labels(by_topic[topics.labels], transaction, now)
+            self._do_events(by_topic[topics.events], transaction, now)
+            shared = _next_offsets(by_topic[topics.events])
+            whole = _next_offsets([*by_topic[topics.labels], *by_topic[topics.feedback]])
+            Commit(self._log, transaction).run(shared, whole)
+        finally:
+            transaction.abort()
+
+    def _do_labels(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
+        labels, rejected = self._decoder.labels(records)
+        self._put_aside([(record, error) for record, error in rejected if self._owns(record)])
+        for label in labels:
+            self._settle([self._join.label(label, transaction, now)])
+
+    def _do_events(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
+        events, rejected = self._decoder.events(records)
+        self._put_aside(rejected)
+        fresh = self._fresh(events, transaction)
+        for decided in self._decide(fresh, transaction, now):
+            transaction.remember(decided.event, decided.entry, now, self.settings.bounds.subject_posts)
+            self._emit(decided.outputs)
+            self._count(decided.decision)
+            self._settle(self._join.event(decided.event, transaction))
+
+    def _fresh(self, events: Sequence[DecodedEvent], transaction: Transaction) -> list[DecodedEvent]:
+        """Events that were not decided before; the same id with other content is a dead letter."""
+        fresh: dict[str, DecodedEvent] = {}
+        clashes: list[Rejected] = []
+        for decoded in events:
+            identity = decoded.event["id"]
+            entry = transaction.pending(identity)
+            known = entry["event"] if entry else fresh[identity].event if identity in fresh else None
+            if known is None:
+                fresh[identity] = decoded
+            elif known == decoded.event:
+                self.counts.duplicates += 1
+            else:
+                error = UnfitError("id-taken", f"id {identity!r} is that of another event with other content")
+                clashes.append((decoded.record, error))
+        self._put_aside(clashes)
+        return list(fresh.values())
+
+    def _emit(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            self._log.emit(*output)
+
+    def _put_aside(self, rejected: Sequence[Rejected]) -> None:
+        for record, error in rejected:
+            self._emit([dead_letter(self.settings.topics.dead_letters, record, error)])
+            self.counts.dead_letters[error.kind] += 1
+
+    def _settle(self, results: Iterable[tuple[str, list[Output]]]) -> None:
+        """Emit what became of labels, and count it."""
+        for outcome, outputs in results:
+            self.counts.labels[outcome] += 1
+            self._emit(outputs)
+            if outcome == UNKNOWN:
+                self.counts.dead_letters["unknown-event"] += 1
+
+    def _count(self, decision: dict[str, Any]) -> None:
+        counts = self.counts
+        counts.events += 1
+        if decision["status"] == "decided":
+            counts.decided += 1
+            counts.classes[decision["label"]] += 1
+        else:
+            counts.abstained += 1
+            counts.reasons[decision["reason"]] += 1
+        if decision["event"] in self._decided_before:
+            self._decided_before.discard(decision["event"])
+            counts.decided_twice += 1
+
+    def _now_and_then(self) -> None:
+        """What need not be done at every batch."""
+        now = self.clock()
+        if now - self._told_at >= self.settings.monitor.interval_seconds * 1000:
+            self._expire(now)
+            self._tell()
+        if self.classifier.learnt - self._snapshot_at >= self.settings.state.snapshot_every:
+            self._save_snapshot()
+
+    def _expire(self, now: int) -> None:
+        bounds = self.settings.bounds
+        transaction = self._state.begin()
+        try:
+            self._settle(self._join.expire(transaction, now))
+            before = now - int(bounds.pending_ttl_hours * 3_600_000)
+            self.counts.expired += transaction.expire_pending(before, bounds.pending_events)
+            Commit(self._log, transaction).run({}, {})
+        finally:
+            transaction.abort()
+
+    def _tell(self, force: bool = False) -> None:
+        """Emit a telemetry record."""
+        now = self.clock()
+        if self._told_at and not force and now == self._told_at:
+            return
+        self._told_at = now
+        with self._state.transaction() as t:
+            pending, waiting = t.count("pending"), t.count("waiting")
+        record = telemetry.record(
+            self.settings.name, self.name, self._started_at, now, self.classifier, self.counts, self._decide.last,
+            pending, waiting,
+        )  # fmt: skip
+        self._log.emit(self.settings.topics.telemetry, self.name.encode(), encode(record))
+
+
+def _next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
+    """By partition, the offset after its last record."""
+    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
+
+
