@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 from tocsin.streams.embedded import EmbeddedBroker
 
 from .brokers import ApacheKafka, NoBrokerError, running
+
+with warnings.catch_warnings():
+    # kafka-python 3.0 reads its schemas by a call that Python 3.11 (and no other) calls deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import kafka.admin  # noqa: F401
 
 pytest.register_assert_rewrite("tests.streams.logs.behaviour")
 

@@ -416,6 +416,9 @@ class KafkaLog:
     # The group
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._closed:
+            consumer.unassign()
+            return
         names = [Partition(p.topic, p.partition) for p in partitions]
         committed = self._committed(consumer, partitions)
         self._owned = dict.fromkeys(names, 0)
