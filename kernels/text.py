@@ -34,8 +34,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def _kernel(function: Kernel) -> Kernel:
-    # A cached kernel names the module it came from, and a test run that collects this file by its path knows it
-    # by another name than a later run does.
+    # A cached kernel names its module, and a test run that collects this file by its path knows it by
+    # another name than a later run does.
     function.__module__ = "tocsin.kernels.text"
     compiled: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled
@@ -557,15 +557,16 @@ def count_text(
     young: Once,
     old: Once,
     top: Floats,
+    lead: Lead,
     admitted: NDArray[np.int64],
 ) -> tuple[int, int]:
     """Count the n-grams of one text for one class.
 
-    `top` float64 [order, C] is the largest count by length and class and is kept up. An n-gram is admitted at
-    its second occurrence, or at a first one of weight above 1; until then it waits in `young` (or in `old`,
-    which is only read and emptied). `admitted` int64 [.., 2] takes the first word and the length of each
-    newly admitted n-gram, whose ids run from `size`. Returns the new size and how many slots of `young` were
-    filled.
+    `top` float64 [order, C] is the largest count by length and class and is kept up, as the candidates are.
+    An n-gram is admitted at its second occurrence, or at a first one of weight above 1; until then it waits
+    in `young` (or in `old`, which is only read and emptied). `admitted` int64 [.., 2] takes the first word
+    and the length of each newly admitted n-gram, whose ids run from `size`. Returns the new size and how many
+    slots of `young` were filled.
     """
     filled = 0
     start = 0
@@ -603,7 +604,13 @@ def count_text(
                     table.counts[number, old.classes[j]] += old.weights[j]
                     old.classes[j] = MOVED
             table.counts[number, label] += weight
-            top[length - 1, label] = max(top[length - 1, label], table.counts[number, label])
+            count = table.counts[number, label]
+            top[length - 1, label] = max(top[length - 1, label], count)
+            for c in range(table.counts.shape[1]):
+                if not lead.flags[number] and table.counts[number, c] > lead.floor[length - 1, c]:
+                    lead.flags[number] = 1
+                    lead.ids[lead.used[0]] = number
+                    lead.used[0] += 1
     return size, filled
 
 
@@ -760,26 +767,110 @@ def reference_global_values(
     return [lv[c] * significant(c) * sanctioned(c) for c in range(C)]
 
 
+class Lead(NamedTuple):
+    """Where the largest global values are to be found, kept between calls of `largest`."""
+
+    floor: Floats
+    """By length and class [order, C]: every n-gram counted above this for its class is a candidate."""
+    leaders: NDArray[np.int64]
+    """The n-gram that was the largest [order, C]; -1 for none."""
+    flags: Flags
+    """Whether an n-gram is a candidate, uint8 [room]."""
+    ids: Ids
+    """The candidates, int32 [room]."""
+    used: NDArray[np.int64]
+    """How many candidates there are, and how many there were when they were last chosen: int64 [2]."""
+
+
+def lead(order: int, classes: int, room: int) -> Lead:
+    """Nothing known yet: the next call of `largest` looks at every n-gram."""
+    return Lead(
+        np.full((order, classes), np.inf),
+        np.full((order, classes), -1, np.int64),
+        np.zeros(room, np.uint8),
+        np.zeros(room, np.int32),
+        np.zeros(2, np.int64),
+    )
+
+
 @_kernel
-def largest(table: Table, size: int, top: Floats, r: Rule) -> Floats:
+def _consider(
+    number: int,
+    table: Table,
+    top: Floats,
+    r: Rule,
+    limit: Floats,
+    best: Floats,
+    leaders: NDArray[np.int64],
+    scratch: Floats,
+    values: Floats,
+) -> None:
+    """Let one n-gram compete; `limit` is the count whose local value is the best so far (a little less)."""
+    n = table.lengths[number] - 1
+    counts = table.counts[number]
+    C = len(values)
+    hope = False
+    for c in range(C):
+        hope = hope or counts[c] > limit[n, c]
+    if not hope:
+        return
+    global_values(counts, top[n], r, scratch, values)
+    for c in range(C):
+        if values[c] > best[n, c]:
+            best[n, c] = values[c]
+            leaders[n, c] = number
+            limit[n, c] = max(1.0, top[n, c] * values[c] ** (1.0 / r.s) * (1.0 - 1e-9))
+
+
+@_kernel
+def _choose(table: Table, size: int, limit: Floats, lead: Lead) -> None:
+    """Choose the candidates anew: what is counted above half of the limit for some class."""
+    order, C = limit.shape
+    for n in range(order):
+        for c in range(C):
+            lead.floor[n, c] = max(1.0, 0.5 * limit[n, c])
+    used = 0
+    for number in range(size):
+        n = table.lengths[number] - 1
+        lead.flags[number] = 0
+        for c in range(C):
+            if table.counts[number, c] > lead.floor[n, c]:
+                lead.flags[number] = 1
+        if lead.flags[number]:
+            lead.ids[used] = number
+            used += 1
+    lead.used[0], lead.used[1] = used, used
+
+
+@_kernel
+def largest(table: Table, size: int, top: Floats, r: Rule, lead: Lead) -> Floats:
     """The largest global value by length and class [order, C], exact.
 
-    No global value exceeds its local value, so an n-gram whose local value is not above the best is passed
-    by.
+    No global value exceeds its local value, and that grows with the count: once a best is known, only n-grams
+    counted above a limit can beat it. Those are few and hardly change, so they are kept as candidates, and
+    all n-grams are looked at again only where the limit has sunk below what made one a candidate.
     """
     order, C = top.shape
     best = np.zeros((order, C))
+    limit = np.ones((order, C))
+    leaders = np.full((order, C), -1, np.int64)
     scratch = np.empty((3, C))
     values = np.empty(C)
-    for number in range(size):
-        n = table.lengths[number] - 1
+    for n in range(order):
         for c in range(C):
-            count = table.counts[number, c]
-            if count > 1.0 and root(count, r) > best[n, c] * root(top[n, c], r):
-                global_values(table.counts[number], top[n], r, scratch, values)
-                for k in range(C):
-                    best[n, k] = max(best[n, k], values[k])
-                break
+            if lead.leaders[n, c] >= 0:
+                _consider(lead.leaders[n, c], table, top, r, limit, best, leaders, scratch, values)
+    for i in range(lead.used[0]):
+        _consider(lead.ids[i], table, top, r, limit, best, leaders, scratch, values)
+    enough = lead.used[0] <= 2 * lead.used[1] + 256
+    for n in range(order):
+        for c in range(C):
+            enough = enough and limit[n, c] >= lead.floor[n, c]
+    if not enough:
+        for number in range(size):
+            _consider(number, table, top, r, limit, best, leaders, scratch, values)
+        _choose(table, size, limit, lead)
+    lead.leaders[:] = leaders
     return best
 
 

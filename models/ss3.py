@@ -93,6 +93,8 @@ class SS3:
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
+        if not (s > 0 and l >= 0 and p >= 0 and a >= 0):
+            raise ValueError(f"s is above 0 and l, p, a are at least 0, not {s}, {l}, {p}, {a}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:
@@ -112,7 +114,11 @@ class SS3:
         self._young, self._old = _once(64), _once(1)
         self._young_used = 0
         self._top = np.ones((self.ngrams, classes))
+        self._forget_lead()
+
+    def _forget_lead(self) -> None:
         self._best: Floats | None = None
+        self._lead = kernel.lead(self.ngrams, len(self.classes), len(self._table.keys))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -166,7 +172,7 @@ class SS3:
             counts[:, : -len(new)] = self._table.counts
             self._table = self._table._replace(counts=counts)
             self._top = np.hstack([self._top, np.ones((self.ngrams, len(new)))])
-            self._best = None
+            self._forget_lead()
 
     def _count(self, found: Words, b: int, column: int, weight: float) -> None:
         lo, hi = int(found.bounds[b]), int(found.bounds[b + 1])
@@ -185,6 +191,7 @@ class SS3:
             self._young,
             self._old,
             self._top,
+            self._lead,
             admitted,
         )
         self._young_used += filled
@@ -198,6 +205,7 @@ class SS3:
         room = len(self._table.keys)
         if size + more > room:
             self._table = _grown(self._table, size, max(2 * room, size + more))
+            self._forget_lead()
         if self._young_used >= 2 * self.max_vocabulary:
             self._old, self._young, self._young_used = self._young, _once(64), 0
         if 2 * (self._young_used + more) > len(self._young.keys):
@@ -223,14 +231,14 @@ class SS3:
         kernel.place_all(table.slots, table.keys, n)
         self._table = table
         self._top = _largest_counts(table, n, self.ngrams)
-        self._best = None
+        self._forget_lead()
 
     # ------------------------------------------------------------ reading
 
     def _strongest(self) -> Floats:
         """The largest global values [ngrams, C] of this moment."""
         if self._best is None:
-            self._best = kernel.largest(self._table, len(self._names), self._top, self._rule)
+            self._best = kernel.largest(self._table, len(self._names), self._top, self._rule, self._lead)
         return self._best
 
     def confidence(self, text: str) -> Floats:
@@ -323,11 +331,12 @@ class SS3:
     def explain(self, text: str, top: int | None = None) -> TextExplanation:
         """Take a text apart into sentences and recognised n-grams, each with its value for every class.
 
+        Where only single words count, a sentence is what stands between two marks, commas included.
         With `top` only that many n-grams of largest value are listed (in the order of the text); sentence
         sums stay those of all. Raises ValueError where the text exceeds `max_text`.
         """
         self._measure([text])
-        found = kernel.tokenise([text], sentences=True, characters=self.characters)
+        found = self._found(text)
         with self._lock:
             confidence = self.confidence(text)
             classes = tuple(self.classes)
@@ -337,8 +346,9 @@ class SS3:
         strength = values.max(axis=1, initial=0.0)
         listed = set(np.argsort(-strength, kind="stable")[:top].tolist())
         sentences: list[Sentence] = []
-        cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & kernel.SENTENCE]
-        for lo, hi in zip(cuts, [*cuts[1:], len(firsts)], strict=True):
+        border = kernel.SENTENCE if self.ngrams > 1 else kernel.BREAK
+        cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & border]
+        for lo, hi in pairwise([*cuts, len(firsts)]):
             words = tuple(
                 WordValue(found.spelt(int(firsts[i]), int(firsts[i] + lengths[i])), tuple(values[i].tolist()))
                 for i in range(lo, hi)
@@ -346,6 +356,10 @@ class SS3:
             )
             sentences.append(Sentence(words, tuple(values[lo:hi].sum(axis=0).tolist())))
         return TextExplanation(classes, tuple(sentences), tuple(confidence.tolist()))
+
+    def _found(self, text: str) -> Words:
+        """The words that `confidence` sees: pyss3 cuts into sentences only where it looks for n-grams."""
+        return kernel.tokenise([text], sentences=self.ngrams > 1, characters=self.characters)
 
     def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
         firsts, lengths, values = kernel.recognise(
@@ -365,7 +379,7 @@ class SS3:
     def words(self, text: str) -> list[tuple[str, Floats]]:
         """The n-grams of a text that moved its confidence, in order, with their values [K]."""
         self._measure([text])
-        found = kernel.tokenise([text], sentences=self.ngrams > 1, characters=self.characters)
+        found = self._found(text)
         with self._lock:
             firsts, lengths, values = self._recognise(found)
         return [
@@ -432,7 +446,7 @@ class SS3:
         with self._lock:
             self.classes, self._names, self._table, self._top = classes, names, table, top
             self._young, self._old, self._young_used = young, old, used
-            self._best = None
+            self._forget_lead()
 
 
 def _power(at_least: int) -> int:

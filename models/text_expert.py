@@ -21,12 +21,12 @@ class TextExpert:
     """Evidence c * confidence from an `SS3`, at most `strength` pseudo-counts a text; no known word, no
     evidence.
 
-    The scale c [K], one a class, is fitted online: before a text is learnt, its confidence vector cv is scored
-    by the log loss of the pignistic probability (c_y cv_y + 1) / (sum c cv + K), and log c takes a step down the
-    gradient: a whole one for what all classes share, a smaller one for each class's own part. (A class that is
-    rare has large values for its few words, so one scale for all favours it: prequential accuracy on the hate
-    speech tweets .55 with one scale, .68 with own ones; on SMS spam .965 and .969.) Events without a text are
-    skipped. SS3's columns are named by class index.
+    The scale c [K], one a class, is fitted online: before a text is learnt, its confidence vector cv is
+    scored by the log loss of the pignistic probability (c_y cv_y + 1) / (sum c cv + K), and log c takes a
+    step down the gradient: a whole one for what all classes share, a smaller one for each class's own
+    part. (A class that is rare has large values for its few words, so one scale for all favours it:
+    prequential accuracy on the hate speech tweets .55 with one scale, .68 with own ones; on SMS spam .965
+    and .969.) Events without a text are skipped. SS3's columns are named by class index.
 
     >>> import numpy as np
     >>> expert = TextExpert(SS3Settings())

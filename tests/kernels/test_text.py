@@ -1,0 +1,156 @@
+"""Each text kernel against the plain code beside it."""
+
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.kernels import text as kernel
+
+AWKWARD = "abcCfFxyz0123459 ..,,-/\\$%##'\n\t!_:?éÉßÂ°½²中国。，ΑΣσςΩ٣…ﬁ\u0301\u2028"
+texts = st.one_of(st.text(AWKWARD, max_size=60), st.text(max_size=30))
+
+
+def by_kernel(batch: list[str], **how: bool) -> list[list[tuple[str, int]]]:
+    found = kernel.tokenise(batch, **how)
+    bounds = found.bounds.tolist()
+    return [
+        [(found.spelt(t, t + 1), int(found.before[t])) for t in range(lo, hi)] for lo, hi in pairwise(bounds)
+    ]
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+@pytest.mark.parametrize("characters", [False, True])
+@settings(max_examples=300, deadline=None)
+@given(batch=st.lists(texts, max_size=4))
+def test_kernel_finds_the_words_of_the_reference(sentences: bool, characters: bool, batch: list[str]) -> None:
+    how = {"sentences": sentences, "characters": characters}
+    assert by_kernel(batch, **how) == [kernel.words(text, **how) for text in batch]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=texts)
+def test_words_and_breaks_are_those_of_pyss3(text: str) -> None:
+    preprocessed = pytest.importorskip("pyss3.util").Preproc.clean_and_ready(text)
+    expected: list[tuple[str, int]] = []
+    before = kernel.BREAK | kernel.SENTENCE
+    for piece in re.findall(r"\w+(?:'\w+)?|[^\s]+", preprocessed):
+        if re.match(r"\w", piece):
+            expected.append((piece, before))
+            before = 0
+        else:
+            before |= kernel.BREAK
+    assert kernel.words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20C. 20 c, 20 cats", ["nnbrrt", "nnbrrt", "nnbrr", "cats"]),
+        ("1/2/2020 1-2 1.5-2-3", ["nnbrrd", "nnbrr", "nnbrr", "nnbrrd"]),
+        ("$5 $ 5.50 5% 5 %", ["mnnbrr", "mnnbrr", "nnbrrp", "nnbrrp"]),
+        ("1.2.5 c 3-1.2.5 c", ["nnbrr", "nnbrrt", "nnbrr", "nnbrr", "nnbrrt"]),
+        ("a1b ٣ can't İstanbul", ["annbrrb", "nnbrr", "cant", "istanbul"]),
+        ("ΟΔΟΣ ΣΑΣ", ["οδος", "σας"]),
+    ],
+)
+def test_numbers_and_case(text: str, expected: list[str]) -> None:
+    assert [word for word, _ in kernel.words(text)] == expected
+    assert [word for word, _ in by_kernel([text])[0]] == expected
+
+
+def test_chained_hashtags_are_apart() -> None:
+    breaks = [before & kernel.BREAK for _, before in by_kernel(["#one #two three #four"])[0]]
+    assert breaks == [1, 1, 0, 0]
+
+
+@given(word=st.text("abcxyzé中", min_size=1, max_size=12))
+def test_a_word_has_one_key(word: str) -> None:
+    found = kernel.tokenise([word.lower(), f"x {word}"])
+    spelt = [found.spelt(t, t + 1) for t in range(len(found.keys))]
+    assert [kernel.word_key(w) for w in spelt] == found.keys.tolist()
+
+
+def test_an_ngrams_key_tells_order_and_repetition() -> None:
+    keys = {
+        kernel.ngram_key(gram) for gram in (["a", "b"], ["b", "a"], ["a", "a"], ["b", "b"], ["ab"], ["a"])
+    }
+    assert len(keys) == 6
+
+
+def test_every_letter_stays_a_letter_in_lower_case() -> None:
+    """The kernel lowers each letter alone: right but for İ (decomposed) and Σ (left to the reference)."""
+    flags, lower = kernel.alphabet()
+    longer = [i for i in range(0x110000) if len(chr(i).lower()) != 1]
+    assert longer == [0x130]
+    changed = np.flatnonzero(lower != np.arange(0x110000))
+    assert (flags[changed] & 1 == flags[lower[changed]] & 1).all()
+
+
+counts = st.lists(st.integers(0, 60).map(float), min_size=1, max_size=6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    counts=counts,
+    tops=st.lists(st.integers(60, 5_000).map(float), min_size=6, max_size=6),
+    s=st.sampled_from([0.1, 0.32, 0.45, 0.5, 1.0]),
+    l=st.sampled_from([0.0, 0.5, 1.24]),
+    p=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    xai=st.booleans(),
+)
+def test_global_values_are_the_references(
+    counts: list[float],
+    tops: list[float],
+    s: float,
+    l: float,  # noqa: E741
+    p: float,
+    xai: bool,
+) -> None:
+    top = np.array(tops[: len(counts)])
+    out = np.empty(len(counts))
+    rule = kernel.rule(s, l, p, 0.0, xai)
+    kernel.global_values(np.array(counts), top, rule, np.empty((3, len(counts))), out)
+    expected = kernel.reference_global_values(counts, top.tolist(), s, l, p, xai)
+    assert out == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_the_largest_values_are_exact_while_counts_change(data: st.DataObject) -> None:
+    classes, size = data.draw(st.integers(2, 3)), data.draw(st.integers(1, 300))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    room = size
+    table = kernel.Table(
+        np.full(1024, -1, np.int32),
+        np.arange(room, dtype=np.uint64),
+        np.ones(room, np.uint8),
+        np.floor(rng.pareto(0.7, (room, classes)).clip(0, 900)),
+    )
+    rule = kernel.rule(0.45, 0.5, 1.0, 0.0, True)
+    lead = kernel.lead(1, classes, room)
+    for _ in range(5):
+        top = np.maximum(table.counts.max(axis=0, keepdims=True), 1.0)
+        found = kernel.largest(table, size, top, rule, lead)
+        every = [
+            kernel.reference_global_values(row.tolist(), top[0].tolist(), 0.45, 0.5, 1.0)
+            for row in table.counts
+        ]
+        assert found[0] == pytest.approx(np.max(every, axis=0), abs=1e-12)
+        raised = rng.integers(0, room, 3)
+        table.counts[raised, rng.integers(0, classes, 3)] += rng.integers(1, 50, 3)
+        for number in raised.tolist():  # as `count_text` does
+            if not lead.flags[number] and (table.counts[number] > lead.floor[0]).any():
+                lead.flags[number] = 1
+                lead.ids[lead.used[0]] = number
+                lead.used[0] += 1
+
+
+def test_a_root_is_the_power() -> None:
+    rule = kernel.rule(0.45, 0.5, 1.0, 0.0, True)
+    for count in (0.0, 1.0, 2.5, 4_095.0, 4_096.0, 1e9):
+        assert kernel.root(count, rule) == pytest.approx(math.pow(count, 0.45), rel=1e-14)

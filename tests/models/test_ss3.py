@@ -1,0 +1,248 @@
+"""What SS3 promises besides pyss3's values."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.models.expert import SnapshotError
+from tocsin.models.ss3 import SS3
+
+WORDS = ["red", "green", "blue", "one", "two", "café", "x1", "stop."]
+sentences = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
+lessons = st.lists(st.tuples(sentences, st.sampled_from(["a", "b", "c"])), max_size=25)
+
+
+def learnt(entries: list[tuple[str, str]], **how: object) -> SS3:
+    model = SS3(classes=("a", "b", "c"), **how)  # type: ignore[arg-type]
+    for text, label in entries:
+        model.learn(text, label)
+    return model
+
+
+def all_values(model: SS3) -> dict[str, list[float]]:
+    singles = ["red", "green", "blue", "one", "two", "cafe", "xnnbrr", "stop"]
+    pairs = [f"{a} {b}" for a in singles for b in singles]
+    return {gram: model.value(gram).tolist() for gram in singles + pairs}
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=lessons, seed=st.randoms(use_true_random=False))
+def test_the_order_of_learning_does_not_matter(entries: list[tuple[str, str]], seed: object) -> None:
+    shuffled = list(entries)
+    seed.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert all_values(learnt(entries, ngrams=2)) == all_values(learnt(shuffled, ngrams=2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=lessons, texts=st.lists(sentences, max_size=6), ngrams=st.integers(1, 3))
+def test_many_are_one_by_one(entries: list[tuple[str, str]], texts: list[str], ngrams: int) -> None:
+    model = learnt(entries, ngrams=ngrams)
+    together = model.confidence_many(texts)
+    assert together.shape == (len(texts), 3)
+    assert together.dtype == np.float64
+    for row, text in zip(together, texts, strict=True):
+        assert row.tolist() == model.confidence(text).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=lessons, later=lessons)
+def test_a_restored_model_is_the_saved_one(
+    entries: list[tuple[str, str]], later: list[tuple[str, str]]
+) -> None:
+    model = learnt(entries, ngrams=2, max_vocabulary=20)
+    arrays = model.arrays()
+    assert not [name for name, array in arrays.items() if array.dtype.hasobject]
+    twin = SS3(ngrams=2, max_vocabulary=20)
+    twin.restore(arrays)
+    for text, label in later:
+        model.learn(text, label)
+        twin.learn(text, label)
+    assert twin.classes == model.classes
+    assert all_values(twin) == all_values(model)
+
+
+@settings(max_examples=40, deadline=None)
+@given(entries=lessons)
+def test_learning_at_once_is_learning_in_turn(entries: list[tuple[str, str]]) -> None:
+    together = SS3(ngrams=2, classes=("a", "b", "c"))
+    together.learn_many([text for text, _ in entries], [label for _, label in entries])
+    assert all_values(together) == all_values(learnt(entries, ngrams=2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(entries=lessons, texts=st.lists(sentences, min_size=1, max_size=4))
+def test_explanations_add_up(entries: list[tuple[str, str]], texts: list[str]) -> None:
+    model = learnt(entries, ngrams=2)
+    for text in texts:
+        told = model.explain(text)
+        rows = [word.values for sentence in told.sentences for word in sentence.words]
+        assert np.array(rows).reshape(-1, 3).sum(axis=0) == pytest.approx(model.confidence(text), abs=1e-9)
+        assert told.confidence == tuple(model.confidence(text))
+        moved = [values for _, values in model.words(text)]
+        assert np.array(moved).reshape(-1, 3).sum(axis=0) == pytest.approx(model.confidence(text), abs=1e-9)
+
+
+def test_an_explanation_lists_the_strongest() -> None:
+    model = learnt(
+        [("red one stop. red blue", "a"), ("green two", "b"), ("red green", "a"), ("two two", "b")]
+    )
+    told = model.explain("red unheard. two two one", top=1)
+    assert [[word.ngram for word in sentence.words] for sentence in told.sentences] == [["red"], []]
+    assert told.sentences[0].values == tuple(model.value("red"))
+    assert told.confidence == tuple(model.confidence("red unheard. two two one"))
+
+
+def test_weights_scale_counts() -> None:
+    twice, heavy = SS3(classes=("a", "b")), SS3(classes=("a", "b"))
+    for _ in range(2):
+        twice.learn("red red one", "a")
+        twice.learn("green", "b")
+    heavy.learn("red red one", "a", weight=2.0)
+    heavy.learn("green", "b", weight=2.0)
+    for word in ("red", "one", "green"):
+        assert heavy.value(word).tolist() == twice.value(word).tolist()
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_is_a_positive_number(weight: float) -> None:
+    model = SS3()
+    with pytest.raises(ValueError, match="weight"):
+        model.learn("red", "a", weight)
+    assert model.classes == []
+
+
+def test_ngrams_do_not_cross_texts() -> None:
+    model = SS3(ngrams=2, classes=("a", "b"))
+    for _ in range(5):
+        model.learn_many(["red green", "blue one"], ["a", "a"])
+        model.learn("two two", "b")
+    assert model.value("red green").any()
+    assert not model.value("green blue").any()
+
+
+def test_the_vocabulary_is_bounded_and_keeps_the_frequent() -> None:
+    model = SS3(max_vocabulary=50, classes=("a", "b"))
+    for i in range(2_000):
+        word = "".join(chr(97 + int(d)) for d in str(i))
+        model.learn(f"red {word} {word}", "a")
+        model.learn("green", "b")
+        assert len(model) <= 50
+    assert model.value("red").tolist() == [1.0, 0.0]
+    assert sum(array.nbytes for array in model.arrays().values()) < 50_000
+
+
+def test_eviction_is_deterministic() -> None:
+    models = [SS3(max_vocabulary=10, ngrams=2, classes=("a", "b")) for _ in range(2)]
+    rng = np.random.default_rng(0)
+    texts = [" ".join("w" + chr(97 + i) for i in rng.integers(0, 26, 12)) for _ in range(60)]
+    for text in texts:
+        models[0].learn(text, "a")
+    models[1].learn_many(texts, ["a"] * len(texts))
+    first, second = (model.arrays() for model in models)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_a_text_over_the_bound_is_refused_and_named() -> None:
+    model = SS3(max_text=10)
+    for call in (model.confidence, model.explain, model.words, lambda text: model.learn(text, "a")):
+        with pytest.raises(ValueError, match="max_text=10"):
+            call("x" * 11)
+    assert model.classes == []
+
+
+def test_numeric_labels_stay_text_through_a_snapshot() -> None:
+    """pyss3 gives back numbers for such labels, or loses them."""
+    model = SS3()
+    model.learn("red red", "0")
+    model.learn("green green", "1")
+    twin = SS3()
+    twin.restore(model.arrays())
+    assert twin.classes == ["0", "1"]
+    assert twin.label("green") == "1"
+
+
+def test_a_snapshot_of_another_shape_is_refused() -> None:
+    model = SS3()
+    model.learn("red red", "a")
+    with pytest.raises(SnapshotError):
+        SS3(ngrams=2).restore(model.arrays())
+    with pytest.raises(SnapshotError):
+        SS3().restore({name: array for name, array in model.arrays().items() if name != "counts"})
+    with pytest.raises(SnapshotError):
+        SS3().restore(model.arrays() | {"counts": np.zeros((7, 3))})
+
+
+@pytest.mark.parametrize("classes", [(), ("a",)])
+def test_no_class_or_one_is_no_error(classes: tuple[str, ...]) -> None:
+    model = SS3(classes=classes)
+    assert model.confidence("red").tolist() == [0.0] * len(classes)
+    assert model.value("red").tolist() == [0.0] * len(classes)
+    assert model.confidence_many([]).shape == (0, len(classes))
+    assert model.words("red") == []
+    model.explain("red")
+    model.learn("", "a")
+    assert model.classes == ["a"]
+
+
+def test_an_unknown_text_is_the_most_probable_class() -> None:
+    model = SS3()
+    assert model.label("red") is None
+    model.learn("red red", "a")
+    model.learn("blue blue blue", "b")
+    assert model.confidence("unheard").tolist() == [0.0, 0.0]
+    assert model.label("unheard") == "b"
+
+
+def test_characters_stand_for_words_where_there_are_no_spaces() -> None:
+    model = SS3(ngrams=2, characters=True)
+    for _ in range(3):
+        model.learn("天气很好。abc好", "a")
+        model.learn("谣言很多", "b")
+    assert model.value("天气").argmax() == 0
+    assert model.value("谣言").argmax() == 1
+    assert not model.value("好abc").any()
+    assert model.label("说谣言") == "b"
+    assert [ngram for ngram, _ in model.words("说谣言")] == ["谣 言"]
+
+
+def test_threads_may_read_while_one_learns() -> None:
+    model = SS3(ngrams=2, max_vocabulary=200)
+    model.learn("red red", "a")
+    model.learn("green green", "b")
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for _ in range(200):
+                assert model.confidence("red one. green two").shape[0] >= 2
+                model.words("red green")
+        except BaseException as failure:
+            failures.append(failure)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for i in range(300):
+        model.learn(f"red {chr(97 + i % 26)}{chr(97 + i // 26)} one one", "abc"[i % 3])
+    for reader in readers:
+        reader.join()
+    assert not failures
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"s": 0.0},
+        {"l": -1.0},
+        {"mode": "other"},
+        {"ngrams": 0},
+        {"max_vocabulary": 0},
+        {"classes": ("a", "a")},
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SS3(**wrong)  # type: ignore[arg-type]
