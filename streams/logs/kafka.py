@@ -39,6 +39,8 @@ _T = TypeVar("_T")
 
 _PATIENCE = 30.0
 """Seconds for which a call is repeated that failed for a passing reason."""
+_SILENCE = 10.0
+"""Seconds between two warnings about the same error."""
 _SLICE = 0.004
 """Seconds to wait for one consumer before looking at the other: what one may delay the other by."""
 _CHUNK = 1_000
@@ -121,6 +123,7 @@ class KafkaLog:
         self._client_id = client_id
         self._rebalance = rebalance
         self._patience = patience
+        self._warned: dict[int, float] = {}
         self._failure: LogError | None = None
         self._closed = False
         self._owned: dict[Partition, int] = {}
@@ -482,7 +485,9 @@ class KafkaLog:
         """What librdkafka says outside of any call: most of it passes, some of it never will."""
         if error.fatal() or error.code() in _REFUSED:
             self._failure = self._failure or self._error("the broker cannot be used", error)
-        else:
+        elif time.monotonic() >= self._warned.get(error.code(), 0.0) + _SILENCE:
+            # Three clients try to reconnect several times a second: once says it all.
+            self._warned[error.code()] = time.monotonic()
             _log.warning("%s (broker %s)", error.str(), self._settings.bootstrap)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:

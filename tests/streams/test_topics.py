@@ -3,7 +3,9 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.cimpl import NewTopic
 
 from tocsin.config.kafka import Kafka, Topics
 from tocsin.config.schema import Schema
@@ -22,7 +24,7 @@ def settings_for(bootstrap: str, **more: int) -> Settings:
         name: f"{name}-{mark}" for name in Topics.model_fields if isinstance(getattr(Topics(), name), str)
     }
     return Settings(
-        kafka=Kafka(bootstrap=bootstrap), topics=Topics(**names, **more), schema=Schema(text="text")
+        kafka=Kafka(bootstrap=bootstrap), topics=Topics(**names, **more), schema_=Schema(text="text")
     )
 
 

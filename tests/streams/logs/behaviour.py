@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -31,7 +31,7 @@ class Owner:
         self.held: set[Partition] = set()
         self.committed: list[Mapping[Partition, int | None]] = []
         self.given_up: list[Partition] = []
-        self.at_revoke = lambda partitions: None
+        self.at_revoke: Callable[[Sequence[Partition]], None] = lambda partitions: None
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
         self.committed.append(dict(committed))
@@ -323,7 +323,7 @@ class LogBehaviour:
             first.flush()
             first.commit({p: at[p] for p in partitions})
 
-        a.at_revoke = finish  # type: ignore[assignment]
+        a.at_revoke = finish
         second = stage.open([topic], group=group, rebalance=b)
         stage.settle([first, second], a, b, total=2)
         assert dict(b.committed[-1]) == {p: at[p] for p in b.held}
@@ -396,11 +396,14 @@ class LogBehaviour:
     def test_a_record_from_another_thread_ends_the_wait(self, stage: Stage) -> None:
         topic, feedback = stage.topic(), stage.topic()
         log, other = stage.open([topic], [feedback]), stage.open()
+
+        def deliver(target: str) -> None:
+            other.emit(target, None, b"x")
+            other.flush()
+
         for target in (feedback, topic):
-            stage.drain(log, 1) if log.poll(1, 1.0) else None
-            timer = threading.Timer(
-                0.3, lambda target=target: (other.emit(target, None, b"x"), other.flush())
-            )
+            assert not log.poll(1, 1.0)
+            timer = threading.Timer(0.3, deliver, [target])
             timer.start()
             deadline = time.monotonic() + stage.patience
             records: list[Record] = []

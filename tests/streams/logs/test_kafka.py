@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pydantic import SecretStr
 
 from tocsin.config.kafka import Kafka, Security
@@ -15,7 +16,8 @@ from tocsin.streams.logs.kafka import KafkaLog
 from tocsin.streams.logs.log import Log, LogError, Partition, PartitionLostError
 from tocsin.streams.logs.security import admin_options, client_options
 
-from .behaviour import LogBehaviour, Owner, Stage, values
+from ...brokers import ApacheKafka, NoBrokerError
+from .behaviour import LogBehaviour, Owner, Stage, numbers, values
 
 pytestmark = pytest.mark.broker
 
@@ -45,7 +47,7 @@ class KafkaStage(Stage):
 
 class TestKafkaLog(LogBehaviour):
     @pytest.fixture
-    def stage(self, broker: str, request: pytest.FixtureRequest) -> Iterator[Stage]:  # type: ignore[override]
+    def stage(self, broker: str, request: pytest.FixtureRequest) -> Iterator[Stage]:
         if "beyond_the_end" in request.node.name and "tansu" in request.node.name:
             pytest.skip("Tansu answers a position beyond the end with silence")
         stage = KafkaStage(broker)
@@ -114,3 +116,41 @@ def test_no_secret_shows_when_options_are_printed() -> None:
     for options in (client_options(Kafka(security=security)), admin_options(Kafka(security=security))):
         assert "hush" not in repr(options)
         assert "hush" in options.values()
+
+
+@pytest.mark.proof
+def test_a_crash_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    try:
+        broker = ApacheKafka(tmp_path)
+    except NoBrokerError as error:
+        pytest.skip(str(error))
+    broker.start()
+    stage = KafkaStage(broker.bootstrap)
+    stage.patience = 60.0
+    stage.settings = stage.settings.model_copy(
+        update={"delivery_timeout_ms": 60_000, "session_timeout_ms": 60_000}
+    )
+    try:
+        topic, out = stage.topic(2), stage.topic()
+        log = stage.open([topic], [out])
+        for i in range(1000):
+            log.emit(topic, b"%d" % i, b"%d" % i)
+        log.flush()
+        seen = stage.drain(log, 1000, batch=100)
+        broker.kill()
+        for i in range(500):
+            log.emit(out, None, b"%d" % i)
+        assert log.poll(10, 0.5) == []
+        broker.restart()
+        log.flush()
+        at = {Partition(topic, i): 1 + max(r.offset for r in seen if r.partition == i) for i in (0, 1)}
+        log.commit(at)
+        assert values(list(log.read(Partition(out, 0), 0, 500))) == numbers(0, 500)
+        log.emit(topic, b"1", b"after")
+        log.flush()
+        later = stage.drain(log, 501)
+        assert values([r for r in later if r.topic == topic]) == [b"after"]
+        assert values([r for r in later if r.topic == out]) == numbers(0, 500)
+    finally:
+        stage.close()
+        broker.stop()

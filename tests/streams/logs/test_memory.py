@@ -34,7 +34,7 @@ class MemoryStage(Stage):
 
 class TestMemoryLog(LogBehaviour):
     @pytest.fixture
-    def stage(self) -> Iterator[Stage]:  # type: ignore[override]
+    def stage(self) -> Iterator[Stage]:
         stage = MemoryStage()
         yield stage
         stage.close()
