@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -37,8 +37,7 @@ def _kernel(function: Kernel) -> Kernel:
     # A cached kernel names its module, and a test run that collects this file by its path knows it by
     # another name than a later run does.
     function.__module__ = "tocsin.kernels.text"
-    compiled: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    return cast(Kernel, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 # ------------------------------------------------------------ words: reference
@@ -238,24 +237,35 @@ def _mark(kind: int, text: Codes, n: int, flags: Flags, out: Codes) -> int:
 
 @_kernel
 def _prepare(text: Codes, lo: int, hi: int, flags: Flags, a: Codes, b: Codes) -> tuple[int, bool]:
-    """A piece of text with its numbers marked, in `a` or (second answer true) in `b`, and its length."""
+    """A piece of text with its numbers marked: its length, and whether it is in `b` rather than in `a`.
+
+    Only the substitutions that something in the piece calls for are made.
+    """
     n = 0
-    digits = False
+    last = 0
+    dash, money, percent, temperature = False, False, False, False
     for i in range(lo, hi):
-        f = flags[text[i]]
-        if not f & _DROP:
-            a[n] = text[i]
-            n += 1
-            digits = digits or f & _DIGIT != 0
+        c = text[i]
+        f = flags[c]
+        if f & _DROP:
+            continue
+        a[n] = c
+        n += 1
+        if last & _DIGIT and (c == 67 or c == 99 or c == 70 or c == 102):
+            temperature = True
+        dash = dash or c in (_MINUS, _SLASH, _BACKSLASH)
+        money = money or c == _DOLLAR
+        percent = percent or c == _PERCENT
+        if not f & _SPACE:
+            last = f
     a[n] = _BLANK
     n += 1
-    if not digits:
-        return n, False
-    n = _mark(0, a, n, flags, b)
-    n = _mark(1, b, n, flags, a)
-    n = _mark(2, a, n, flags, b)
-    n = _mark(3, b, n, flags, a)
-    return _mark(4, a, n, flags, b), True
+    second = False
+    for kind in range(5):
+        if (temperature, dash, money, percent, True)[kind]:
+            n = _mark(kind, b, n, flags, a) if second else _mark(kind, a, n, flags, b)
+            second = not second
+    return n, second
 
 
 @_kernel
@@ -266,12 +276,36 @@ def step(key: np.uint64, code: np.uint64) -> np.uint64:
 
 
 @_kernel
+def _chained(text: Codes, lo: int, i: int, flags: Flags) -> bool:
+    """Whether a hashtag and nothing but spaces stand before i."""
+    i -= 1
+    while i >= lo and flags[text[i]] & (_SPACE | _DROP):
+        i -= 1
+    end = i
+    while i >= lo and flags[text[i]] & (_ALNUM | _DROP):
+        i -= 1
+    return i < end and i >= lo and text[i] == _HASH
+
+
+@_kernel
+def _opens(text: Codes, i: int, hi: int, flags: Flags) -> bool:
+    """Whether a letter follows i."""
+    i += 1
+    while i < hi and flags[text[i]] & _DROP:
+        i += 1
+    return i < hi and flags[text[i]] & _LETTER != 0
+
+
+@_kernel
 def _scan(
     text: Codes,
-    n: int,
+    lo: int,
+    hi: int,
+    digits: bool,
     flags: Flags,
     lower: Codes,
     characters: bool,
+    spell: bool,
     out: Codes,
     position: int,
     keys: Keys,
@@ -279,51 +313,48 @@ def _scan(
     ends: NDArray[np.int64],
     count: int,
 ) -> tuple[int, int]:
-    """The words of one prepared piece; `position` and `count` say how much of the outputs is in use."""
+    """The words of one piece; `position` and `count` say how much of the outputs is in use.
+
+    Without `digits` the first digit ends it with a count of -1: the piece must be prepared first.
+    """
     pending = BREAK | SENTENCE
-    inside = False
-    tag = 0  # 1: after "#", 2: in a hashtag, 3: in the spaces after one
-    key = _SEED
-    for i in range(n):
+    i = lo
+    while i < hi:
         c = text[i]
         f = flags[c]
         if f & _WORD:
+            key = _SEED
+            before[count] = pending
+            pending = 0
             alone = characters and c > 127
-            if alone and inside:
-                keys[count], ends[count] = key, position
-                count += 1
-                inside = False
-            if not inside:
-                key = _SEED
-                before[count] = pending
-                pending = 0
-                inside = True
-            low = lower[c]
-            out[position] = low
-            position += 1
-            key = step(key, np.uint64(low))
-            if alone:
-                keys[count], ends[count] = key, position
-                count += 1
-                inside = False
-            tag = 2 if (tag == 1 or tag == 2) and f & _ALNUM else 0
-            continue
-        if inside:
-            keys[count], ends[count] = key, position
+            while True:
+                if f & _WORD:
+                    if f & _DIGIT and not digits:
+                        return position, -1
+                    low = lower[c]
+                    if spell:
+                        out[position] = low
+                        position += 1
+                    key = step(key, np.uint64(low))
+                elif not f & _DROP:
+                    break
+                i += 1
+                if i >= hi or alone:
+                    break
+                c = text[i]
+                f = flags[c]
+                if characters and c > 127 and f & _WORD:
+                    break
+            keys[count] = key
+            if spell:
+                ends[count] = position
             count += 1
-            inside = False
-        if c == _HASH:
-            if tag >= 2 or i + 1 >= n or not flags[text[i + 1]] & _LETTER:
-                pending |= BREAK
-            tag = 1
-        elif f & _SPACE:
-            tag = 3 if tag >= 2 else 0
-        else:
-            tag = 0
-            if f & _DOT:
-                pending |= BREAK
-        if characters:
+            continue
+        if f & _DOT or (c == _HASH and (not _opens(text, i, hi, flags) or _chained(text, lo, i, flags))):
             pending |= BREAK
+        if characters and not f & _DROP:
+            pending |= BREAK
+        i += 1
     return position, count
 
 
@@ -336,22 +367,27 @@ def _tokenise(
     cut_stop: bool,
     cut_line: bool,
     characters: bool,
+    spell: bool,
 ) -> tuple[Keys, Flags, NDArray[np.int64], Codes, NDArray[np.int64]]:
     total = len(text)
     longest = 0
-    digits = 0
     for b in range(len(offsets) - 1):
         longest = max(longest, offsets[b + 1] - offsets[b])
-    for i in range(total):
-        if flags[text[i]] & _DIGIT:
-            digits += 1
     a = np.empty(6 * longest + 8, np.uint32)
     b_ = np.empty(6 * longest + 8, np.uint32)
-    room = total + 6 * digits + 8
-    keys = np.empty(room, np.uint64)
-    before = np.empty(room, np.uint8)
-    ends = np.empty(room, np.int64)
-    out = np.empty(room, np.uint32)
+    letters = 0  # a number of one digit becomes a marker of six letters
+    if spell:
+        letters = total + 8
+        for i in range(total):
+            if flags[text[i]] & _DIGIT:
+                letters += 6
+    most = (
+        total + 8 if characters else total // 2 + len(offsets) + 8
+    )  # a word, and what parts it from the next
+    keys = np.empty(most, np.uint64)
+    before = np.empty(most, np.uint8)
+    ends = np.empty(most if spell else 0, np.int64)
+    out = np.empty(letters, np.uint32)
     bounds = np.zeros(len(offsets), np.int64)
     position = 0
     count = 0
@@ -366,13 +402,32 @@ def _tokenise(
                     hi += 1
             else:
                 hi = offsets[b + 1]
-            n, second = _prepare(text, lo, hi, flags, a, b_)
-            position, count = _scan(
-                b_ if second else a, n, flags, lower, characters, out, position, keys, before, ends, count
+            reached, found = _scan(
+                text, lo, hi, False, flags, lower, characters, spell, out, position, keys, before, ends, count
             )
+            if found < 0:
+                n, second = _prepare(text, lo, hi, flags, a, b_)
+                ready = b_ if second else a
+                reached, found = _scan(
+                    ready,
+                    0,
+                    n,
+                    True,
+                    flags,
+                    lower,
+                    characters,
+                    spell,
+                    out,
+                    position,
+                    keys,
+                    before,
+                    ends,
+                    count,
+                )
+            position, count = reached, found
             lo = hi + 1
         bounds[b + 1] = count
-    return keys[:count].copy(), before[:count].copy(), ends[:count].copy(), out[:position].copy(), bounds
+    return keys[:count], before[:count], ends[: count if spell else 0], out[:position], bounds
 
 
 class Words(NamedTuple):
@@ -398,8 +453,12 @@ class Words(NamedTuple):
         return self.letters[begin : int(self.ends[t])].tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = False) -> Words:
+def tokenise(
+    texts: Sequence[str], sentences: bool = False, characters: bool = False, spell: bool = True
+) -> Words:
     """The words of several texts, hashed; the same words and breaks as `words` gives.
+
+    Without `spell` there are only keys and breaks: `ends` and `letters` are empty or not to be used.
 
     >>> found = tokenise(["Call 0800 now!", "It's FREE"])
     >>> found.spelt(0, 3), found.spelt(3, 5), found.bounds.tolist()
@@ -407,7 +466,7 @@ def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = F
     """
     plain = [text.isascii() for text in texts]
     if all(plain):
-        return _tokenise_ascii(texts, sentences, characters)
+        return _tokenise_ascii(texts, sentences, characters, spell)
     if any(_SIGMA in text for text in texts):
         return _respell([words(text, sentences, characters) for text in texts])
     cut = [text.replace(".", "\n") if sentences else text for text in texts]
@@ -416,13 +475,13 @@ def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = F
         return _respell([words(text, sentences, characters) for text in texts])
     codes = np.frombuffer("".join(normal).encode("utf-32-le", "surrogatepass"), np.uint32)
     flags, lower = alphabet()
-    return Words(*_tokenise(codes, _offsets(normal), flags, lower, False, sentences, characters))
+    return Words(*_tokenise(codes, _offsets(normal), flags, lower, False, sentences, characters, spell))
 
 
-def _tokenise_ascii(texts: Sequence[str], sentences: bool, characters: bool) -> Words:
+def _tokenise_ascii(texts: Sequence[str], sentences: bool, characters: bool, spell: bool) -> Words:
     codes = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
     flags, lower = alphabet(128)
-    return Words(*_tokenise(codes, _offsets(texts), flags, lower, sentences, sentences, characters))
+    return Words(*_tokenise(codes, _offsets(texts), flags, lower, sentences, sentences, characters, spell))
 
 
 def _offsets(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -502,7 +561,7 @@ def find(table: Table, key: np.uint64) -> int:
     while True:
         there = table.slots[i]
         if there < 0 or table.keys[there] == key:
-            return np.int64(there)
+            return int(there)
         i = (i + 1) & mask
 
 
@@ -938,10 +997,10 @@ def recognise(
     keys: Keys,
     before: Flags,
     stop: int,
-    table: Table,
-    size: int,
     young: Once,
     old: Once,
+    table: Table,
+    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
@@ -1023,10 +1082,10 @@ def confidence_of(
     before: Flags,
     bounds: NDArray[np.int64],
     stop: int,
-    table: Table,
-    size: int,
     young: Once,
     old: Once,
+    table: Table,
+    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
@@ -1038,7 +1097,7 @@ def confidence_of(
     sentence = np.zeros(C)
     for b in range(B):
         lo, hi = bounds[b], bounds[b + 1]
-        firsts, _, values = recognise(keys[lo:hi], before[lo:hi], stop, table, size, young, old, top, best, r)
+        firsts, _, values = recognise(keys[lo:hi], before[lo:hi], stop, young, old, table, size, top, best, r)
         sentence[:] = 0.0
         for i in range(len(firsts)):
             if before[lo + firsts[i]] & SENTENCE:

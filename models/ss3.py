@@ -252,29 +252,26 @@ class SS3:
     def confidence_many(self, texts: Sequence[str]) -> Floats:
         """The confidence vectors of B texts, float64 [B, K]. Raises ValueError as `confidence` does."""
         self._measure(texts)
-        found = kernel.tokenise(texts, sentences=self.ngrams > 1, characters=self.characters)
+        plain = [text.isascii() for text in texts]
         with self._lock:
-            best = self._strongest()
-            size = len(self._names)
-            if self.ngrams == 1:
-                words: Floats = kernel.word_confidence_of(
-                    found.keys, found.bounds, self._table, size, self._top, best, self._rule
-                )
-                return words
-            out: Floats = kernel.confidence_of(
-                found.keys,
-                found.before,
-                found.bounds,
-                self._stop,
-                self._table,
-                size,
-                self._young,
-                self._old,
-                self._top,
-                best,
-                self._rule,
-            )
+            if all(plain):
+                return self._confidence_of(texts)
+            out = np.empty((len(texts), len(self.classes)))
+            for kind in (True, False):  # texts that are all ASCII are read much faster
+                rows = [b for b, ascii_only in enumerate(plain) if ascii_only is kind]
+                out[rows] = self._confidence_of([texts[b] for b in rows])
             return out
+
+    def _confidence_of(self, texts: Sequence[str]) -> Floats:
+        found = kernel.tokenise(texts, self.ngrams > 1, self.characters, spell=False)
+        state = self._table, len(self._names), self._top, self._strongest(), self._rule
+        out: Floats
+        if self.ngrams == 1:
+            out = kernel.word_confidence_of(found.keys, found.bounds, *state)
+        else:
+            waiting = self._young, self._old
+            out = kernel.confidence_of(found.keys, found.before, found.bounds, self._stop, *waiting, *state)
+        return out
 
     @property
     def _stop(self) -> int:
@@ -366,10 +363,10 @@ class SS3:
             found.keys,
             found.before,
             self._stop,
-            self._table,
-            len(self._names),
             self._young,
             self._old,
+            self._table,
+            len(self._names),
             self._top,
             self._strongest(),
             self._rule,
