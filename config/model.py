@@ -69,9 +69,7 @@ class SS3Expert(Group):
     strength: float = Field(default=10.0, gt=0, le=1_000)
 
 
-ExpertSettings = Annotated[
-    RiverExpert | LinearExpert | PersistenceExpert | SS3Expert, Field(discriminator="kind")
-]
+ExpertSettings = Annotated[RiverExpert | LinearExpert | PersistenceExpert | SS3Expert, Field(discriminator="kind")]
 
 
 class Router(Group):

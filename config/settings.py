@@ -76,7 +76,9 @@ class Settings(BaseSettings):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes: a class is named twice")
         if len(self.classes) == 1:
-            raise ValueError("classes: one class is nothing to decide; name two or more, or none to learn them from labels")
+            raise ValueError(
+                "classes: one class is nothing to decide; name two or more, or none to learn them from labels"
+            )
         if self.schema_.text is None and any(isinstance(e, SS3Expert) for e in self.experts):
             raise ValueError("experts: an ss3 expert needs `schema.text`, the path of the text")
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]

@@ -10,7 +10,9 @@ from tocsin.models.river_expert import RiverExpert
 MAX_CONDITIONS = 32
 
 
-def path(expert: RiverExpert, row: dict[str, Any], names: Mapping[int, str], classes: Sequence[str]) -> list[dict[str, Any]]:
+def path(
+    expert: RiverExpert, row: dict[str, Any], names: Mapping[int, str], classes: Sequence[str]
+) -> list[dict[str, Any]]:
     """The tests on the way to the leaf that answers, as `Condition`s; empty where the model is no tree.
 
     `row` is the event as the expert sees it, `names` the categories behind the codes.

@@ -13,6 +13,9 @@ def words(expert: TextExpert, text: str, classes: Sequence[str], most: int | Non
     found = [(word, values) for word, values in expert.words(text) if values.any()]
     found.sort(key=lambda pair: (-float(pair[1].max()), pair[0]))
     return [
-        {"word": word, "values": {c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=False) if v}}
+        {
+            "word": word,
+            "values": {c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=False) if v},
+        }
         for word, values in found[:most]
     ]

@@ -293,7 +293,38 @@ def _opens(text: Codes, i: int, hi: int, flags: Flags) -> bool:
     i += 1
     while i < hi and flags[text[i]] & _DROP:
         i += 1
-    return i < hi and flags[text[i]] & _LETTER != 0
+    return i < hi and flags[text[i]] & (_LETTER | _DIGIT) != 0
+
+
+@_kernel
+def _plain(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> int:
+    """Where a whole ASCII number at i ends; -1 where what is around it may make it something else."""
+    back = i - 1
+    if back >= lo:
+        c = text[back]
+        if c in (_MINUS, _SLASH, _BACKSLASH):
+            return -1
+        while back >= lo and flags[text[back]] & _SPACE:
+            back -= 1
+        if back >= lo and (text[back] == _DOLLAR or flags[text[back]] & _DROP):
+            return -1
+    while i < hi and flags[text[i]] & _DIGIT:
+        if text[i] > 127:
+            return -1
+        i += 1
+    end = i
+    if i < hi:
+        c = text[i]
+        if c in (_MINUS, _SLASH, _BACKSLASH):
+            return -1
+        if (c in (_STOP, _COMMA)) and i + 1 < hi and flags[text[i + 1]] & (_DIGIT | _DROP):
+            return -1
+        i = _spaces(text, i, hi, flags)
+        if i < hi:
+            c = text[i]
+            if c == 67 or c == 99 or c == 70 or c == 102 or c == _PERCENT or flags[c] & _DROP:
+                return -1
+    return end
 
 
 @_kernel
@@ -301,7 +332,7 @@ def _scan(
     text: Codes,
     lo: int,
     hi: int,
-    digits: bool,
+    prepared: bool,
     flags: Flags,
     lower: Codes,
     characters: bool,
@@ -315,7 +346,7 @@ def _scan(
 ) -> tuple[int, int]:
     """The words of one piece; `position` and `count` say how much of the outputs is in use.
 
-    Without `digits` the first digit ends it with a count of -1: the piece must be prepared first.
+    Unless it is prepared, a number that is not plain ends it with a count of -1: prepare it first.
     """
     pending = BREAK | SENTENCE
     i = lo
@@ -329,8 +360,23 @@ def _scan(
             alone = characters and c > 127
             while True:
                 if f & _WORD:
-                    if f & _DIGIT and not digits:
-                        return position, -1
+                    if f & _DIGIT and not prepared:
+                        end = _plain(text, lo, i, hi, flags)
+                        if end < 0:
+                            return position, -1
+                        for low in (110, 110, 98, 114, 114):
+                            if spell:
+                                out[position] = low
+                                position += 1
+                            key = step(key, np.uint64(low))
+                        i = end
+                        if i >= hi:
+                            break
+                        c = text[i]
+                        f = flags[c]
+                        if characters and c > 127 and f & _WORD:
+                            break
+                        continue
                     low = lower[c]
                     if spell:
                         out[position] = low
@@ -586,7 +632,7 @@ def place_all(slots: Ids, keys: Keys, size: int) -> None:
 def find_once(once: Once, key: np.uint64) -> int:
     """The slot that holds the key, or the empty one where it would go."""
     mask = len(once.keys) - 1
-    i = np.int64(key & np.uint64(mask))
+    i = int(key & np.uint64(mask))
     while once.classes[i] != EMPTY and once.keys[i] != key:
         i = (i + 1) & mask
     return i
@@ -701,10 +747,10 @@ def rule(s: float, l: float, p: float, a: float, xai: bool) -> Rule:  # noqa: E7
 def root(count: float, r: Rule) -> float:
     """Count ** s, from the table for small whole numbers."""
     if count < 4096.0:
-        whole = np.int64(count)
+        whole = int(count)
         if whole == count:
-            return r.roots[whole]
-    return count**r.s
+            return float(r.roots[whole])
+    return float(count**r.s)
 
 
 @_kernel

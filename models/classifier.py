@@ -232,7 +232,9 @@ class Classifier(RiverFace):
         if self._model.classes:
             raise UnknownClassError(f"label {label!r} is not one of the classes {', '.join(self.classes)}")
         if len(self.classes) >= self._model.max_classes:
-            raise UnknownClassError(f"label {label!r} would be class {len(self.classes) + 1}: bounds.classes allows no more")
+            raise UnknownClassError(
+                f"label {label!r} would be class {len(self.classes) + 1}: bounds.classes allows no more"
+            )
 
     def _learn_run(self, feedback: FeedbackBatch, start: int, stop: int) -> None:
         batch, seen = self._run_batch(feedback, start, stop)
@@ -361,9 +363,7 @@ def _rows(batch: Batch, start: int, stop: int) -> Batch:
     )
 
 
-def _with_posts(
-    batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
-) -> tuple[Batch, Ints, Floats]:
+def _with_posts(batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> tuple[Batch, Ints, Floats]:
     """The texts to learn from: each subject's earlier posts before the event's own text."""
     if not any(posts):
         return batch, y, weight

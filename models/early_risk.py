@@ -34,8 +34,7 @@ def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], setting
     ringing = [
         name
         for name in settings.classes
-        if name not in state.alerts
-        and state.risk.get(name, 0.0) > total - state.risk.get(name, 0.0) + settings.margin
+        if name not in state.alerts and state.risk.get(name, 0.0) > total - state.risk.get(name, 0.0) + settings.margin
     ]
     state.alerts.update(dict.fromkeys(ringing, state.posts))
     return ringing

@@ -68,7 +68,13 @@ class _Writer:
     def _describe(self, value: Any) -> Any:
         kind = type(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
-            return {"array": [value.dtype.str, list(value.shape), [self.reference(v) for v in value.ravel().tolist()]]}
+            return {
+                "array": [
+                    value.dtype.str,
+                    list(value.shape),
+                    [self.reference(v) for v in value.ravel().tolist()],
+                ]
+            }
         if isinstance(value, type):
             return {"class": self._class_name(value)}
         if isinstance(value, random.Random):
@@ -105,7 +111,9 @@ class _Writer:
         state = dict(getattr(value, "__dict__", {}))
         slots = [s for k in type(value).__mro__ for s in getattr(k, "__slots__", ())]
         state |= {s: getattr(value, s) for s in slots if s not in ("__dict__", "__weakref__") and hasattr(value, s)}
-        compiled = type(value).__reduce_ex__ is not object.__reduce_ex__ or type(value).__reduce__ is not object.__reduce__
+        compiled = (
+            type(value).__reduce_ex__ is not object.__reduce_ex__ or type(value).__reduce__ is not object.__reduce__
+        )
         if compiled and not state:
             raise SnapshotError(f"{type(value).__module__}.{type(value).__qualname__} keeps its state in compiled code")
         return state

@@ -77,7 +77,9 @@ class Router:
 
     def inputs(self, X: Floats) -> Tensor:
         """float32 [B, F + E]: standardised features and each expert's record, centred."""
-        z = np.concatenate([self.scaler.transform(X), np.broadcast_to(self.skill - 0.5, (len(X), self._experts))], axis=1)
+        z = np.concatenate(
+            [self.scaler.transform(X), np.broadcast_to(self.skill - 0.5, (len(X), self._experts))], axis=1
+        )
         return torch.from_numpy(z.astype(np.float32))
 
     def reliability(self, X: Floats, classes: int) -> Floats:

@@ -85,9 +85,10 @@ class TextExpert:
         return text[: self.model.max_text]
 
     def _scaled(self, confidence: Floats) -> Floats:
-        evidence = confidence * self.scale
+        evidence: Floats = confidence * self.scale
         total = evidence.sum(axis=1, keepdims=True)
-        return evidence * np.minimum(1.0, self._strength / np.maximum(total, self._strength))
+        evidence *= np.minimum(1.0, self._strength / np.maximum(total, self._strength))
+        return evidence
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`; row by row, so that the fit does not depend on how a batch was cut."""

@@ -108,9 +108,7 @@ class Decoder:
         if value is None:
             raise UnfitError("empty", "the record has no value")
         if len(value) > bounds.record_bytes:
-            raise UnfitError(
-                "too-large", f"{len(value)} bytes, more than bounds.record_bytes = {bounds.record_bytes}"
-            )
+            raise UnfitError("too-large", f"{len(value)} bytes, more than bounds.record_bytes = {bounds.record_bytes}")
         try:
             raw = orjson.loads(value)
         except orjson.JSONDecodeError as error:

@@ -81,9 +81,7 @@ class EmbeddedBroker:
                 self.stop()
                 # Another process may have taken the port between our look and the broker's.
                 if attempt == _ATTEMPTS - 1:
-                    raise EmbeddedBrokerError(
-                        f"the embedded broker did not start on {self.bootstrap}: {_tail(errors)}"
-                    )
+                    raise EmbeddedBrokerError(f"the embedded broker did not start on {self.bootstrap}: {_tail(errors)}")
 
     def stop(self) -> None:
         """End the broker and everything in it. May be called twice."""

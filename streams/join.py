@@ -89,10 +89,15 @@ class Join:
         if about == "event":
             entry = transaction.pending(identity)
             return [] if entry is None else [entry]
-        return transaction.subject_events(identity)[-self._settings.bounds.subject_posts :]
+        return transaction.subject_events(identity, self._settings.bounds.subject_posts)
 
     def _join(
-        self, label: dict[str, Any], about: str, key: bytes, entries: list[dict[str, Any]], transaction: Transaction
+        self,
+        label: dict[str, Any],
+        about: str,
+        key: bytes,
+        entries: list[dict[str, Any]],
+        transaction: Transaction,
     ) -> tuple[str, list[Output]]:
         outcome, earlier = self._compare(label, key, transaction)
         if outcome == DUPLICATE:
@@ -169,5 +174,11 @@ def _unpack(packed: list[Any]) -> Record:
     topic, partition, offset, timestamp, key, value, headers = packed
     parts = [None if part is None else base64.b85decode(part) for part in (key, value)]
     return Record(
-        topic, partition, offset, timestamp, parts[0], parts[1], tuple((n, base64.b85decode(v)) for n, v in headers)
+        topic,
+        partition,
+        offset,
+        timestamp,
+        parts[0],
+        parts[1],
+        tuple((n, base64.b85decode(v)) for n, v in headers),
     )

@@ -88,9 +88,7 @@ def category(value: Any) -> str:
 
 Time = Annotated[int, BeforeValidator(epoch_milliseconds, json_schema_input_type=int | str), Field(ge=0, le=LATEST)]
 Name = Annotated[str, BeforeValidator(name, json_schema_input_type=int | str), Field(min_length=1)]
-ClassLabel = Annotated[
-    str, BeforeValidator(class_label, json_schema_input_type=bool | int | str), Field(min_length=1)
-]
+ClassLabel = Annotated[str, BeforeValidator(class_label, json_schema_input_type=bool | int | str), Field(min_length=1)]
 Number = Annotated[float, BeforeValidator(number, json_schema_input_type=float)]
 Category = Annotated[str, BeforeValidator(category, json_schema_input_type=bool | int | str)]
 Scalar = StrictBool | Number | StrictStr | None

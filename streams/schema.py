@@ -9,7 +9,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    create_model,
+)
 
 from tocsin.config.schema import Feature
 from tocsin.config.settings import Settings
@@ -143,9 +152,7 @@ class EventSchema:
     @cached_property
     def _features_model(self) -> Any:
         fields: dict[str, Any] = {f"f{i}": self._field(f) for i, f in enumerate(self.features)}
-        return create_model(
-            "Features", __config__=ConfigDict(extra="ignore", frozen=True), **fields
-        )
+        return create_model("Features", __config__=ConfigDict(extra="ignore", frozen=True), **fields)
 
     def _field(self, feature: Feature) -> tuple[Any, Any]:
         kinds: dict[str, Any] = {

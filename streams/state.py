@@ -8,12 +8,14 @@ logs.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import lmdb
 import orjson
@@ -52,8 +54,14 @@ class State:
         self._directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(directory)
             self._env = lmdb.open(
-                str(directory), map_size=max_bytes, max_dbs=len(DATABASES), sync=False, metasync=False, subdir=True
+                str(directory),
+                map_size=max_bytes,
+                max_dbs=len(DATABASES),
+                sync=False,
+                metasync=False,
+                subdir=True,
             )
         except (OSError, lmdb.Error) as error:
             raise StateError(
@@ -82,9 +90,28 @@ class State:
         return Transaction(self._env.begin(write=True), self._databases, self._directory)
 
     def close(self) -> None:
-        """Sync and close."""
+        """Sync, close, and let another worker have the directory."""
         self._env.sync(True)
         self._env.close()
+        self._lock.close()
+
+
+def _lock(directory: Path) -> IO[bytes]:
+    """Keep other workers out: two of them in one directory would take each other's positions for their own."""
+    file = (directory / "worker.lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StateError(
+            f"state.directory: {directory} is in use by another worker; give each its own (TOCSIN_STATE__DIRECTORY)"
+        ) from None
+    return file
+
+
+def discard(directory: Path) -> None:
+    """Remove a state that is of no use; the logs give back what it should hold. A missing one is no error."""
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 class Transaction:
@@ -161,11 +188,8 @@ class Transaction:
         """What was kept of an event that waits for its label."""
         return _pending_entry(self._get("pending", fingerprint(event_id)))
 
-    def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int, posts: int) -> None:
-        """Keep an event; of its subject the last `posts` events stay reachable by subject.
-
-        Nothing changes for an event that is kept already.
-        """
+    def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int) -> None:
+        """Keep an event until its label comes. Nothing changes for one that is kept already."""
         key = fingerprint(event["id"])
         if self._get("pending", key) is not None:
             return
@@ -174,34 +198,19 @@ class Transaction:
         self._put("pending", key, order + subject + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
         self._put("pending_order", order, key)
         self._put("posts", subject + order, key)
-        if posts > 0:
-            self._trim_posts(subject, posts)
 
-    def _trim_posts(self, subject: bytes, keep: int) -> None:
-        cursor = self._txn.cursor(self._databases["posts"])
-        keys = []
-        if cursor.set_range(subject):
-            for key in cursor.iternext(keys=True, values=False):
-                if not key.startswith(subject):
-                    break
-                keys.append(bytes(key))
-                if len(keys) > keep:
-                    self._delete("posts", keys[0])
-                    break
-
-    def subject_events(self, subject: str) -> list[dict[str, Any]]:
-        """What is kept of a subject's events, oldest first."""
+    def subject_events(self, subject: str, most: int) -> list[dict[str, Any]]:
+        """What is kept of a subject's last events, at most `most`, oldest first."""
         prefix = fingerprint(subject)
         found: list[dict[str, Any]] = []
         cursor = self._txn.cursor(self._databases["posts"])
-        if cursor.set_range(prefix):
-            for key, value in cursor:
-                if not key.startswith(prefix):
-                    break
-                entry = _pending_entry(self._get("pending", bytes(value)))
-                if entry is not None:
-                    found.append(entry)
-        return found
+        there = cursor.prev() if cursor.set_range(prefix + b"\xff" * 16) else cursor.last()
+        while there and cursor.key().startswith(prefix) and len(found) < most:
+            entry = _pending_entry(self._get("pending", cursor.value()))
+            if entry is not None:
+                found.append(entry)
+            there = cursor.prev()
+        return found[::-1]
 
     def expire_pending(self, before: int, most: int) -> int:
         """Forget events kept before an instant (epoch ms), and the oldest beyond `most`; returns how many."""

@@ -146,9 +146,7 @@ def _details(admin: KafkaAdminClient, names: Sequence[str]) -> list[dict[str, An
 def _starts(admin: KafkaAdminClient, details: Sequence[dict[str, Any]]) -> dict[str, int] | None:
     """The sum of each topic's first offsets; None where the broker does not tell."""
     specs = {
-        TopicPartition(d["name"], p["partition_index"]): OffsetSpec.EARLIEST
-        for d in details
-        for p in d["partitions"]
+        TopicPartition(d["name"], p["partition_index"]): OffsetSpec.EARLIEST for d in details for p in d["partitions"]
     }
     starts = {d["name"]: 0 for d in details}
     try:

@@ -22,11 +22,11 @@ from tocsin.streams.decide import Decide
 from tocsin.streams.decode import DecodedEvent, Decoder, Rejected, UnfitError
 from tocsin.streams.join import UNKNOWN, Join
 from tocsin.streams.learn import Learn
-from tocsin.streams.logs.log import Log, Offsets, Partition, Rebalance, Record
+from tocsin.streams.logs.log import Log, Offsets, Partition, PartitionLostError, Rebalance, Record
 from tocsin.streams.outputs import Output, dead_letter, encode
 from tocsin.streams.rebuild import Rebuild, tail
 from tocsin.streams.schema import EventSchema
-from tocsin.streams.state import State, Transaction
+from tocsin.streams.state import State, Transaction, discard
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,7 @@ LEARN_CHUNK = 1_000
 class OpenLog(Protocol):
     """Opens a log for a worker: a member of the group where shared topics are named, else a mere reader."""
 
-    def __call__(
-        self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None
-    ) -> Log: ...
+    def __call__(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log: ...
 
 
 def wall_clock() -> int:
@@ -77,18 +75,37 @@ class Worker:
     # Start and stop
 
     def __enter__(self) -> Worker:
-        self._state = State(self._directory / "lmdb", self.settings.state.max_bytes)
+        self._reader = self._open_log((), {}, None)
+        self._state = self._open_state()
         try:
             self._load_snapshot()
-            self._reader = self._open_log((), {}, None)
             self._event_partitions = len(self._reader.ends(self.settings.topics.events))
             self._catch_up()
             self._after_a_crash()
             self._log = self._open_log((self.settings.topics.events,), self._whole_positions(), self)
         except BaseException:
             self._state.close()
+            self._reader.close()
             raise
         return self
+
+    def _open_state(self) -> State:
+        """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
+        directory = self._directory / "lmdb"
+        state = State(directory, self.settings.state.max_bytes)
+        topics = self.settings.topics
+        ends = {
+            p: end for t in (topics.events, topics.labels, topics.feedback) for p, end in self._reader.ends(t).items()
+        }
+        with state.transaction() as t:
+            ahead = [p for p, end in ends.items() if (t.position(p) or 0) > end]
+        if not ahead:
+            return state
+        log.warning("the state is ahead of %s %d: these are other logs; it is begun anew", *ahead[0])
+        state.close()
+        discard(directory)
+        discard(self._snapshot_directory)
+        return State(directory, self.settings.state.max_bytes)
 
     def __exit__(self, *exception: object) -> None:
         try:
@@ -205,7 +222,17 @@ class Worker:
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop` says so; the batch in hand is committed first."""
         while not stop():
-            self.step()
+            try:
+                self.step()
+            except PartitionLostError as error:
+                self._start_over(error)
+
+    def _start_over(self, error: PartitionLostError) -> None:
+        """Go back to what is committed: the batch in hand belongs to another worker by now."""
+        log.warning("%s: going back to the committed offsets", error)
+        self._log.close()
+        self._assigned.clear()
+        self._log = self._open_log((self.settings.topics.events,), self._whole_positions(), self)
 
     def step(self, timeout: float | None = None) -> int:
         """One micro-batch; returns how many records it held. Raises LogError, StateError, FeedbackError."""
@@ -248,7 +275,7 @@ class Worker:
         self._put_aside(rejected)
         fresh = self._fresh(events, transaction)
         for decided in self._decide(fresh, transaction, now):
-            transaction.remember(decided.event, decided.entry, now, self.settings.bounds.subject_posts)
+            transaction.remember(decided.event, decided.entry, now)
             self._emit(decided.outputs)
             self._count(decided.decision)
             self._settle(self._join.event(decided.event, transaction))
@@ -339,5 +366,3 @@ class Worker:
 def _next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
     """By partition, the offset after its last record."""
     return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
-
-

@@ -75,9 +75,7 @@ _PASSING = frozenset(
         KafkaError._MAX_POLL_EXCEEDED,
     }
 )
-_MISSING = frozenset(
-    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-)
+_MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 _REFUSED = frozenset(
     {
         KafkaError._AUTHENTICATION,
@@ -210,18 +208,14 @@ class KafkaLog:
             self._check()
         self._check()
         if left:
-            raise LogError(
-                f"{left} records were not acknowledged in time {self._where('kafka.delivery_timeout_ms')}"
-            )
+            raise LogError(f"{left} records were not acknowledged in time {self._where('kafka.delivery_timeout_ms')}")
 
     def commit(self, offsets: Offsets) -> None:
         """See `Log.commit`. Raises PartitionLostError for a partition that another member may own by now."""
         self._check()
         lost = [p for p in offsets if p not in self._owned]
         if lost:
-            raise PartitionLostError(
-                f"{_name(lost[0])} does not belong to this member of group {self._group!r}"
-            )
+            raise PartitionLostError(f"{_name(lost[0])} does not belong to this member of group {self._group!r}")
         if offsets and self._member is not None:
             wanted = [TopicPartition(p.topic, p.index, offset) for p, offset in offsets.items()]
             self._insist("the offsets were not committed", partial(self._commit, self._member, wanted))
@@ -248,9 +242,7 @@ class KafkaLog:
             self._unread = set(partitions)
             consumer = self._reader({})
             self._consumers.append(consumer)
-            consumer.assign(
-                [TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions]
-            )
+            consumer.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
         if shared:
             self._member = Consumer(self._member_options(), logger=_log)
             self._consumers.append(self._member)
@@ -288,7 +280,7 @@ class KafkaLog:
             # With its queue full, librdkafka would sleep a second before it fetches again.
             "fetch.queue.backoff.ms": 5,
             # Tansu does not wake a waiting fetch when a record comes.
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": self._settings.fetch_wait_ms,
         }
 
     def _member_options(self) -> dict[str, Any]:
@@ -318,9 +310,7 @@ class KafkaLog:
             missing = [topic for topic in topics if topic not in known or not known[topic].partitions]
             if not missing:
                 self._known.update(topics)
-                return [
-                    Partition(topic, index) for topic in topics for index in sorted(known[topic].partitions)
-                ]
+                return [Partition(topic, index) for topic in topics for index in sorted(known[topic].partitions)]
             if time.monotonic() > deadline:
                 fix = f"create it with `tocsin topics` {self._where('topics')}"
                 raise LogError(f"topic {missing[0]!r} does not exist: {fix}")
@@ -448,9 +438,7 @@ class KafkaLog:
     def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, int | None]:
         if not partitions:
             return {}
-        found = self._insist(
-            "the group's offsets are not known", partial(self._ask_committed, consumer, partitions)
-        )
+        found = self._insist("the group's offsets are not known", partial(self._ask_committed, consumer, partitions))
         return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in found}
 
     @staticmethod

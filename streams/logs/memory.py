@@ -152,9 +152,7 @@ class MemoryBroker:
     def _track(self, partition: Partition) -> _Track:
         tracks = self._tracks(partition.topic)
         if not 0 <= partition.index < len(tracks):
-            raise LogError(
-                f"topic {partition.topic!r} has no partition {partition.index}: it has {len(tracks)}"
-            )
+            raise LogError(f"topic {partition.topic!r} has no partition {partition.index}: it has {len(tracks)}")
         return tracks[partition.index]
 
     def _append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
@@ -166,9 +164,7 @@ class MemoryBroker:
                 index = self._next_turn(topic, count) if key is None else partition_of(key, count)
             track = tracks[index]
             records = track.records
-            records.append(
-                Record(topic, index, track.first + len(records), timestamp, key, value, tuple(headers))
-            )
+            records.append(Record(topic, index, track.first + len(records), timestamp, key, value, tuple(headers)))
             if self._waiting:
                 self._changed.notify_all()
 

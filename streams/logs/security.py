@@ -24,9 +24,7 @@ class _Hidden(str):
 
 def client_options(settings: Kafka) -> dict[str, Any]:
     """How librdkafka (confluent-kafka) reaches and convinces the broker."""
-    return {"bootstrap.servers": settings.bootstrap, "reconnect.backoff.max.ms": 500} | _librdkafka(
-        settings.security
-    )
+    return {"bootstrap.servers": settings.bootstrap, "reconnect.backoff.max.ms": 500} | _librdkafka(settings.security)
 
 
 def admin_options(settings: Kafka) -> dict[str, Any]:

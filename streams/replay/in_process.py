@@ -70,7 +70,11 @@ class InProcess:
                 dead_letters = sum(worker.counts.dead_letters.values())
                 handled = worker.counts.events + dead_letters
         report = self.metrics.report()
-        return {**report, "events_per_second": handled / seconds if seconds else None, "dead_letters": dead_letters}
+        return {
+            **report,
+            "events_per_second": handled / seconds if seconds else None,
+            "dead_letters": dead_letters,
+        }
 
     def _one(self, worker: Worker, row: Row) -> None:
         topics = self._settings.topics

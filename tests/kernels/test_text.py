@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tocsin.kernels import text as kernel
 
 AWKWARD = "abcCfFxyz0123459 ..,,-/\\$%##'\n\t!_:?éÉßÂ°½²中国。，ΑΣσςΩ٣…ﬁ\u0301\u2028"
-texts = st.one_of(st.text(AWKWARD, max_size=60), st.text(max_size=30))
+texts = st.one_of(st.text(AWKWARD, max_size=40), st.text(max_size=30))
 
 
 def by_kernel(batch: list[str], **how: bool) -> list[list[tuple[str, int]]]:

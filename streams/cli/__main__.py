@@ -1,0 +1,5 @@
+"""`python -m tocsin.streams.cli` is the console script `tocsin`."""
+
+from tocsin.streams.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""A decision in words, for a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+REASONS = {
+    "uncertain": "the evidence leaves more than one class possible",
+    "conflict": "the experts contradict each other",
+    "novel": "it is unlike anything seen before",
+    "cold-start": "too few labels are known yet",
+}
+
+
+def narrate(decision: dict[str, Any]) -> str:
+    """A decision record as a few lines of text."""
+    lines = [*_verdict(decision)]
+    explanation = decision["explanation"]
+    if explanation is None:
+        return "\n".join([*lines, "The config's explanation level is `none`: no reasons were kept."])
+    lines += _experts(explanation)
+    lines += _path(explanation)
+    lines += _words(explanation)
+    if explanation["enough"]:
+        lines.append(f"What would have been enough: {explanation['enough']['words']}.")
+    model = decision["model"]
+    lines.append(f"The model had learnt up to feedback offset {model['feedback_offset']}, config {model['config']}.")
+    return "\n".join(lines)
+
+
+def _verdict(decision: dict[str, Any]) -> list[str]:
+    moment = datetime.fromtimestamp(decision["time"] / 1000, UTC).isoformat(timespec="seconds")
+    who = f"Event {decision['event']} of {decision['subject']}, {moment}"
+    masses = ", ".join(f"{c} {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
+    belief = (
+        f"Belief: {masses or 'none'}; not known: {decision['uncertainty']:.0%}; conflict: {decision['conflict']:.0%}."
+    )
+    if decision["status"] == "decided":
+        return [f"{who}: {decision['label']}.", belief]
+    possible = f" Possible: {', '.join(decision['set'])}." if decision["set"] else ""
+    return [f"{who}: no decision, because {REASONS[decision['reason']]}.{possible}", belief]
+
+
+def _experts(explanation: dict[str, Any]) -> list[str]:
+    lines = []
+    for vote in explanation["experts"]:
+        says = "has no evidence" if vote["vote"] is None else f"says {vote['vote']} ({vote['probability']:.0%})"
+        lines.append(
+            f"  {vote['expert']} {says}, trusted {vote['reliability']:.0%}, moves the belief by {vote['weight']:.0%}."
+        )
+    return ["The experts:", *lines] if lines else []
+
+
+def _path(explanation: dict[str, Any]) -> list[str]:
+    path = explanation["path"]
+    if not path:
+        return []
+    conditions = [
+        f"{c['feature']} {c['operator']} {_short(c['value'])} (is {_short(c['actual'])})" for c in path["conditions"]
+    ]
+    return [f"In {path['expert']}: {', and '.join(conditions)}."]
+
+
+def _words(explanation: dict[str, Any]) -> list[str]:
+    words = [
+        f"{word['word']!r} ({', '.join(f'{c} +{v:.2f}' for c, v in word['values'].items())})"
+        for word in explanation["words"] or []
+    ]
+    return [f"The words that moved it: {', '.join(dict.fromkeys(words))}."] if words else []
+
+
+def _short(value: Any) -> str:
+    return "not known" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
