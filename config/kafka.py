@@ -48,7 +48,7 @@ class Kafka(Group):
     session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
     """A worker silent for so long loses its partitions."""
     fetch_wait_ms: int = Field(default=100, ge=1, le=60_000)
-    """How long the broker may hold an empty fetch; a broker that does not wake it (the embedded one) adds it as delay."""
+    """How long the broker may hold an empty fetch; one that does not wake it (the embedded one) adds it as delay."""
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """A record that the broker did not acknowledge in this time stops the worker."""
     security: Security = Security()

@@ -28,7 +28,7 @@ class RiverExpert(Group):
     kind: Literal["river"] = "river"
     name: str = Field(min_length=1, max_length=64)
     model: str = Field(default="tree.HoeffdingTreeClassifier", pattern=r"^[a-z_]+(\.[A-Za-z_]+)+$")
-    parameters: dict[str, int | float | bool | str | None] = {}
+    parameters: dict[str, int | float | bool | str | None] = Field(default_factory=dict)
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""
     strength: float = Field(default=10.0, gt=0, le=1_000)
@@ -100,7 +100,7 @@ class Abstention(Group):
     error: float = Field(default=0.1, gt=0, lt=0.5)
     """Target share of events whose prediction set misses the true class."""
     gain: float = Field(default=0.005, ge=0, le=0.5)
-    """Step of adaptive conformal inference; it shrinks as labels come later, because an integrator with dead time swings."""
+    """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
     window: int = Field(default=1_000, ge=20, le=1_000_000)
     """How many labelled scores the sliding quantile sees."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)

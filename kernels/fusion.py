@@ -171,7 +171,8 @@ def _conflict(b: Floats) -> Floats:
     s = b.sum(axis=2)
     pairs = s.sum(axis=1) ** 2 - (s**2).sum(axis=1)
     agreeing = (b.sum(axis=1) ** 2 - (b**2).sum(axis=1)).sum(axis=1)
-    return np.clip((pairs - agreeing) / (experts * (experts - 1)), 0.0, 1.0)
+    result: Floats = np.clip((pairs - agreeing) / (experts * (experts - 1)), 0.0, 1.0)
+    return result
 
 
 def _used(b: Floats, u: Floats, rho: Floats, rule: Rule) -> NDArray[np.int64]:
@@ -182,7 +183,8 @@ def _used(b: Floats, u: Floats, rho: Floats, rule: Rule) -> NDArray[np.int64]:
     one class alone. The bound is Dempster's; the other rules need every expert that has a say.
     """
     if rule != "dempster" or b.shape[2] == 1:
-        return (rho > 0).sum(axis=1)
+        having_a_say: NDArray[np.int64] = (rho > 0).sum(axis=1, dtype=np.int64)
+        return having_a_say
     order = np.argsort(-rho, axis=1, kind="stable")
     gains = np.take_along_axis(np.log1p(b / u[:, :, None]), order[:, :, None], axis=1).cumsum(axis=1)
     with np.errstate(divide="ignore"):
@@ -192,4 +194,5 @@ def _used(b: Floats, u: Floats, rho: Floats, rule: Rule) -> NDArray[np.int64]:
     best = np.partition(gains, -2, axis=2)[:, :, -2:]
     gaps = np.zeros_like(remaining)
     gaps[:, 1:] = best[:, :, 1] - best[:, :, 0]
-    return np.argmax(gaps >= remaining, axis=1).astype(np.int64)
+    enough: NDArray[np.int64] = np.argmax(gaps >= remaining, axis=1).astype(np.int64)
+    return enough

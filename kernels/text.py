@@ -126,9 +126,7 @@ def alphabet(size: int = 0x110000) -> tuple[Flags, NDArray[np.uint32]]:
     """What each code point below `size` is (flags, uint8) and its lower case (uint32)."""
     characters = [chr(i) for i in range(size)]
     flags = np.array([_flags_of(c) for c in characters], np.uint8)
-    lower = np.array(
-        [ord(low) if len(low := c.lower()) == 1 else i for i, c in enumerate(characters)], np.uint32
-    )
+    lower = np.array([ord(low) if len(low := c.lower()) == 1 else i for i, c in enumerate(characters)], np.uint32)
     return flags, lower
 
 
@@ -427,9 +425,7 @@ def _tokenise(
         for i in range(total):
             if flags[text[i]] & _DIGIT:
                 letters += 6
-    most = (
-        total + 8 if characters else total // 2 + len(offsets) + 8
-    )  # a word, and what parts it from the next
+    most = total + 8 if characters else total // 2 + len(offsets) + 8  # a word, and what parts it from the next
     keys = np.empty(most, np.uint64)
     before = np.empty(most, np.uint8)
     ends = np.empty(most if spell else 0, np.int64)
@@ -499,9 +495,7 @@ class Words(NamedTuple):
         return self.letters[begin : int(self.ends[t])].tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def tokenise(
-    texts: Sequence[str], sentences: bool = False, characters: bool = False, spell: bool = True
-) -> Words:
+def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = False, spell: bool = True) -> Words:
     """The words of several texts, hashed; the same words and breaks as `words` gives.
 
     Without `spell` there are only keys and breaks: `ends` and `letters` are empty or not to be used.
@@ -632,10 +626,10 @@ def place_all(slots: Ids, keys: Keys, size: int) -> None:
 def find_once(once: Once, key: np.uint64) -> int:
     """The slot that holds the key, or the empty one where it would go."""
     mask = len(once.keys) - 1
-    i = int(key & np.uint64(mask))
+    i = np.int64(key & np.uint64(mask))
     while once.classes[i] != EMPTY and once.keys[i] != key:
         i = (i + 1) & mask
-    return i
+    return int(i)
 
 
 @_kernel

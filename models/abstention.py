@@ -28,7 +28,8 @@ UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold
 
 def pignistic(belief: Floats, uncertainty: Floats) -> Floats:
     """BetP_k = b_k + u / K, [B, K] (Smets & Kennes 1994)."""
-    return belief + uncertainty[:, None] / belief.shape[1]
+    result: Floats = belief + uncertainty[:, None] / belief.shape[1]
+    return result
 
 
 class Abstention:

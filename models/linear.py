@@ -81,7 +81,8 @@ class Linear:
         # einsum sums in an order that does not depend on the number of rows, as a BLAS product's may.
         logits = np.einsum("bd,kd->bk", inputs, self._weights)
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
+        result: Floats = p / p.sum(axis=1, keepdims=True)
+        return result
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; N grows with what was learnt, up to the configured strength."""

@@ -97,7 +97,7 @@ class RiverExpert:
         return proportional(p, np.minimum(support, self._settings.strength))
 
     def _support(self, row: dict[str, float | int]) -> float:
-        """How much weight stands behind the answer: the leaf's where the model is one tree, else all that was learnt."""
+        """The weight behind the answer: the leaf's where the model is one tree, else all that was learnt."""
         root = getattr(self.model, "_root", None)
         if root is None:
             return self._seen

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tocsin.models.classifier import Classifier
 
 
-class RiverFace(base.Classifier):  # type: ignore[misc]
+class RiverFace(base.Classifier):
     """`learn_one`, `predict_proba_one`, `predict_one`; features and classes are discovered as they come.
 
     A feature is a number, a boolean or a string (a category); None and NaN are not known. A model with text takes
@@ -40,7 +40,7 @@ class RiverFace(base.Classifier):  # type: ignore[misc]
         self.learn(feedback)
         self.feedback_offset += 1
 
-    def predict_proba_one(self: Classifier, x: dict[Hashable, Any] | str) -> dict[Any, float]:  # type: ignore[misc]
+    def predict_proba_one(self: Classifier, x: dict[Hashable, Any] | str) -> dict[Any, float]:  # type: ignore[misc,override]
         """The pignistic probability of every class known."""
         scores = self.score(self._one(x))
         p = scores.betp[0] / scores.betp[0].sum() if scores.classes else []

@@ -111,9 +111,8 @@ class _Writer:
         state = dict(getattr(value, "__dict__", {}))
         slots = [s for k in type(value).__mro__ for s in getattr(k, "__slots__", ())]
         state |= {s: getattr(value, s) for s in slots if s not in ("__dict__", "__weakref__") and hasattr(value, s)}
-        compiled = (
-            type(value).__reduce_ex__ is not object.__reduce_ex__ or type(value).__reduce__ is not object.__reduce__
-        )
+        kind = type(value)
+        compiled = any("__reduce__" in vars(k) or "__reduce_ex__" in vars(k) for k in kind.__mro__ if k is not object)
         if compiled and not state:
             raise SnapshotError(f"{type(value).__module__}.{type(value).__qualname__} keeps its state in compiled code")
         return state
@@ -127,7 +126,7 @@ class _Reader:
         self._made: dict[int, Any] = {}
 
     def read(self) -> Any:
-        # Tuples and arrays cannot be filled afterwards: they are made when first referred to, and those chains are short.
+        # Tuples and arrays cannot be filled afterwards: they are made when first referred to; those chains are short.
         for number in range(len(self._nodes)):
             self._make(number)
         for number, node in enumerate(self._nodes):

@@ -8,6 +8,7 @@ joined by each expert's recent record, and a step is taken every few feedback re
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Router:
     def _build(self, features: int, generator: torch.Generator) -> nn.Sequential:
         sizes = [features + self._experts, *self._settings.hidden]
         layers: list[nn.Module] = []
-        for wide, narrow in zip(sizes, sizes[1:], strict=False):
+        for wide, narrow in itertools.pairwise(sizes):
             layers += [_layer(wide, narrow, generator), nn.ReLU()]
         layers.append(_layer(sizes[-1], self._experts, generator, zero=True))
         return nn.Sequential(*layers)
@@ -101,7 +102,7 @@ class Router:
         before = ranked.cumsum(axis=1) - ranked
         chosen = before < self._settings.engage * total
         chosen[:, 0] = True
-        result = np.empty_like(chosen)
+        result: Bools = np.empty_like(chosen)
         np.put_along_axis(result, order, chosen, axis=1)
         return result
 
@@ -132,7 +133,7 @@ class Router:
             logits, self._masks[:rows], weight=self._weights[:rows, None]
         )
         self._optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -187,7 +188,7 @@ def correctness(evidence: Floats, y: int) -> NDArray[np.float32]:
 
 def _layer(wide: int, narrow: int, generator: torch.Generator, zero: bool = False) -> nn.Linear:
     """A linear layer drawn from our own generator, never from torch's global one."""
-    layer = nn.utils.skip_init(nn.Linear, wide, narrow)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, wide, narrow)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         bound = 0.0 if zero else wide**-0.5
         for parameter in layer.parameters():

@@ -264,13 +264,24 @@ class SS3:
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
         found = kernel.tokenise(texts, self.ngrams > 1, self.characters, spell=False)
-        state = self._table, len(self._names), self._top, self._strongest(), self._rule
+        best, size = self._strongest(), len(self._names)
         out: Floats
         if self.ngrams == 1:
-            out = kernel.word_confidence_of(found.keys, found.bounds, *state)
+            out = kernel.word_confidence_of(found.keys, found.bounds, self._table, size, self._top, best, self._rule)
         else:
-            waiting = self._young, self._old
-            out = kernel.confidence_of(found.keys, found.before, found.bounds, self._stop, *waiting, *state)
+            out = kernel.confidence_of(
+                found.keys,
+                found.before,
+                found.bounds,
+                self._stop,
+                self._young,
+                self._old,
+                self._table,
+                size,
+                self._top,
+                best,
+                self._rule,
+            )
         return out
 
     @property

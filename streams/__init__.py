@@ -1,1 +1,1 @@
-
+"""The service: records, logs, decide, join, learn, state, replay, monitor, command line."""

@@ -107,7 +107,8 @@ class Decide:
     def _contribution(self, scores: Scores, i: int) -> Floats:
         """What one event adds to its subject's risk [K]: the text experts' evidence, else the pignistic probability."""
         if not self._text_experts:
-            return scores.betp[i]
+            betp: Floats = scores.betp[i]
+            return betp
         evidence: Floats = np.sum(scores.evidence[i, self._text_experts], axis=0)
         return evidence
 

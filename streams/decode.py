@@ -31,7 +31,7 @@ class UnfitError(Exception):
         self.kind = kind
 
 
-class _Odd(Exception):
+class _OddError(Exception):
     """The quick path met something it does not know; the model decides what it is."""
 
 
@@ -89,7 +89,7 @@ class Decoder:
         raw = self._json(record)
         try:
             event = self._quick_event(raw)
-        except _Odd:
+        except _OddError:
             event = self._judged(self._schema.event_model, self._schema.map_event(raw))
         if event["id"] is None:
             event["id"] = f"{record.topic}-{record.partition}-{record.offset}"
@@ -134,7 +134,7 @@ class Decoder:
         if type(value) is int:
             value = str(value)
         if type(value) is not str or not 0 < len(value) <= self._schema.bounds.string_length:
-            raise _Odd
+            raise _OddError
         return value
 
     def _text(self, raw: dict[str, Any]) -> str | None:
@@ -144,9 +144,9 @@ class Decoder:
         if text is None:
             if self._columns:
                 return None
-            raise _Odd
+            raise _OddError
         if type(text) is not str or len(text) > self._schema.bounds.text_length:
-            raise _Odd
+            raise _OddError
         return text
 
     def quick_features(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -162,17 +162,17 @@ class Decoder:
             value = there.get(keys[-1]) if type(there) is dict else None
             if value is None:
                 if required and not (type(there) is dict and keys[-1] in there):
-                    raise _Odd
+                    raise _OddError
                 result[name] = None
             elif kind == "number":
                 if type(value) is int:
                     value = float(value)  # JSON integers are at most 64 bits wide here: no overflow
                 elif type(value) is not float:
-                    raise _Odd
+                    raise _OddError
                 result[name] = value
             elif kind == "boolean":
                 if type(value) is not bool:
-                    raise _Odd
+                    raise _OddError
                 result[name] = value
             else:
                 result[name] = self._category(value)
@@ -185,9 +185,9 @@ class Decoder:
             elif type(value) is int:
                 value = str(value)
             else:
-                raise _Odd
+                raise _OddError
         if len(value) > self._schema.bounds.string_length:
-            raise _Odd
+            raise _OddError
         return str(value)
 
     def _judged(self, model: type[BaseModel], mapped: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _time(value: Any) -> int:
     try:
         return epoch_milliseconds(value)
     except ValueError:
-        raise _Odd from None
+        raise _OddError from None
 
 
 def _common_parent(paths: Sequence[Keys]) -> Keys | None:

@@ -79,7 +79,7 @@ class Join:
             if self._owns(record):
                 error = UnfitError(
                     "unknown-event",
-                    f"{about} {identity!r} did not turn up: it was never sent, or is older than bounds.pending_ttl_hours",
+                    f"{about} {identity!r} did not turn up: never sent, or older than bounds.pending_ttl_hours",
                 )
                 results.append((UNKNOWN, [dead_letter(self._settings.topics.dead_letters, record, error)]))
         return results

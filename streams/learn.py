@@ -49,8 +49,8 @@ class Learn:
             item["event"]["id"], item["label"], item["weight"]
         except (orjson.JSONDecodeError, TypeError, KeyError) as error:
             raise FeedbackError(
-                f"{record.topic}, partition {record.partition}, offset {record.offset} is no feedback record ({error}): "
-                "only Tocsin may write to this topic"
+                f"{record.topic}, partition {record.partition}, offset {record.offset} is no feedback record "
+                f"({error}): only Tocsin may write to this topic"
             ) from error
         return item
 

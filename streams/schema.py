@@ -24,6 +24,7 @@ from tocsin.config.schema import Feature
 from tocsin.config.settings import Settings
 from tocsin.streams.records import (
     Category,
+    ClassLabel,
     Event,
     Label,
     Name,
@@ -122,15 +123,15 @@ class EventSchema:
             __base__=Label,
             event=(self._name | None, None),
             subject=(self._name | None, None),
-            label=(Annotated[Label.model_fields["label"].annotation, *self._label_rules], ...),
+            label=(self._label, ...),
             source=(self._name | None, None),
             features=(self._features_model | None, None),
             text=(self._text | None, None),
         )
 
     @property
-    def _label_rules(self) -> list[Any]:
-        return [*Label.model_fields["label"].metadata, self._short, AfterValidator(self._known_class)]
+    def _label(self) -> Any:
+        return Annotated[ClassLabel, self._short, AfterValidator(self._known_class)]
 
     def _known_class(self, label: str) -> str:
         if self.classes and label not in self.classes:

@@ -139,8 +139,8 @@ class Transaction:
     # Plain access
 
     def _get(self, database: str, key: bytes) -> bytes | None:
-        found: bytes | None = self._txn.get(key, db=self._databases[database])
-        return found
+        found = self._txn.get(key, db=self._databases[database])
+        return None if found is None else bytes(found)
 
     def _put(self, database: str, key: bytes, value: bytes) -> None:
         try:
@@ -205,8 +205,8 @@ class Transaction:
         found: list[dict[str, Any]] = []
         cursor = self._txn.cursor(self._databases["posts"])
         there = cursor.prev() if cursor.set_range(prefix + b"\xff" * 16) else cursor.last()
-        while there and cursor.key().startswith(prefix) and len(found) < most:
-            entry = _pending_entry(self._get("pending", cursor.value()))
+        while there and bytes(cursor.key()).startswith(prefix) and len(found) < most:
+            entry = _pending_entry(self._get("pending", bytes(cursor.value())))
             if entry is not None:
                 found.append(entry)
             there = cursor.prev()
@@ -247,7 +247,7 @@ class Transaction:
         cursor = self._txn.cursor(self._databases["waiting"])
         if cursor.set_range(key):
             for full, value in cursor:
-                if not full.startswith(key):
+                if not bytes(full).startswith(key):
                     break
                 found.append((bytes(full), bytes(value)))
         for full, _ in found:

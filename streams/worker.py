@@ -37,7 +37,9 @@ LEARN_CHUNK = 1_000
 class OpenLog(Protocol):
     """Opens a log for a worker: a member of the group where shared topics are named, else a mere reader."""
 
-    def __call__(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log: ...
+    def __call__(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log:
+        """A log at these positions. Raises LogError."""
+        ...
 
 
 def wall_clock() -> int:

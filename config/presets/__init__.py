@@ -1,0 +1,1 @@
+"""Configs and data of the demonstrations."""

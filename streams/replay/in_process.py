@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,15 +129,15 @@ class _Tree:
         nominal = [f.name for f in settings.schema_.features if f.kind == "category"]
         self._tree = HoeffdingTreeClassifier(nominal_attributes=nominal or None)
         self._delay = delay
-        self._late: deque[tuple[dict[str, Any], str]] = deque()
+        self._late: deque[tuple[dict[Hashable, Any], str]] = deque()
 
     def answer(self, row: Row) -> bool:
         """Whether the tree is right about the row; then it learns the label that is due."""
         features = self._decoder.quick_features(orjson.loads(row.event))
-        x = {name: value for name, value in features.items() if value is not None}
+        x: dict[Hashable, Any] = {name: value for name, value in features.items() if value is not None}
         right = self._tree.predict_one(x) == row.label
         assert row.label is not None
         self._late.append((x, row.label))
         if len(self._late) > self._delay:
-            self._tree.learn_one(*self._late.popleft())
+            self._tree.learn_one(*self._late.popleft())  # type: ignore[no-untyped-call]
         return right

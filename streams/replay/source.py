@@ -9,7 +9,7 @@ import io
 import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -25,7 +25,7 @@ BASE_TIME = 946_684_800_000
 """1 January 2000: where time starts for rows that have none."""
 SUBJECT = "replay"
 """The subject of rows that name none."""
-_COMPRESSED: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 class SourceError(Exception):
@@ -63,19 +63,21 @@ def rows(settings: Settings, source: str, reader: Callable[[], Log]) -> Iterator
 
 
 def _open(path: Path) -> IO[bytes]:
-    return _COMPRESSED.get(path.suffix, open)(path, "rb")
+    opener: Callable[..., IO[bytes]] = _COMPRESSED.get(path.suffix, open)
+    return opener(path, "rb")
 
 
 def _csv(settings: Settings, path: Path) -> Iterator[dict[str, Any]]:
     replay = settings.replay
     delimiter = "\t" if ".tsv" in path.suffixes and replay.delimiter == "," else replay.delimiter
     # Text with stray quotes is common in tab-separated files; quoting is a matter of the comma-separated ones.
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     csv.field_size_limit(settings.bounds.record_bytes)
     try:
         with _open(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            yield from csv.DictReader(text, replay.header or None, delimiter=delimiter, quoting=quoting)
+            names = list(replay.header) or None
+            yield from csv.DictReader(text, names, delimiter=delimiter, quoting=quoting)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError) as error:
         raise SourceError(f"{path}: {error}") from error
 
