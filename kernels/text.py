@@ -658,16 +658,18 @@ def count_text(
     top: Floats,
     lead: Lead,
     admitted: NDArray[np.int64],
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Count the n-grams of one text for one class.
 
     `top` float64 [order, C] is the largest count by length and class and is kept up, as the candidates are.
     An n-gram is admitted at its second occurrence, or at a first one of weight above 1; until then it waits
     in `young` (or in `old`, which is only read and emptied). `admitted` int64 [.., 2] takes the first word
-    and the length of each newly admitted n-gram, whose ids run from `size`. Returns the new size and how many
-    slots of `young` were filled.
+    and the length of each newly admitted n-gram, whose ids run from `size`.
+
+    Returns the new size, how many empty slots of `young` were filled, and how many more n-grams wait there.
     """
     filled = 0
+    waiting = 0
     start = 0
     new = 0
     for t in range(len(keys)):
@@ -686,6 +688,7 @@ def count_text(
                 if not waits and weight <= 1.0:
                     if young.classes[i] == EMPTY:
                         filled += 1
+                    waiting += 1
                     young.keys[i], young.classes[i], young.weights[i] = key, label, weight
                     continue
                 number = size
@@ -699,6 +702,7 @@ def count_text(
                 if young.classes[i] >= 0:
                     table.counts[number, young.classes[i]] += young.weights[i]
                     young.classes[i] = MOVED
+                    waiting -= 1
                 if old.classes[j] >= 0:
                     table.counts[number, old.classes[j]] += old.weights[j]
                     old.classes[j] = MOVED
@@ -710,7 +714,7 @@ def count_text(
                     lead.flags[number] = 1
                     lead.ids[lead.used[0]] = number
                     lead.used[0] += 1
-    return size, filled
+    return size, filled, waiting
 
 
 # ------------------------------------------------------------ values

@@ -112,7 +112,7 @@ class SS3:
         self._names: list[str] = []
         self._table = _table(64, classes)
         self._young, self._old = _once(64), _once(1)
-        self._young_used = 0
+        self._young_slots = self._young_waiting = 0
         self._top = np.ones((self.ngrams, classes))
         self._forget_lead()
 
@@ -180,7 +180,7 @@ class SS3:
         self._make_room(most)
         admitted = np.empty((most, 2), np.int64)
         old_size = len(self._names)
-        size, filled = kernel.count_text(
+        size, filled, waiting = kernel.count_text(
             found.keys[lo:hi],
             found.before[lo:hi],
             self.ngrams,
@@ -194,7 +194,8 @@ class SS3:
             self._lead,
             admitted,
         )
-        self._young_used += filled
+        self._young_slots += filled
+        self._young_waiting += waiting
         for first, length in admitted[: size - old_size].tolist():
             self._names.append(found.spelt(lo + first, lo + first + length))
         if size > self.max_vocabulary:
@@ -206,11 +207,13 @@ class SS3:
         if size + more > room:
             self._table = _grown(self._table, size, max(2 * room, size + more))
             self._forget_lead()
-        if self._young_used >= 2 * self.max_vocabulary:
-            self._old, self._young, self._young_used = self._young, _once(64), 0
-        if 2 * (self._young_used + more) > len(self._young.keys):
-            bigger = _once(2 * (self._young_used + more))
-            self._young_used = kernel.refill(self._young, bigger)
+        # What waits decides, not how the table lies in memory: a restored model must forget at the same text.
+        if self._young_waiting >= 2 * self.max_vocabulary:
+            self._old, self._young = self._young, _once(64)
+            self._young_slots = self._young_waiting = 0
+        if 2 * (self._young_slots + more) > len(self._young.keys):
+            bigger = _once(2 * (self._young_slots + more))
+            self._young_slots = kernel.refill(self._young, bigger)
             self._young = bigger
 
     def _evict(self) -> None:
@@ -430,7 +433,6 @@ class SS3:
                 "top": self._top.copy(),
                 **_waiting("young", self._young),
                 **_waiting("old", self._old),
-                "young_used": np.array([self._young_used]),
             }
 
     def restore(self, arrays: Arrays) -> None:
@@ -447,13 +449,13 @@ class SS3:
             table.counts[: len(names)] = arrays["counts"]
             top = np.array(arrays["top"], np.float64).reshape(self.ngrams, len(classes))
             young, old = _waited("young", arrays, len(classes)), _waited("old", arrays, len(classes))
-            used = int(arrays["young_used"][0])
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise SnapshotError(f"not the arrays of an SS3 model: {error}") from error
         kernel.place_all(table.slots, table.keys, len(names))
         with self._lock:
             self.classes, self._names, self._table, self._top = classes, names, table, top
-            self._young, self._old, self._young_used = young, old, used
+            self._young, self._old = young, old
+            self._young_slots = self._young_waiting = int((young.classes >= 0).sum())
             self._forget_lead()
 
 

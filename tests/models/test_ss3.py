@@ -49,9 +49,7 @@ def test_many_are_one_by_one(entries: list[tuple[str, str]], texts: list[str], n
 
 @settings(max_examples=60, deadline=None)
 @given(entries=lessons, later=lessons)
-def test_a_restored_model_is_the_saved_one(
-    entries: list[tuple[str, str]], later: list[tuple[str, str]]
-) -> None:
+def test_a_restored_model_is_the_saved_one(entries: list[tuple[str, str]], later: list[tuple[str, str]]) -> None:
     model = learnt(entries, ngrams=2, max_vocabulary=20)
     arrays = model.arrays()
     assert not [name for name, array in arrays.items() if array.dtype.hasobject]
@@ -62,6 +60,20 @@ def test_a_restored_model_is_the_saved_one(
         twin.learn(text, label)
     assert twin.classes == model.classes
     assert all_values(twin) == all_values(model)
+
+
+def test_a_restored_model_forgets_and_evicts_at_the_same_text() -> None:
+    model, rng = SS3(ngrams=2, max_vocabulary=30, classes=("a", "b")), np.random.default_rng(1)
+    texts = [" ".join("w" + chr(97 + i) for i in rng.zipf(1.3, 9) % 26) for _ in range(400)]
+    for i, text in enumerate(texts[:150]):
+        model.learn(text, "ab"[i % 2])
+    twin = SS3(ngrams=2, max_vocabulary=30)
+    twin.restore(model.arrays())
+    for i, text in enumerate(texts[150:]):
+        model.learn(text, "ab"[i % 2])
+        twin.learn(text, "ab"[i % 2])
+        assert model.confidence(text).tolist() == twin.confidence(text).tolist()
+        assert len(model.arrays()["young_keys"]) == len(twin.arrays()["young_keys"])
 
 
 @settings(max_examples=40, deadline=None)
@@ -86,9 +98,7 @@ def test_explanations_add_up(entries: list[tuple[str, str]], texts: list[str]) -
 
 
 def test_an_explanation_lists_the_strongest() -> None:
-    model = learnt(
-        [("red one stop. red blue", "a"), ("green two", "b"), ("red green", "a"), ("two two", "b")]
-    )
+    model = learnt([("red one stop. red blue", "a"), ("green two", "b"), ("red green", "a"), ("two two", "b")])
     told = model.explain("red unheard. two two one", top=1)
     assert [[word.ngram for word in sentence.words] for sentence in told.sentences] == [["red"], []]
     assert told.sentences[0].values == tuple(model.value("red"))

@@ -11,8 +11,7 @@ from tocsin.models.text_expert import TextExpert
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 400)
 TEXTS = [
-    " ".join(RNG.choice(["red", "warm", "fire", "the"] if y else ["blue", "cold", "ice", "the"], 4))
-    for y in LABELS
+    " ".join(RNG.choice(["red", "warm", "fire", "the"] if y else ["blue", "cold", "ice", "the"], 4)) for y in LABELS
 ]
 
 
@@ -29,9 +28,7 @@ def expert(**settings: float) -> TextExpert:
 def taught(step: int = 400, **settings: float) -> TextExpert:
     made = expert(**settings)
     for lo in range(0, len(TEXTS), step):
-        made.learn(
-            batch([*TEXTS[lo : lo + step]]), LABELS[lo : lo + step], np.ones(len(TEXTS[lo : lo + step]))
-        )
+        made.learn(batch([*TEXTS[lo : lo + step]]), LABELS[lo : lo + step], np.ones(len(TEXTS[lo : lo + step])))
     return made
 
 
