@@ -55,8 +55,18 @@ class State:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(directory)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._open(max_bytes)
+        except BaseException:  # let go of the directory: the next attempt may be in this very process
+            self._lock.close()
+            raise
+
+    def _open(self, max_bytes: int) -> None:
+        try:
             self._env = lmdb.open(
-                str(directory),
+                str(self._directory),
                 map_size=max_bytes,
                 max_dbs=len(DATABASES),
                 sync=False,
@@ -64,15 +74,27 @@ class State:
                 subdir=True,
             )
         except (OSError, lmdb.Error) as error:
-            raise StateError(
-                f"state.directory: {directory} cannot be opened: {error}. If it is damaged, remove it: it is rebuilt "
-                "from the logs"
-            ) from error
-        self._databases = {name: self._env.open_db(name.encode()) for name in DATABASES}
-        with self.transaction() as t:
-            if t.meta("format") not in (None, FORMAT):
-                raise StateError(f"state.directory: {directory} was written by another version; remove it to rebuild")
-            t.set_meta("format", FORMAT)
+            raise self._unusable(error) from error
+        try:
+            self._databases = {name: self._env.open_db(name.encode()) for name in DATABASES}
+            with self.transaction() as t:
+                if t.meta("format") not in (None, FORMAT):
+                    raise StateError(
+                        f"state.directory: {self._directory} was written by another version; remove it to rebuild"
+                    )
+                t.set_meta("format", FORMAT)
+        except lmdb.Error as error:
+            self._env.close()
+            raise self._unusable(error) from error
+        except BaseException:
+            self._env.close()
+            raise
+
+    def _unusable(self, error: Exception) -> StateError:
+        return StateError(
+            f"state.directory: {self._directory} cannot be opened: {error}. If it is damaged, remove it: it is rebuilt "
+            "from the logs"
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -149,7 +171,10 @@ class Transaction:
             raise self._full(error) from error
 
     def _delete(self, database: str, key: bytes) -> None:
-        self._txn.delete(key, db=self._databases[database])
+        try:  # a page is copied before it is changed, so that deleting may find no room either
+            self._txn.delete(key, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self._full(error) from error
 
     def count(self, database: str) -> int:
         """Entries of a database."""
