@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from tocsin.config.base import Group
 
@@ -61,17 +61,21 @@ class Kafka(Group):
         return value
 
 
+TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+"""What Kafka takes as the name of a topic."""
+
+
 class Topics(Group):
     """The topics' names, and how they are made where they do not exist yet."""
 
-    events: str = "events"
-    labels: str = "labels"
-    decisions: str = "decisions"
-    feedback: str = "feedback"
-    alerts: str = "alerts"
-    review: str = "review"
-    dead_letters: str = "dead-letters"
-    telemetry: str = "telemetry"
+    events: TopicName = "events"
+    labels: TopicName = "labels"
+    decisions: TopicName = "decisions"
+    feedback: TopicName = "feedback"
+    alerts: TopicName = "alerts"
+    review: TopicName = "review"
+    dead_letters: TopicName = "dead-letters"
+    telemetry: TopicName = "telemetry"
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates; `feedback` always has one, because one order teaches the model."""
     replication: int = Field(default=1, ge=1, le=10)

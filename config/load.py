@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -12,14 +14,31 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 
 from tocsin.config.settings import Settings
 
 MAX_BYTES = 1024 * 1024
+MAX_NODES = 100_000
+"""Values of a file, each use of an alias counted: a few lines of aliases can stand for more than memory holds."""
 
 
 class ConfigError(Exception):
     """The config cannot be used; the text names file, line, key, what was expected and the nearest valid key."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: `no` is a word and `1e-7` a number (YAML 1.2), where YAML 1.1 says the opposite."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:\d+|\d+\.\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def load(path: Path | str) -> Settings:
@@ -27,17 +46,24 @@ def load(path: Path | str) -> Settings:
     path = Path(path)
     text = _read(path)
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        root = yaml.compose(text, _Loader)
+        _refuse_doubles(path, root)
+        values = yaml.load(text, _Loader)  # a SafeLoader: makes plain values only
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {_yaml_mistake(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply; is it a config file?") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None  # a date that is none, for example
     if root is None:
         values = {}
     elif not isinstance(values, dict):
         raise ConfigError(f"{path}:1: expected keys and values, found {type(values).__name__}")
-    _refuse_doubles(path, root)
+    _refuse_foreign_keys(path, root, values)
     try:
         return Settings(**values)
+    except SettingsError as error:
+        raise ConfigError(f"the environment: {error}: expected JSON") from None
     except ValidationError as error:
         mistakes = [_mistake(path, root, details) for details in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(mistakes))) from None
@@ -63,12 +89,18 @@ def _yaml_mistake(error: yaml.YAMLError) -> str:
 def _refuse_doubles(path: Path, root: yaml.Node | None) -> None:
     """A key that stands twice would silently win over the first."""
     nodes = [root] if root is not None else []
+    count = 0
     while nodes:
         node = nodes.pop()
+        count += 1
+        if count > MAX_NODES:
+            raise ConfigError(f"{path}: holds more than {MAX_NODES} values; is it a config file?")
         if isinstance(node, yaml.MappingNode):
             seen: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    raise ConfigError(f"{path}:{line}: a key must be a word")
                 if key.value in seen:
                     raise ConfigError(f"{path}:{line}: {key.value}: stands here and on line {seen[key.value]}")
                 seen[key.value] = line
@@ -77,17 +109,28 @@ def _refuse_doubles(path: Path, root: yaml.Node | None) -> None:
             nodes.extend(node.value)
 
 
+def _refuse_foreign_keys(path: Path, root: yaml.Node | None, values: dict[Any, Any]) -> None:
+    """Only settings may reach `Settings(...)`: it takes arguments of its own, such as `_env_prefix`, as well."""
+    valid = _valid_keys([])
+    for key in values:
+        if key not in valid:
+            line, _ = _find(root, [key])
+            raise ConfigError(f"{path}:{line or 1}: {key}: is no setting here{_nearest(str(key), valid)}")
+
+
 def _mistake(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
     """One mistake as one line."""
     keys = [key for key in details["loc"] if not (isinstance(key, str) and key == "schema_")]
+    message = details["msg"].removeprefix("Value error, ")
+    if not keys and (about := re.match(r"([a-z_.]+): ", message)):
+        keys, message = [*about[1].split(".")], message[about.end() :]
     line, found = _find(root, keys)
     dotted = ".".join(str(key) for key in found) or "(top)"
-    message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "extra_forbidden":
         message = f"is no setting here{_nearest(str(keys[-1]), _valid_keys(keys[:-1]))}"
     elif details["type"] not in ("value_error", "missing") and not isinstance(details["input"], dict | list):
         secret = any("password" in str(key) for key in keys)
-        message = f"{message[0].lower()}{message[1:]}" + ("" if secret else f", found {details['input']!r}")
+        message = f"{message[0].lower()}{message[1:]}" + ("" if secret else f", found {reprlib.repr(details['input'])}")
     where = f"{path}:{line}" if line is not None else f"{path} or the environment"
     return f"{where}: {dotted}: {message}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,6 +20,7 @@ def _class_name(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]
 
 
@@ -66,6 +68,8 @@ class SS3Expert(Group):
     a: float = Field(default=0.0, ge=0, le=1)
     mode: Literal["xai", "paper"] = "xai"
     ngrams: int = Field(default=1, ge=1, le=5)
+    characters: bool = False
+    """Character n-grams, for languages that write without spaces."""
     strength: float = Field(default=10.0, gt=0, le=1_000)
 
 
@@ -121,6 +125,15 @@ class EarlyRisk(Group):
     """The accumulated risk must exceed all other classes' together by this."""
 
 
+def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:
+    """What is wrong with a pool of experts, None where nothing is."""
+    names = [expert.name for expert in experts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return f"two experts are named {twice[0]!r}: give one another name"
+    return None if names else "at least one expert is needed"
+
+
 DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
     RiverExpert(name="tree", parameters={"grace_period": 50, "delta": 1e-7, "tau": 0.05}),
     RiverExpert(name="tree-history", history=1, parameters={"grace_period": 50, "delta": 1e-5, "tau": 0.05}),
@@ -144,16 +157,12 @@ class Model(Group):
     max_vocabulary: int = Field(default=200_000, ge=1)
     max_text: int = Field(default=100_000, ge=1)
     max_subjects: int = Field(default=1_000_000, ge=1)
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [expert.name for expert in self.experts]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two experts are named {twice[0]!r}: give one another name")
-        if not names:
-            raise ValueError("at least one expert is needed")
+        if unfit := unfit_pool(self.experts):
+            raise ValueError(unfit)
         return self
 
     def digest(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.kafka import Kafka, Topics
 from tocsin.config.model import (
@@ -17,10 +17,20 @@ from tocsin.config.model import (
     Fusion,
     Model,
     Router,
+    Seed,
     SS3Expert,
+    unfit_pool,
 )
 from tocsin.config.schema import Schema
 from tocsin.config.service import Batching, Bounds, Explanation, Monitor, Replay, State
+
+
+class _Environment(EnvSettingsSource):
+    """The environment by the keys that the file uses, or an override of `schema` would stand beside it, unread."""
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        return {(fields[name].alias or name) if name in fields else name: v for name, v in super().__call__().items()}
 
 
 class Settings(BaseSettings):
@@ -35,6 +45,8 @@ class Settings(BaseSettings):
         validate_default=True,
         populate_by_name=True,
         use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input may hold a secret
     )
 
     name: str = Field(default="tocsin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
@@ -55,7 +67,7 @@ class Settings(BaseSettings):
     state: State = State()
     replay: Replay = Replay()
     monitor: Monitor = Monitor()
-    seed: int = 0
+    seed: Seed = 0
 
     @classmethod
     def settings_customise_sources(
@@ -67,7 +79,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment overrides the file, which arrives as keyword arguments."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -79,6 +91,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "classes: one class is nothing to decide; name two or more, or none to learn them from labels"
             )
+        if unfit := unfit_pool(self.experts):
+            raise ValueError(f"experts: {unfit}")
         if self.schema_.text is None and any(isinstance(e, SS3Expert) for e in self.experts):
             raise ValueError("experts: an ss3 expert needs `schema.text`, the path of the text")
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]

@@ -163,6 +163,14 @@ class Classifier(RiverFace):
             learnt=self.learnt,
         )
 
+    def warm_up(self) -> None:
+        """Have everything compiled and loaded before the first event, which would wait for it otherwise."""
+        text = "warm up, 1 £" if self._model.text else None
+        batch = Batch.of(np.zeros((1, len(self.columns))), texts=[text])
+        self.score(batch)
+        for expert in self.experts:
+            expert.evidence(replace(batch, history=np.full((1, len(self._history)), -1, np.int64)))
+
     def _score_unknowing(self, batch: Batch) -> Scores:
         """No class is known yet: all is uncertain."""
         rows, experts = len(batch), len(self.experts)

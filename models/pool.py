@@ -30,7 +30,12 @@ def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nomin
         return Linear(expert, nominal)
     if isinstance(expert, PersistenceExpert):
         return Persistence(expert)
-    return TextExpert(expert, max_vocabulary=settings.max_vocabulary, max_text=settings.max_text)
+    return TextExpert(
+        expert,
+        max_vocabulary=settings.max_vocabulary,
+        max_text=settings.max_text,
+        characters=expert.characters,
+    )
 
 
 def history_length(settings: Model) -> int:

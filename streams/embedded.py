@@ -47,7 +47,9 @@ class EmbeddedBroker:
     It dies with the thread that started it (on Linux), so start it in one that lives as long as it is needed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, advertised: str | None = None) -> None:
+        """`advertised` is the host:port that clients are sent to, where a proxy stands between; its own by default."""
+        self._advertised = advertised
         self.bootstrap = ""
         """host:port, once started."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,7 +77,7 @@ class EmbeddedBroker:
             port = free_port()
             with tempfile.TemporaryFile() as errors:
                 self.bootstrap = f"127.0.0.1:{port}"
-                self._process = _launch(binary, self.bootstrap, errors)
+                self._process = _launch(binary, self.bootstrap, self._advertised or self.bootstrap, errors)
                 if self._answers(port):
                     return
                 self.stop()
@@ -148,9 +150,9 @@ def _binary() -> str:
         raise EmbeddedBrokerError(f"the embedded broker cannot be used here: {error}") from error
 
 
-def _launch(binary: str, address: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    url = f"tcp://{address}"
-    command = [binary, "broker", "--listener-url", url, "--advertised-listener-url", url]
+def _launch(binary: str, address: str, advertised: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    urls = ["--listener-url", f"tcp://{address}", "--advertised-listener-url", f"tcp://{advertised}"]
+    command = [binary, "broker", *urls]
     command += ["--storage-engine", "memory://tansu/", "--cluster-id", "tocsin"]
     return subprocess.Popen(
         dying_with_parent(command),

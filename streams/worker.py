@@ -81,6 +81,7 @@ class Worker:
         self._state = self._open_state()
         try:
             self._load_snapshot()
+            self.classifier.warm_up()
             self._event_partitions = len(self._reader.ends(self.settings.topics.events))
             self._catch_up()
             self._after_a_crash()

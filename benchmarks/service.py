@@ -1,0 +1,158 @@
+"""How many events a second does the whole path carry (broker, decision, broker), beside a bare loop of the same client?
+
+The bare loop consumes, decodes the JSON, encodes it again and produces; the whole path is a worker that decides,
+explains and remembers each event, first without labels, then with a label for every event to join and learn from. All
+three read the same events from the same broker in one run: read the ratios, the machine is noisy.
+
+    python benchmarks/service.py [--events 20000] [--bootstrap host:port]
+
+Without --bootstrap it starts Apache Kafka where the tests would find it, else the embedded broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import torch
+
+from tocsin.config import Settings, load
+from tocsin.streams import topics
+from tocsin.streams.embedded import EmbeddedBroker
+from tocsin.streams.logs.kafka import KafkaLog
+from tocsin.streams.logs.log import Offsets, Partition
+from tocsin.streams.replay.in_process import label_record
+from tocsin.streams.replay.source import Row, rows
+from tocsin.streams.service import kafka_logs, reader
+from tocsin.streams.telemetry import latencies
+from tocsin.streams.worker import Worker
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "config" / "presets" / "data" / "electricity.csv.gz"
+BATCH = 1_000
+
+
+@contextmanager
+def broker(address: str | None, directory: Path) -> Iterator[tuple[str, str]]:
+    """The broker's name and address."""
+    if address:
+        yield "the broker given", address
+        return
+    sys.path.insert(0, str(ROOT / "tests"))
+    from brokers import ApacheKafka, NoBrokerError
+
+    try:
+        kafka = ApacheKafka(directory / "kafka")
+        kafka.start()
+    except NoBrokerError as error:
+        print(f"Apache Kafka is not here ({error}); the embedded broker stands in", file=sys.stderr)
+        with EmbeddedBroker() as embedded:
+            yield "Tansu (embedded)", embedded.bootstrap
+        return
+    try:
+        yield "Apache Kafka", kafka.bootstrap
+    finally:
+        kafka.stop()
+
+
+def settings_of(bootstrap: str, run: str, directory: Path) -> Settings:
+    """The electricity preset with topics of its own; the events topic is shared by all runs."""
+    preset = load(ROOT / "config" / "presets" / "electricity.yaml")
+    names = {n: f"{run}-{n}" for n in ("decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")}
+    labels = {"labels": "labels" if run == "labelled" else f"{run}-labels"}
+    return preset.model_copy(
+        update={
+            "name": run,
+            "kafka": preset.kafka.model_copy(update={"bootstrap": bootstrap, "group": run}),
+            "topics": preset.topics.model_copy(update=names | labels),
+            "state": preset.state.model_copy(update={"directory": directory / run}),
+        }
+    )
+
+
+class FromTheStart:
+    """A member of a group that begins at the beginning."""
+
+    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
+        return dict.fromkeys(committed, 0)
+
+    def revoked(self, partitions: object) -> None:
+        pass
+
+
+def bare(settings: Settings, count: int) -> float:
+    """Consume, decode, encode, produce, commit; events a second."""
+    log = KafkaLog(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
+    done, started = 0, 0.0
+    try:
+        while done < count:
+            records = log.poll(BATCH, 1.0)
+            started = started or time.perf_counter()
+            for record in records:
+                log.emit(settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b"")))
+            log.flush()
+            log.commit({Partition(r.topic, r.partition): r.offset + 1 for r in records})
+            done += len(records)
+        return done / (time.perf_counter() - started)
+    finally:
+        log.close()
+
+
+def whole_path(settings: Settings, count: int, labelled: bool) -> tuple[float, dict[str, float]]:
+    """A worker until every event is decided (and every label learnt); events a second and batch latencies."""
+    with Worker(settings, kafka_logs(settings)) as worker:
+        started = 0.0
+        while worker.counts.events < count or (labelled and worker.counts.feedback < count):
+            handled = worker.step(1.0)
+            if handled and not started:
+                started = time.perf_counter()
+        return count / (time.perf_counter() - started), latencies(worker.counts)
+
+
+def fill(settings: Settings, source: list[Row]) -> None:
+    """Put all events, and all labels, into their topics."""
+    log = reader(settings)
+    for row in source:
+        log.emit(settings.topics.events, row.id.encode(), row.event)
+        log.emit(settings.topics.labels, row.id.encode(), label_record(settings, row))
+    log.flush()
+    log.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--bootstrap")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary, broker(arguments.bootstrap, Path(temporary)) as (name, address):
+        runs = {run: settings_of(address, run, Path(temporary)) for run in ("bare", "unlabelled", "labelled")}
+        for settings in runs.values():
+            topics.create(settings)
+        source = list(
+            itertools.islice(rows(runs["labelled"], str(DATA), lambda: reader(runs["bare"])), arguments.events)
+        )
+        fill(runs["labelled"], source)
+        count = len(source)
+        base = bare(runs["bare"], count)
+        deciding, deciding_ms = whole_path(runs["unlabelled"], count, labelled=False)
+        learning, learning_ms = whole_path(runs["labelled"], count, labelled=True)
+    print(f"{count:,} events of {len(source[0].event)} bytes on {name}, batches of at most {BATCH:,}")
+    print(f"{'':44}{'events/s':>10}{'of bare':>9}{'batch p50':>11}{'p99':>9}")
+    print(f"{'bare consume, decode, encode, produce':44}{base:>10,.0f}{1:>9.3f}")
+    for what, rate, ms in (
+        ("decide (no labels)", deciding, deciding_ms),
+        ("decide, join and learn (all labelled)", learning, learning_ms),
+    ):
+        print(f"{what:44}{rate:>10,.0f}{rate / base:>9.3f}{ms['p50']:>8.0f} ms{ms['p99']:>6.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""`tocsin run` as its user starts it, and kcat as the producers and consumers beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PRESET = ROOT / "config" / "presets" / "electricity.yaml"
+TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
+KEY = b"\x1e"
+"""Stands between a record's key and its value in kcat's input."""
+
+
+def need_kcat() -> None:
+    """Skip without kcat, or fail where everything is asked for."""
+    if shutil.which("kcat") is None:
+        if os.environ.get("TOCSIN_REQUIRE_KAFKA") == "1":
+            pytest.fail("kcat is not installed: apt-get install kcat", pytrace=False)
+        pytest.skip("kcat is not installed: apt-get install kcat")
+
+
+class Service:
+    """One service on a broker, with topics and a state of its own."""
+
+    def __init__(self, bootstrap: str, prefix: str, directory: Path) -> None:
+        self.bootstrap = bootstrap
+        self.topics = {name: f"{prefix}-{name}" for name in TOPICS}
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._logs = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {f"TOCSIN_TOPICS__{name.upper()}": topic for name, topic in self.topics.items()}
+        return {
+            **os.environ,
+            **own,
+            "TOCSIN_KAFKA__BOOTSTRAP": self.bootstrap,
+            "TOCSIN_KAFKA__GROUP": self.topics["events"],
+            "TOCSIN_KAFKA__SESSION_TIMEOUT_MS": "6000",
+            "TOCSIN_STATE__DIRECTORY": str(self._directory / "state"),
+        }
+
+    @property
+    def log(self) -> str:
+        return (self._directory / f"log-{self._logs}").read_text()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tocsin.streams.cli", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        self._logs += 1
+        with (self._directory / f"log-{self._logs}").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tocsin.streams.cli", "run", str(PRESET)], env=self.environment, stderr=log
+            )
+        wait_for(lambda: "ready:" in self.log, 60, "the service to be ready", self)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(60)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def produce(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send keyed records with kcat."""
+        path = self._directory / f"{topic}.in"
+        with path.open("wb") as file:
+            for key, value in records:
+                assert b"\n" not in value
+                file.write(key + KEY + value + b"\n")
+        subprocess.run(
+            ["kcat", "-b", self.bootstrap, "-P", "-t", self.topics[topic], "-K", KEY.decode(), "-l", str(path)],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+
+    def consume(self, topic: str, form: str = "%s\n") -> list[bytes]:
+        """All records of a topic so far, read with kcat, one line each."""
+        done = subprocess.run(
+            ["kcat", "-b", self.bootstrap, "-C", "-q", "-t", self.topics[topic], "-o", "beginning", "-e", "-f", form],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        return done.stdout.split(b"\n")[:-1]
+
+    def records(self, topic: str) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in self.consume(topic)]
+
+    def wait_for(self, topic: str, count: int, seconds: float) -> None:
+        """Until a topic holds at least so many records."""
+        wait_for(lambda: len(self.consume(topic, "%o\n")) >= count, seconds, f"{count} {topic}", self)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str, service: Service) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if service._process is not None and service._process.poll() is not None:
+            pytest.fail(f"the service ended while the test waited for {what}:\n{service.log}")
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for {what}:\n{service.log}")
+        time.sleep(0.5)
+
+
+def electricity(count: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Id, event and label of the electricity stream's first rows, in Tocsin's own shape, spread over subjects."""
+    import csv
+    import gzip
+
+    with gzip.open(ROOT / "config" / "presets" / "data" / "electricity.csv.gz", "rt") as file:
+        for n, row in zip(range(count), csv.DictReader(file), strict=False):
+            label = row.pop("class")
+            identity, moment = f"e{n}", 1_700_000_000_000 + n
+            features = {name: float(value) for name, value in row.items()}
+            event = {"id": identity, "subject": f"s{n % 100}", "time": moment, "features": features}
+            yield identity, orjson.dumps(event), orjson.dumps({"event": identity, "label": label, "time": moment})
