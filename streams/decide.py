@@ -29,7 +29,8 @@ class Decided:
     decision: dict[str, Any]
     outputs: list[Output]
     entry: dict[str, Any]
-    """What to keep with the event until its label comes: the event, the decision without explanation, what was seen."""
+    """What to keep with the event until its label comes: the event, its partition, the decision without explanation,
+    what was seen."""
 
 
 class Decide:
@@ -68,7 +69,12 @@ class Decide:
         if decision["status"] == "abstained":
             review = {"event": event, "decision": decision}
             outputs.append(Output(topics.review, key, encode(review), decoded.record.headers))
-        entry = {"event": event, "decision": entry_decision, "saw": saw(scores, i)}
+        entry = {
+            "event": event,
+            "decision": entry_decision,
+            "saw": saw(scores, i),
+            "partition": decoded.record.partition,
+        }
         return Decided(event, decision, outputs, entry)
 
     def _decision(self, event: dict[str, Any], scores: Scores, i: int, now: int) -> dict[str, Any]:

@@ -12,8 +12,10 @@ What becomes of a label (the *outcome*, counted in telemetry):
 | unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
 
 Every worker reads all labels, because a label by event id does not tell in which partition its event lies; the worker
-that holds the event joins it. What no event decides (a malformed or self-contained label, a dead letter) is done by the
-label's *owner* alone: the worker whose share of the label's partitions it falls into.
+that *holds* the event joins it: the one to which the event's partition is assigned now, whoever else may have kept the
+event from before. What no event decides (a malformed label, a dead letter) is done by the label's *owner* alone: the
+worker whose share of the label's partitions it falls into. So is a label that brings its own features: nobody else can
+know whether it will find its event.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from tocsin.streams.outputs import Output, dead_letter, encode
 from tocsin.streams.state import Transaction
 
 Owns = Callable[[Record], bool]
+Holds = Callable[[int], bool]
+"""Whether a partition of the events, by its number, is assigned to this worker."""
 JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
 SELF_CONTAINED, WAITING, UNKNOWN, LEFT = "self-contained", "waiting", "unknown", "left to its owner"
 
@@ -37,20 +41,22 @@ SELF_CONTAINED, WAITING, UNKNOWN, LEFT = "self-contained", "waiting", "unknown",
 class Join:
     """Joins labels to the events that one worker holds."""
 
-    def __init__(self, settings: Settings, owns: Owns) -> None:
+    def __init__(self, settings: Settings, owns: Owns, holds: Holds) -> None:
         self._settings = settings
         self._owns = owns
+        self._holds = holds
 
     def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> tuple[str, list[Output]]:
         """What becomes of one label: its outcome and what to emit."""
         about, identity = _speaks_of(decoded.label)
         key = label_key(about, identity)
+        contained = decoded.label["features"] is not None or decoded.label["text"] is not None
+        if contained and not self._owns(decoded.record):
+            return LEFT, []
         entries = self._entries(about, identity, transaction)
         if entries:
             return self._join(decoded.label, about, key, entries, transaction)
-        if decoded.label["features"] is not None or decoded.label["text"] is not None:
-            if not self._owns(decoded.record):
-                return LEFT, []
+        if contained:
             return self._self_contained(decoded, about, identity, key, transaction)
         waiting = {"label": decoded.label, "record": _pack(decoded.record)}
         transaction.wait(key, waiting, now)
@@ -64,6 +70,17 @@ class Join:
             for waiting in transaction.take_waiting(key):
                 entries = self._entries(about, identity, transaction)
                 results.append(self._join(waiting["label"], about, key, entries, transaction))
+        return results
+
+    def taken_over(self, transaction: Transaction) -> list[tuple[str, list[Output]]]:
+        """What becomes of labels that waited here while another worker held their events, now that this one does."""
+        results = []
+        for key, waiting in transaction.waiting():
+            about, identity = _speaks_of(waiting["label"])
+            entries = self._entries(about, identity, transaction)
+            if entries:
+                labels = [taken["label"] for taken in transaction.take_waiting(key)]
+                results += [self._join(label, about, key, entries, transaction) for label in labels]
         return results
 
     def expire(self, transaction: Transaction, now: int) -> list[tuple[str, list[Output]]]:
@@ -85,11 +102,13 @@ class Join:
         return results
 
     def _entries(self, about: str, identity: str, transaction: Transaction) -> list[dict[str, Any]]:
-        """The pending events that a label speaks of, oldest first."""
+        """The pending events that a label speaks of and that this worker holds, oldest first."""
         if about == "event":
             entry = transaction.pending(identity)
-            return [] if entry is None else [entry]
-        return transaction.subject_events(identity, self._settings.bounds.subject_posts)
+            found = [] if entry is None else [entry]
+        else:
+            found = transaction.subject_events(identity, self._settings.bounds.subject_posts)
+        return [entry for entry in found if self._holds(entry["partition"])]
 
     def _join(
         self,

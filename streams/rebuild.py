@@ -80,7 +80,8 @@ class Rebuild:
                 for event in items[start : start + CHUNK]:
                     decision = decisions.get(event["id"])
                     # What was seen at the time is gone with the state: the learner scores such an event anew.
-                    t.remember(event, {"event": event, "decision": decision, "saw": None}, now)
+                    entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
+                    t.remember(event, entry, now)
                     if decision is not None and decision.get("risk"):
                         t.set_subject(event["subject"], decision["risk"], bounds.subjects)
         with self._state.transaction() as t:

@@ -22,7 +22,7 @@ import orjson
 
 from tocsin.streams.logs.log import Offsets, Partition
 
-FORMAT = b"1"
+FORMAT = b"2"
 DATABASES = (
     "meta", "positions", "pending", "pending_order", "posts", "waiting", "waiting_order", "known", "known_order",
     "subjects", "subjects_order",
@@ -279,6 +279,13 @@ class Transaction:
             self._delete("waiting", full)
             self._delete("waiting_order", full[len(key) :])
         return [orjson.loads(value) for _, value in found]
+
+    def waiting(self) -> list[tuple[bytes, dict[str, Any]]]:
+        """Every key that labels wait under, with the first of its labels."""
+        found: dict[bytes, bytes] = {}
+        for full, value in self._txn.cursor(self._databases["waiting"]):
+            found.setdefault(bytes(full)[:16], bytes(value))
+        return [(key, orjson.loads(value)) for key, value in found.items()]
 
     def expire_waiting(self, before: int, most: int) -> list[dict[str, Any]]:
         """Labels that waited since before an instant (epoch ms), and the oldest beyond `most`; they wait no more."""

@@ -64,9 +64,10 @@ class Worker:
         self._directory = settings.state.directory / settings.name
         self._decoder = Decoder(EventSchema(settings))
         self._decide = Decide(settings, self.classifier, self._decoder)
-        self._join = Join(settings, self._owns)
+        self._join = Join(settings, self._owns, self._holds)
         self._learn = Learn(self.classifier, self._decoder, settings.bounds.pending_events)
         self._assigned: set[Partition] = set()
+        self._taken_over = False
         self._event_partitions = 1
         self._decided_before: set[str] = set()
         self._snapshot_at = 0
@@ -196,6 +197,7 @@ class Worker:
         """See `tocsin.streams.logs.log.Rebalance`."""
         rebuild = Rebuild(self.settings, self._decoder, self._state, self._reader)
         starts: dict[Partition, int] = {}
+        self._taken_over = True
         for partition, offset in committed.items():
             self._assigned.add(partition)
             if offset is not None:
@@ -220,6 +222,24 @@ class Worker:
         share = Partition(self.settings.topics.events, record.partition % self._event_partitions)
         return share in self._assigned
 
+    def _holds(self, partition: int) -> bool:
+        """Whether a partition of the events is ours."""
+        return Partition(self.settings.topics.events, partition) in self._assigned
+
+    def _take_over(self) -> None:
+        """After a rebalance, join the labels that we read while another worker held their events.
+
+        What that worker joined before it gave its partitions up is at the end of the feedback log by now.
+        """
+        self._catch_up()
+        transaction = self._state.begin()
+        try:
+            self._settle(self._join.taken_over(transaction))
+            Commit(self._log, transaction).run({}, {})
+        finally:
+            transaction.abort()
+        self._taken_over = False
+
     # The loop
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -243,6 +263,8 @@ class Worker:
         wait = batching.max_wait_ms / 1000 if timeout is None else timeout
         records = self._log.poll(batching.max_events, wait)
         started = time.perf_counter()
+        if self._taken_over:
+            self._take_over()
         if records:
             self._work(records)
             self.counts.batches += 1
