@@ -1,0 +1,161 @@
+"""The metrics that the monitor serves: their names, their values, their form for Prometheus."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+OTHER = "other"
+"""The label value that stands for all those beyond a cap."""
+LABEL_LENGTH = 128
+"""Characters of a label value."""
+
+Labels = tuple[str, ...]
+
+
+class Family(NamedTuple):
+    """One metric: `age` is a gauge that is told a time and shows the seconds since."""
+
+    kind: Literal["counter", "gauge", "age"]
+    name: str
+    help: str
+    labels: Labels = ()
+
+
+FAMILIES = (
+    Family("counter", "tocsin_events", "Events decided or abstained from.", ("worker",)),
+    Family("counter", "tocsin_decided", "Events decided.", ("worker",)),
+    Family("counter", "tocsin_abstained", "Abstentions by reason.", ("worker", "reason")),
+    Family("counter", "tocsin_decisions", "Decisions by class.", ("worker", "class")),
+    Family("counter", "tocsin_dead_letters", "Records put aside, by kind of fault.", ("worker", "kind")),
+    Family("counter", "tocsin_labels", "Labels by what became of them.", ("worker", "outcome")),
+    Family("counter", "tocsin_decided_twice", "Events that a worker decided again after a crash.", ("worker",)),
+    Family("counter", "tocsin_duplicates", "Events that came again and were not decided again.", ("worker",)),
+    Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),
+    Family("counter", "tocsin_alerts", "Alerts rung.", ("worker",)),
+    Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
+    Family("counter", "tocsin_expired", "Pending events forgotten: too old, or too many.", ("worker",)),
+    Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),
+    Family("gauge", "tocsin_coverage", "Share of events decided since the worker started.", ("worker",)),
+    Family("gauge", "tocsin_expert_accuracy", "Recent (faded) accuracy of an expert.", ("worker", "expert")),
+    Family("gauge", "tocsin_expert_reliability", "Mean reliability, latest batch.", ("worker", "expert")),
+    Family("gauge", "tocsin_expert_engaged", "Share of events engaged for, latest batch.", ("worker", "expert")),
+    Family("gauge", "tocsin_conformal_threshold", "Threshold that a decision has to pass.", ("worker",)),
+    Family("gauge", "tocsin_conformal_alpha", "Error level that the threshold aims at.", ("worker",)),
+    Family(
+        "gauge",
+        "tocsin_batch_latency_seconds",
+        "Time from poll to commit of recent batches; quantile 1 is the longest.",
+        ("worker", "quantile"),
+    ),
+    Family("gauge", "tocsin_pending_events", "Events that wait for their label.", ("worker",)),
+    Family("gauge", "tocsin_waiting_labels", "Labels that wait for their event.", ("worker",)),
+    Family("gauge", "tocsin_feedback_offset", "Where a worker's model stands in the feedback log.", ("worker",)),
+    Family("gauge", "tocsin_worker_start_time_seconds", "When the worker started, Unix time.", ("worker",)),
+    Family("gauge", "tocsin_worker_info", "Always 1.", ("worker", "service", "backend")),
+    Family("age", "tocsin_telemetry_age_seconds", "Since the last telemetry of the worker.", ("worker",)),
+    Family("gauge", "tocsin_workers", "Workers heard of lately."),
+    Family("counter", "tocsin_decision_records", "Records read from the decisions topic."),
+    Family("counter", "tocsin_distinct_events", "Event ids met for the first time in the decisions topic."),
+    Family("counter", "tocsin_repeated_decisions", "Decisions of an event id that had a decision already."),
+    Family("counter", "tocsin_dead_letter_records", "Records read from the dead letters, by kind.", ("kind",)),
+    Family("counter", "tocsin_monitor_records", "Records that the monitor read.", ("topic",)),
+    Family("counter", "tocsin_monitor_bad_records", "Records that the monitor could not read.", ("topic",)),
+    Family(
+        "counter",
+        "tocsin_monitor_foreign_records",
+        "Telemetry of other services on the same topic, left aside.",
+    ),
+    Family("counter", "tocsin_monitor_errors", "Failed polls, while the broker was away or refused."),
+    Family("gauge", "tocsin_monitor_lag_records", "Records that the monitor has not read yet.", ("topic",)),
+)
+
+
+class Metrics(Collector):
+    """Values by metric and labels, in a registry of its own. One thread writes, any may scrape."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.registry = CollectorRegistry()
+        self._clock = clock
+        self._lock = threading.RLock()
+        # A counter without labels is there from the start, so that its first step is seen as one.
+        self._values: dict[str, dict[Labels, float]] = {
+            f.name: {(): 0.0} if f.kind == "counter" and not f.labels else {} for f in FAMILIES
+        }
+        self.registry.register(self)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written meanwhile is seen by a scrape as a whole or not at all."""
+        with self._lock:
+            yield
+
+    def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
+        """Count up; an amount of 0 makes the series appear."""
+        with self._lock:
+            values = self._values[name]
+            values[labels] = values.get(labels, 0.0) + amount
+
+    def set(self, name: str, value: float | None, *labels: str) -> None:
+        """Set a gauge; without a value its series goes away."""
+        with self._lock:
+            if value is None:
+                self._values[name].pop(labels, None)
+            else:
+                self._values[name][labels] = float(value)
+
+    def get(self, name: str, *labels: str) -> float:
+        """A value as it was written; 0 where there is none."""
+        with self._lock:
+            return self._values[name].get(labels, 0.0)
+
+    def forget(self, worker: str, kinds: Iterable[str] = ("counter", "gauge", "age")) -> None:
+        """Let go of all series of a worker that are of these kinds."""
+        with self._lock:
+            for family in FAMILIES:
+                if family.labels[:1] == ("worker",) and family.kind in kinds:
+                    values = self._values[family.name]
+                    for labels in [labels for labels in values if labels[0] == worker]:
+                        del values[labels]
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they stand, for the registry."""
+        now = self._clock()
+        with self._lock:
+            values = {name: dict(found) for name, found in self._values.items()}
+        for family in FAMILIES:
+            yield _metric(family, values[family.name], now)
+
+
+def _metric(family: Family, values: dict[Labels, float], now: float) -> Metric:
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for labels, value in values.items():
+        metric.add_metric(labels, max(0.0, now - value) if family.kind == "age" else value)
+    return metric
+
+
+class Capped:
+    """Names that may become label values: the first so many keep their own, the others share one."""
+
+    def __init__(self, limit: int, first: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._names: set[str] = set()
+        for name in first:
+            self(name)
+
+    def __call__(self, name: str) -> str:
+        """The label value for a name."""
+        name = name[:LABEL_LENGTH]
+        if name not in self._names:
+            if len(self._names) >= self._limit:
+                return OTHER
+            self._names.add(name)
+        return name
