@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import orjson
+from pydantic import ValidationError
 
 from tocsin.models.batch import FeedbackBatch, Seen
 from tocsin.models.classifier import Classifier
-from tocsin.streams.decode import Decoder
+from tocsin.streams.decode import Decoder, describe
 from tocsin.streams.logs.log import Record
+from tocsin.streams.records import Feedback
 from tocsin.streams.state import Transaction, fingerprint
 
 
@@ -23,38 +25,71 @@ class FeedbackError(Exception):
 class Learn:
     """Teaches one classifier from raw feedback records."""
 
-    def __init__(self, classifier: Classifier, decoder: Decoder, known_most: int) -> None:
+    def __init__(self, classifier: Classifier, decoder: Decoder, known_most: int, classes_most: int) -> None:
         self._classifier = classifier
         self._decoder = decoder
         self._known_most = known_most
+        self._classes_most = classes_most
+
+    def takes(self, label: str) -> bool:
+        """Whether the model knows this class or has room for one more."""
+        classes = self._classifier.classes
+        return len(classes) < self._classes_most or label in classes
 
     def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
         """Learn the records that the model has not learnt yet; returns how many.
 
-        Every record's label is noted as known, so that it is not joined again. Raises FeedbackError.
+        Every record's label is noted as known, so that it is not joined again. A class for which the model has no
+        room is passed over: which one came too late depends on the log alone. Raises FeedbackError.
         """
         feedback = [(record, self._parsed(record)) for record in records]
         for _, item in feedback:
             note_known(item, transaction, self._known_most)
         new = [(record, item) for record, item in feedback if record.offset >= self._classifier.feedback_offset]
-        if new:
-            self._classifier.learn(self._columns([item for _, item in new]))
-            self._classifier.feedback_offset = new[-1][0].offset + 1
-        return len(new)
+        if not new:
+            return 0
+        fitting = self._fitting(new)
+        if fitting:
+            self._classifier.learn(self._columns(fitting))
+        self._classifier.feedback_offset = new[-1][0].offset + 1
+        return len(fitting)
+
+    def _fitting(self, feedback: Sequence[tuple[Record, dict[str, Any]]]) -> list[tuple[Record, dict[str, Any]]]:
+        """Those whose class is known, or among the first for which there is room."""
+        classes = set(self._classifier.classes)
+        fitting = []
+        for record, item in feedback:
+            if item["label"] in classes or len(classes) < self._classes_most:
+                classes.add(item["label"])
+                fitting.append((record, item))
+        return fitting
 
     @staticmethod
     def _parsed(record: Record) -> dict[str, Any]:
         try:
             item: dict[str, Any] = orjson.loads(record.value or b"")
-            item["event"]["id"], item["label"], item["weight"]
+            names = item["event"]["id"], item["event"]["subject"], item["label"], item["source"] or "", item["about"]
         except (orjson.JSONDecodeError, TypeError, KeyError) as error:
-            raise FeedbackError(
-                f"{record.topic}, partition {record.partition}, offset {record.offset} is no feedback record "
-                f"({error}): only Tocsin may write to this topic"
-            ) from error
+            raise _foreign(record, error) from error
+        if not all(isinstance(name, str) for name in names):
+            raise _foreign(record, TypeError("a name is no string"))
+        if type(item.get("weight")) not in (int, float) or not isinstance(item.get("posts"), list):
+            raise _foreign(record, TypeError("weight or posts"))
         return item
 
-    def _columns(self, feedback: Sequence[dict[str, Any]]) -> FeedbackBatch:
+    def _columns(self, records: Sequence[tuple[Record, dict[str, Any]]]) -> FeedbackBatch:
+        try:
+            return self._batch([item for _, item in records])
+        except (TypeError, KeyError, ValueError, AttributeError):
+            for record, item in records:  # one of them is to blame
+                try:
+                    Feedback.model_validate(item)
+                    self._batch([item])
+                except (TypeError, KeyError, ValueError, AttributeError) as error:
+                    raise _foreign(record, error) from error
+            raise
+
+    def _batch(self, feedback: Sequence[dict[str, Any]]) -> FeedbackBatch:
         return FeedbackBatch(
             batch=self._decoder.batch([item["event"] for item in feedback]),
             labels=[item["label"] for item in feedback],
@@ -62,6 +97,14 @@ class Learn:
             seen=[_seen(item["saw"]) for item in feedback],
             posts=[item["posts"] for item in feedback],
         )
+
+
+def _foreign(record: Record, error: Exception) -> FeedbackError:
+    why = describe(error) if isinstance(error, ValidationError) else repr(error)
+    return FeedbackError(
+        f"{record.topic}, partition {record.partition}, offset {record.offset} is no feedback record ({why}): "
+        "only Tocsin may write to this topic"
+    )
 
 
 def _seen(saw: dict[str, Any] | None) -> Seen | None:

@@ -59,13 +59,11 @@ class Worker:
         self.clock = clock
         self.counts = Counts()
         self.name = f"{socket.gethostname()}-{os.getpid()}"
-        self.classifier = Classifier.from_config(settings)
         self._open_log = open_log
         self._directory = settings.state.directory / settings.name
         self._decoder = Decoder(EventSchema(settings))
-        self._decide = Decide(settings, self.classifier, self._decoder)
         self._join = Join(settings, self._owns, self._holds)
-        self._learn = Learn(self.classifier, self._decoder, settings.bounds.pending_events)
+        self._use(Classifier.from_config(settings))
         self._assigned: set[Partition] = set()
         self._taken_over = False
         self._event_partitions = 1
@@ -74,6 +72,13 @@ class Worker:
         self._snapshots = True
         self._told_at = 0
         self._started_at = clock()
+
+    def _use(self, classifier: Classifier) -> None:
+        """Decide with this model, and teach it."""
+        bounds = self.settings.bounds
+        self.classifier = classifier
+        self._decide = Decide(self.settings, classifier, self._decoder)
+        self._learn = Learn(classifier, self._decoder, bounds.pending_events, self.settings.model.max_classes)
 
     # Start and stop
 
@@ -133,6 +138,7 @@ class Worker:
             log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
         except SnapshotError as error:
             log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
+            self._use(Classifier.from_config(self.settings))  # the old one may have taken over a part of it
         self._snapshot_at = self.classifier.learnt
 
     @property
@@ -291,9 +297,14 @@ class Worker:
 
     def _do_labels(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         labels, rejected = self._decoder.labels(records)
-        self._put_aside([(record, error) for record, error in rejected if self._owns(record)])
         for label in labels:
-            self._settle([self._join.label(label, transaction, now)])
+            name = label.label["label"]
+            if self._learn.takes(name):
+                self._settle([self._join.label(label, transaction, now)])
+            else:
+                error = UnfitError("too-many-classes", f"{name!r} is a new class: bounds.classes allows no more")
+                rejected.append((label.record, error))
+        self._put_aside([(record, error) for record, error in rejected if self._owns(record)])
 
     def _do_events(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         events, rejected = self._decoder.events(records)
@@ -302,6 +313,7 @@ class Worker:
         for decided in self._decide(fresh, transaction, now):
             transaction.remember(decided.event, decided.entry, now)
             self._emit(decided.outputs)
+            self.counts.alerts += sum(output.topic == self.settings.topics.alerts for output in decided.outputs)
             self._count(decided.decision)
             self._settle(self._join.event(decided.event, transaction))
 
