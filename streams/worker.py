@@ -84,7 +84,11 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._reader = self._open_log((), {}, None)
-        self._state = self._open_state()
+        try:
+            self._state = self._open_state()
+        except BaseException:
+            self._reader.close()
+            raise
         try:
             self._load_snapshot()
             self.classifier.warm_up()
@@ -101,11 +105,11 @@ class Worker:
     def _open_state(self) -> State:
         """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
         directory = self._directory / "lmdb"
-        state = State(directory, self.settings.state.max_bytes)
         topics = self.settings.topics
         ends = {
             p: end for t in (topics.events, topics.labels, topics.feedback) for p, end in self._reader.ends(t).items()
         }
+        state = State(directory, self.settings.state.max_bytes)
         with state.transaction() as t:
             ahead = [p for p, end in ends.items() if (t.position(p) or 0) > end]
         if not ahead:
@@ -135,6 +139,11 @@ class Worker:
             return
         try:
             self.classifier.load(directory)
+            end = max(self._reader.ends(self.settings.topics.feedback).values())
+            if self.classifier.feedback_offset > end:
+                raise SnapshotError(
+                    f"it is of feedback offset {self.classifier.feedback_offset}, the log ends at {end}"
+                )
             log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
         except SnapshotError as error:
             log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
