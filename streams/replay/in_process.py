@@ -55,7 +55,9 @@ class InProcess:
         """Replay all rows; returns the report. Raises SourceError while reading them."""
         with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as directory:
             state = self._settings.state.model_copy(update={"directory": Path(directory)})
-            settings = self._settings.model_copy(update={"state": state})
+            # An event and the feedback before it are always read together, whatever the service's batches are.
+            batching = self._settings.batching.model_copy(update={"max_events": 1_000})
+            settings = self._settings.model_copy(update={"state": state, "batching": batching})
             with Worker(settings, self._open) as worker:
                 started = time.perf_counter()
                 for n, row in enumerate(rows):

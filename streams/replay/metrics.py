@@ -72,7 +72,8 @@ class Prequential:
         }
 
     def _f1(self) -> float | None:
-        scores = [2 * self._hits[c] / (self._seen[c] + self._predicted[c]) for c in self._seen]
+        classes = self._seen.keys() | self._predicted.keys()
+        scores = [2 * self._hits[c] / (self._seen[c] + self._predicted[c]) for c in classes]
         return sum(scores) / len(scores) if scores else None
 
     def _gmean(self) -> float | None:

@@ -7,7 +7,10 @@ import csv
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -45,7 +48,11 @@ class Row(NamedTuple):
 def rows(settings: Settings, source: str, reader: Callable[[], Log]) -> Iterator[Row]:
     """The rows of a source, in their order. `reader` opens the log for a topic range. Raises SourceError."""
     if source.startswith("kafka:"):
-        yield from _topic_rows(settings, source, reader())
+        log = reader()
+        try:
+            yield from _topic_rows(settings, source, log)
+        finally:
+            log.close()
         return
     path = Path(source)
     if not path.is_file():
@@ -75,10 +82,10 @@ def _csv(settings: Settings, path: Path) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(settings.bounds.record_bytes)
     try:
         with _open(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             names = list(replay.header) or None
             yield from csv.DictReader(text, names, delimiter=delimiter, quoting=quoting)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError, zlib.error) as error:
         raise SourceError(f"{path}: {error}") from error
 
 
@@ -99,8 +106,8 @@ def _table(settings: Settings, table: Iterator[dict[str, Any]], path: Path) -> I
         if n == 0 and (missing := [c for c in wanted if c not in columns]):
             have = ", ".join(str(c) for c in columns)
             raise SourceError(f"{path}: has no column {missing[0]!r}; it has {have} (see the config's `replay`)")
-        identity = str(columns[replay.id]) if replay.id else f"row-{n}"
-        subject = str(columns[replay.subject]) if replay.subject else SUBJECT
+        identity = _text(columns[replay.id] if replay.id else None, f"row-{n}")
+        subject = _text(columns[replay.subject] if replay.subject else None, SUBJECT)
         time = _time(columns[replay.time], path, n) if replay.time else BASE_TIME + n * replay.interval_ms
         event: dict[str, Any] = {}
         for keys, value in ((schema.id, identity), (schema.subject, subject), (schema.time, time)):
@@ -110,7 +117,9 @@ def _table(settings: Settings, table: Iterator[dict[str, Any]], path: Path) -> I
                 _put(event, feature.at, _value(feature, columns[feature.name]))
         if schema.text:
             _put(event, tuple(schema.text.split(".")), columns[replay.text])
-        yield Row(identity, subject, time, orjson.dumps(event), _label(columns[replay.label]))
+        label = columns[replay.label]
+        known = None if label in (None, "") else _label(label)
+        yield Row(identity, subject, time, orjson.dumps(event, default=str), known)
 
 
 def _jsonl(settings: Settings, path: Path) -> Iterator[Row]:
@@ -121,7 +130,7 @@ def _jsonl(settings: Settings, path: Path) -> Iterator[Row]:
             for n, line in enumerate(file):
                 if line.strip():
                     yield _json_row(settings, line, label, f"row-{n}")
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise SourceError(f"{path}: {error}") from error
 
 
@@ -136,14 +145,17 @@ def _json_row(settings: Settings, line: bytes, label: tuple[str, ...], fallback:
         return Row(fallback, SUBJECT, BASE_TIME, line, None)
     keys = {part: tuple(getattr(schema, part).split(".")) for part in ("id", "subject", "time")}
     identity = walk(event, keys["id"])[1]
+    found = walk(event, label)[1]
     if identity is None:
         identity = fallback
-        _put(event, keys["id"], identity)
+        try:
+            _put(event, keys["id"], identity)
+        except (TypeError, AttributeError):  # no object stands where the id should: the service names the event
+            found = None
     try:
         time = epoch_milliseconds(walk(event, keys["time"])[1])
     except ValueError:
         time = BASE_TIME
-    found = walk(event, label)[1]
     subject = str(walk(event, keys["subject"])[1])
     return Row(str(identity), subject, time, orjson.dumps(event), None if found is None else _label(found))
 
@@ -151,7 +163,8 @@ def _json_row(settings: Settings, line: bytes, label: tuple[str, ...], fallback:
 def _topic_rows(settings: Settings, source: str, reader: Log) -> Iterator[Row]:
     """A range of a topic's events, in time order within each partition, with the labels that the labels topic holds."""
     parts = urlsplit(source)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    # A plus is a plus here: it stands in times (2026-01-01T00:00+01:00).
+    query = {name: values[-1] for name, values in parse_qs(parts.query.replace("+", "%2B")).items()}
     if unknown := sorted(set(query) - {"from", "to"}):
         raise SourceError(f"{source}: unknown {unknown[0]!r}; a range is from=OFFSET_OR_TIME&to=OFFSET_OR_TIME")
     topic = (parts.path or parts.netloc).strip("/") or settings.topics.events
@@ -169,10 +182,10 @@ def _limit(text: str | None, source: str) -> tuple[str, int] | None:
     """A limit of a range: an offset or an instant."""
     if text is None:
         return None
-    if text.isdigit() and len(text) < 12:
+    if text.isdecimal() and len(text) < 12:
         return "offset", int(text)
     try:
-        return "time", epoch_milliseconds(int(text) if text.isdigit() else text)
+        return "time", epoch_milliseconds(int(text) if text.isdecimal() else text)
     except ValueError as error:
         raise SourceError(f"{source}: {error}") from None
 
@@ -215,6 +228,8 @@ def _put(target: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
 
 def _value(feature: Feature, value: Any) -> Any:
     """A column's value as JSON would have it; what does not fit stays as it is, and the service says so."""
+    if isinstance(value, Decimal):
+        return float(value)
     if not isinstance(value, str):
         return value
     if value == "":
@@ -229,6 +244,11 @@ def _value(feature: Feature, value: Any) -> Any:
     return value
 
 
+def _text(value: Any, otherwise: str) -> str:
+    """A name from a column; what stands for it where the column is empty."""
+    return otherwise if value in (None, "") else str(value)
+
+
 def _label(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -236,7 +256,9 @@ def _label(value: Any) -> str:
 
 
 def _time(value: Any, path: Path, n: int) -> int:
+    if isinstance(value, datetime):
+        value = value.isoformat()
     try:
-        return epoch_milliseconds(int(value) if isinstance(value, str) and value.isdigit() else value)
+        return epoch_milliseconds(int(value) if isinstance(value, str) and value.isdecimal() else value)
     except ValueError as error:
         raise SourceError(f"{path}: row {n + 1}: {error}") from None
