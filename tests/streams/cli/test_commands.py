@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner, Result
+
+from tocsin.streams.cli import inspect, replay, serve  # noqa: F401  (they register their commands)
+from tocsin.streams.cli.app import app
+from tocsin.streams.embedded import free_port
+from tocsin.streams.schemas import documents
+
+PRESETS = Path(str(resources.files("tocsin.config.presets")))
+ELECTRICITY, SMS = PRESETS / "electricity.yaml", PRESETS / "sms.yaml"
+MARKET = PRESETS / "data" / "electricity.csv.gz"
+
+
+def tocsin(*arguments: object, **environment: str) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200", **environment})
+
+
+def script(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own: what really goes to which stream."""
+    command = [sys.executable, "-m", "tocsin.streams.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+    )
+
+
+def commands(group: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        inner = (*prefix, name)
+        found += commands(command, inner) if hasattr(command, "commands") else [inner]
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
+
+
+def test_all_commands_of_the_contract_are_there() -> None:
+    assert {c[0] for c in COMMANDS} >= {"check", "topics", "run", "replay", "monitor", "explain", "demo", "schema"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_help_shows_an_example_that_is_the_command(command: tuple[str, ...]) -> None:
+    result = tocsin(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: tocsin {' '.join(command)}" in click.unstyle(result.stdout)
+
+
+@pytest.mark.parametrize("config", [ELECTRICITY, SMS], ids=["electricity", "sms"])
+def test_check_prints_the_whole_tree_as_yaml_that_is_valid_itself(config: Path, tmp_path: Path) -> None:
+    result = tocsin("check", config)
+    assert result.exit_code == 0, result.stderr
+    tree = yaml.safe_load(result.stdout)
+    assert tree["kafka"]["bootstrap"] == "127.0.0.1:9092"
+    assert "valid; the model's hash is" in result.stderr
+    (tmp_path / "again.yaml").write_text(result.stdout)
+    again = tocsin("check", tmp_path / "again.yaml")
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == result.stdout
+
+
+def test_check_shows_what_the_environment_says() -> None:
+    environment = {"TOCSIN_KAFKA__BOOTSTRAP": "kafka.example:1234", "TOCSIN_STATE__DIRECTORY": "elsewhere/:fire:/x"}
+    tree = yaml.safe_load(tocsin("check", ELECTRICITY, **environment).stdout)
+    assert tree["kafka"]["bootstrap"] == "kafka.example:1234"
+    assert tree["state"]["directory"] == "elsewhere/:fire:/x"
+
+
+def test_check_never_prints_a_password() -> None:
+    secret = {
+        "TOCSIN_KAFKA__SECURITY__PROTOCOL": "sasl_ssl",
+        "TOCSIN_KAFKA__SECURITY__USERNAME": "user",
+        "TOCSIN_KAFKA__SECURITY__PASSWORD": "hunter2",
+    }
+    for extra in ({}, {"TOCSIN_KAFKA__SECURITY__MECHANISM": "none"}):
+        result = tocsin("check", ELECTRICITY, **secret, **extra)
+        assert result.exit_code == (2 if extra else 0)
+        assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "words"),
+    [
+        ("batchin: {}", 7, "did you mean 'batching'?"),
+        ("batching: {max_events: 0}", 7, "batching.max_events"),
+        ("classes: [one]", 7, "classes"),
+        ("experts: [{kind: ss3, name: x}]", 7, "schema.text"),
+        ("experts: [{kind: river, name: t, model: tree.NoSuchTree}]", None, "NoSuchTree"),
+        ("experts: [{kind: river, name: t, parameters: {no_such: 1}}]", None, "no_such"),
+        ("name: twice", 7, "stands here and on line 1"),
+        ("a: [", None, "line"),
+    ],
+)
+def test_a_mistake_in_a_config_ends_with_2_and_names_its_line(
+    tmp_path: Path, change: str, line: int | None, words: str
+) -> None:
+    path = tmp_path / "mistake.yaml"
+    path.write_text(f"name: test\nschema:\n  features:\n    - name: a\n# four\n# more\n{change}\n")
+    result = tocsin("check", path)
+    assert result.exit_code == 2
+    assert not result.stdout
+    assert words in result.stderr
+    if line is not None and "schema.text" not in words:
+        assert f"mistake.yaml:{line}:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run", "monitor"])
+def test_a_config_that_is_not_there_ends_with_2(command: str) -> None:
+    result = tocsin(command, "no/such.yaml")
+    assert result.exit_code == 2
+    assert "no/such.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("name", documents())
+def test_schema_prints_one_document(name: str) -> None:
+    result = tocsin("schema", name)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == documents()[name]
+
+
+def test_schema_prints_all_or_says_what_there_is() -> None:
+    everything = json.loads(tocsin("schema").stdout)
+    assert set(everything) == set(documents()) - {"asyncapi"}
+    for schema in everything.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    result = tocsin("schema", "nonsense")
+    assert result.exit_code == 2
+    assert "choose one of" in result.stderr
+
+
+def test_a_replay_prints_one_json_object_last_and_alone_on_standard_output() -> None:
+    result = script("replay", ELECTRICITY, MARKET, "--in-process", "--limit", 300, "--report", "json", "--rival")
+    assert result.returncode == 0, result.stderr
+    [line] = result.stdout.splitlines()
+    report = json.loads(line)
+    assert report["events"] == 300
+    assert set(report) == {
+        "events", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage", "selective_accuracy",
+        "baselines", "events_per_second", "dead_letters",
+    }  # fmt: skip
+    assert set(report["baselines"]) == {"no_change", "majority", "hoeffding_tree"}
+
+
+def test_a_replays_figures_do_not_change_from_run_to_run() -> None:
+    reports = []
+    for _ in range(2):
+        arguments = ("--in-process", "--limit", 300, "--report", "json", "--label-delay", 3)
+        result = tocsin("replay", ELECTRICITY, MARKET, *arguments)
+        assert result.exit_code == 0, result.output
+        reports.append(json.loads(result.stdout.splitlines()[-1]) | {"events_per_second": 0})
+    assert reports[0] == reports[1]
+
+
+def test_a_replay_prints_a_table_for_people() -> None:
+    result = tocsin("replay", ELECTRICITY, MARKET, "--in-process", "--limit", 50)
+    assert result.exit_code == 0
+    assert "accuracy" in result.stdout
+    assert "baselines: no change" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("no-such.csv", "no such file"), (str(ELECTRICITY), "cannot tell its format"), (None, "has no column 'period'")],
+)
+def test_a_source_that_cannot_be_read_ends_with_1(tmp_path: Path, source: str | None, words: str) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    result = tocsin("replay", ELECTRICITY, source or path, "--in-process")
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize("option", [("--limit", "0"), ("--label-delay", "-1"), ("--rate", "0"), ("--report", "xml")])
+def test_an_option_out_of_bounds_is_refused(option: tuple[str, str]) -> None:
+    result = tocsin("replay", ELECTRICITY, MARKET, "--in-process", *option)
+    assert result.exit_code == 2
+    assert option[0] in click.unstyle(result.stderr)
+
+
+def test_explain_without_a_broker_says_so() -> None:
+    broker = f"127.0.0.1:{free_port()}"
+    result = script("explain", "row-17", ELECTRICITY, TOCSIN_KAFKA__BOOTSTRAP=broker)
+    assert result.returncode == 1
+    assert not result.stdout
+    assert broker in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import gzip
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tocsin.config import Settings, load
+from tocsin.streams.replay.in_process import InProcess, label_record
+from tocsin.streams.replay.source import Row, rows
+
+from ..support import START, settings, stream
+
+PRESETS = Path(str(resources.files("tocsin.config.presets")))
+KEYS = {
+    "events", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage", "selective_accuracy", "baselines",
+    "events_per_second", "dead_letters",
+}  # fmt: skip
+
+
+def row(raw: dict[str, Any], truth: str | None) -> Row:
+    return Row(raw["id"], raw["subject"], raw["time"], orjson.dumps(raw), truth)
+
+
+def some(n: int) -> list[Row]:
+    return [row(raw, truth["label"]) for raw, truth in stream(n)]
+
+
+class Watched(InProcess):
+    """Notes the decisions as they are judged."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.judged: list[tuple[dict[str, Any], str]] = []
+        add = self.metrics.add
+
+        def note(decision: dict[str, Any], truth: str) -> None:
+            self.judged.append((decision, truth))
+            add(decision, truth)
+
+        self.metrics.add = note  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2, 7])
+@pytest.mark.parametrize("most", [1, 1_000], ids=["batches of one", "batches"])
+def test_a_label_is_learnt_exactly_so_many_events_late(tmp_path: Path, delay: int, most: int) -> None:
+    replay = Watched(settings(tmp_path, batching={"max_events": most}), delay)
+    replay.run(some(20))
+    assert [d["event"] for d, _ in replay.judged] == [f"e{i}" for i in range(20)]
+    assert [d["model"]["feedback_offset"] for d, _ in replay.judged] == [max(0, i - delay) for i in range(20)]
+
+
+def test_every_decision_is_judged_by_its_own_label(tmp_path: Path) -> None:
+    replay = Watched(settings(tmp_path), 3)
+    replay.run(some(30))
+    assert [(d["event"], t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(30)]
+
+
+def test_the_report_has_exactly_the_keys_of_the_contract(tmp_path: Path) -> None:
+    report = InProcess(settings(tmp_path), 1).run(some(40))
+    assert set(report) == KEYS
+    assert set(report["baselines"]) == {"no_change", "majority"}
+    assert report["events"] == 40
+    assert report["dead_letters"] == 0
+    assert report["events_per_second"] > 0
+    orjson.dumps(report)
+
+
+def test_a_replay_of_nothing_reports_nothing(tmp_path: Path) -> None:
+    report = InProcess(settings(tmp_path), 1).run([])
+    assert set(report) == KEYS
+    assert report["events"] == 0
+    assert report["accuracy"] is None
+
+
+def test_broken_rows_are_dead_letters_and_shift_no_label(tmp_path: Path) -> None:
+    good = some(20)
+    mixed = [*good[:5], Row("x", "s", START, b"{", None), Row("y", "s", START, b"{}", "yes"), *good[5:], good[3]]
+    replay = Watched(settings(tmp_path), 1)
+    report = replay.run(mixed)
+    assert report["dead_letters"] == 2
+    assert report["events"] == 20
+    assert [(d["event"], t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(20)]
+
+
+def test_rows_without_a_label_are_decided_and_not_judged(tmp_path: Path) -> None:
+    replay = Watched(settings(tmp_path), 1)
+    report = replay.run([r if i % 2 else r._replace(label=None) for i, r in enumerate(some(20))])
+    assert report["events"] == 10
+    assert replay.unlabelled == 10
+    assert replay.judged[-1][0]["model"]["feedback_offset"] == 9
+
+
+def test_a_label_that_is_no_class_is_a_dead_letter(tmp_path: Path) -> None:
+    report = InProcess(settings(tmp_path), 1).run([r._replace(label="maybe") for r in some(5)])
+    assert report["dead_letters"] == 5
+
+
+def test_a_replay_leaves_the_services_own_state_alone(tmp_path: Path) -> None:
+    InProcess(settings(tmp_path / "state"), 1).run(some(5))
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_was_read_is_forgotten_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.streams.replay.in_process.FORGET_EVERY", 10)
+    replay = Watched(settings(tmp_path), 25)
+    replay.run(some(80))
+    assert [d["model"]["feedback_offset"] for d, _ in replay.judged] == [max(0, i - 25) for i in range(80)]
+    assert max(len(track.records) for tracks in replay._broker._topics.values() for track in tracks) < 80
+
+
+def test_a_label_is_written_as_the_schema_reads_it(tmp_path: Path) -> None:
+    paths = {"label": {"event": "ref.id", "label": "ref.verdict", "time": "at"}}
+    config = settings(tmp_path, schema={"features": [{"name": "a"}], **paths})
+    written = orjson.loads(label_record(config, Row("e", "s", 5, b"", "yes")))
+    assert written == {"ref": {"id": "e", "verdict": "yes"}, "at": 5}
+    own = [{**e, "a": 1} for e, _ in stream(10)]
+    report = InProcess(config, 1).run([row(e, "yes") for e in own])
+    assert report["events"] == 10
+
+
+def test_the_rival_sees_the_same_events_and_the_same_late_labels(tmp_path: Path) -> None:
+    from river.tree import HoeffdingTreeClassifier
+
+    report = InProcess(settings(tmp_path), 2, rival=True).run(some(300))
+    tree, late, right = HoeffdingTreeClassifier(), list[Any](), 0
+    for raw, truth in stream(300):
+        x = raw["features"]
+        right += tree.predict_one(x) == truth["label"]
+        late.append((x, truth["label"]))
+        if len(late) > 2:
+            tree.learn_one(*late.pop(0))
+    assert report["baselines"]["hoeffding_tree"] == right / 300
+
+
+def preset(name: str, file: str, limit: int | None = None) -> tuple[Settings, Any]:
+    config = load(PRESETS / f"{name}.yaml")
+
+    def no_log() -> Any:
+        raise AssertionError
+
+    return config, islice(rows(config, str(PRESETS / "data" / file), no_log), limit)
+
+
+def test_the_shipped_text_stream_is_told_apart() -> None:
+    config, source = preset("sms", "sms_spam.tsv.gz")
+    report = InProcess(config, config.replay.label_delay).run(source)
+    assert report["events"] == 5_574
+    assert report["accuracy"] > 0.95
+    assert report["dead_letters"] == 0
+
+
+def test_the_shipped_market_stream_beats_a_single_tree() -> None:
+    config, source = preset("electricity", "electricity.csv.gz", 10_000)
+    report = InProcess(config, 1, rival=True).run(source)
+    assert report["accuracy"] > 0.80
+    assert report["accuracy"] > report["baselines"]["hoeffding_tree"]
+
+
+@pytest.mark.proof
+def test_the_whole_market_stream_beats_a_single_tree() -> None:
+    config, source = preset("electricity", "electricity.csv.gz")
+    report = InProcess(config, 1, rival=True).run(source)
+    assert report["events"] == 45_312
+    assert report["accuracy"] > 0.80
+    assert report["accuracy"] > report["baselines"]["hoeffding_tree"]
+    assert report["dead_letters"] == 0
+
+
+def test_the_shipped_data_is_whole() -> None:
+    for file, lines in (("electricity.csv.gz", 45_313), ("sms_spam.tsv.gz", 5_574)):
+        with gzip.open(PRESETS / "data" / file) as data:
+            assert sum(1 for _ in data) == lines
