@@ -18,7 +18,7 @@ def narrate(decision: dict[str, Any]) -> str:
     lines = [*_verdict(decision)]
     explanation = decision["explanation"]
     if explanation is None:
-        return "\n".join([*lines, "The config's explanation level is `none`: no reasons were kept."])
+        return _plain([*lines, "The config's explanation level is `none`: no reasons were kept."])
     lines += _experts(explanation)
     lines += _path(explanation)
     lines += _words(explanation)
@@ -26,7 +26,12 @@ def narrate(decision: dict[str, Any]) -> str:
         lines.append(f"What would have been enough: {explanation['enough']['words']}.")
     model = decision["model"]
     lines.append(f"The model had learnt up to feedback offset {model['feedback_offset']}, config {model['config']}.")
-    return "\n".join(lines)
+    return _plain(lines)
+
+
+def _plain(lines: list[str]) -> str:
+    """Ids, subjects and words are an outsider's: what would steer a terminal is shown instead of sent."""
+    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines)
 
 
 def _verdict(decision: dict[str, Any]) -> list[str]:

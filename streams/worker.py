@@ -91,7 +91,8 @@ class Worker:
             raise
         try:
             self._load_snapshot()
-            self.classifier.warm_up()
+            if self.classifier.classes:
+                self.classifier.warm_up()
             self._event_partitions = len(self._reader.ends(self.settings.topics.events))
             self._catch_up()
             self._after_a_crash()

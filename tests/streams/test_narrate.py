@@ -8,7 +8,7 @@ import pytest
 from tocsin.streams.narrate import REASONS, narrate
 from tocsin.streams.records import Decision
 
-from .support import Service, drain, running, settings, stream, text_settings
+from .support import Service, drain, event, running, settings, stream, text_settings
 
 
 @pytest.mark.parametrize("level", ["none", "brief", "full"])
@@ -54,3 +54,14 @@ def test_a_decision_before_any_class_is_known_can_be_told(tmp_path: Path) -> Non
     words = narrate(service.decisions[0])
     assert "too few labels" in words
     assert "Belief: none" in words
+
+
+def test_an_outsiders_names_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    with running(service) as worker:
+        service.send(event("\x1b[2Jid", subject="two\nlines\x07", a=1.0), event("é–漢🎉"))
+        drain(worker)
+    words = narrate(service.decisions[0])
+    assert "\\x1b[2Jid of two\\nlines\\x07" in words
+    assert words.isascii() or all(c.isprintable() or c == "\n" for c in words)
+    assert "é–漢🎉" in narrate(service.decisions[1])
