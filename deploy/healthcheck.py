@@ -35,7 +35,10 @@ def main(command: Sequence[str]) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """A worker is well while the broker counts it among the members of the group."""
+    """A worker is well while the broker counts it among the members of the group.
+
+    Apache Kafka tells who they are; the embedded broker of the demo does not.
+    """
     admin = AdminClient(client_options(settings.kafka) | {"log_level": 0})
     try:
         asked = admin.describe_consumer_groups([settings.group], request_timeout=_ANSWER_SECONDS)

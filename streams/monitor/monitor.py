@@ -37,7 +37,7 @@ class Monitor:
         self._settings = settings
         self._clock = clock
         self.metrics = Metrics(clock)
-        self.workers = Workers(self.metrics, settings.classes)
+        self.workers = Workers(self.metrics, settings.classes, settings.monitor.interval_seconds)
         self.decisions = Decisions(self.metrics)
         self.dead_letters = DeadLetters(self.metrics)
         topics = settings.topics

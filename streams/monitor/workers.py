@@ -23,8 +23,11 @@ KINDS = 32
 """Reasons, kinds of dead letter, outcomes of labels: each so many, then `other`."""
 RUNS = 4
 """Runs of one worker whose totals are kept: workers that share a name by mistake alternate between theirs."""
-SILENT_SECONDS = 900.0
-"""A worker silent for so long is gone: its gauges go too, its counters stay while there is room."""
+SILENT_SECONDS = 60.0
+"""A worker silent for so long, or for `SILENT_RECORDS` records, is gone: most gauges go, its counters stay."""
+SILENT_RECORDS = 5
+MISSED_SECONDS = 900.0
+"""The age of its telemetry is told so much longer, for whoever wants to be told of a worker that is gone."""
 
 _TOTALS = (
     "events", "decided", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired", "batches",
@@ -49,8 +52,10 @@ class Seen:
 class Workers:
     """Counts telemetry into metrics, and keeps the latest of each worker."""
 
-    def __init__(self, metrics: Metrics, classes: Sequence[str] = ()) -> None:
+    def __init__(self, metrics: Metrics, classes: Sequence[str] = (), interval: float = 1.0) -> None:
+        """`interval` is that between two records of a worker, in seconds."""
         self._metrics = metrics
+        self._patience = max(SILENT_SECONDS, SILENT_RECORDS * interval)
         self._seen: OrderedDict[str, Seen] = OrderedDict()
         self._classes = Capped(CLASSES, classes)
         self._experts = Capped(EXPERTS)
@@ -73,16 +78,21 @@ class Workers:
     def living(self, now: float) -> Iterator[Seen]:
         """The workers heard of lately, by name; `now` in seconds."""
         for _, seen in sorted(self._seen.items()):
-            if now - seen.last.time / 1000 <= SILENT_SECONDS:
+            if self._lives(seen, now):
                 yield seen
 
     def settle(self, now: float) -> None:
         """Once in a while: gauges of workers that are gone go, too."""
-        living = {seen.last.worker for seen in self.living(now)}
-        self._metrics.set("tocsin_workers", len(living))
-        for worker, seen in self._seen.items():
-            if worker not in living and seen.label != OTHER:
-                self._metrics.forget(seen.label, ("gauge", "age"))
+        with self._metrics.together():
+            self._metrics.set("tocsin_workers", sum(1 for _ in self.living(now)))
+            for seen in self._seen.values():
+                if seen.label == OTHER or self._lives(seen, now):
+                    continue
+                missed = now - seen.last.time / 1000 > self._patience + MISSED_SECONDS
+                self._metrics.forget(seen.label, ("gauge", "age") if missed else ("gauge",))
+
+    def _lives(self, seen: Seen, now: float) -> bool:
+        return now - seen.last.time / 1000 <= self._patience
 
     def _of(self, telemetry: Telemetry) -> Seen:
         worker = telemetry.worker
@@ -98,7 +108,7 @@ class Workers:
         named = [seen for seen in self._seen.values() if seen.label != OTHER]
         if len(named) >= WORKERS:
             silent = min(named, key=lambda seen: seen.last.time)
-            if (telemetry.time - silent.last.time) / 1000 <= SILENT_SECONDS:
+            if self._lives(silent, telemetry.time / 1000):
                 return OTHER
             self._forget(silent.last.worker)
         return Capped(1)(telemetry.worker)

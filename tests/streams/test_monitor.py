@@ -29,7 +29,7 @@ from tocsin.streams.monitor import Monitor, PageError, run
 from tocsin.streams.monitor.metrics import FAMILIES, OTHER, Capped, Metrics
 from tocsin.streams.monitor.tallies import DeadLetters, Decisions
 from tocsin.streams.monitor.view import View
-from tocsin.streams.monitor.workers import CLASSES, SILENT_SECONDS, TRACKED, WORKERS, Workers
+from tocsin.streams.monitor.workers import CLASSES, MISSED_SECONDS, SILENT_SECONDS, TRACKED, WORKERS, Workers
 from tocsin.streams.records import Telemetry
 
 from ..brokers import ApacheKafka, NoBrokerError
@@ -382,15 +382,26 @@ class TestBounds:
 
 
 class TestWorkers:
-    def test_a_silent_worker_loses_its_gauges_and_keeps_its_counters(self) -> None:
+    def test_a_silent_worker_loses_its_gauges_then_its_age_and_keeps_its_counters(self) -> None:
         metrics = Metrics()
         workers = Workers(metrics)
-        workers.take(Telemetry(**telemetry()))
-        workers.settle(time.time() + SILENT_SECONDS + 1)
+        now = milliseconds()
+        workers.take(Telemetry(**telemetry(time=now)))
+        workers.settle(now / 1000 + SILENT_SECONDS - 1)
+        assert samples(metrics, "tocsin_pending_events")
+        workers.settle(now / 1000 + SILENT_SECONDS + 1)
+        assert metrics.get("tocsin_workers") == 0
         assert not samples(metrics, "tocsin_pending_events")
+        assert samples(metrics, "tocsin_telemetry_age_seconds")
+        workers.settle(now / 1000 + SILENT_SECONDS + MISSED_SECONDS + 1)
         assert not samples(metrics, "tocsin_telemetry_age_seconds")
         assert samples(metrics, "tocsin_events_total")[0].value == 10
-        assert metrics.get("tocsin_workers") == 0
+
+    def test_a_worker_that_seldom_tells_is_not_taken_for_gone(self) -> None:
+        workers = Workers(Metrics(), interval=3_600)
+        now = milliseconds()
+        workers.take(Telemetry(**telemetry(time=now)))
+        assert list(workers.living(now / 1000 + 3_700))
 
     def test_two_workers_of_one_name_do_not_count_their_totals_again_and_again(self) -> None:
         metrics = Metrics()
