@@ -162,6 +162,7 @@ def test_the_shipped_market_stream_beats_a_single_tree() -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
 def test_the_whole_market_stream_beats_a_single_tree() -> None:
     config, source = preset("electricity", "electricity.csv.gz")
     report = InProcess(config, 1, rival=True).run(source)
