@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tocsin.config.model import Model
 from tocsin.config.service import Explanation as ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
@@ -32,8 +33,8 @@ class Explainer:
         if level == "none":
             return None
         full = level == "full"
-        model = self._classifier.settings
-        s = experts.prior(scores, model.fusion.prior if model else None)
+        model = self._classifier.settings or Model()
+        s = experts.prior(scores, model.fusion.prior)
         votes = experts.votes(scores, i, self._names, s, None if full else self._settings.experts)
         result: dict[str, Any] = {
             "level": level,
@@ -50,7 +51,7 @@ class Explainer:
             result["opinions"] = experts.opinions_before(scores, i, self._names, s)
             result["fused"] = experts.masses(scores.classes, scores.betp[i])
         if not scores.decided[i]:
-            cold_start = model.abstention.cold_start if model else 0
+            cold_start = model.abstention.cold_start
             result["enough"] = recourse.enough(scores, i, cold_start, self._classifier.abstention.count)
         return result
 

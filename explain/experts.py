@@ -18,6 +18,8 @@ def prior(scores: Scores, configured: float | None) -> float:
 
 def votes(scores: Scores, i: int, names: list[str], s: float, most: int | None) -> list[dict[str, Any]]:
     """The engaged experts of event i as `Vote`s, the strongest first; at most `most` of them."""
+    if not scores.classes:
+        return []
     evidence = scores.evidence[i]
     pull = _pull(evidence, scores.reliability[i], s)
     total = float(pull[scores.engaged[i]].sum())

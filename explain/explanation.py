@@ -32,7 +32,7 @@ class Condition(_Part):
     operator: Literal["<=", ">", "=", "!="]
     value: float | str
     actual: float | str | None
-    """The event's own value; null where it is not known."""
+    """The event's own value; null where it is not known or the tree has not met it: then most events' way is taken."""
 
 
 class TreePath(_Part):

@@ -21,8 +21,10 @@ def path(
     conditions: list[dict[str, Any]] = []
     while node is not None and hasattr(node, "branch_no") and len(conditions) < MAX_CONDITIONS:
         feature = node.feature
-        known = feature in row
-        number = node.branch_no(row) if known else node.most_common_path()[0]
+        try:
+            number, known = node.branch_no(row), True
+        except KeyError:  # not known of the event, or a category that this branch has not met: river goes with the most
+            number, known = node.most_common_path()[0], False
         operator, value = _test(node, number)
         conditions.append(
             {
@@ -32,7 +34,7 @@ def path(
                 "actual": _shown(feature, row[feature], names, classes) if known else None,
             }
         )
-        node = node.children[number] if number >= 0 else node.most_common_path()[1]
+        node = node.children[number]
     return conditions
 
 

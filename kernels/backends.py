@@ -32,7 +32,9 @@ class Registry(Generic[P, R]):
     implementations: dict[str, Callable[P, R]] = field(default_factory=dict)
 
     def register(self, backend: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Add an implementation (a decorator)."""
+        """Add an implementation (a decorator). Raises UnknownBackendError for a name that is not in `ORDER`."""
+        if backend not in ORDER:
+            raise UnknownBackendError(f"{self.kernel}: {backend!r} is none of the back ends {', '.join(ORDER)}")
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
             self.implementations[backend] = function
@@ -42,7 +44,7 @@ class Registry(Generic[P, R]):
 
     def choose(self, backend: str = "auto") -> str:
         """The name of the back end that will run. Raises UnknownBackendError."""
-        wanted = os.environ.get(VARIABLE, "auto") if backend == "auto" else backend
+        wanted = (os.environ.get(VARIABLE) or "auto") if backend == "auto" else backend
         if wanted == "auto":
             return next(name for name in ORDER if name in self.implementations)
         if wanted not in self.implementations:

@@ -33,6 +33,11 @@ class Fused(NamedTuple):
     """[B], how many experts, most reliable first, the exact early stop needed to know the decision."""
 
 
+HUGE = 1e280
+"""Beyond it sums and ratios of evidence could overflow; such rows are scaled by an exact power of two first."""
+LEAST = 1e-290
+"""The least uncertainty of an opinion, so that b / u is a number, and so are sums of it over experts."""
+
 Fuse = Registry[[Floats, Floats, "NDArray[np.bool_] | None", Rule, float], Fused]
 _registry: Fuse = Registry("fusion")
 
@@ -84,7 +89,7 @@ def fuse(
     e, rho, mask = _checked(evidence, reliability, engaged)
     if rule not in RULES:
         raise ValueError(f"rule: {rule!r} is unknown; choose one of {', '.join(RULES)}")
-    s = float(e.shape[2]) if prior is None else float(prior)
+    s = float(e.shape[2]) if prior is None else float(_numbers("prior", prior))
     if not (np.isfinite(s) and s > 0):
         raise ValueError(f"prior: {prior!r} must be a finite number above 0")
     return _registry.get(backend)(e, rho, mask, rule, s)
@@ -96,8 +101,8 @@ def backend(name: str = "auto") -> str:
 
 
 def _checked(evidence: Any, reliability: Any, engaged: Any) -> tuple[Floats, Floats, NDArray[np.bool_] | None]:
-    e = np.asarray(evidence, np.float64)
-    rho = np.asarray(reliability, np.float64)
+    e = _numbers("evidence", evidence)
+    rho = _numbers("reliability", reliability)
     if e.ndim != 3 or 0 in e.shape[1:]:
         raise ValueError(f"evidence: has shape {e.shape}, expected [B, E, K] with E >= 1 and K >= 1")
     if rho.shape != e.shape[:2]:
@@ -114,10 +119,23 @@ def _checked(evidence: Any, reliability: Any, engaged: Any) -> tuple[Floats, Flo
     return e, rho, mask
 
 
+def _numbers(name: str, values: Any) -> Floats:
+    """Values as float64 in C order: the order of a sum follows that of memory."""
+    try:
+        return np.ascontiguousarray(values, np.float64) if np.ndim(values) else np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: must be numbers in a regular shape") from None
+
+
 def opinions(evidence: Floats, prior: float) -> tuple[Floats, Floats]:
     """Belief b = e / S [B, E, K] and uncertainty u = s / S [B, E], S = sum e + s."""
+    if prior > HUGE or evidence.max(initial=0.0) > HUGE:
+        scale = np.where(np.maximum(evidence.max(axis=2), prior) > HUGE, 2.0**-200, 1.0)
+        evidence, priors = evidence * scale[:, :, None], prior * scale
+        total = evidence.sum(axis=2) + priors
+        return evidence / total[:, :, None], np.maximum(priors / total, LEAST)
     total = evidence.sum(axis=2) + prior
-    return evidence / total[:, :, None], prior / total
+    return evidence / total[:, :, None], np.maximum(prior / total, LEAST)
 
 
 def discount(belief: Floats, uncertainty: Floats, reliability: Floats) -> tuple[Floats, Floats]:
@@ -179,8 +197,9 @@ def _used(b: Floats, u: Floats, rho: Floats, rule: Rule) -> NDArray[np.int64]:
     """How many experts the decision needed.
 
     Going by reliability, no later expert can change the order once the gap between the two best classes in
-    sum log(1 + r) is at least the sum over those that remain of log(1 + rho / (1 - rho)), the most one can add to
-    one class alone. The bound is Dempster's; the other rules need every expert that has a say.
+    sum log(1 + r) exceeds the sum over those that remain of log(1 + rho / (1 - rho)), the most one can add to
+    one class alone (at equality there could be a tie). The bound is Dempster's; the other rules need every expert
+    that has a say.
     """
     if rule != "dempster" or b.shape[2] == 1:
         having_a_say: NDArray[np.int64] = (rho > 0).sum(axis=1, dtype=np.int64)
@@ -194,5 +213,7 @@ def _used(b: Floats, u: Floats, rho: Floats, rule: Rule) -> NDArray[np.int64]:
     best = np.partition(gains, -2, axis=2)[:, :, -2:]
     gaps = np.zeros_like(remaining)
     gaps[:, 1:] = best[:, :, 1] - best[:, :, 0]
-    enough: NDArray[np.int64] = np.argmax(gaps >= remaining, axis=1).astype(np.int64)
+    # A little more than the sums' own rounding, or it could decide in the place of the evidence.
+    slack = 1e-12 * (best[:, -1:, 1] + remaining)
+    enough: NDArray[np.int64] = np.argmax((gaps > remaining + slack) | (remaining == 0), axis=1).astype(np.int64)
     return enough

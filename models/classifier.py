@@ -207,8 +207,9 @@ class Classifier(RiverFace):
 
         Raises UnknownClassError, before anything is learnt, for a label that is no class of the config.
         """
-        for label in feedback.labels:
-            self._check_class(label)
+        new = dict.fromkeys(label for label in feedback.labels if label not in self._index)
+        for i, label in enumerate(new):
+            self._check_class(label, len(self.classes) + i)
         for start, stop in self._runs(feedback):
             self._learn_run(feedback, start, stop)
 
@@ -234,15 +235,14 @@ class Classifier(RiverFace):
         if start < len(feedback.labels):
             yield start, len(feedback.labels)
 
-    def _check_class(self, label: str) -> None:
+    def _check_class(self, label: str, known: int) -> None:
+        """Whether a label may be a class beside `known` others. Raises UnknownClassError."""
         if label in self._index:
             return
         if self._model.classes:
             raise UnknownClassError(f"label {label!r} is not one of the classes {', '.join(self.classes)}")
-        if len(self.classes) >= self._model.max_classes:
-            raise UnknownClassError(
-                f"label {label!r} would be class {len(self.classes) + 1}: bounds.classes allows no more"
-            )
+        if known >= self._model.max_classes:
+            raise UnknownClassError(f"label {label!r} would be class {known + 1}: bounds.classes allows no more")
 
     def _learn_run(self, feedback: FeedbackBatch, start: int, stop: int) -> None:
         batch, seen = self._run_batch(feedback, start, stop)
@@ -322,17 +322,21 @@ class Classifier(RiverFace):
             "nominal": self.nominal,
             "history": self._history,
             "category_names": [[code, name] for code, name in self.category_names.items()],
+            "originals": self._plain_originals(),
         }
 
     def load(self, directory: Path | str) -> None:
         """Take over a state that `save` wrote. Raises SnapshotError where it is damaged or of another config."""
         manifest, arrays = snapshot.read(Path(directory))
-        if manifest["config"] != self.digest:
-            raise SnapshotError(f"the snapshot is of config {manifest['config']}, this one is {self.digest}")
+        if manifest.get("config") != self.digest:
+            raise SnapshotError(f"the snapshot is of config {manifest.get('config')}, this one is {self.digest}")
+        restored = type(self)(self.settings)
         try:
-            self._restore(manifest, arrays)
-        except (KeyError, ValueError, TypeError) as error:
+            restored._restore(manifest, arrays)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
             raise SnapshotError(f"the snapshot in {directory} does not fit: {error}") from error
+        # Only now, so that a snapshot that does not fit leaves the model as it was.
+        self.__dict__.update(vars(restored))
 
     def _restore(self, manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.columns, self.nominal = list(manifest["columns"]), list(manifest["nominal"])
@@ -340,9 +344,11 @@ class Classifier(RiverFace):
         self._index = {name: i for i, name in enumerate(self.classes)}
         self._history = list(manifest["history"])
         self.category_names = dict(manifest["category_names"])
+        self._originals = dict(manifest["originals"])
         self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         self.experts = pool.build(self._model, self.columns, self.nominal)
+        self.router = Router(self._model.router, len(self.experts), len(self.columns), self._model.seed)
         self._resize()
         for part, model in [("router", self.router), ("abstention", self.abstention)]:
             model.restore(_below(part, arrays))  # type: ignore[attr-defined]

@@ -13,13 +13,15 @@ from tocsin.models.batch import Floats
 
 LIMIT = 5.0
 """Standardised inputs are clipped at so many standard deviations, so that no outlier rules a gradient."""
+LARGEST = 1e150
+"""Learnt values are clipped here, where their squares are still numbers: infinity in a variance would stay there."""
 
 
 def category_code(value: str) -> int:
     """A code for a category that every worker computes alike without agreeing first (CRC-32 of the UTF-8 bytes).
 
     >>> category_code("red")
-    3214698462
+    4200685455
     """
     return zlib.crc32(value.encode())
 
@@ -47,7 +49,7 @@ class Standardiser:
     def learn(self, x: Floats) -> None:
         """Take in one row [F]."""
         known = np.isfinite(x)
-        value = np.where(known, x, self.mean)
+        value = np.clip(np.where(known, x, self.mean), -LARGEST, LARGEST)
         self.count = np.minimum(self.count + known, self.memory)
         share = known / np.maximum(self.count, 1.0)
         delta = value - self.mean
@@ -58,7 +60,8 @@ class Standardiser:
         """Standard deviations from the mean [B, F]; 0 for NaN and for columns that never varied."""
         scale = np.sqrt(self.square)
         varied = (scale > 1e-12) & (self.count > 1)
-        z = (X - self.mean) / np.where(varied, scale, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = (X - self.mean) / np.where(varied, scale, 1.0)
         return np.where(varied & np.isfinite(z), z, 0.0)
 
     def transform(self, X: Floats) -> Floats:

@@ -25,7 +25,7 @@ def build(settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> lis
 
 def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
     if isinstance(expert, RiverExpert):
-        return River(expert, names, nominal)
+        return River(expert, names, nominal, settings.seed)
     if isinstance(expert, LinearExpert):
         return Linear(expert, nominal)
     if isinstance(expert, PersistenceExpert):

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from river import base, multiclass
 
 from tocsin.config.model import RiverExpert as RiverSettings
 from tocsin.models import river_state
 from tocsin.models.batch import Batch, Floats, Ints
-from tocsin.models.expert import Arrays, proportional
+from tocsin.models.expert import Arrays, SnapshotError, proportional
 
 
 class RiverExpert:
     """Feeds a river classifier one event at a time and reads its probabilities as evidence.
 
     Categories reach it as integer codes, the stream's label history as `last_label_1`, `last_label_2`, ...; what is
-    not known is left out of the dictionary, as river expects.
+    not known is left out of the dictionary, as river expects. A model that draws random numbers does so from `seed`
+    where its parameters name none; one for two classes is wrapped for many (one against the rest).
     """
 
-    def __init__(self, settings: RiverSettings, names: Sequence[str] = (), nominal: Sequence[bool] = ()) -> None:
+    def __init__(
+        self, settings: RiverSettings, names: Sequence[str] = (), nominal: Sequence[bool] = (), seed: int = 0
+    ) -> None:
         self.name = settings.name
         self._settings = settings
         self._names = list(names)
@@ -31,23 +36,29 @@ class RiverExpert:
         self._history = [f"last_label_{i + 1}" for i in range(settings.history)]
         self._classes = 0
         self._seen = 0.0
-        self.model = self._build()
+        self.model = self._build(seed)
         self._weighted = "w" in inspect.signature(self.model.learn_one).parameters
 
-    def _build(self) -> Any:
+    def _build(self, seed: int) -> Any:
         """The river model. Raises ValueError naming the setting where there is no such model or parameter."""
         module, _, name = self._settings.model.rpartition(".")
         try:
             kind = getattr(importlib.import_module(f"river.{module}"), name)
         except (ImportError, AttributeError):
             raise ValueError(f"experts.{self.name}.model: river has no {self._settings.model!r}") from None
+        if not (inspect.isclass(kind) and issubclass(kind, base.Classifier)):
+            raise ValueError(f"experts.{self.name}.model: river's {self._settings.model!r} is no classifier")
         parameters: dict[str, Any] = dict(self._settings.parameters)
-        if "nominal_attributes" in inspect.signature(kind).parameters:
+        takes = inspect.signature(kind).parameters
+        if "nominal_attributes" in takes:
             parameters["nominal_attributes"] = self._nominal_names()
+        if "seed" in takes:
+            parameters.setdefault("seed", seed)
         try:
-            return kind(**parameters)
-        except TypeError as error:
+            model = kind(**parameters)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"experts.{self.name}.parameters: {error}") from None
+        return model if model._multiclass else multiclass.OneVsRestClassifier(model)
 
     def _nominal_names(self) -> list[str]:
         return [n for n, nominal in zip(self._names, self._nominal, strict=True) if nominal] + self._history
@@ -76,7 +87,7 @@ class RiverExpert:
         row: dict[str, float | int] = {
             name: int(value) if nominal else value
             for name, nominal, value in zip(self._names, self._nominal, batch.X[i].tolist(), strict=True)
-            if value == value  # NaN is not known
+            if math.isfinite(value)  # NaN is not known
         }
         if self._history:
             labels = batch.history[i, : len(self._history)].tolist()
@@ -90,7 +101,7 @@ class RiverExpert:
         for i, row in enumerate(self.rows(batch)):
             answer = self.model.predict_proba_one(row)
             total = sum(answer.values())
-            if total > 0:
+            if 0 < total < math.inf:
                 for label, value in answer.items():
                     p[i, label] = value / total
                 support[i] = self._support(row)
@@ -119,5 +130,8 @@ class RiverExpert:
 
     def restore(self, arrays: Arrays) -> None:
         """See `Expert`."""
-        self.model = river_state.read(arrays["model"])
+        model = river_state.read(arrays["model"])
+        if type(model) is not type(self.model):
+            raise SnapshotError(f"the snapshot of {self.name} holds a {type(model).__name__}")
+        self.model = model
         self._seen = float(arrays["seen"])

@@ -30,10 +30,15 @@ class RiverFace(base.Classifier):
         self._originals: dict[str, Hashable] = {}
         """The labels as the caller writes them, by class name."""
 
+    def _plain_originals(self) -> dict[str, bool | int | float | str]:
+        """The labels as the caller writes them, as far as JSON can."""
+        plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in self._originals.items()}
+        return {n: v for n, v in plain.items() if isinstance(v, bool | int | float | str)}
+
     def learn_one(self: Classifier, x: dict[Hashable, Any] | str, y: Any, w: float = 1.0) -> None:  # type: ignore[misc]
         """Learn one labelled event. Raises UnknownClassError where the settings list the classes and y is none."""
         name = class_name(y)
-        self._check_class(name)
+        self._check_class(name, len(self.classes))
         self._discover(x)
         self._originals.setdefault(name, y)
         feedback = FeedbackBatch(self._one(x), [name], np.array([float(w)]), [None], [()])
@@ -50,7 +55,8 @@ class RiverFace(base.Classifier):
         """Add the columns that this event is the first to have, unless the settings name the features."""
         if self._model.features or isinstance(x, str):
             return
-        new = {str(name): isinstance(v, str) for name, v in x.items() if str(name) not in self.columns}
+        # A value that is not known does not tell a number from a category: its column waits for one that is.
+        new = {str(n): isinstance(v, str) for n, v in x.items() if str(n) not in self.columns and _known(v)}
         if self._model.text:
             new.pop("text", None)
         if not new:
@@ -76,8 +82,12 @@ class RiverFace(base.Classifier):
         return Batch.of(np.array([row], np.float64).reshape(1, -1), texts=[text], categories=[names])
 
 
+def _known(value: Any) -> bool:
+    return value is not None and value == value  # NaN is not itself
+
+
 def _number(value: Any, nominal: bool, names: dict[int, str]) -> float:
-    if value is None:
+    if not _known(value):
         return np.nan
     if nominal or isinstance(value, str):
         code = category_code(str(value))

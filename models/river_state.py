@@ -2,7 +2,8 @@
 
 A model is a graph of Python objects. It is written as a table of nodes (JSON in a byte array) in which objects refer
 to each other by number. Reading makes objects only of classes that live under `river.` (and a few plain containers),
-without calling a constructor or a reducer, so a doctored file can at worst hold a wrong model.
+without calling a constructor of Python code or a reducer, so a doctored file can at worst hold a wrong model. The
+objects of river's compiled code give their state as bytes and take it back.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import functools
 import importlib
 import math
 import random
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from river.utils import VectorDict
 
 from tocsin.models.expert import SnapshotError
 
+_COMPILED = "river._river_rust."
 _CONTAINERS: dict[str, Callable[[], Any]] = {
     "dict": dict,
     "OrderedDict": collections.OrderedDict,
@@ -29,6 +33,18 @@ _CONTAINERS: dict[str, Callable[[], Any]] = {
     "set": set,
     "deque": collections.deque,
 }
+
+
+_PLAIN = (
+    *(int, float, bool, str, dict, list, set, tuple),
+    *(collections.OrderedDict, collections.Counter, collections.defaultdict, collections.deque),
+)
+"""Classes outside river that an attribute may name, as the factory of missing values for example."""
+_PLAIN_NAMES = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in _PLAIN}
+
+
+_FUNCTIONS = ("river.naive_bayes.gaussian:GaussianNB._make_gaussian",)
+"""Functions that an attribute may name: each makes an object and does nothing else."""
 
 
 class _Writer:
@@ -76,7 +92,11 @@ class _Writer:
                 ]
             }
         if isinstance(value, type):
+            if value in _PLAIN:
+                return {"class": f"{value.__module__}:{value.__qualname__}"}
             return {"class": self._class_name(value)}
+        if isinstance(value, types.FunctionType) and (name := f"{value.__module__}:{value.__qualname__}") in _FUNCTIONS:
+            return {"function": name}
         if isinstance(value, random.Random):
             return {"random": self.reference(value.getstate())}
         if isinstance(value, functools.partial):
@@ -89,10 +109,33 @@ class _Writer:
             if isinstance(value, dict):
                 return {kind.__name__: self._pairs(value)}
             extra = [value.maxlen] if isinstance(value, collections.deque) else []
-            return {kind.__name__: [self.reference(v) for v in value], "extra": extra}
+            # The order of a set is that of its history and of the process: only its members are state.
+            items = sorted(value, key=repr) if kind is set else value
+            return {kind.__name__: [self.reference(v) for v in items], "extra": extra}
+        if kind is VectorDict:
+            return {"vector": self._vector(value)}
+        if kind.__module__.startswith(_COMPILED):
+            return {"compiled": self._compiled(value)}
         if isinstance(value, collections.UserDict) and kind.__module__.startswith("river."):
             return {"object": self._class_name(kind), "state": self._pairs(vars(value))}
+        if isinstance(value, dict | list | tuple | set | frozenset | collections.deque):
+            # Its items are no attributes: they would be lost.
+            raise SnapshotError(f"an object of {self._class_name(kind)} cannot be written as arrays: it is a container")
         return {"object": self._class_name(kind), "state": self._pairs(self._attributes(value))}
+
+    def _vector(self, vector: Any) -> list[Any]:
+        _, (items, factory, mask, _) = vector.__reduce__()
+        if mask is not None:
+            raise SnapshotError("a VectorDict under a mask cannot be written as arrays")
+        return [self._pairs(items), self.reference(factory)]
+
+    def _compiled(self, value: Any) -> list[Any]:
+        """Class, arguments and state of an object of compiled code, which gives its state as bytes."""
+        name, state = self._class_name(type(value)), value.__getstate__()
+        if not isinstance(state, bytes):
+            raise SnapshotError(f"{name} keeps its state in compiled code")
+        arguments = value.__getnewargs__() if hasattr(value, "__getnewargs__") else ()
+        return [name, [self.reference(v) for v in arguments], state.hex()]
 
     def _pairs(self, mapping: Any) -> list[Any]:
         return [[self.reference(k), self.reference(v)] for k, v in mapping.items()]
@@ -100,8 +143,6 @@ class _Writer:
     @staticmethod
     def _class_name(kind: type) -> str:
         name = f"{kind.__module__}:{kind.__qualname__}"
-        if kind in (int, float, bool, str, dict, list, set):
-            return name
         if not kind.__module__.startswith("river."):
             raise SnapshotError(f"an object of {name} cannot be written as arrays: only river's own can")
         return name
@@ -111,9 +152,8 @@ class _Writer:
         state = dict(getattr(value, "__dict__", {}))
         slots = [s for k in type(value).__mro__ for s in getattr(k, "__slots__", ())]
         state |= {s: getattr(value, s) for s in slots if s not in ("__dict__", "__weakref__") and hasattr(value, s)}
-        kind = type(value)
-        compiled = any("__reduce__" in vars(k) or "__reduce_ex__" in vars(k) for k in kind.__mro__ if k is not object)
-        if compiled and not state:
+        own = {"__reduce__", "__reduce_ex__", "__getstate__"}
+        if not state and any(own & vars(k).keys() for k in type(value).__mro__ if k is not object):
             raise SnapshotError(f"{type(value).__module__}.{type(value).__qualname__} keeps its state in compiled code")
         return state
 
@@ -156,6 +196,11 @@ class _Reader:
             return np.array([self.value(v) for v in values], np.dtype(kind)).reshape(shape)
         if "class" in node:
             return _class(node["class"])
+        if "function" in node:
+            if node["function"] not in _FUNCTIONS:
+                raise SnapshotError(f"the snapshot names {node['function']}, which it may not")
+            owner, _, name = node["function"].rpartition(".")
+            return getattr(_class(owner), name)
         if "random" in node:
             generator = random.Random()
             generator.setstate(self.value(node["random"]))
@@ -169,6 +214,11 @@ class _Reader:
             return tuple(self.value(v) for v in node["tuple"])
         if "defaultdict" in node:
             return collections.defaultdict(self.value(node["defaultdict"][0]))
+        if "vector" in node:
+            items, factory = node["vector"]
+            return VectorDict({self.value(k): self.value(v) for k, v in items}, self.value(factory))
+        if "compiled" in node:
+            return self._compiled(*node["compiled"])
         if "object" in node:
             kind = _class(node["object"])
             return kind.__new__(kind)
@@ -176,6 +226,19 @@ class _Reader:
         if name == "deque":
             return collections.deque(maxlen=node["extra"][0])
         return _CONTAINERS[name]()
+
+    def _compiled(self, name: str, arguments: list[Any], state: str) -> Any:
+        kind = _class(name)
+        if not kind.__module__.startswith(_COMPILED):
+            raise SnapshotError(f"the snapshot names {name}, which is not compiled")
+        made = kind.__new__(kind, *(self.value(v) for v in arguments))
+        try:
+            made.__setstate__(bytes.fromhex(state))
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
+                raise
+            raise SnapshotError(f"the snapshot's state of {name} is damaged") from error
+        return made
 
     def _fill(self, made: Any, node: dict[str, Any]) -> None:
         if "object" in node:
@@ -194,8 +257,8 @@ class _Reader:
 
 def _class(name: str) -> Any:
     module, _, path = name.partition(":")
-    if module == "builtins" and path in ("int", "float", "bool", "str", "dict", "list", "set"):
-        return {"int": int, "float": float, "bool": bool, "str": str, "dict": dict, "list": list, "set": set}[path]
+    if name in _PLAIN_NAMES:
+        return _PLAIN_NAMES[name]
     if not module.startswith("river."):
         raise SnapshotError(f"the snapshot names {name}, which is not river's")
     found: Any = importlib.import_module(module)
@@ -203,6 +266,9 @@ def _class(name: str) -> Any:
         found = getattr(found, part)
     if not isinstance(found, type):
         raise SnapshotError(f"the snapshot names {name}, which is not a class")
+    if not found.__module__.startswith("river."):
+        # River's modules import others, whose classes are within reach of a path: pathlib's, for example.
+        raise SnapshotError(f"the snapshot names {name}, which is not river's")
     return found
 
 
@@ -215,5 +281,5 @@ def read(data: NDArray[np.uint8]) -> Any:
     """The model that `write` described. Raises SnapshotError."""
     try:
         return _Reader(orjson.loads(data.tobytes())).read()
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ImportError, StopIteration) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ImportError, StopIteration, RecursionError) as error:
         raise SnapshotError(f"the snapshot of a river model does not read: {error}") from error

@@ -42,7 +42,7 @@ class Router:
         size = settings.every * (MEMORY + 1)
         self._inputs = torch.zeros(size, features + experts)
         self._masks = torch.zeros(size, experts)
-        self._weights = torch.zeros(size)
+        self._weights = torch.zeros(size, experts)
         self.count = 0
         """Feedback records learnt."""
 
@@ -112,7 +112,8 @@ class Router:
         slot = self.count % len(self._inputs)
         self._inputs[slot] = self.inputs(x[None])[0]
         self._masks[slot] = torch.from_numpy(correctness(evidence, y))
-        self._weights[slot] = weight
+        # Silence is neither right nor wrong: an expert that seldom speaks must not be distrusted for it.
+        self._weights[slot] = torch.from_numpy(weight * (evidence.max(axis=1) > 0).astype(np.float32))
         self._record(evidence, y)
         self.count += 1
         if self.count % self._settings.every == 0:
@@ -129,9 +130,7 @@ class Router:
     def _step(self) -> None:
         rows = min(self.count, len(self._inputs))
         logits = self._net(self._inputs[:rows])
-        loss = nn.functional.binary_cross_entropy_with_logits(
-            logits, self._masks[:rows], weight=self._weights[:rows, None]
-        )
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, self._masks[:rows], weight=self._weights[:rows])
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
@@ -176,13 +175,16 @@ class Router:
 def correctness(evidence: Floats, y: int) -> NDArray[np.float32]:
     """The multi-hot mask [E]: 1 where the expert was right; if none was, the one that gave y the largest share.
 
+    Where nobody gave y anything, nobody was right.
+
     >>> correctness(np.array([[3.0, 1.0], [0.0, 2.0]]), 1)
     array([0., 1.], dtype=float32)
     """
     total = evidence.sum(axis=1)
     mask: NDArray[np.float32] = ((evidence.argmax(axis=1) == y) & (total > 0)).astype(np.float32)
-    if not mask.any() and total.any():
-        mask[np.argmax(evidence[:, y] / np.maximum(total, 1e-12))] = 1.0
+    share = evidence[:, y] / np.where(total > 0, total, 1.0)
+    if not mask.any() and share.any():
+        mask[np.argmax(share)] = 1.0
     return mask
 
 

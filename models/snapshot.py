@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,13 @@ def read(directory: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and the arrays. Raises SnapshotError where there is none, or it is damaged or of another format."""
     try:
         manifest: dict[str, Any] = orjson.loads((directory / MANIFEST).read_bytes())
-        with np.load(directory / ARRAYS, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that turns out to be no archive.
+        with (directory / ARRAYS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise SnapshotError(f"no snapshot can be read from {directory}: {error}") from error
+    if not isinstance(manifest, dict):
+        raise SnapshotError(f"the manifest in {directory} is no object")
     if manifest.get("format") != FORMAT:
         raise SnapshotError(f"{directory} has snapshot format {manifest.get('format')!r}; this version reads {FORMAT}")
     return manifest, arrays
