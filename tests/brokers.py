@@ -64,7 +64,8 @@ class ApacheKafka:
         (self.home / "log4j2.yaml").write_text(_LOGGING)
         properties = self._properties() | self._settings
         self._file.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # "t" first: an id that starts with a dash would be taken for an option.
+        cluster = "t" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file)]
         subprocess.run(self._java(*tool), check=True, capture_output=True)
         self.restart()

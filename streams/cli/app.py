@@ -41,11 +41,11 @@ EXPECTED = (
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(*more: type[Exception]) -> Iterator[None]:
     """What can go wrong is told in its own words, without a traceback; exit code 1 (2 for a config)."""
     try:
         yield
-    except EXPECTED as error:
+    except (*EXPECTED, *more) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
 

@@ -80,11 +80,12 @@ def monitor(
 ) -> None:
     """Watch the service: Prometheus metrics at /metrics, and a live view in the terminal."""
     from tocsin.streams import service
+    from tocsin.streams.monitor import PageError
     from tocsin.streams.monitor import run as run_monitor
 
     settings = settings_of(config)
     log_to_stderr(verbose=False)
-    with told(), service.until_interrupted() as stop:
+    with told(PageError), service.until_interrupted() as stop:
         run_monitor(settings, stop, view)
 
 

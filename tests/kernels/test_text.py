@@ -18,9 +18,7 @@ texts = st.one_of(st.text(AWKWARD, max_size=40), st.text(max_size=30))
 def by_kernel(batch: list[str], **how: bool) -> list[list[tuple[str, int]]]:
     found = kernel.tokenise(batch, **how)
     bounds = found.bounds.tolist()
-    return [
-        [(found.spelt(t, t + 1), int(found.before[t])) for t in range(lo, hi)] for lo, hi in pairwise(bounds)
-    ]
+    return [[(found.spelt(t, t + 1), int(found.before[t])) for t in range(lo, hi)] for lo, hi in pairwise(bounds)]
 
 
 @pytest.mark.parametrize("sentences", [False, True])
@@ -76,9 +74,7 @@ def test_a_word_has_one_key(word: str) -> None:
 
 
 def test_an_ngrams_key_tells_order_and_repetition() -> None:
-    keys = {
-        kernel.ngram_key(gram) for gram in (["a", "b"], ["b", "a"], ["a", "a"], ["b", "b"], ["ab"], ["a"])
-    }
+    keys = {kernel.ngram_key(gram) for gram in (["a", "b"], ["b", "a"], ["a", "a"], ["b", "b"], ["ab"], ["a"])}
     assert len(keys) == 6
 
 
@@ -136,10 +132,7 @@ def test_the_largest_values_are_exact_while_counts_change(data: st.DataObject) -
     for _ in range(5):
         top = np.maximum(table.counts.max(axis=0, keepdims=True), 1.0)
         found = kernel.largest(table, size, top, rule, lead)
-        every = [
-            kernel.reference_global_values(row.tolist(), top[0].tolist(), 0.45, 0.5, 1.0)
-            for row in table.counts
-        ]
+        every = [kernel.reference_global_values(row.tolist(), top[0].tolist(), 0.45, 0.5, 1.0) for row in table.counts]
         assert found[0] == pytest.approx(np.max(every, axis=0), abs=1e-12)
         raised = rng.integers(0, room, 3)
         table.counts[raised, rng.integers(0, classes, 3)] += rng.integers(1, 50, 3)

@@ -20,12 +20,8 @@ pytestmark = pytest.mark.broker
 
 def settings_for(bootstrap: str, **more: int) -> Settings:
     mark = uuid.uuid4().hex[:8]
-    names = {
-        name: f"{name}-{mark}" for name in Topics.model_fields if isinstance(getattr(Topics(), name), str)
-    }
-    return Settings(
-        kafka=Kafka(bootstrap=bootstrap), topics=Topics(**names, **more), schema_=Schema(text="text")
-    )
+    names = {name: f"{name}-{mark}" for name in Topics.model_fields if isinstance(getattr(Topics(), name), str)}
+    return Settings(kafka=Kafka(bootstrap=bootstrap), topics=Topics(**names, **more), schema_=Schema(text="text"))
 
 
 def make(bootstrap: str, topic: str) -> None:
@@ -92,9 +88,7 @@ def test_feedback_never_expires_and_dead_letters_take_large_records(apache: str)
     assert config(settings.topics.feedback)["retention.ms"] == "-1"
     assert config(settings.topics.feedback)["retention.bytes"] == "-1"
     assert int(config(settings.topics.dead_letters)["max.message.bytes"]) >= 2 << 20
-    assert (
-        int(config(settings.topics.events)["retention.ms"]) >= settings.bounds.pending_ttl_hours * 3_600_000
-    )
+    assert int(config(settings.topics.events)["retention.ms"]) >= settings.bounds.pending_ttl_hours * 3_600_000
 
 
 def test_more_replicas_than_brokers_names_the_setting(apache: str) -> None:

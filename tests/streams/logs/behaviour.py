@@ -211,9 +211,7 @@ class LogBehaviour:
         assert min(r.offset for r in again if r.partition == 0) == 5
         assert min(r.offset for r in again if r.partition == 1) == 10
 
-    def test_a_position_beyond_the_end_starts_over_rather_than_reads_nothing_for_ever(
-        self, stage: Stage
-    ) -> None:
+    def test_a_position_beyond_the_end_starts_over_rather_than_reads_nothing_for_ever(self, stage: Stage) -> None:
         topic = stage.topic()
         stage.fill(topic, 3)
         log = stage.open([topic], rebalance=Owner({Partition(topic, 0): 1000}))

@@ -127,9 +127,7 @@ def test_a_crash_of_the_broker_loses_and_doubles_nothing(tmp_path: Path) -> None
     broker.start()
     stage = KafkaStage(broker.bootstrap)
     stage.patience = 60.0
-    stage.settings = stage.settings.model_copy(
-        update={"delivery_timeout_ms": 60_000, "session_timeout_ms": 60_000}
-    )
+    stage.settings = stage.settings.model_copy(update={"delivery_timeout_ms": 60_000, "session_timeout_ms": 60_000})
     try:
         topic, out = stage.topic(2), stage.topic()
         log = stage.open([topic], [out])
