@@ -59,10 +59,12 @@ class Standardiser:
     def distances(self, X: Floats) -> Floats:
         """Standard deviations from the mean [B, F]; 0 for NaN and for columns that never varied."""
         scale = np.sqrt(self.square)
-        varied = (scale > 1e-12) & (self.count > 1)
+        # An infinite scale takes a column that never varied to 0, whatever its value.
+        scale[(scale <= 1e-12) | (self.count <= 1)] = np.inf
         with np.errstate(over="ignore", invalid="ignore"):
-            z = (X - self.mean) / np.where(varied, scale, 1.0)
-        return np.where(varied & np.isfinite(z), z, 0.0)
+            z: Floats = (X - self.mean) / scale
+        z[~np.isfinite(z)] = 0.0
+        return z
 
     def transform(self, X: Floats) -> Floats:
         """`distances`, clipped at `LIMIT`."""
