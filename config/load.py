@@ -84,7 +84,8 @@ def _read(path: Path) -> str:
 
 def _yaml_mistake(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    problem = " ".join(filter(None, parts)) or str(error)
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
 
 

@@ -1,0 +1,205 @@
+"""The settings themselves, however they were made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tocsin.config import Settings
+from tocsin.config.model import Model
+
+SECRET = "hunter2-hunter2"
+
+
+def made(**values: Any) -> Settings:
+    return Settings(**{"schema": {"text": "body"}, **values})
+
+
+def test_a_secret_is_in_no_output() -> None:
+    security = {"protocol": "sasl_ssl", "username": "u", "password": SECRET, "key_password": SECRET}
+    config = made(kafka={"security": security})
+    for text in (repr(config), str(config), config.model_dump_json(), json.dumps(config.model_dump(mode="json"))):
+        assert SECRET not in text
+    assert "u" in repr(config.kafka.security.username)
+
+
+@pytest.mark.parametrize(
+    "security", [{"protocol": "sasl_ssl", "password": SECRET}, {"password": [SECRET]}, {"protocol": SECRET}]
+)
+def test_a_refusal_does_not_print_its_input(security: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(kafka={"security": security})
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value)
+
+
+def test_settings_refuse_what_only_the_model_refused_before() -> None:
+    with pytest.raises(ValidationError, match="two experts are named 'linear'"):
+        made(experts=[{"kind": "linear"}, {"kind": "linear"}])
+    with pytest.raises(ValidationError, match="two experts are named 'linear'"):
+        Model(experts=[{"kind": "linear"}, {"kind": "linear"}])  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="at least one expert"):
+        made(experts=[])
+
+
+def test_a_seed_that_no_generator_takes_is_refused() -> None:
+    for seed in (-1, 2**63):
+        with pytest.raises(ValidationError):
+            made(seed=seed)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "events/new", "é", "x" * 250])
+def test_a_topic_that_kafka_would_refuse_is_refused_here(name: str) -> None:
+    with pytest.raises(ValidationError):
+        made(topics={"events": name})
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":1", "a:1,b", "a:1, b:2", "a b:1"])
+def test_an_address_without_its_parts_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        made(kafka={"bootstrap": address})
+
+
+def test_settings_cannot_be_changed_behind_the_digest() -> None:
+    config = made()
+    with pytest.raises(ValidationError):
+        config.seed = 3
+    with pytest.raises(ValidationError):
+        config.fusion.prior = 3.0
+
+
+def test_the_group_follows_the_name_unless_it_is_given() -> None:
+    assert made(name="spam").group == "tocsin-spam"
+    assert made(name="spam", kafka={"group": "mine"}).group == "mine"
+
+
+def test_the_bound_on_classes_never_cuts_those_that_are_named() -> None:
+    names = [str(i) for i in range(5)]
+    assert made(classes=names, bounds={"classes": 2}).model.max_classes == 5
+
+
+# The digest that decisions carry
+
+BASE: dict[str, Any] = {
+    "schema": {"text": "body", "features": [{"name": "a"}, {"name": "b", "kind": "category"}]},
+    "classes": ["x", "y"],
+    "experts": [
+        {"kind": "river", "name": "tree", "parameters": {"grace_period": 50}},
+        {"kind": "linear"},
+        {"kind": "persistence"},
+        {"kind": "ss3"},
+    ],
+}
+
+
+def changed(path: str, value: Any) -> Settings:
+    values: Any = json.loads(json.dumps(BASE))
+    place: Any = values
+    *way, last = path.split(".")
+    for key in way:
+        place = place[int(key)] if key.isdigit() else place.setdefault(key, {})
+    place[int(last) if last.isdigit() else last] = value
+    return Settings(**values)
+
+
+MODEL_SETTINGS = {
+    "schema.features": [{"name": "a"}],
+    "schema.features.0.name": "c",
+    "schema.features.0.kind": "boolean",
+    "classes": ["y", "x"],
+    "experts.0.name": "oak",
+    "experts.0.model": "tree.HoeffdingAdaptiveTreeClassifier",
+    "experts.0.parameters": {"grace_period": 51},
+    "experts.0.history": 1,
+    "experts.0.strength": 9.0,
+    "experts.1.step": 0.03,
+    "experts.1.buckets": 17,
+    "experts.1.strength": 9.0,
+    "experts.2.by": "subject",
+    "experts.2.strength": 9.0,
+    "experts.3.s": 0.5,
+    "experts.3.l": 0.6,
+    "experts.3.p": 1.1,
+    "experts.3.a": 0.1,
+    "experts.3.mode": "paper",
+    "experts.3.ngrams": 2,
+    "experts.3.strength": 9.0,
+    "experts.3.characters": True,
+    "router.hidden": [16],
+    "router.step": 0.003,
+    "router.every": 33,
+    "router.engage": 0.9,
+    "router.fade": 0.99,
+    "fusion.rule": "cautious",
+    "fusion.prior": 3.0,
+    "abstention.enabled": False,
+    "abstention.error": 0.2,
+    "abstention.gain": 0.01,
+    "abstention.window": 500,
+    "abstention.cold_start": 31,
+    "abstention.conflict": 0.5,
+    "abstention.novelty": 9.0,
+    "early_risk.classes": ["x"],
+    "early_risk.minimum_posts": 2,
+    "early_risk.margin": 0.1,
+    "bounds.classes": 65,
+    "bounds.vocabulary": 10,
+    "bounds.text_length": 10,
+    "bounds.subjects": 10,
+    "seed": 1,
+}
+OTHER_SETTINGS = {
+    "name": "other",
+    "schema.subject": "user",
+    "schema.id": "key",
+    "schema.label.label": "mark",
+    "kafka.bootstrap": "elsewhere:1",
+    "kafka.group": "g",
+    "kafka.security.protocol": "ssl",
+    "topics.events": "posts",
+    "topics.partitions": 9,
+    "explanation.level": "full",
+    "batching.max_events": 7,
+    "batching.max_wait_ms": 7,
+    "bounds.record_bytes": 2_048,
+    "bounds.pending_events": 7,
+    "bounds.nesting": 8,
+    "state.directory": "elsewhere",
+    "state.snapshot_every": 7,
+    "replay.label": "class",
+    "monitor.port": 1,
+}
+
+
+@pytest.mark.parametrize(("path", "value"), MODEL_SETTINGS.items(), ids=MODEL_SETTINGS)
+def test_the_digest_changes_with_every_setting_of_the_model(path: str, value: Any) -> None:
+    assert changed(path, value).model.digest() != Settings(**BASE).model.digest()
+
+
+@pytest.mark.parametrize(("path", "value"), OTHER_SETTINGS.items(), ids=OTHER_SETTINGS)
+def test_the_digest_changes_with_nothing_else(path: str, value: Any) -> None:
+    config = changed(path, value)
+    assert config != Settings(**BASE)
+    assert config.model.digest() == Settings(**BASE).model.digest()
+
+
+def test_every_group_of_the_model_is_among_the_settings_tried() -> None:
+    tried = {path.split(".")[0] for path in MODEL_SETTINGS}
+    assert set(Model.model_fields) - {"features", "text"} <= tried | {
+        "max_classes",
+        "max_vocabulary",
+        "max_text",
+        "max_subjects",
+    }
+    for group in ("router", "fusion", "abstention", "early_risk"):
+        fields = set(type(getattr(Model(), group)).model_fields)
+        assert {f"{group}.{field}" for field in fields} <= set(MODEL_SETTINGS)
+
+
+def test_the_digest_is_the_same_in_every_process_and_release() -> None:
+    assert Settings(**BASE).model.digest() == Settings(**BASE).model.digest()
+    assert len(Model().digest()) == 16
+    int(Model().digest(), 16)
