@@ -165,6 +165,8 @@ class Classifier(RiverFace):
 
     def warm_up(self) -> None:
         """Have everything compiled and loaded before the first event, which would wait for it otherwise."""
+        if not self.classes:
+            return  # what an expert compiles depends on the number of classes, and there is none to know yet
         text = "warm up, 1 £" if self._model.text else None
         batch = Batch.of(np.zeros((1, len(self.columns))), texts=[text])
         self.score(batch)

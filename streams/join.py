@@ -11,6 +11,9 @@ What becomes of a label (the *outcome*, counted in telemetry):
 | waiting | the event is not known yet | kept until the event comes or `bounds.waiting_ttl_seconds` pass |
 | unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
 
+A label that waited is counted twice, as waiting and as what became of it. The labels known of events are bounded by
+`bounds.pending_events`: beyond it, a label that is read again after the state was lost is joined again.
+
 Every worker reads all labels, because a label by event id does not tell in which partition its event lies; the worker
 that *holds* the event joins it: the one to which the event's partition is assigned now, whoever else may have kept the
 event from before. What no event decides (a malformed label, a dead letter) is done by the label's *owner* alone: the

@@ -265,6 +265,6 @@ class Telemetry(Record):
     threshold: float | None
     alpha: float
     latency_ms: dict[str, float]
-    """Milliseconds from poll to commit of a batch: p50, p99 and max since the last telemetry record."""
+    """Milliseconds from poll to commit of a batch: p50, p99 and max of the latest batches."""
     pending: int
     waiting: int

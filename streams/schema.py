@@ -77,12 +77,16 @@ class EventSchema:
         return mapped | self._map_inputs(raw)
 
     def map_label(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The label's parts that are there, under Tocsin's own names; features only where it brings some."""
+        """The label's parts that are there, under Tocsin's own names; features only where it brings all that are required.
+
+        A key that labels and events happen to share does not make a label self-contained.
+        """
         mapped = self._present(raw, self.label_parts)
         optional = ("event", "subject", "source", "weight")
         mapped = {k: v for k, v in mapped.items() if not (v is None and k in optional)}
         inputs = self._map_inputs(raw)
-        if not inputs["features"]:
+        brought = inputs["features"]
+        if not brought or any(f.required and f.name not in brought for f in self.features):
             del inputs["features"]
         if inputs.get("text", 0) is None:
             del inputs["text"]

@@ -187,14 +187,16 @@ class Worker:
             t.set_positions(_next_offsets(records))
 
     def _after_a_crash(self) -> None:
-        """After an unclean stop, know which events have a decision in the log already."""
+        """After an unclean stop, or without a state, know which events have a decision in the log already."""
         with self._state.transaction() as t:
-            crashed = t.meta("clean") == b"0"
+            stopped = t.meta("clean")
             t.set_meta("clean", b"0")
-        if crashed:
-            most = 4 * self.settings.batching.max_events
-            for record in tail(self._reader, self.settings.topics.decisions, most):
-                self._decided_before.add(orjson.loads(record.value or b"{}").get("event", ""))
+        if stopped == b"1":
+            return
+        most = 4 * self.settings.batching.max_events
+        for record in tail(self._reader, self.settings.topics.decisions, most):
+            self._decided_before.add(orjson.loads(record.value or b"{}").get("event", ""))
+        if stopped == b"0":
             log.warning("the last stop was no clean one: events decided again are counted as decided twice")
 
     def _whole_positions(self) -> dict[Partition, int]:
@@ -297,8 +299,9 @@ class Worker:
         transaction = self._state.begin()
         try:
             self.counts.feedback += self._learn(by_topic[topics.feedback], transaction)
-            self._do_labels(by_topic[topics.labels], transaction, now)
             self._do_events(by_topic[topics.events], transaction, now)
+            # After the events: a label that came along with its event finds it.
+            self._do_labels(by_topic[topics.labels], transaction, now)
             shared = _next_offsets(by_topic[topics.events])
             whole = _next_offsets([*by_topic[topics.labels], *by_topic[topics.feedback]])
             Commit(self._log, transaction).run(shared, whole)

@@ -83,9 +83,9 @@ class Prequential:
 
 
 def most_probable(decision: dict[str, Any]) -> str | None:
-    """The class a decision leans to, also where it abstains; None where no class was known."""
+    """The class a decision leans to, also where it abstains; None where it leans to none."""
     belief: dict[str, float] = decision["belief"]
-    return max(belief, key=belief.__getitem__) if belief else None
+    return max(belief, key=belief.__getitem__) if any(belief.values()) else None
 
 
 def _share(part: int, whole: int) -> float | None:
