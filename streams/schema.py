@@ -77,7 +77,7 @@ class EventSchema:
         return mapped | self._map_inputs(raw)
 
     def map_label(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The label's parts that are there, under Tocsin's own names; features only where it brings all that are required.
+        """The label's parts that are there, under Tocsin's own names; features only where it brings all required ones.
 
         A key that labels and events happen to share does not make a label self-contained.
         """

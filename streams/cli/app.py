@@ -34,7 +34,7 @@ ConfigFile = Annotated[
     Path,
     typer.Argument(help="The config, a YAML file; the environment (TOCSIN_...) overrides it.", metavar="CONFIG"),
 ]
-EXPECTED = (
+EXPECTED: tuple[type[Exception], ...] = (
     ConfigError, EmbeddedBrokerError, FeedbackError, LogError, SnapshotError, SourceError, StateError,
     UnknownClassError,
 )  # fmt: skip
