@@ -1,0 +1,408 @@
+"""The learn loop: an event to its leaf, its statistics, and now and then a split."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.hoeffding.compiled import kernel
+from tocsin.kernels.hoeffding.layout import (
+    ADAPTIVE,
+    FREE_SLOTS,
+    GINI,
+    INFO_GAIN,
+    LEAF,
+    MAJORITY,
+    MOST_VALUES,
+    N_CLASSES,
+    N_FEATURES,
+    N_FREE_ENTRIES,
+    N_NOMINAL,
+    NOMINAL_MULTIWAY,
+    NUMERIC,
+    Floats,
+    Ints,
+    Pool,
+    grown,
+)
+from tocsin.kernels.hoeffding.leaves import keep_score, list_consulted, predict_leaf, total_weight
+from tocsin.kernels.hoeffding.memory import deactivate, enforce, estimate
+from tocsin.kernels.hoeffding.observers import disable, observe, release_slot, take_slot
+from tocsin.kernels.hoeffding.split import (
+    best_of_feature,
+    by_key,
+    by_label,
+    deviations_of,
+    divide,
+    entropy,
+    isolate,
+    spread,
+    values_of,
+)
+from tocsin.kernels.hoeffding.walk import leaf_of, most_travelled, walk
+
+WHOLE, ENFORCE, ESTIMATE = range(3)
+"""With what an event goes on after room was made: from its start, or from one of the two steps that may lack slots."""
+
+
+@kernel
+def new_leaf(pool: Pool, e: int, parent: int, edge: float) -> int:
+    """An empty active leaf, the last child of its parent (-1: the root)."""
+    tree = pool.trees[e]
+    node = tree.n_nodes
+    tree.n_nodes += 1
+    tree.n_active += 1
+    leaf = pool.nodes[e, node]
+    leaf.kind = LEAF
+    leaf.feature = -1
+    leaf.value = 0.0
+    leaf.first = -1
+    leaf.last = -1
+    leaf.next = -1
+    leaf.parent = parent
+    leaf.depth = 0
+    leaf.n_classes = 0
+    leaf.edge = edge
+    leaf.attempted_at = 0.0
+    leaf.mc_correct = 0.0
+    leaf.nb_correct = 0.0
+    leaf.slot = take_slot(pool)
+    pool.counts[e, node] = 0.0
+    pool.disabled[e, node] = 0
+    if pool.faded.shape[1] > 0:
+        pool.faded[e, node] = 0.0
+    if parent >= 0:
+        above = pool.nodes[e, parent]
+        leaf.depth = above.depth + 1
+        tree.deepest = max(tree.deepest, leaf.depth)
+        if above.first < 0:
+            above.first = node
+        else:
+            pool.nodes[e, above.last].next = node
+        above.last = node
+    return node
+
+
+@kernel
+def inherit(pool: Pool, e: int, node: int, classes: Ints, weights: Floats, has: NDArray[np.bool_]) -> None:
+    """Give a new leaf the class weights that its parent's observer expects on its side."""
+    leaf = pool.nodes[e, node]
+    n = 0
+    total = 0.0
+    for i in range(classes.size):
+        if has[i]:
+            pool.order[e, node, n] = classes[i]
+            pool.counts[e, node, classes[i]] = weights[i]
+            if pool.faded.shape[1] > 0:
+                pool.faded[e, node, classes[i]] = weights[i]
+            total += weights[i]
+            n += 1
+    leaf.n_classes = n
+    leaf.attempted_at = total
+
+
+@kernel
+def split(pool: Pool, e: int, node: int, f: int, kind: int, value: float) -> None:
+    """Make a leaf a branch; its number stays, so nobody above has to know."""
+    branch = pool.nodes[e, node]
+    slot = branch.slot
+    n = pool.n_seen[slot, f]
+    classes = pool.classes[slot, f, :n].copy()
+    edges = np.zeros(2)
+    if kind == NOMINAL_MULTIWAY:
+        edges = by_key(pool, pool.nominal[f], values_of(pool, slot, f))
+        classes = by_label(pool, slot, f)
+    weights = np.empty((edges.size, n))
+    has = np.empty((edges.size, n), np.bool_)
+    if kind == NUMERIC:
+        deviations = np.empty(n)
+        deviations_of(pool, slot, f, deviations)
+        divide(pool, slot, f, value, deviations, weights, has)
+    elif kind == NOMINAL_MULTIWAY:
+        spread(pool, slot, f, edges, classes, weights, has)
+    else:
+        isolate(pool, slot, f, value, weights, has)
+    release_slot(pool, slot)
+    branch.slot = -1
+    branch.kind = kind
+    branch.feature = f
+    branch.value = value
+    pool.trees[e].n_active -= 1
+    for i in range(edges.size):
+        child = new_leaf(pool, e, node, edges[i])
+        inherit(pool, e, child, classes, weights[i], has[i])
+
+
+@kernel
+def weights_in_order(pool: Pool, e: int, node: int) -> Floats:
+    """A node's class weights in order of arrival."""
+    n = pool.nodes[e, node].n_classes
+    weights = np.empty(n)
+    for i in range(n):
+        weights[i] = pool.counts[e, node, pool.order[e, node, i]]
+    return weights
+
+
+@kernel
+def hoeffding_bound(pool: Pool, e: int, classes: int, n: float) -> float:
+    """How far, after weight n, a mean merit may be from its expectation (with probability 1 - delta)."""
+    tree = pool.trees[e]
+    span = 1.0 if tree.criterion == GINI else math.log2(float(max(classes, 2)))
+    return math.sqrt((span * span * math.log(1.0 / tree.delta)) / (2.0 * n))
+
+
+@kernel
+def attempt(pool: Pool, e: int, node: int) -> bool:
+    """Split a leaf if a feature is clearly the best, or if none matters (ties). True: the tree changed."""
+    tree = pool.trees[e]
+    leaf = pool.nodes[e, node]
+    weights = weights_in_order(pool, e, node)
+    if np.count_nonzero(weights) < 2:
+        return False
+    total = total_weight(pool, e, node)
+    highest = weights.max()
+    if highest / total > tree.max_share_to_split:
+        # river suggests no split alone, and so takes it: the leaf loses its observers, and gets new ones at once.
+        deactivate(pool, e, node)
+        return True
+    before = entropy(weights, weights.size) if tree.criterion == INFO_GAIN else 0.0
+    n = pool.n_observed[leaf.slot]
+    merits = np.empty(n)
+    best, second, kind, feature, value = -math.inf, -math.inf, LEAF, -1, 0.0
+    suggestions = n
+    if tree.merit_preprune != 0:
+        suggestions += 1
+    for i in range(n):
+        f = pool.observed[leaf.slot, i]
+        worth, how, where = best_of_feature(pool, e, leaf.slot, f, before)
+        merits[i] = worth
+        # As in a stable sort: of equals the last is the best.
+        if worth >= best:
+            second = best
+            best, kind, feature, value = worth, how, f, where
+        else:
+            second = max(second, worth)
+    if suggestions == 0:
+        return False
+    if suggestions > 1:
+        bound = hoeffding_bound(pool, e, weights.size, total)
+        if tree.remove_poor_attrs != 0 and tree.leaf_mode == MAJORITY:
+            remove_poor(pool, e, node, merits, best, bound)
+        if not (best - second > bound or bound < tree.tau):
+            return False
+    if kind == LEAF:
+        deactivate(pool, e, node)
+    else:
+        split(pool, e, node, feature, kind, value)
+    return True
+
+
+@kernel
+def remove_poor(pool: Pool, e: int, node: int, merits: Floats, best: float, bound: float) -> None:
+    """Stop observing what is clearly worse than the best. (Naive Bayes needs every feature, so only in "mc".)"""
+    slot = pool.nodes[e, node].slot
+    observed = pool.observed[slot, : merits.size].copy()
+    for i in range(merits.size):
+        if best - merits[i] > bound:
+            disable(pool, e, node, observed[i])
+
+
+@kernel
+def add_class(pool: Pool, e: int, node: int, y: int, w: float) -> None:
+    """Count an event's class in a leaf."""
+    leaf = pool.nodes[e, node]
+    known = False
+    for i in range(leaf.n_classes):
+        if pool.order[e, node, i] == y:
+            known = True
+            break
+    if not known:
+        pool.order[e, node, leaf.n_classes] = y
+        leaf.n_classes += 1
+    pool.counts[e, node, y] += w
+    if pool.faded.shape[1] > 0:
+        for k in range(pool.counts.shape[2]):
+            pool.faded[e, node, k] *= pool.trees[e].fade
+        pool.faded[e, node, y] += w
+
+
+@kernel
+def teach(
+    pool: Pool, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, voted: bool
+) -> None:
+    """Let a leaf learn an event."""
+    mode = pool.trees[e].leaf_mode
+    active = pool.nodes[e, node].slot >= 0
+    if active and mode != MAJORITY:
+        if mode == ADAPTIVE:
+            keep_score(pool, e, node, x, y, w, votes, voted)
+        if pool.counters[N_NOMINAL] > 0 and (
+            mode == ADAPTIVE or total_weight(pool, e, node) >= pool.trees[e].nb_threshold
+        ):
+            list_consulted(pool, e, node, x)
+    add_class(pool, e, node, y, w)
+    if active:
+        observe(pool, e, node, x, y, w, columns, mode != MAJORITY)
+
+
+@kernel
+def detour(pool: Pool, e: int, node: int, x: Floats) -> int:
+    """The leaf that learns an event which a branch cannot place: a new one for a new category, else the busiest."""
+    while pool.nodes[e, node].kind != LEAF:
+        value = x[pool.nodes[e, node].feature]
+        if pool.nodes[e, node].kind == NOMINAL_MULTIWAY and not math.isnan(value):
+            return new_leaf(pool, e, node, value)
+        node = walk(pool, e, most_travelled(pool, e, node), x)
+    return node
+
+
+@kernel
+def learn_event(
+    pool: Pool, e: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, hint: int
+) -> int:
+    """Let a tree learn an event. `hint` is a leaf whose log votes for x are in `votes`, or -1.
+
+    Returns how many slots `enforce` lacks.
+    """
+    tree = pool.trees[e]
+    tree.weight_seen += w
+    if tree.n_nodes == 0:
+        new_leaf(pool, e, -1, 0.0)
+    node = walk(pool, e, 0, x)
+    if pool.nodes[e, node].kind != LEAF:
+        node = detour(pool, e, node, x)
+        teach(pool, e, node, x, y, w, columns, votes, node == hint)
+        return 0
+    teach(pool, e, node, x, y, w, columns, votes, node == hint)
+    leaf = pool.nodes[e, node]
+    if tree.growth_allowed == 0 or leaf.slot < 0:
+        return 0
+    if leaf.depth >= tree.max_depth:
+        deactivate(pool, e, node)
+        return 0
+    seen = total_weight(pool, e, node)
+    if seen - leaf.attempted_at >= tree.grace_period:
+        changed = attempt(pool, e, node)
+        leaf.attempted_at = seen
+        if changed:
+            return enforce(pool, e)
+    return 0
+
+
+@kernel
+def has_room(pool: Pool, e: int) -> bool:
+    """Whether one more event surely fits, whatever it splits."""
+    children = max(2, pool.counters[MOST_VALUES] + 1)
+    return (
+        pool.trees[e].n_nodes + children <= pool.nodes.shape[1]
+        and pool.counters[FREE_SLOTS] >= children
+        and pool.counters[N_FREE_ENTRIES] >= 2 * pool.counters[N_NOMINAL]
+    )
+
+
+@kernel
+def learn_rows(
+    pool: Pool,
+    X: Floats,
+    y: Ints,
+    w: Floats,
+    columns: Ints,
+    predicted: Floats,
+    start: int,
+    first: int,
+    step: int,
+) -> tuple[int, int, int, int]:
+    """Learn from row `start`, tree `first` and step on; row by row, so that a tree's state is any caller's at any row.
+
+    Returns where room ran out (row, tree, step, slots lacking); row B when all is done.
+    """
+    E = pool.trees.size
+    votes = np.empty(pool.counts.shape[2])
+    ahead = np.empty(pool.counts.shape[2])
+    for b in range(start, X.shape[0]):
+        for e in range(first, E):
+            weight = w[b, e] if w.shape[1] > 0 else 1.0
+            lacking = 0
+            if step == WHOLE:
+                if not has_room(pool, e):
+                    return b, e, WHOLE, 0
+                hint = -1
+                if predicted.shape[0] > 0:
+                    leaf = leaf_of(pool, e, X[b])
+                    ahead[:] = 0.0
+                    if leaf >= 0 and predict_leaf(pool, e, leaf, X[b], votes, ahead):
+                        hint = leaf
+                    predicted[b, e] = ahead[: predicted.shape[2]]
+                if weight > 0.0:
+                    lacking = learn_event(pool, e, X[b], y[b], weight, columns, votes, hint)
+            elif step == ENFORCE:
+                lacking = enforce(pool, e)
+            if lacking > 0:
+                return b, e, ENFORCE, lacking
+            if weight > 0.0 and pool.trees[e].weight_seen % pool.trees[e].memory_estimate_period == 0.0:
+                lacking = estimate(pool, e)
+                if lacking > 0:
+                    return b, e, ESTIMATE, lacking
+            step = WHOLE
+        first = 0
+    return X.shape[0], 0, WHOLE, 0
+
+
+def learn(
+    pool: Pool,
+    X: Floats,
+    y: NDArray[Any],
+    w: Floats | None = None,
+    columns: Ints | None = None,
+    predicted: Floats | None = None,
+) -> Pool:
+    """Learn B events in order, each by every tree. The result does not depend on how events are cut into batches.
+
+    Parameters
+    ----------
+    pool
+        Changed in place, and spent: go on with the pool that is returned, whose arrays may be larger.
+    X
+        float64 [B, F]; NaN is a value that is not known.
+    y
+        integers [B], class indices below the pool's K.
+    w
+        float64 [B, E], weights (the caller's Poisson draws in online bagging); a tree skips events of weight 0.
+        None: 1 for all.
+    columns
+        int32 permutation of range(F): the order in which an event's features come, as of a dict's keys. It matters
+        where merits tie. None: from left to right.
+    predicted
+        float64 [B, E, K] to be filled with every tree's class probabilities as they were before each event.
+    """
+    X = np.ascontiguousarray(X, np.float64)
+    classes = np.ascontiguousarray(y, np.int32)
+    E, F, K = pool.trees.size, int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES])
+    if X.ndim != 2 or X.shape[1] != F:
+        raise ValueError(f"X {X.shape} is not [B, {F}]")
+    if classes.shape != X.shape[:1]:
+        raise ValueError(f"y {classes.shape} is not [{X.shape[0]}]")
+    if classes.size and (classes.min() < 0 or classes.max() >= K):
+        raise ValueError(f"y is not below the pool's {K} classes")
+    weights = np.empty((X.shape[0], 0)) if w is None else np.ascontiguousarray(w, np.float64)
+    if w is not None and (weights.shape != (X.shape[0], E) or not bool(np.all(weights >= 0.0))):
+        raise ValueError(f"w {weights.shape} is not [{X.shape[0]}, {E}] with values >= 0")
+    if predicted is not None and predicted.shape != (X.shape[0], E, K):
+        raise ValueError(f"predicted {predicted.shape} is not [{X.shape[0]}, {E}, {K}]")
+    ahead = np.empty((0, 0, 0)) if predicted is None else predicted
+    order = np.arange(F, dtype=np.int32) if columns is None else columns
+    row, tree, step, lacking = 0, 0, WHOLE, 0
+    while row < X.shape[0]:
+        row, tree, step, lacking = learn_rows(pool, X, classes, weights, order, ahead, row, tree, step)
+        if row < X.shape[0]:
+            children = max(2, int(pool.counters[MOST_VALUES]) + 1)
+            pool = grown(
+                pool,
+                int(pool.trees["n_nodes"][tree]) + children,
+                max(children, int(pool.counters[FREE_SLOTS]) + lacking),
+                2 * int(pool.counters[N_NOMINAL]),
+            )
+    return pool

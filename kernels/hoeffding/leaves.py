@@ -1,0 +1,197 @@
+"""What a leaf says: majority, Naive Bayes or, adaptively, whichever was right more often in this leaf."""
+
+from __future__ import annotations
+
+import math
+
+from tocsin.kernels.hoeffding.compiled import kernel
+from tocsin.kernels.hoeffding.layout import (
+    ADAPTIVE,
+    BAYES,
+    LISTED,
+    NORM,
+    SCALE,
+    WEIGHT,
+    MEAN,
+    Floats,
+    Pool,
+)
+from tocsin.kernels.hoeffding.observers import find, list_class
+
+HALF_LOG_TAU = 0.5 * math.log(math.tau)
+CLOSE = 1e-9
+"""Log votes nearer than this may round to equal probabilities, so there the probabilities decide, as in river."""
+
+
+@kernel
+def total_weight(pool: Pool, e: int, node: int) -> float:
+    """The class weights of a node, summed in order of arrival."""
+    total = 0.0
+    for i in range(pool.nodes[e, node].n_classes):
+        total += pool.counts[e, node, pool.order[e, node, i]]
+    return total
+
+
+@kernel
+def log_density(pool: Pool, slot: int, k: int, f: int, x: float) -> float:
+    """Log p(x_f = x | k) up to nothing: river adds 0 where it has no density."""
+    c = pool.nominal[f]
+    if c >= 0:
+        entry = find(pool, pool.heads[slot, c, k + 1], x)
+        total = pool.moments[slot, k, f, WEIGHT]
+        if entry < 0 or total == 0.0:
+            return 0.0
+        share = pool.entries[entry].weight / total
+        return math.log(share) if share > 0.0 else 0.0
+    scale = pool.moments[slot, k, f, SCALE]
+    if scale == 0.0:
+        return 0.0
+    away = x - pool.moments[slot, k, f, MEAN]
+    density = away * away / scale - HALF_LOG_TAU - pool.moments[slot, k, f, NORM]
+    return density if density > -math.inf else 0.0
+
+
+@kernel
+def log_votes(pool: Pool, e: int, node: int, x: Floats, total: float, votes: Floats) -> None:
+    """Naive Bayes: the unnormalised log posterior of the i-th class of the leaf into votes[i].
+
+    A class of weight 0 gets a vote of 0, which often wins. That is river's, and kept.
+    """
+    leaf = pool.nodes[e, node]
+    slot = leaf.slot
+    for i in range(leaf.n_classes):
+        k = pool.order[e, node, i]
+        weight = pool.counts[e, node, k]
+        vote = 0.0
+        if weight > 0.0:
+            vote = math.log(weight / total)
+            for j in range(pool.n_observed[slot]):
+                f = pool.observed[slot, j]
+                if not math.isnan(x[f]):
+                    vote += log_density(pool, slot, k, f, x[f])
+        votes[i] = vote
+
+
+@kernel
+def normalise(votes: Floats, n: int) -> None:
+    """Log votes to probabilities by log-sum-exp, in place."""
+    highest = votes[0]
+    for i in range(1, n):
+        highest = max(highest, votes[i])
+    total = 0.0
+    for i in range(n):
+        total += math.exp(votes[i] - highest)
+    total = highest + math.log(total)
+    for i in range(n):
+        votes[i] = math.exp(votes[i] - total)
+
+
+@kernel
+def bayes_choice(votes: Floats, n: int) -> int:
+    """Which class of the leaf has the highest probability, the first of equals; votes may come back normalised."""
+    best = 0
+    for i in range(1, n):
+        if votes[i] > votes[best]:
+            best = i
+    for i in range(n):
+        if i != best and votes[best] - votes[i] < CLOSE:
+            normalise(votes, n)
+            best = 0
+            for j in range(1, n):
+                if votes[j] > votes[best]:
+                    best = j
+            return best
+    return best
+
+
+@kernel
+def majority_choice(pool: Pool, e: int, node: int, total: float) -> int:
+    """Which class of the leaf weighs most, the first of equals."""
+    factor = 1.0 / total if total != 0.0 else 1.0
+    best = 0
+    highest = -math.inf
+    for i in range(pool.nodes[e, node].n_classes):
+        # Scaled before they are compared, for two weights may round to one probability.
+        share = pool.counts[e, node, pool.order[e, node, i]] * factor
+        if share > highest:
+            highest = share
+            best = i
+    return best
+
+
+@kernel
+def uses_bayes(pool: Pool, e: int, node: int, total: float) -> bool:
+    """Whether the leaf answers by Naive Bayes."""
+    leaf = pool.nodes[e, node]
+    mode = pool.trees[e].leaf_mode
+    if leaf.slot < 0:
+        return False
+    if mode == ADAPTIVE:
+        return leaf.nb_correct >= leaf.mc_correct
+    return mode == BAYES and total >= pool.trees[e].nb_threshold
+
+
+@kernel
+def predict_leaf(pool: Pool, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> bool:
+    """The class probabilities of a leaf into out [K], zeros where it has none. True: `votes` holds its log votes."""
+    out[:] = 0.0
+    n = pool.nodes[e, node].n_classes
+    total = total_weight(pool, e, node)
+    if uses_bayes(pool, e, node, total):
+        if n == 0 or total == 0.0:
+            return False
+        log_votes(pool, e, node, x, total, votes)
+        highest = votes[0]
+        for i in range(1, n):
+            highest = max(highest, votes[i])
+        norm = 0.0
+        for i in range(n):
+            norm += math.exp(votes[i] - highest)
+        norm = highest + math.log(norm)
+        for i in range(n):
+            out[pool.order[e, node, i]] = math.exp(votes[i] - norm)
+        return True
+    factor = 1.0 / total if total != 0.0 else 1.0
+    for i in range(n):
+        k = pool.order[e, node, i]
+        out[k] = pool.counts[e, node, k] * factor
+    return False
+
+
+@kernel
+def list_consulted(pool: Pool, e: int, node: int, x: Floats) -> None:
+    """List the leaf's classes with every category observer that Naive Bayes consults.
+
+    river looks a class up in a defaultdict, so a prediction changes its observers' order, and by it the order in
+    which later sums run. Here predicting changes nothing and learning does it, as if each event was predicted first.
+    """
+    leaf = pool.nodes[e, node]
+    for i in range(leaf.n_classes):
+        k = pool.order[e, node, i]
+        if pool.counts[e, node, k] > 0.0:
+            for j in range(pool.n_observed[leaf.slot]):
+                f = pool.observed[leaf.slot, j]
+                if (
+                    pool.nominal[f] >= 0
+                    and not math.isnan(x[f])
+                    and pool.moments[leaf.slot, k, f, LISTED] == 0.0
+                ):
+                    list_class(pool, leaf.slot, f, k)
+
+
+@kernel
+def keep_score(pool: Pool, e: int, node: int, x: Floats, y: int, w: float, votes: Floats, voted: bool) -> None:
+    """Before an adaptive leaf learns: which of its two ways would have been right. `voted`: see `predict_leaf`."""
+    leaf = pool.nodes[e, node]
+    total = total_weight(pool, e, node)
+    if leaf.n_classes == 0:
+        leaf.mc_correct += w
+        return
+    if pool.order[e, node, majority_choice(pool, e, node, total)] == y:
+        leaf.mc_correct += w
+    if total == 0.0:
+        return
+    if not voted:
+        log_votes(pool, e, node, x, total, votes)
+    if pool.order[e, node, bayes_choice(votes, leaf.n_classes)] == y:
+        leaf.nb_correct += w
