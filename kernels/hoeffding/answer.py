@@ -6,46 +6,49 @@ from typing import Literal
 
 import numpy as np
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
-from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Ints, Pool
+from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Ints, Header, Pool
 from tocsin.kernels.hoeffding.leaves import predict_leaf
 from tocsin.kernels.hoeffding.walk import leaf_of
 
 
 @kernel
-def leaf_rows(pool: Pool, X: Floats, out: Ints) -> None:
+def leaf_rows(pool: Header, X: Floats, out: Ints) -> None:
     """See `leaf_ids`."""
+    X = at.borrowed(X)
     for b in range(X.shape[0]):
-        for e in range(pool.trees.size):
+        for e in range(pool.E):
             out[b, e] = leaf_of(pool, e, X[b])
 
 
 @kernel
-def probability_rows(pool: Pool, X: Floats, out: Floats) -> None:
+def probability_rows(pool: Header, X: Floats, out: Floats) -> None:
     """See `probabilities`."""
-    votes = np.empty(pool.counts.shape[2])
-    row = np.empty(pool.counts.shape[2])
+    votes = np.empty(pool.K)
+    row = np.empty(pool.K)
     for b in range(X.shape[0]):
-        for e in range(pool.trees.size):
+        for e in range(pool.E):
             leaf = leaf_of(pool, e, X[b])
-            row[:] = 0.0
             if leaf >= 0:
-                predict_leaf(pool, e, leaf, X[b], votes, row)
-            out[b, e] = row[: out.shape[2]]
+                predict_leaf(pool, e, leaf, X[b], votes, out[b, e])
+            else:
+                out[b, e] = 0.0
 
 
 @kernel
-def count_rows(pool: Pool, X: Floats, cap: float, out: Floats) -> None:
+def count_rows(pool: Header, X: Floats, cap: float, out: Floats) -> None:
     """See `evidence`."""
     K = out.shape[2]
+    X = at.borrowed(X)
     for b in range(X.shape[0]):
-        for e in range(pool.trees.size):
+        for e in range(pool.E):
             leaf = leaf_of(pool, e, X[b])
             total = 0.0
             for k in range(K):
                 weight = 0.0
                 if leaf >= 0:
-                    weight = pool.faded[e, leaf, k] if pool.faded.shape[1] > 0 else pool.counts[e, leaf, k]
+                    weight = at.faded(pool)[e, leaf, k] if pool.fading > 0 else at.counts(pool)[e, leaf, k]
                 out[b, e, k] = weight
                 total += weight
             if total > cap:
@@ -65,7 +68,7 @@ def leaf_ids(pool: Pool, X: Floats) -> Ints:
     """The leaf that answers for each event: int32 [B, E], a node number of the tree, -1 in an empty tree."""
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size), np.int32)
-    leaf_rows(pool, X, out)
+    leaf_rows(pool.header, X, out)
     return out
 
 
@@ -73,7 +76,7 @@ def probabilities(pool: Pool, X: Floats) -> Floats:
     """Every tree's class probabilities [B, E, K] by its leaf mode; a row of zeros where a leaf saw nothing."""
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
-    probability_rows(pool, X, out)
+    probability_rows(pool.header, X, out)
     return out
 
 
@@ -89,7 +92,7 @@ def evidence(
         raise ValueError(f"cap {cap} is not above 0")
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
-    count_rows(pool, X, cap, out)
+    count_rows(pool.header, X, cap, out)
     if kind == "probability":
         return probabilities(pool, X) * out.sum(axis=2, keepdims=True)
     return out

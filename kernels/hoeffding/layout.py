@@ -14,8 +14,8 @@ Kirkby 2007 (memory management). The oracle is river 0.26.1's `HoeffdingTreeClas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +100,38 @@ FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES, N_CLASSES, N_FEATURES, N_NOMINAL, MOST_V
 COUNTERS = 9
 
 
-class Pool(NamedTuple):
-    """E trees. A named tuple of arrays is what numba takes whole; growing makes a new one."""
+ARRAYS = (
+    "trees",
+    "nodes",
+    "counts",
+    "order",
+    "faded",
+    "disabled",
+    "mask",
+    "moments",
+    "observed",
+    "n_observed",
+    "classes",
+    "n_seen",
+    "heads",
+    "n_values",
+    "entries",
+    "free_slots",
+    "counters",
+    "nominal",
+    "class_key",
+    "coded",
+    "value_key",
+)
+SIZES = ("E", "N", "K", "F", "S", "C", "M", "V", "fading")
+HEADER = np.dtype([(name, "i8") for name in ARRAYS + SIZES])
+Header = Any
+"""A HEADER record: where the arrays of a pool stand and how large they are; see `at`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """E trees. Growing makes a new pool."""
 
     trees: Records
     """TREE [E]: hyperparameters and state of each tree."""
@@ -145,6 +175,25 @@ class Pool(NamedTuple):
     """[C], whether a nominal feature's values are codes 0, 1, ... that sort by `value_key`."""
     value_key: Floats
     """[C, V]."""
+    header: Header = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        header = np.zeros(1, HEADER)
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if not array.flags.c_contiguous:
+                raise ValueError(f"{name} is not contiguous")
+            header[name] = array.ctypes.data
+        E, N, K = self.counts.shape
+        S, C = self.n_values.shape
+        sizes = (E, N, K, self.mask.shape[1], S, C, self.entries.size, self.value_key.shape[1], self.faded.shape[1])
+        for name, size in zip(SIZES, sizes, strict=True):
+            header[name] = size
+        object.__setattr__(self, "header", header[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy's arrays stand elsewhere, so its header is made anew.
+        return Pool, tuple(getattr(self, name) for name in ARRAYS)
 
 
 @dataclass(frozen=True)
@@ -333,7 +382,8 @@ def resize(
     numbers[old:features] = np.where(kinds, first + np.cumsum(kinds) - 1, -1)
     keys = widened(pool.class_key, 0, K)
     keys[pool.class_key.size :] = np.arange(pool.class_key.size, K)
-    return pool._replace(
+    return replace(
+        pool,
         counts=widened(pool.counts, 2, K),
         order=widened(pool.order, 2, K),
         faded=widened(pool.faded, 2, K),
@@ -371,7 +421,8 @@ def grown(pool: Pool, nodes: int, slots: int, entries: int) -> Pool:
         list_["next"][M - 1] = counters[FREE_ENTRY]
         counters[FREE_ENTRY] = used
         counters[N_FREE_ENTRIES] += M - used
-    return pool._replace(
+    return replace(
+        pool,
         nodes=widened(pool.nodes, 1, N),
         counts=widened(pool.counts, 1, N),
         order=widened(pool.order, 1, N),

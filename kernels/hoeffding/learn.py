@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
@@ -25,6 +26,7 @@ from tocsin.kernels.hoeffding.layout import (
     NUMERIC,
     Floats,
     Ints,
+    Header,
     Pool,
     grown,
 )
@@ -42,20 +44,20 @@ from tocsin.kernels.hoeffding.split import (
     spread,
     values_of,
 )
-from tocsin.kernels.hoeffding.walk import leaf_of, most_travelled, walk
+from tocsin.kernels.hoeffding.walk import most_travelled, settle, walk
 
 WHOLE, ENFORCE, ESTIMATE = range(3)
 """With what an event goes on after room was made: from its start, or from one of the two steps that may lack slots."""
 
 
 @kernel
-def new_leaf(pool: Pool, e: int, parent: int, edge: float) -> int:
+def new_leaf(pool: Header, e: int, parent: int, edge: float) -> int:
     """An empty active leaf, the last child of its parent (-1: the root)."""
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     node = tree.n_nodes
     tree.n_nodes += 1
     tree.n_active += 1
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     leaf.kind = LEAF
     leaf.feature = -1
     leaf.value = 0.0
@@ -70,34 +72,34 @@ def new_leaf(pool: Pool, e: int, parent: int, edge: float) -> int:
     leaf.mc_correct = 0.0
     leaf.nb_correct = 0.0
     leaf.slot = take_slot(pool)
-    pool.counts[e, node] = 0.0
-    pool.disabled[e, node] = 0
-    if pool.faded.shape[1] > 0:
-        pool.faded[e, node] = 0.0
+    at.counts(pool)[e, node] = 0.0
+    at.disabled(pool)[e, node] = 0
+    if pool.fading > 0:
+        at.faded(pool)[e, node] = 0.0
     if parent >= 0:
-        above = pool.nodes[e, parent]
+        above = at.nodes(pool)[e, parent]
         leaf.depth = above.depth + 1
         tree.deepest = max(tree.deepest, leaf.depth)
         if above.first < 0:
             above.first = node
         else:
-            pool.nodes[e, above.last].next = node
+            at.nodes(pool)[e, above.last].next = node
         above.last = node
     return node
 
 
 @kernel
-def inherit(pool: Pool, e: int, node: int, classes: Ints, weights: Floats, has: NDArray[np.bool_]) -> None:
+def inherit(pool: Header, e: int, node: int, classes: Ints, weights: Floats, has: NDArray[np.bool_]) -> None:
     """Give a new leaf the class weights that its parent's observer expects on its side."""
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     n = 0
     total = 0.0
     for i in range(classes.size):
         if has[i]:
-            pool.order[e, node, n] = classes[i]
-            pool.counts[e, node, classes[i]] = weights[i]
-            if pool.faded.shape[1] > 0:
-                pool.faded[e, node, classes[i]] = weights[i]
+            at.order(pool)[e, node, n] = classes[i]
+            at.counts(pool)[e, node, classes[i]] = weights[i]
+            if pool.fading > 0:
+                at.faded(pool)[e, node, classes[i]] = weights[i]
             total += weights[i]
             n += 1
     leaf.n_classes = n
@@ -105,15 +107,15 @@ def inherit(pool: Pool, e: int, node: int, classes: Ints, weights: Floats, has: 
 
 
 @kernel
-def split(pool: Pool, e: int, node: int, f: int, kind: int, value: float) -> None:
+def split(pool: Header, e: int, node: int, f: int, kind: int, value: float) -> None:
     """Make a leaf a branch; its number stays, so nobody above has to know."""
-    branch = pool.nodes[e, node]
+    branch = at.nodes(pool)[e, node]
     slot = branch.slot
-    n = pool.n_seen[slot, f]
-    classes = pool.classes[slot, f, :n].copy()
+    n = at.n_seen(pool)[slot, f]
+    classes = at.classes(pool)[slot, f, :n].copy()
     edges = np.zeros(2)
     if kind == NOMINAL_MULTIWAY:
-        edges = by_key(pool, pool.nominal[f], values_of(pool, slot, f))
+        edges = by_key(pool, at.nominal(pool)[f], values_of(pool, slot, f))
         classes = by_label(pool, slot, f)
     weights = np.empty((edges.size, n))
     has = np.empty((edges.size, n), np.bool_)
@@ -130,35 +132,35 @@ def split(pool: Pool, e: int, node: int, f: int, kind: int, value: float) -> Non
     branch.kind = kind
     branch.feature = f
     branch.value = value
-    pool.trees[e].n_active -= 1
+    at.trees(pool)[e].n_active -= 1
     for i in range(edges.size):
         child = new_leaf(pool, e, node, edges[i])
         inherit(pool, e, child, classes, weights[i], has[i])
 
 
 @kernel
-def weights_in_order(pool: Pool, e: int, node: int) -> Floats:
+def weights_in_order(pool: Header, e: int, node: int) -> Floats:
     """A node's class weights in order of arrival."""
-    n = pool.nodes[e, node].n_classes
+    n = at.nodes(pool)[e, node].n_classes
     weights = np.empty(n)
     for i in range(n):
-        weights[i] = pool.counts[e, node, pool.order[e, node, i]]
+        weights[i] = at.counts(pool)[e, node, at.order(pool)[e, node, i]]
     return weights
 
 
 @kernel
-def hoeffding_bound(pool: Pool, e: int, classes: int, n: float) -> float:
+def hoeffding_bound(pool: Header, e: int, classes: int, n: float) -> float:
     """How far, after weight n, a mean merit may be from its expectation (with probability 1 - delta)."""
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     span = 1.0 if tree.criterion == GINI else math.log2(float(max(classes, 2)))
     return math.sqrt((span * span * math.log(1.0 / tree.delta)) / (2.0 * n))
 
 
 @kernel
-def attempt(pool: Pool, e: int, node: int) -> bool:
+def attempt(pool: Header, e: int, node: int) -> bool:
     """Split a leaf if a feature is clearly the best, or if none matters (ties). True: the tree changed."""
-    tree = pool.trees[e]
-    leaf = pool.nodes[e, node]
+    tree = at.trees(pool)[e]
+    leaf = at.nodes(pool)[e, node]
     weights = weights_in_order(pool, e, node)
     if np.count_nonzero(weights) < 2:
         return False
@@ -169,14 +171,14 @@ def attempt(pool: Pool, e: int, node: int) -> bool:
         deactivate(pool, e, node)
         return True
     before = entropy(weights, weights.size) if tree.criterion == INFO_GAIN else 0.0
-    n = pool.n_observed[leaf.slot]
+    n = at.n_observed(pool)[leaf.slot]
     merits = np.empty(n)
     best, second, kind, feature, value = -math.inf, -math.inf, LEAF, -1, 0.0
     suggestions = n
     if tree.merit_preprune != 0:
         suggestions += 1
     for i in range(n):
-        f = pool.observed[leaf.slot, i]
+        f = at.observed(pool)[leaf.slot, i]
         worth, how, where = best_of_feature(pool, e, leaf.slot, f, before)
         merits[i] = worth
         # As in a stable sort: of equals the last is the best.
@@ -201,46 +203,46 @@ def attempt(pool: Pool, e: int, node: int) -> bool:
 
 
 @kernel
-def remove_poor(pool: Pool, e: int, node: int, merits: Floats, best: float, bound: float) -> None:
+def remove_poor(pool: Header, e: int, node: int, merits: Floats, best: float, bound: float) -> None:
     """Stop observing what is clearly worse than the best. (Naive Bayes needs every feature, so only in "mc".)"""
-    slot = pool.nodes[e, node].slot
-    observed = pool.observed[slot, : merits.size].copy()
+    slot = at.nodes(pool)[e, node].slot
+    observed = at.observed(pool)[slot, : merits.size].copy()
     for i in range(merits.size):
         if best - merits[i] > bound:
             disable(pool, e, node, observed[i])
 
 
 @kernel
-def add_class(pool: Pool, e: int, node: int, y: int, w: float) -> None:
+def add_class(pool: Header, e: int, node: int, y: int, w: float) -> None:
     """Count an event's class in a leaf."""
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     known = False
     for i in range(leaf.n_classes):
-        if pool.order[e, node, i] == y:
+        if at.order(pool)[e, node, i] == y:
             known = True
             break
     if not known:
-        pool.order[e, node, leaf.n_classes] = y
+        at.order(pool)[e, node, leaf.n_classes] = y
         leaf.n_classes += 1
-    pool.counts[e, node, y] += w
-    if pool.faded.shape[1] > 0:
-        for k in range(pool.counts.shape[2]):
-            pool.faded[e, node, k] *= pool.trees[e].fade
-        pool.faded[e, node, y] += w
+    at.counts(pool)[e, node, y] += w
+    if pool.fading > 0:
+        for k in range(pool.K):
+            at.faded(pool)[e, node, k] *= at.trees(pool)[e].fade
+        at.faded(pool)[e, node, y] += w
 
 
 @kernel
 def teach(
-    pool: Pool, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, voted: bool
+    pool: Header, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, voted: bool
 ) -> None:
     """Let a leaf learn an event."""
-    mode = pool.trees[e].leaf_mode
-    active = pool.nodes[e, node].slot >= 0
+    mode = at.trees(pool)[e].leaf_mode
+    active = at.nodes(pool)[e, node].slot >= 0
     if active and mode != MAJORITY:
         if mode == ADAPTIVE:
             keep_score(pool, e, node, x, y, w, votes, voted)
-        if pool.counters[N_NOMINAL] > 0 and (
-            mode == ADAPTIVE or total_weight(pool, e, node) >= pool.trees[e].nb_threshold
+        if at.counters(pool)[N_NOMINAL] > 0 and (
+            mode == ADAPTIVE or total_weight(pool, e, node) >= at.trees(pool)[e].nb_threshold
         ):
             list_consulted(pool, e, node, x)
     add_class(pool, e, node, y, w)
@@ -249,11 +251,11 @@ def teach(
 
 
 @kernel
-def detour(pool: Pool, e: int, node: int, x: Floats) -> int:
+def detour(pool: Header, e: int, node: int, x: Floats) -> int:
     """The leaf that learns an event which a branch cannot place: a new one for a new category, else the busiest."""
-    while pool.nodes[e, node].kind != LEAF:
-        value = x[pool.nodes[e, node].feature]
-        if pool.nodes[e, node].kind == NOMINAL_MULTIWAY and not math.isnan(value):
+    while at.nodes(pool)[e, node].kind != LEAF:
+        value = x[at.nodes(pool)[e, node].feature]
+        if at.nodes(pool)[e, node].kind == NOMINAL_MULTIWAY and not math.isnan(value):
             return new_leaf(pool, e, node, value)
         node = walk(pool, e, most_travelled(pool, e, node), x)
     return node
@@ -261,23 +263,22 @@ def detour(pool: Pool, e: int, node: int, x: Floats) -> int:
 
 @kernel
 def learn_event(
-    pool: Pool, e: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, hint: int
+    pool: Header, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, hint: int
 ) -> int:
-    """Let a tree learn an event. `hint` is a leaf whose log votes for x are in `votes`, or -1.
+    """Let a tree learn an event whose walk ended at `node` (-1: the tree is empty).
 
-    Returns how many slots `enforce` lacks.
+    `hint` is a leaf whose log votes for x are in `votes`, or -1. Returns how many slots `enforce` lacks.
     """
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     tree.weight_seen += w
-    if tree.n_nodes == 0:
-        new_leaf(pool, e, -1, 0.0)
-    node = walk(pool, e, 0, x)
-    if pool.nodes[e, node].kind != LEAF:
+    if node < 0:
+        node = new_leaf(pool, e, -1, 0.0)
+    if at.nodes(pool)[e, node].kind != LEAF:
         node = detour(pool, e, node, x)
         teach(pool, e, node, x, y, w, columns, votes, node == hint)
         return 0
     teach(pool, e, node, x, y, w, columns, votes, node == hint)
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     if tree.growth_allowed == 0 or leaf.slot < 0:
         return 0
     if leaf.depth >= tree.max_depth:
@@ -293,19 +294,29 @@ def learn_event(
 
 
 @kernel
-def has_room(pool: Pool, e: int) -> bool:
+def foretell(pool: Header, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> int:
+    """The probabilities of an event whose walk ended at `node` into out [K]. Returns the leaf if `votes` are its."""
+    if node < 0:
+        out[:] = 0.0
+        return -1
+    leaf = settle(pool, e, node, x)
+    return leaf if predict_leaf(pool, e, leaf, x, votes, out) else -1
+
+
+@kernel
+def has_room(pool: Header, e: int) -> bool:
     """Whether one more event surely fits, whatever it splits."""
-    children = max(2, pool.counters[MOST_VALUES] + 1)
+    children = max(2, at.counters(pool)[MOST_VALUES] + 1)
     return (
-        pool.trees[e].n_nodes + children <= pool.nodes.shape[1]
-        and pool.counters[FREE_SLOTS] >= children
-        and pool.counters[N_FREE_ENTRIES] >= 2 * pool.counters[N_NOMINAL]
+        at.trees(pool)[e].n_nodes + children <= pool.N
+        and at.counters(pool)[FREE_SLOTS] >= children
+        and at.counters(pool)[N_FREE_ENTRIES] >= 2 * at.counters(pool)[N_NOMINAL]
     )
 
 
 @kernel
 def learn_rows(
-    pool: Pool,
+    pool: Header,
     X: Floats,
     y: Ints,
     w: Floats,
@@ -319,9 +330,9 @@ def learn_rows(
 
     Returns where room ran out (row, tree, step, slots lacking); row B when all is done.
     """
-    E = pool.trees.size
-    votes = np.empty(pool.counts.shape[2])
-    ahead = np.empty(pool.counts.shape[2])
+    E = pool.E
+    votes = np.empty(pool.K)
+    ahead = np.empty(pool.K)
     for b in range(start, X.shape[0]):
         for e in range(first, E):
             weight = w[b, e] if w.shape[1] > 0 else 1.0
@@ -329,20 +340,15 @@ def learn_rows(
             if step == WHOLE:
                 if not has_room(pool, e):
                     return b, e, WHOLE, 0
-                hint = -1
-                if predicted.shape[0] > 0:
-                    leaf = leaf_of(pool, e, X[b])
-                    ahead[:] = 0.0
-                    if leaf >= 0 and predict_leaf(pool, e, leaf, X[b], votes, ahead):
-                        hint = leaf
-                    predicted[b, e] = ahead[: predicted.shape[2]]
+                node = walk(pool, e, 0, X[b]) if at.trees(pool)[e].n_nodes > 0 else -1
+                hint = foretell(pool, e, node, X[b], votes, predicted[b, e]) if predicted.shape[0] > 0 else -1
                 if weight > 0.0:
-                    lacking = learn_event(pool, e, X[b], y[b], weight, columns, votes, hint)
+                    lacking = learn_event(pool, e, node, X[b], y[b], weight, columns, votes, hint)
             elif step == ENFORCE:
                 lacking = enforce(pool, e)
             if lacking > 0:
                 return b, e, ENFORCE, lacking
-            if weight > 0.0 and pool.trees[e].weight_seen % pool.trees[e].memory_estimate_period == 0.0:
+            if weight > 0.0 and at.trees(pool)[e].weight_seen % at.trees(pool)[e].memory_estimate_period == 0.0:
                 lacking = estimate(pool, e)
                 if lacking > 0:
                     return b, e, ESTIMATE, lacking
@@ -396,7 +402,7 @@ def learn(
     order = np.arange(F, dtype=np.int32) if columns is None else columns
     row, tree, step, lacking = 0, 0, WHOLE, 0
     while row < X.shape[0]:
-        row, tree, step, lacking = learn_rows(pool, X, classes, weights, order, ahead, row, tree, step)
+        row, tree, step, lacking = learn_rows(pool.header, X, classes, weights, order, ahead, row, tree, step)
         if row < X.shape[0]:
             children = max(2, int(pool.counters[MOST_VALUES]) + 1)
             pool = grown(

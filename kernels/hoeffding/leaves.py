@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
@@ -14,7 +15,7 @@ from tocsin.kernels.hoeffding.layout import (
     WEIGHT,
     MEAN,
     Floats,
-    Pool,
+    Header,
 )
 from tocsin.kernels.hoeffding.observers import find, list_class
 
@@ -24,49 +25,49 @@ CLOSE = 1e-9
 
 
 @kernel
-def total_weight(pool: Pool, e: int, node: int) -> float:
+def total_weight(pool: Header, e: int, node: int) -> float:
     """The class weights of a node, summed in order of arrival."""
     total = 0.0
-    for i in range(pool.nodes[e, node].n_classes):
-        total += pool.counts[e, node, pool.order[e, node, i]]
+    for i in range(at.nodes(pool)[e, node].n_classes):
+        total += at.counts(pool)[e, node, at.order(pool)[e, node, i]]
     return total
 
 
 @kernel
-def log_density(pool: Pool, slot: int, k: int, f: int, x: float) -> float:
+def log_density(pool: Header, slot: int, k: int, f: int, x: float) -> float:
     """Log p(x_f = x | k) up to nothing: river adds 0 where it has no density."""
-    c = pool.nominal[f]
+    c = at.nominal(pool)[f]
     if c >= 0:
-        entry = find(pool, pool.heads[slot, c, k + 1], x)
-        total = pool.moments[slot, k, f, WEIGHT]
+        entry = find(pool, at.heads(pool)[slot, c, k + 1], x)
+        total = at.moments(pool)[slot, k, f, WEIGHT]
         if entry < 0 or total == 0.0:
             return 0.0
-        share = pool.entries[entry].weight / total
+        share = at.entries(pool)[entry].weight / total
         return math.log(share) if share > 0.0 else 0.0
-    scale = pool.moments[slot, k, f, SCALE]
+    scale = at.moments(pool)[slot, k, f, SCALE]
     if scale == 0.0:
         return 0.0
-    away = x - pool.moments[slot, k, f, MEAN]
-    density = away * away / scale - HALF_LOG_TAU - pool.moments[slot, k, f, NORM]
+    away = x - at.moments(pool)[slot, k, f, MEAN]
+    density = away * away / scale - HALF_LOG_TAU - at.moments(pool)[slot, k, f, NORM]
     return density if density > -math.inf else 0.0
 
 
 @kernel
-def log_votes(pool: Pool, e: int, node: int, x: Floats, total: float, votes: Floats) -> None:
+def log_votes(pool: Header, e: int, node: int, x: Floats, total: float, votes: Floats) -> None:
     """Naive Bayes: the unnormalised log posterior of the i-th class of the leaf into votes[i].
 
     A class of weight 0 gets a vote of 0, which often wins. That is river's, and kept.
     """
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     slot = leaf.slot
     for i in range(leaf.n_classes):
-        k = pool.order[e, node, i]
-        weight = pool.counts[e, node, k]
+        k = at.order(pool)[e, node, i]
+        weight = at.counts(pool)[e, node, k]
         vote = 0.0
         if weight > 0.0:
             vote = math.log(weight / total)
-            for j in range(pool.n_observed[slot]):
-                f = pool.observed[slot, j]
+            for j in range(at.n_observed(pool)[slot]):
+                f = at.observed(pool)[slot, j]
                 if not math.isnan(x[f]):
                     vote += log_density(pool, slot, k, f, x[f])
         votes[i] = vote
@@ -105,14 +106,14 @@ def bayes_choice(votes: Floats, n: int) -> int:
 
 
 @kernel
-def majority_choice(pool: Pool, e: int, node: int, total: float) -> int:
+def majority_choice(pool: Header, e: int, node: int, total: float) -> int:
     """Which class of the leaf weighs most, the first of equals."""
     factor = 1.0 / total if total != 0.0 else 1.0
     best = 0
     highest = -math.inf
-    for i in range(pool.nodes[e, node].n_classes):
+    for i in range(at.nodes(pool)[e, node].n_classes):
         # Scaled before they are compared, for two weights may round to one probability.
-        share = pool.counts[e, node, pool.order[e, node, i]] * factor
+        share = at.counts(pool)[e, node, at.order(pool)[e, node, i]] * factor
         if share > highest:
             highest = share
             best = i
@@ -120,22 +121,22 @@ def majority_choice(pool: Pool, e: int, node: int, total: float) -> int:
 
 
 @kernel
-def uses_bayes(pool: Pool, e: int, node: int, total: float) -> bool:
+def uses_bayes(pool: Header, e: int, node: int, total: float) -> bool:
     """Whether the leaf answers by Naive Bayes."""
-    leaf = pool.nodes[e, node]
-    mode = pool.trees[e].leaf_mode
+    leaf = at.nodes(pool)[e, node]
+    mode = at.trees(pool)[e].leaf_mode
     if leaf.slot < 0:
         return False
     if mode == ADAPTIVE:
         return leaf.nb_correct >= leaf.mc_correct
-    return mode == BAYES and total >= pool.trees[e].nb_threshold
+    return mode == BAYES and total >= at.trees(pool)[e].nb_threshold
 
 
 @kernel
-def predict_leaf(pool: Pool, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> bool:
+def predict_leaf(pool: Header, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> bool:
     """The class probabilities of a leaf into out [K], zeros where it has none. True: `votes` holds its log votes."""
     out[:] = 0.0
-    n = pool.nodes[e, node].n_classes
+    n = at.nodes(pool)[e, node].n_classes
     total = total_weight(pool, e, node)
     if uses_bayes(pool, e, node, total):
         if n == 0 or total == 0.0:
@@ -149,49 +150,49 @@ def predict_leaf(pool: Pool, e: int, node: int, x: Floats, votes: Floats, out: F
             norm += math.exp(votes[i] - highest)
         norm = highest + math.log(norm)
         for i in range(n):
-            out[pool.order[e, node, i]] = math.exp(votes[i] - norm)
+            out[at.order(pool)[e, node, i]] = math.exp(votes[i] - norm)
         return True
     factor = 1.0 / total if total != 0.0 else 1.0
     for i in range(n):
-        k = pool.order[e, node, i]
-        out[k] = pool.counts[e, node, k] * factor
+        k = at.order(pool)[e, node, i]
+        out[k] = at.counts(pool)[e, node, k] * factor
     return False
 
 
 @kernel
-def list_consulted(pool: Pool, e: int, node: int, x: Floats) -> None:
+def list_consulted(pool: Header, e: int, node: int, x: Floats) -> None:
     """List the leaf's classes with every category observer that Naive Bayes consults.
 
     river looks a class up in a defaultdict, so a prediction changes its observers' order, and by it the order in
     which later sums run. Here predicting changes nothing and learning does it, as if each event was predicted first.
     """
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     for i in range(leaf.n_classes):
-        k = pool.order[e, node, i]
-        if pool.counts[e, node, k] > 0.0:
-            for j in range(pool.n_observed[leaf.slot]):
-                f = pool.observed[leaf.slot, j]
+        k = at.order(pool)[e, node, i]
+        if at.counts(pool)[e, node, k] > 0.0:
+            for j in range(at.n_observed(pool)[leaf.slot]):
+                f = at.observed(pool)[leaf.slot, j]
                 if (
-                    pool.nominal[f] >= 0
+                    at.nominal(pool)[f] >= 0
                     and not math.isnan(x[f])
-                    and pool.moments[leaf.slot, k, f, LISTED] == 0.0
+                    and at.moments(pool)[leaf.slot, k, f, LISTED] == 0.0
                 ):
                     list_class(pool, leaf.slot, f, k)
 
 
 @kernel
-def keep_score(pool: Pool, e: int, node: int, x: Floats, y: int, w: float, votes: Floats, voted: bool) -> None:
+def keep_score(pool: Header, e: int, node: int, x: Floats, y: int, w: float, votes: Floats, voted: bool) -> None:
     """Before an adaptive leaf learns: which of its two ways would have been right. `voted`: see `predict_leaf`."""
-    leaf = pool.nodes[e, node]
+    leaf = at.nodes(pool)[e, node]
     total = total_weight(pool, e, node)
     if leaf.n_classes == 0:
         leaf.mc_correct += w
         return
-    if pool.order[e, node, majority_choice(pool, e, node, total)] == y:
+    if at.order(pool)[e, node, majority_choice(pool, e, node, total)] == y:
         leaf.mc_correct += w
     if total == 0.0:
         return
     if not voted:
         log_votes(pool, e, node, x, total, votes)
-    if pool.order[e, node, bayes_choice(votes, leaf.n_classes)] == y:
+    if at.order(pool)[e, node, bayes_choice(votes, leaf.n_classes)] == y:
         leaf.nb_correct += w

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ENTRY,
@@ -19,7 +20,7 @@ from tocsin.kernels.hoeffding.layout import (
     LEAF,
     TREE,
     Ints,
-    Pool,
+    Header,
 )
 from tocsin.kernels.hoeffding.leaves import total_weight
 from tocsin.kernels.hoeffding.observers import release_slot, take_slot
@@ -31,57 +32,57 @@ ENTRY_BYTES = ENTRY.itemsize
 
 
 @kernel
-def node_bytes(pool: Pool) -> int:
+def node_bytes(pool: Header) -> int:
     """Bytes of a node, or of a leaf without observers."""
-    return NODE_BYTES + 12 * pool.counters[N_CLASSES] + pool.counters[N_FEATURES]
+    return NODE_BYTES + 12 * at.counters(pool)[N_CLASSES] + at.counters(pool)[N_FEATURES]
 
 
 @kernel
-def slot_bytes(pool: Pool, slot: int) -> int:
+def slot_bytes(pool: Header, slot: int) -> int:
     """Bytes of what a slot's observers hold."""
     size = 4
-    for i in range(pool.n_observed[slot]):
-        f = pool.observed[slot, i]
-        size += 8 + pool.n_seen[slot, f] * (8 * MOMENTS + 4)
-        c = pool.nominal[f]
+    for i in range(at.n_observed(pool)[slot]):
+        f = at.observed(pool)[slot, i]
+        size += 8 + at.n_seen(pool)[slot, f] * (8 * MOMENTS + 4)
+        c = at.nominal(pool)[f]
         if c >= 0:
-            for k in range(pool.heads.shape[2]):
-                entry = pool.heads[slot, c, k]
+            for k in range(pool.K + 1):
+                entry = at.heads(pool)[slot, c, k]
                 while entry >= 0:
                     size += ENTRY_BYTES
-                    entry = pool.entries[entry].next
+                    entry = at.entries(pool)[entry].next
     return size
 
 
 @kernel
-def activate(pool: Pool, e: int, node: int) -> None:
+def activate(pool: Header, e: int, node: int) -> None:
     """Give an inactive leaf empty observers."""
-    pool.nodes[e, node].slot = take_slot(pool)
-    pool.trees[e].n_active += 1
-    pool.trees[e].n_inactive -= 1
+    at.nodes(pool)[e, node].slot = take_slot(pool)
+    at.trees(pool)[e].n_active += 1
+    at.trees(pool)[e].n_inactive -= 1
 
 
 @kernel
-def deactivate(pool: Pool, e: int, node: int) -> None:
+def deactivate(pool: Header, e: int, node: int) -> None:
     """Take an active leaf's observers away."""
-    release_slot(pool, pool.nodes[e, node].slot)
-    pool.nodes[e, node].slot = -1
-    pool.trees[e].n_active -= 1
-    pool.trees[e].n_inactive += 1
+    release_slot(pool, at.nodes(pool)[e, node].slot)
+    at.nodes(pool)[e, node].slot = -1
+    at.trees(pool)[e].n_active -= 1
+    at.trees(pool)[e].n_inactive += 1
 
 
 @kernel
-def promise(pool: Pool, e: int, node: int) -> float:
+def promise(pool: Header, e: int, node: int) -> float:
     """How far a leaf is from pure: the weight outside its majority class."""
     total = total_weight(pool, e, node)
     highest = 0.0
-    for i in range(pool.nodes[e, node].n_classes):
-        highest = max(highest, pool.counts[e, node, pool.order[e, node, i]])
+    for i in range(at.nodes(pool)[e, node].n_classes):
+        highest = max(highest, at.counts(pool)[e, node, at.order(pool)[e, node, i]])
     return total - highest if total > 0.0 else 0.0
 
 
 @kernel
-def by_promise(pool: Pool, e: int) -> Ints:
+def by_promise(pool: Header, e: int) -> Ints:
     """Leaves, the least promising first, from left to right among equals."""
     leaves = leaves_in_order(pool, e)
     keys = np.empty(leaves.size)
@@ -91,9 +92,9 @@ def by_promise(pool: Pool, e: int) -> Ints:
 
 
 @kernel
-def affordable(pool: Pool, e: int, n: int) -> int:
+def affordable(pool: Header, e: int, n: int) -> int:
     """How many of n leaves may be active."""
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     active = 0
     while active < n:
         active += 1
@@ -104,12 +105,12 @@ def affordable(pool: Pool, e: int, n: int) -> int:
 
 
 @kernel
-def enforce(pool: Pool, e: int) -> int:
+def enforce(pool: Header, e: int) -> int:
     """Deactivate the least promising leaves and activate the others; river does so after every split.
 
     Returns how many slots are lacking; nothing was done unless 0.
     """
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     size = tree.overhead * (tree.active_bytes + tree.n_inactive * tree.inactive_bytes)
     if (tree.n_inactive > 0 or size > tree.max_bytes) and tree.stop_mem_management != 0:
         tree.growth_allowed = 0
@@ -119,9 +120,9 @@ def enforce(pool: Pool, e: int) -> int:
     if cutoff == 0 and tree.n_inactive == 0:
         return 0
     leaves = by_promise(pool, e)
-    lacking = -pool.counters[FREE_SLOTS]
+    lacking = -at.counters(pool)[FREE_SLOTS]
     for i in range(leaves.size):
-        leaf = pool.nodes[e, leaves[i]]
+        leaf = at.nodes(pool)[e, leaves[i]]
         if i < cutoff and leaf.slot >= 0:
             lacking -= 1
         elif i >= cutoff and leaf.slot < 0 and leaf.depth < tree.max_depth:
@@ -129,7 +130,7 @@ def enforce(pool: Pool, e: int) -> int:
     if lacking > 0:
         return lacking
     for i in range(leaves.size):
-        leaf = pool.nodes[e, leaves[i]]
+        leaf = at.nodes(pool)[e, leaves[i]]
         if i < cutoff and leaf.slot >= 0:
             deactivate(pool, e, leaves[i])
         elif i >= cutoff and leaf.slot < 0 and leaf.depth < tree.max_depth:
@@ -138,13 +139,13 @@ def enforce(pool: Pool, e: int) -> int:
 
 
 @kernel
-def estimate(pool: Pool, e: int) -> int:
+def estimate(pool: Header, e: int) -> int:
     """Measure the tree, and enforce the bound if it is over. Returns how many slots are lacking."""
-    tree = pool.trees[e]
+    tree = at.trees(pool)[e]
     active = 0
     inactive = 0
     for node in range(tree.n_nodes):
-        leaf = pool.nodes[e, node]
+        leaf = at.nodes(pool)[e, node]
         if leaf.kind != LEAF:
             continue
         if leaf.slot >= 0:

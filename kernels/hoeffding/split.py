@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     GINI,
@@ -27,7 +28,7 @@ from tocsin.kernels.hoeffding.layout import (
     WEIGHT,
     Floats,
     Ints,
-    Pool,
+    Header,
 )
 from tocsin.kernels.hoeffding.observers import find
 
@@ -66,14 +67,14 @@ def impurity(weights: Floats, n: int, total: float) -> float:
 
 
 @kernel
-def hellinger(pool: Pool, classes: Ints, weights: Floats, has: Flags, n: int) -> float:
+def hellinger(pool: Header, classes: Ints, weights: Floats, has: Flags, n: int) -> float:
     """Hellinger's distance of the first two branches. As in river only labels 0 and 1 count, else it is 0."""
     negative = -1
     positive = -1
     for i in range(n):
-        if classes[i] == pool.counters[NEGATIVE]:
+        if classes[i] == at.counters(pool)[NEGATIVE]:
             negative = i
-        elif classes[i] == pool.counters[POSITIVE]:
+        elif classes[i] == at.counters(pool)[POSITIVE]:
             positive = i
     if negative < 0 or positive < 0:
         return 0.0
@@ -92,7 +93,7 @@ def hellinger(pool: Pool, classes: Ints, weights: Floats, has: Flags, n: int) ->
 
 @kernel
 def merit(
-    pool: Pool, e: int, before: float, classes: Ints, weights: Floats, has: Flags, branches: int, n: int
+    pool: Header, e: int, before: float, classes: Ints, weights: Floats, has: Flags, branches: int, n: int
 ) -> float:
     """What a split is worth, -inf where fewer than two branches get a fair share.
 
@@ -108,12 +109,12 @@ def merit(
         return -math.inf
     enough = 0
     worth = 0.0
-    criterion = pool.trees[e].criterion
+    criterion = at.trees(pool)[e].criterion
     for b in range(branches):
         branch = 0.0
         for i in range(n):
             branch += weights[b, i]
-        if branch / total > pool.trees[e].min_branch_fraction:
+        if branch / total > at.trees(pool)[e].min_branch_fraction:
             enough += 1
     if enough < 2:
         return -math.inf
@@ -136,11 +137,11 @@ def merit(
 
 @kernel
 def divide(
-    pool: Pool, slot: int, f: int, threshold: float, deviations: Floats, weights: Floats, has: Flags
+    pool: Header, slot: int, f: int, threshold: float, deviations: Floats, weights: Floats, has: Flags
 ) -> None:
     """The class weights on both sides of a threshold, into weights and has [2, n] in the observer's order."""
-    for i in range(pool.n_seen[slot, f]):
-        moments = pool.moments[slot, pool.classes[slot, f, i], f]
+    for i in range(at.n_seen(pool)[slot, f]):
+        moments = at.moments(pool)[slot, at.classes(pool)[slot, f, i], f]
         seen = moments[WEIGHT]
         left = 0.0
         has[0, i] = threshold >= moments[LOWEST]
@@ -157,24 +158,24 @@ def divide(
 
 
 @kernel
-def deviations_of(pool: Pool, slot: int, f: int, deviations: Floats) -> None:
+def deviations_of(pool: Header, slot: int, f: int, deviations: Floats) -> None:
     """Standard deviations of an observer's classes, in its order."""
-    for i in range(pool.n_seen[slot, f]):
-        moments = pool.moments[slot, pool.classes[slot, f, i], f]
+    for i in range(at.n_seen(pool)[slot, f]):
+        moments = at.moments(pool)[slot, at.classes(pool)[slot, f, i], f]
         variance = moments[SQUARES] / (moments[WEIGHT] - 1.0) if moments[WEIGHT] > 1.0 else 0.0
         deviations[i] = power(variance, 0.5, variance)
 
 
 @kernel
-def best_threshold(pool: Pool, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
+def best_threshold(pool: Header, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
     """The best of `n_splits` thresholds evenly spaced over the range: merit, kind of branch (LEAF: none), threshold."""
-    n = pool.n_seen[slot, f]
-    classes = pool.classes[slot, f]
+    n = at.n_seen(pool)[slot, f]
+    classes = at.classes(pool)[slot, f]
     lowest = math.inf
     highest = -math.inf
     for i in range(n):
-        lowest = min(lowest, pool.moments[slot, classes[i], f, LOWEST])
-        highest = max(highest, pool.moments[slot, classes[i], f, HIGHEST])
+        lowest = min(lowest, at.moments(pool)[slot, classes[i], f, LOWEST])
+        highest = max(highest, at.moments(pool)[slot, classes[i], f, HIGHEST])
     weights = np.empty((2, n))
     has = np.empty((2, n), np.bool_)
     deviations = np.empty(n)
@@ -182,8 +183,8 @@ def best_threshold(pool: Pool, e: int, slot: int, f: int, before: float) -> tupl
     best = -math.inf
     kind = LEAF
     chosen = 0.0
-    step = (highest - lowest) / (pool.trees[e].n_splits + 1.0)
-    for i in range(pool.trees[e].n_splits):
+    step = (highest - lowest) / (at.trees(pool)[e].n_splits + 1.0)
+    for i in range(at.trees(pool)[e].n_splits):
         threshold = lowest + step * (i + 1)
         if lowest < threshold < highest:
             divide(pool, slot, f, threshold, deviations, weights, has)
@@ -196,40 +197,40 @@ def best_threshold(pool: Pool, e: int, slot: int, f: int, before: float) -> tupl
 
 
 @kernel
-def isolate(pool: Pool, slot: int, f: int, value: float, weights: Floats, has: Flags) -> None:
+def isolate(pool: Header, slot: int, f: int, value: float, weights: Floats, has: Flags) -> None:
     """The class weights of one category against the others, into weights and has [2, n] in the observer's order."""
-    c = pool.nominal[f]
-    for i in range(pool.n_seen[slot, f]):
+    c = at.nominal(pool)[f]
+    for i in range(at.n_seen(pool)[slot, f]):
         weights[:, i] = 0.0
         has[:, i] = False
-        entry = pool.heads[slot, c, pool.classes[slot, f, i] + 1]
+        entry = at.heads(pool)[slot, c, at.classes(pool)[slot, f, i] + 1]
         while entry >= 0:
-            side = 0 if pool.entries[entry].value == value else 1
-            weights[side, i] += pool.entries[entry].weight
+            side = 0 if at.entries(pool)[entry].value == value else 1
+            weights[side, i] += at.entries(pool)[entry].weight
             has[side, i] = True
-            entry = pool.entries[entry].next
+            entry = at.entries(pool)[entry].next
 
 
 @kernel
-def key_of(pool: Pool, c: int, value: float) -> float:
+def key_of(pool: Header, c: int, value: float) -> float:
     """By what a category sorts."""
-    return pool.value_key[c, int(value)] if pool.coded[c] != 0 else value
+    return at.value_key(pool)[c, int(value)] if at.coded(pool)[c] != 0 else value
 
 
 @kernel
-def values_of(pool: Pool, slot: int, f: int) -> Floats:
+def values_of(pool: Header, slot: int, f: int) -> Floats:
     """An observer's categories in order of appearance."""
-    c = pool.nominal[f]
-    values = np.empty(pool.n_values[slot, c])
-    entry = pool.heads[slot, c, 0]
+    c = at.nominal(pool)[f]
+    values = np.empty(at.n_values(pool)[slot, c])
+    entry = at.heads(pool)[slot, c, 0]
     for i in range(values.size):
-        values[i] = pool.entries[entry].value
-        entry = pool.entries[entry].next
+        values[i] = at.entries(pool)[entry].value
+        entry = at.entries(pool)[entry].next
     return values
 
 
 @kernel
-def by_key(pool: Pool, c: int, values: Floats) -> Floats:
+def by_key(pool: Header, c: int, values: Floats) -> Floats:
     """Categories sorted."""
     keys = np.empty(values.size)
     for i in range(values.size):
@@ -287,11 +288,11 @@ def set_insert(table: NDArray[np.int64], values: Floats, which: int) -> None:
 
 
 @kernel
-def ordered_values(pool: Pool, slot: int, f: int) -> Floats:
+def ordered_values(pool: Header, slot: int, f: int) -> Floats:
     """An observer's categories in the order in which river tries them."""
-    c = pool.nominal[f]
+    c = at.nominal(pool)[f]
     values = values_of(pool, slot, f)
-    if pool.coded[c] != 0:
+    if at.coded(pool)[c] != 0:
         return by_key(pool, c, values)
     for value in values:
         if value != math.floor(value) or abs(value) > 2.0**52:
@@ -300,14 +301,14 @@ def ordered_values(pool: Pool, slot: int, f: int) -> Floats:
 
 
 @kernel
-def by_label(pool: Pool, slot: int, f: int) -> Ints:
+def by_label(pool: Header, slot: int, f: int) -> Ints:
     """An observer's classes sorted by label."""
-    n = pool.n_seen[slot, f]
-    classes = pool.classes[slot, f, :n].copy()
+    n = at.n_seen(pool)[slot, f]
+    classes = at.classes(pool)[slot, f, :n].copy()
     for i in range(1, n):
         k = classes[i]
         j = i - 1
-        while j >= 0 and pool.class_key[classes[j]] > pool.class_key[k]:
+        while j >= 0 and at.class_key(pool)[classes[j]] > at.class_key(pool)[k]:
             classes[j + 1] = classes[j]
             j -= 1
         classes[j + 1] = k
@@ -316,26 +317,26 @@ def by_label(pool: Pool, slot: int, f: int) -> Ints:
 
 @kernel
 def spread(
-    pool: Pool, slot: int, f: int, values: Floats, classes: Ints, weights: Floats, has: Flags
+    pool: Header, slot: int, f: int, values: Floats, classes: Ints, weights: Floats, has: Flags
 ) -> None:
     """The class weights of every category, into weights and has [V, n]."""
-    c = pool.nominal[f]
+    c = at.nominal(pool)[f]
     for v in range(values.size):
         for i in range(classes.size):
-            entry = find(pool, pool.heads[slot, c, classes[i] + 1], values[v])
+            entry = find(pool, at.heads(pool)[slot, c, classes[i] + 1], values[v])
             has[v, i] = entry >= 0
-            weights[v, i] = pool.entries[entry].weight if entry >= 0 else 0.0
+            weights[v, i] = at.entries(pool)[entry].weight if entry >= 0 else 0.0
 
 
 @kernel
-def best_category(pool: Pool, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
+def best_category(pool: Header, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
     """The best split by category: merit, kind of branch (LEAF: none), and the category of a binary one."""
-    n = pool.n_seen[slot, f]
+    n = at.n_seen(pool)[slot, f]
     best = -math.inf
     kind = LEAF
     chosen = 0.0
-    if pool.trees[e].binary_split == 0:
-        values = by_key(pool, pool.nominal[f], values_of(pool, slot, f))
+    if at.trees(pool)[e].binary_split == 0:
+        values = by_key(pool, at.nominal(pool)[f], values_of(pool, slot, f))
         classes = by_label(pool, slot, f)
         all_weights = np.empty((values.size, n))
         all_has = np.empty((values.size, n), np.bool_)
@@ -346,7 +347,7 @@ def best_category(pool: Pool, e: int, slot: int, f: int, before: float) -> tuple
     has = np.empty((2, n), np.bool_)
     for value in ordered_values(pool, slot, f):
         isolate(pool, slot, f, value, weights, has)
-        worth = merit(pool, e, before, pool.classes[slot, f], weights, has, 2, n)
+        worth = merit(pool, e, before, at.classes(pool)[slot, f], weights, has, 2, n)
         if worth > best:
             best = worth
             kind = NOMINAL_BINARY
@@ -355,8 +356,8 @@ def best_category(pool: Pool, e: int, slot: int, f: int, before: float) -> tuple
 
 
 @kernel
-def best_of_feature(pool: Pool, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
+def best_of_feature(pool: Header, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
     """A feature's best split: merit, kind of branch (LEAF: none), threshold or category."""
-    if pool.nominal[f] >= 0:
+    if at.nominal(pool)[f] >= 0:
         return best_category(pool, e, slot, f, before)
     return best_threshold(pool, e, slot, f, before)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     LEAF,
@@ -13,15 +14,15 @@ from tocsin.kernels.hoeffding.layout import (
     NUMERIC,
     Floats,
     Ints,
-    Pool,
+    Header,
 )
 from tocsin.kernels.hoeffding.leaves import total_weight
 
 
 @kernel
-def child_of(pool: Pool, e: int, node: int, x: Floats) -> int:
+def child_of(pool: Header, e: int, node: int, x: Floats) -> int:
     """The child that a branch sends x to, or -1 where its feature is not known or its category is new."""
-    branch = pool.nodes[e, node]
+    branch = at.nodes(pool)[e, node]
     value = x[branch.feature]
     if branch.kind == NUMERIC:
         if value <= branch.value:
@@ -32,15 +33,15 @@ def child_of(pool: Pool, e: int, node: int, x: Floats) -> int:
     if branch.kind == NOMINAL_BINARY:
         return branch.first if value == branch.value else branch.last
     child = branch.first
-    while child >= 0 and pool.nodes[e, child].edge != value:
-        child = pool.nodes[e, child].next
+    while child >= 0 and at.nodes(pool)[e, child].edge != value:
+        child = at.nodes(pool)[e, child].next
     return child
 
 
 @kernel
-def walk(pool: Pool, e: int, node: int, x: Floats) -> int:
+def walk(pool: Header, e: int, node: int, x: Floats) -> int:
     """Down from a node as far as x leads: a leaf, or the branch that cannot tell."""
-    while pool.nodes[e, node].kind != LEAF:
+    while at.nodes(pool)[e, node].kind != LEAF:
         child = child_of(pool, e, node, x)
         if child < 0:
             break
@@ -49,25 +50,25 @@ def walk(pool: Pool, e: int, node: int, x: Floats) -> int:
 
 
 @kernel
-def weight_below(pool: Pool, e: int, top: int) -> float:
+def weight_below(pool: Header, e: int, top: int) -> float:
     """The class weights of all leaves below a node, nested sums as river takes them."""
-    if pool.nodes[e, top].kind == LEAF:
+    if at.nodes(pool)[e, top].kind == LEAF:
         return total_weight(pool, e, top)
-    height = pool.trees[e].deepest - pool.nodes[e, top].depth + 1
+    height = at.trees(pool)[e].deepest - at.nodes(pool)[e, top].depth + 1
     pending = np.empty(height, np.int64)
     sums = np.empty(height)
     level = 0
-    pending[0] = pool.nodes[e, top].first
+    pending[0] = at.nodes(pool)[e, top].first
     sums[0] = 0.0
     while True:
         node = pending[level]
         if node >= 0:
-            pending[level] = pool.nodes[e, node].next
-            if pool.nodes[e, node].kind == LEAF:
+            pending[level] = at.nodes(pool)[e, node].next
+            if at.nodes(pool)[e, node].kind == LEAF:
                 sums[level] += total_weight(pool, e, node)
             else:
                 level += 1
-                pending[level] = pool.nodes[e, node].first
+                pending[level] = at.nodes(pool)[e, node].first
                 sums[level] = 0.0
         elif level == 0:
             return sums[0]
@@ -77,9 +78,9 @@ def weight_below(pool: Pool, e: int, top: int) -> float:
 
 
 @kernel
-def most_travelled(pool: Pool, e: int, node: int) -> int:
+def most_travelled(pool: Header, e: int, node: int) -> int:
     """The child whose leaves weigh most, the first of equals."""
-    child = pool.nodes[e, node].first
+    child = at.nodes(pool)[e, node].first
     best = child
     highest = -math.inf
     while child >= 0:
@@ -87,41 +88,46 @@ def most_travelled(pool: Pool, e: int, node: int) -> int:
         if weight > highest:
             highest = weight
             best = child
-        child = pool.nodes[e, child].next
+        child = at.nodes(pool)[e, child].next
     return best
 
 
 @kernel
-def leaf_of(pool: Pool, e: int, x: Floats) -> int:
-    """The leaf that answers for x, or -1 in an empty tree."""
-    if pool.trees[e].n_nodes == 0:
-        return -1
-    node = walk(pool, e, 0, x)
-    while pool.nodes[e, node].kind != LEAF:
+def settle(pool: Header, e: int, node: int, x: Floats) -> int:
+    """From where a walk ended to a leaf, by the busiest child where a branch cannot tell."""
+    while at.nodes(pool)[e, node].kind != LEAF:
         node = walk(pool, e, most_travelled(pool, e, node), x)
     return node
 
 
 @kernel
-def leaves_in_order(pool: Pool, e: int) -> Ints:
+def leaf_of(pool: Header, e: int, x: Floats) -> int:
+    """The leaf that answers for x, or -1 in an empty tree."""
+    if at.trees(pool)[e].n_nodes == 0:
+        return -1
+    return settle(pool, e, walk(pool, e, 0, x), x)
+
+
+@kernel
+def leaves_in_order(pool: Header, e: int) -> Ints:
     """Leaves from left to right."""
-    pending = np.empty(pool.trees[e].n_nodes, np.int32)
-    leaves = np.empty(pool.trees[e].n_nodes, np.int32)
+    pending = np.empty(at.trees(pool)[e].n_nodes, np.int32)
+    leaves = np.empty(at.trees(pool)[e].n_nodes, np.int32)
     found = 0
     n = 1
     pending[0] = 0
     while n > 0:
         n -= 1
         node = pending[n]
-        if pool.nodes[e, node].kind == LEAF:
+        if at.nodes(pool)[e, node].kind == LEAF:
             leaves[found] = node
             found += 1
             continue
         start = n
-        child = pool.nodes[e, node].first
+        child = at.nodes(pool)[e, node].first
         while child >= 0:
             pending[n] = child
             n += 1
-            child = pool.nodes[e, child].next
+            child = at.nodes(pool)[e, child].next
         pending[start:n] = pending[start:n][::-1].copy()
     return leaves[:found]
