@@ -16,22 +16,22 @@ from tocsin.kernels.hoeffding.walk import leaf_of
 @kernel
 def leaf_rows(pool: Header, X: Floats, out: Ints) -> None:
     """See `leaf_ids`."""
-    X = at.borrowed(X)
     for b in range(X.shape[0]):
+        x = X.ctypes.data + 8 * b * X.shape[1]
         for e in range(pool.E):
-            out[b, e] = leaf_of(pool, e, X[b])
+            out[b, e] = leaf_of(pool, e, x)
 
 
 @kernel
-def probability_rows(pool: Header, X: Floats, out: Floats) -> None:
+def probability_rows(pool: Header, X: Floats, votes: Floats, out: Floats) -> None:
     """See `probabilities`."""
-    votes = np.empty(pool.K)
-    row = np.empty(pool.K)
+    scratch = votes.ctypes.data
     for b in range(X.shape[0]):
+        x = X.ctypes.data + 8 * b * X.shape[1]
         for e in range(pool.E):
-            leaf = leaf_of(pool, e, X[b])
+            leaf = leaf_of(pool, e, x)
             if leaf >= 0:
-                predict_leaf(pool, e, leaf, X[b], votes, out[b, e])
+                predict_leaf(pool, e, leaf, x, scratch, out.ctypes.data + 8 * out.shape[2] * (b * pool.E + e))
             else:
                 out[b, e] = 0.0
 
@@ -40,10 +40,10 @@ def probability_rows(pool: Header, X: Floats, out: Floats) -> None:
 def count_rows(pool: Header, X: Floats, cap: float, out: Floats) -> None:
     """See `evidence`."""
     K = out.shape[2]
-    X = at.borrowed(X)
     for b in range(X.shape[0]):
+        x = X.ctypes.data + 8 * b * X.shape[1]
         for e in range(pool.E):
-            leaf = leaf_of(pool, e, X[b])
+            leaf = leaf_of(pool, e, x)
             total = 0.0
             for k in range(K):
                 weight = 0.0
@@ -76,7 +76,7 @@ def probabilities(pool: Pool, X: Floats) -> Floats:
     """Every tree's class probabilities [B, E, K] by its leaf mode; a row of zeros where a leaf saw nothing."""
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
-    probability_rows(pool.header, X, out)
+    probability_rows(pool.header, X, np.empty(out.shape[2]), out)
     return out
 
 

@@ -127,6 +127,8 @@ SIZES = ("E", "N", "K", "F", "S", "C", "M", "V", "fading")
 HEADER = np.dtype([(name, "i8") for name in ARRAYS + SIZES])
 Header = Any
 """A HEADER record: where the arrays of a pool stand and how large they are; see `at`."""
+Row = int
+"""The address of a row of numbers; see `at.row`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from tocsin.kernels.hoeffding.layout import (
     SCALE,
     WEIGHT,
     MEAN,
-    Floats,
+    N_CLASSES,
     Header,
+    Row,
 )
 from tocsin.kernels.hoeffding.observers import find, list_class
 
@@ -53,53 +54,57 @@ def log_density(pool: Header, slot: int, k: int, f: int, x: float) -> float:
 
 
 @kernel
-def log_votes(pool: Header, e: int, node: int, x: Floats, total: float, votes: Floats) -> None:
+def log_votes(pool: Header, e: int, node: int, x: Row, total: float, votes: Row) -> None:
     """Naive Bayes: the unnormalised log posterior of the i-th class of the leaf into votes[i].
 
     A class of weight 0 gets a vote of 0, which often wins. That is river's, and kept.
     """
     leaf = at.nodes(pool)[e, node]
     slot = leaf.slot
+    event = at.row(x, pool.F)
+    vote = at.row(votes, leaf.n_classes)
     for i in range(leaf.n_classes):
         k = at.order(pool)[e, node, i]
         weight = at.counts(pool)[e, node, k]
-        vote = 0.0
+        belief = 0.0
         if weight > 0.0:
-            vote = math.log(weight / total)
+            belief = math.log(weight / total)
             for j in range(at.n_observed(pool)[slot]):
                 f = at.observed(pool)[slot, j]
-                if not math.isnan(x[f]):
-                    vote += log_density(pool, slot, k, f, x[f])
-        votes[i] = vote
+                if not math.isnan(event[f]):
+                    belief += log_density(pool, slot, k, f, event[f])
+        vote[i] = belief
 
 
 @kernel
-def normalise(votes: Floats, n: int) -> None:
+def normalise(votes: Row, n: int) -> None:
     """Log votes to probabilities by log-sum-exp, in place."""
-    highest = votes[0]
+    vote = at.row(votes, n)
+    highest = vote[0]
     for i in range(1, n):
-        highest = max(highest, votes[i])
+        highest = max(highest, vote[i])
     total = 0.0
     for i in range(n):
-        total += math.exp(votes[i] - highest)
+        total += math.exp(vote[i] - highest)
     total = highest + math.log(total)
     for i in range(n):
-        votes[i] = math.exp(votes[i] - total)
+        vote[i] = math.exp(vote[i] - total)
 
 
 @kernel
-def bayes_choice(votes: Floats, n: int) -> int:
+def bayes_choice(votes: Row, n: int) -> int:
     """Which class of the leaf has the highest probability, the first of equals; votes may come back normalised."""
+    vote = at.row(votes, n)
     best = 0
     for i in range(1, n):
-        if votes[i] > votes[best]:
+        if vote[i] > vote[best]:
             best = i
     for i in range(n):
-        if i != best and votes[best] - votes[i] < CLOSE:
+        if i != best and vote[best] - vote[i] < CLOSE:
             normalise(votes, n)
             best = 0
             for j in range(1, n):
-                if votes[j] > votes[best]:
+                if vote[j] > vote[best]:
                     best = j
             return best
     return best
@@ -133,40 +138,43 @@ def uses_bayes(pool: Header, e: int, node: int, total: float) -> bool:
 
 
 @kernel
-def predict_leaf(pool: Header, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> bool:
-    """The class probabilities of a leaf into out [K], zeros where it has none. True: `votes` holds its log votes."""
-    out[:] = 0.0
+def predict_leaf(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> bool:
+    """The class probabilities of a leaf into the row `out` [K], zeros where it has none. True: `votes` holds its log votes."""
     n = at.nodes(pool)[e, node].n_classes
+    share = at.row(out, at.counters(pool)[N_CLASSES])
+    vote = at.row(votes, n)
+    share[:] = 0.0
     total = total_weight(pool, e, node)
     if uses_bayes(pool, e, node, total):
         if n == 0 or total == 0.0:
             return False
         log_votes(pool, e, node, x, total, votes)
-        highest = votes[0]
+        highest = vote[0]
         for i in range(1, n):
-            highest = max(highest, votes[i])
+            highest = max(highest, vote[i])
         norm = 0.0
         for i in range(n):
-            norm += math.exp(votes[i] - highest)
+            norm += math.exp(vote[i] - highest)
         norm = highest + math.log(norm)
         for i in range(n):
-            out[at.order(pool)[e, node, i]] = math.exp(votes[i] - norm)
+            share[at.order(pool)[e, node, i]] = math.exp(vote[i] - norm)
         return True
     factor = 1.0 / total if total != 0.0 else 1.0
     for i in range(n):
         k = at.order(pool)[e, node, i]
-        out[k] = at.counts(pool)[e, node, k] * factor
+        share[k] = at.counts(pool)[e, node, k] * factor
     return False
 
 
 @kernel
-def list_consulted(pool: Header, e: int, node: int, x: Floats) -> None:
+def list_consulted(pool: Header, e: int, node: int, x: Row) -> None:
     """List the leaf's classes with every category observer that Naive Bayes consults.
 
     river looks a class up in a defaultdict, so a prediction changes its observers' order, and by it the order in
     which later sums run. Here predicting changes nothing and learning does it, as if each event was predicted first.
     """
     leaf = at.nodes(pool)[e, node]
+    event = at.row(x, pool.F)
     for i in range(leaf.n_classes):
         k = at.order(pool)[e, node, i]
         if at.counts(pool)[e, node, k] > 0.0:
@@ -174,14 +182,14 @@ def list_consulted(pool: Header, e: int, node: int, x: Floats) -> None:
                 f = at.observed(pool)[leaf.slot, j]
                 if (
                     at.nominal(pool)[f] >= 0
-                    and not math.isnan(x[f])
+                    and not math.isnan(event[f])
                     and at.moments(pool)[leaf.slot, k, f, LISTED] == 0.0
                 ):
                     list_class(pool, leaf.slot, f, k)
 
 
 @kernel
-def keep_score(pool: Header, e: int, node: int, x: Floats, y: int, w: float, votes: Floats, voted: bool) -> None:
+def keep_score(pool: Header, e: int, node: int, x: Row, y: int, w: float, votes: Row, voted: bool) -> None:
     """Before an adaptive leaf learns: which of its two ways would have been right. `voted`: see `predict_leaf`."""
     leaf = at.nodes(pool)[e, node]
     total = total_weight(pool, e, node)

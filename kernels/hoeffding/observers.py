@@ -19,14 +19,15 @@ from tocsin.kernels.hoeffding.layout import (
     LOWEST,
     MEAN,
     MOST_VALUES,
+    N_FEATURES,
     N_FREE_ENTRIES,
     NORM,
     SCALE,
     SQUARES,
     WEIGHT,
     Floats,
-    Ints,
     Header,
+    Row,
 )
 
 
@@ -155,12 +156,16 @@ def observe_category(pool: Header, slot: int, f: int, y: int, value: float, w: f
 
 @kernel
 def observe(
-    pool: Header, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, bayes: bool
+    pool: Header, e: int, node: int, x: Row, y: int, w: float, columns: Row, bayes: bool
 ) -> None:
     """Show a leaf's observers one event; NaN is a value that is not known."""
     slot = at.nodes(pool)[e, node].slot
-    for f in columns:
-        value = x[f]
+    n = at.counters(pool)[N_FEATURES]
+    event = at.row(x, n)
+    order = at.columns(columns, n)
+    for i in range(n):
+        f = order[i]
+        value = event[f]
         if math.isnan(value) or at.mask(pool)[e, f] == 0 or at.disabled(pool)[e, node, f] != 0:
             continue
         if at.n_seen(pool)[slot, f] == 0:

@@ -12,18 +12,18 @@ from tocsin.kernels.hoeffding.layout import (
     LEAF,
     NOMINAL_BINARY,
     NUMERIC,
-    Floats,
     Ints,
     Header,
+    Row,
 )
 from tocsin.kernels.hoeffding.leaves import total_weight
 
 
 @kernel
-def child_of(pool: Header, e: int, node: int, x: Floats) -> int:
+def child_of(pool: Header, e: int, node: int, x: Row) -> int:
     """The child that a branch sends x to, or -1 where its feature is not known or its category is new."""
     branch = at.nodes(pool)[e, node]
-    value = x[branch.feature]
+    value = at.row(x, pool.F)[branch.feature]
     if branch.kind == NUMERIC:
         if value <= branch.value:
             return branch.first
@@ -39,7 +39,7 @@ def child_of(pool: Header, e: int, node: int, x: Floats) -> int:
 
 
 @kernel
-def walk(pool: Header, e: int, node: int, x: Floats) -> int:
+def walk(pool: Header, e: int, node: int, x: Row) -> int:
     """Down from a node as far as x leads: a leaf, or the branch that cannot tell."""
     while at.nodes(pool)[e, node].kind != LEAF:
         child = child_of(pool, e, node, x)
@@ -93,7 +93,7 @@ def most_travelled(pool: Header, e: int, node: int) -> int:
 
 
 @kernel
-def settle(pool: Header, e: int, node: int, x: Floats) -> int:
+def settle(pool: Header, e: int, node: int, x: Row) -> int:
     """From where a walk ended to a leaf, by the busiest child where a branch cannot tell."""
     while at.nodes(pool)[e, node].kind != LEAF:
         node = walk(pool, e, most_travelled(pool, e, node), x)
@@ -101,7 +101,7 @@ def settle(pool: Header, e: int, node: int, x: Floats) -> int:
 
 
 @kernel
-def leaf_of(pool: Header, e: int, x: Floats) -> int:
+def leaf_of(pool: Header, e: int, x: Row) -> int:
     """The leaf that answers for x, or -1 in an empty tree."""
     if at.trees(pool)[e].n_nodes == 0:
         return -1

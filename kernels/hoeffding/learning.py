@@ -27,6 +27,7 @@ from tocsin.kernels.hoeffding.layout import (
     Floats,
     Ints,
     Header,
+    Row,
     Pool,
     grown,
 )
@@ -233,7 +234,7 @@ def add_class(pool: Header, e: int, node: int, y: int, w: float) -> None:
 
 @kernel
 def teach(
-    pool: Header, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, voted: bool
+    pool: Header, e: int, node: int, x: Row, y: int, w: float, columns: Row, votes: Row, voted: bool
 ) -> None:
     """Let a leaf learn an event."""
     mode = at.trees(pool)[e].leaf_mode
@@ -251,10 +252,10 @@ def teach(
 
 
 @kernel
-def detour(pool: Header, e: int, node: int, x: Floats) -> int:
+def detour(pool: Header, e: int, node: int, x: Row) -> int:
     """The leaf that learns an event which a branch cannot place: a new one for a new category, else the busiest."""
     while at.nodes(pool)[e, node].kind != LEAF:
-        value = x[at.nodes(pool)[e, node].feature]
+        value = at.row(x, pool.F)[at.nodes(pool)[e, node].feature]
         if at.nodes(pool)[e, node].kind == NOMINAL_MULTIWAY and not math.isnan(value):
             return new_leaf(pool, e, node, value)
         node = walk(pool, e, most_travelled(pool, e, node), x)
@@ -263,7 +264,7 @@ def detour(pool: Header, e: int, node: int, x: Floats) -> int:
 
 @kernel
 def learn_event(
-    pool: Header, e: int, node: int, x: Floats, y: int, w: float, columns: Ints, votes: Floats, hint: int
+    pool: Header, e: int, node: int, x: Row, y: int, w: float, columns: Row, votes: Row, hint: int
 ) -> int:
     """Let a tree learn an event whose walk ended at `node` (-1: the tree is empty).
 
@@ -294,10 +295,10 @@ def learn_event(
 
 
 @kernel
-def foretell(pool: Header, e: int, node: int, x: Floats, votes: Floats, out: Floats) -> int:
-    """The probabilities of an event whose walk ended at `node` into out [K]. Returns the leaf if `votes` are its."""
+def foretell(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> int:
+    """The probabilities of an event whose walk ended at `node` into the row `out` [K]. Returns the leaf if `votes` are its."""
     if node < 0:
-        out[:] = 0.0
+        at.row(out, at.counters(pool)[N_CLASSES])[:] = 0.0
         return -1
     leaf = settle(pool, e, node, x)
     return leaf if predict_leaf(pool, e, leaf, x, votes, out) else -1
@@ -315,6 +316,15 @@ def has_room(pool: Header, e: int) -> bool:
 
 
 @kernel
+def is_due(pool: Header, e: int) -> bool:
+    """Whether the weight seen is a multiple of the period of memory estimates."""
+    tree = at.trees(pool)[e]
+    periods = tree.weight_seen / tree.memory_estimate_period
+    # The quotient of a multiple is whole; that spares the slow remainder at nearly every event.
+    return periods == math.floor(periods) and tree.weight_seen % tree.memory_estimate_period == 0.0
+
+
+@kernel
 def learn_rows(
     pool: Header,
     X: Floats,
@@ -322,6 +332,7 @@ def learn_rows(
     w: Floats,
     columns: Ints,
     predicted: Floats,
+    votes: Floats,
     start: int,
     first: int,
     step: int,
@@ -331,24 +342,29 @@ def learn_rows(
     Returns where room ran out (row, tree, step, slots lacking); row B when all is done.
     """
     E = pool.E
-    votes = np.empty(pool.K)
-    ahead = np.empty(pool.K)
+    K = at.counters(pool)[N_CLASSES]
+    order = columns.ctypes.data
+    scratch = votes.ctypes.data
     for b in range(start, X.shape[0]):
+        x = X.ctypes.data + 8 * b * X.shape[1]
         for e in range(first, E):
             weight = w[b, e] if w.shape[1] > 0 else 1.0
             lacking = 0
             if step == WHOLE:
                 if not has_room(pool, e):
                     return b, e, WHOLE, 0
-                node = walk(pool, e, 0, X[b]) if at.trees(pool)[e].n_nodes > 0 else -1
-                hint = foretell(pool, e, node, X[b], votes, predicted[b, e]) if predicted.shape[0] > 0 else -1
+                node = walk(pool, e, 0, x) if at.trees(pool)[e].n_nodes > 0 else -1
+                hint = -1
+                if predicted.shape[0] > 0:
+                    out = predicted.ctypes.data + 8 * K * (b * E + e)
+                    hint = foretell(pool, e, node, x, scratch, out)
                 if weight > 0.0:
-                    lacking = learn_event(pool, e, node, X[b], y[b], weight, columns, votes, hint)
+                    lacking = learn_event(pool, e, node, x, y[b], weight, order, scratch, hint)
             elif step == ENFORCE:
                 lacking = enforce(pool, e)
             if lacking > 0:
                 return b, e, ENFORCE, lacking
-            if weight > 0.0 and at.trees(pool)[e].weight_seen % at.trees(pool)[e].memory_estimate_period == 0.0:
+            if weight > 0.0 and is_due(pool, e):
                 lacking = estimate(pool, e)
                 if lacking > 0:
                     return b, e, ESTIMATE, lacking
@@ -396,13 +412,16 @@ def learn(
     weights = np.empty((X.shape[0], 0)) if w is None else np.ascontiguousarray(w, np.float64)
     if w is not None and (weights.shape != (X.shape[0], E) or not bool(np.all(weights >= 0.0))):
         raise ValueError(f"w {weights.shape} is not [{X.shape[0]}, {E}] with values >= 0")
-    if predicted is not None and predicted.shape != (X.shape[0], E, K):
-        raise ValueError(f"predicted {predicted.shape} is not [{X.shape[0]}, {E}, {K}]")
+    if predicted is not None and (predicted.shape != (X.shape[0], E, K) or not predicted.flags.c_contiguous):
+        raise ValueError(f"predicted {predicted.shape} is not a contiguous [{X.shape[0]}, {E}, {K}]")
     ahead = np.empty((0, 0, 0)) if predicted is None else predicted
-    order = np.arange(F, dtype=np.int32) if columns is None else columns
+    order = np.arange(F, dtype=np.int32) if columns is None else np.ascontiguousarray(columns, np.int32)
+    if order.shape != (F,):
+        raise ValueError(f"columns {order.shape} is not [{F}]")
+    votes = np.empty(K)
     row, tree, step, lacking = 0, 0, WHOLE, 0
     while row < X.shape[0]:
-        row, tree, step, lacking = learn_rows(pool.header, X, classes, weights, order, ahead, row, tree, step)
+        row, tree, step, lacking = learn_rows(pool.header, X, classes, weights, order, ahead, votes, row, tree, step)
         if row < X.shape[0]:
             children = max(2, int(pool.counters[MOST_VALUES]) + 1)
             pool = grown(
