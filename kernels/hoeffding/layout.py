@@ -193,6 +193,10 @@ class Pool:
             header[name] = size
         object.__setattr__(self, "header", header[0])
 
+    def replaced(self, **arrays: NDArray[Any]) -> Pool:
+        """The pool with other arrays in some places."""
+        return replace(self, **arrays)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy's arrays stand elsewhere, so its header is made anew.
         return Pool, tuple(getattr(self, name) for name in ARRAYS)
@@ -384,8 +388,7 @@ def resize(
     numbers[old:features] = np.where(kinds, first + np.cumsum(kinds) - 1, -1)
     keys = widened(pool.class_key, 0, K)
     keys[pool.class_key.size :] = np.arange(pool.class_key.size, K)
-    return replace(
-        pool,
+    return pool.replaced(
         counts=widened(pool.counts, 2, K),
         order=widened(pool.order, 2, K),
         faded=widened(pool.faded, 2, K),
@@ -423,8 +426,7 @@ def grown(pool: Pool, nodes: int, slots: int, entries: int) -> Pool:
         list_["next"][M - 1] = counters[FREE_ENTRY]
         counters[FREE_ENTRY] = used
         counters[N_FREE_ENTRIES] += M - used
-    return replace(
-        pool,
+    return pool.replaced(
         nodes=widened(pool.nodes, 1, N),
         counts=widened(pool.counts, 1, N),
         order=widened(pool.order, 1, N),
