@@ -372,7 +372,7 @@ class HoeffdingTree(base.Classifier):
             table = np.full(int(labels.max()) + 1, -1, np.int32)
             for label, index in self._index.items():
                 if isinstance(label, int) and 0 <= label < table.size:
-                    table[label] = index
+                    table[int(label)] = index
             return table[labels.astype(np.intp)]
         return np.array([self._index.get(label, -1) for label in labels.tolist()], np.int32)
 
