@@ -71,7 +71,9 @@ def plain(values: list[Any], what: str) -> NDArray[Any]:
     """Values of one plain type as an array."""
     kinds = {type(value) for value in values}
     if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
-        raise SnapshotError(f"{what} are of types {sorted(k.__name__ for k in kinds)}, not all bool, int, float or str")
+        raise SnapshotError(
+            f"{what} are of types {sorted(k.__name__ for k in kinds)}, not all bool, int, float or str"
+        )
     array = np.array(values)
     if array.tolist() != values:
         raise SnapshotError(f"{what} do not fit a plain array")
@@ -81,9 +83,9 @@ def plain(values: list[Any], what: str) -> NDArray[Any]:
 class HoeffdingTree(base.Classifier):
     """Hoeffding tree classifier, with river's parameters, splits and predictions.
 
-    Features may come as dicts, found as they come, or as arrays. A number is observed by a Gaussian for every class; a
-    feature named in `nominal_attributes`, or whose first value is not a number, is nominal. A value that is missing,
-    None or NaN is not known.
+    Features may come as dicts, found as they come, or as arrays. A number is observed by a Gaussian for every
+    class; a feature named in `nominal_attributes`, or whose first value is not a number, is nominal. A value
+    that is missing, None or NaN is not known.
 
     Parameters
     ----------
@@ -124,15 +126,15 @@ class HoeffdingTree(base.Classifier):
 
     Notes
     -----
-    Where this differs from river on purpose: None and NaN are missing values (river makes a category of None and lets
-    NaN spoil its Gaussians); weight 0 is skipped; predicting never changes the tree; `remove_poor_attrs` also works
-    for a feature named 0 or ""; an unknown criterion or leaf prediction is an error; the tree's size is that of its
-    arrays; and any depth can be copied, pickled and walked.
+    Where this differs from river on purpose: None and NaN are missing values (river makes a category of None
+    and lets NaN spoil its Gaussians); weight 0 is skipped; predicting never changes the tree;
+    `remove_poor_attrs` also works for a feature named 0 or ""; an unknown criterion or leaf prediction is an
+    error; the tree's size is that of its arrays; and any depth can be copied, pickled and walked.
 
     References
     ----------
-    Domingos & Hulten, Mining high-speed data streams, KDD 2000. Gama, Rocha & Medas, Accurate decision trees for
-    mining high-speed data streams, KDD 2003. Kirkby, Improving Hoeffding trees, 2007.
+    Domingos & Hulten, Mining high-speed data streams, KDD 2000. Gama, Rocha & Medas, Accurate decision trees
+    for mining high-speed data streams, KDD 2003. Kirkby, Improving Hoeffding trees, 2007.
 
     Examples
     --------
@@ -355,20 +357,28 @@ class HoeffdingTree(base.Classifier):
             raise ValueError(f"y {labels.shape} is not [B]")
         start = 0
         indices = self._look_up(labels)
-        while start < len(labels):
-            new = np.flatnonzero(indices[start:] < 0)
-            if new.size and new[0] == 0:
-                label = labels[start]
-                self._add_label(label.item() if isinstance(label, np.generic) else label)
-                indices = self._look_up(labels)
-                continue
-            end = start + int(new[0]) if new.size else len(labels)
-            yield slice(start, end), indices[start:end]
-            start = end
+        new = np.flatnonzero(indices < 0)
+        while new.size:
+            first = int(new[0])
+            if first > start:
+                yield slice(start, first), indices[start:first]
+            start = first
+            label = labels[first]
+            index = self._add_label(label.item() if isinstance(label, np.generic) else label)
+            same = labels[new] == label
+            indices[new[same]] = index
+            new = new[~same]
+        if start < len(labels):
+            yield slice(start, len(labels)), indices[start:]
 
     def _look_up(self, labels: NDArray[Any]) -> Ints:
         """Class indices, -1 for a label not seen."""
-        if labels.dtype.kind in "biu" and labels.size and int(labels.min()) >= 0 and int(labels.max()) < TABLE:
+        if (
+            labels.dtype.kind in "biu"
+            and labels.size
+            and int(labels.min()) >= 0
+            and int(labels.max()) < TABLE
+        ):
             table = np.full(int(labels.max()) + 1, -1, np.int32)
             for label, index in self._index.items():
                 if isinstance(label, int) and 0 <= label < table.size:
@@ -396,11 +406,15 @@ class HoeffdingTree(base.Classifier):
     # --- arrays
 
     def learn_many(self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None = None) -> None:
-        """Learn B events in order: X float64 [B, F], NaN for what is not known; y [B] labels; w [B] weights."""
+        """Learn B events in order: X float64 [B, F], NaN for what is not known; y [B] labels; w [B]
+        weights.
+        """
         self._learn_many(X, y, w, None)
 
     def predict_then_learn_many(self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None = None) -> Floats:
-        """Learn B events in order, and say what was predicted just before each was learnt: [B, K], as `classes`."""
+        """Learn B events in order, and say what was predicted just before each was learnt: [B, K], as
+        `classes`.
+        """
         X = np.ascontiguousarray(X, np.float64)
         parts: list[Floats] = []
         self._learn_many(X, y, w, parts)
@@ -411,7 +425,9 @@ class HoeffdingTree(base.Classifier):
             start += len(part)
         return out[:, self._order]
 
-    def _learn_many(self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None, parts: list[Floats] | None) -> None:
+    def _learn_many(
+        self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None, parts: list[Floats] | None
+    ) -> None:
         X = self._check(X)
         weights = None if w is None else np.asarray(w, np.float64).reshape(len(X), 1)
         for rows, indices in self._indices(y):
@@ -472,7 +488,8 @@ class HoeffdingTree(base.Classifier):
     def splits(self) -> list[tuple[str, Hashable, Any, int]]:
         """The branches, depth first, children in order: kind, feature, what is tested, depth.
 
-        Tested is the threshold (numeric: left is <=), the category (binary: left is ==), or the categories (multiway).
+        Tested is the threshold (numeric: left is <=), the category (binary: left is ==), or the categories
+        (multiway).
         """
         names = list(self._columns)
         categories = {column: list(codes) for column, codes in self._codes.items()}
@@ -502,7 +519,9 @@ class HoeffdingTree(base.Classifier):
     # --- snapshots
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The whole state as arrays of plain dtypes. Raises SnapshotError where labels or names do not fit one."""
+        """The whole state as arrays of plain dtypes. Raises SnapshotError where labels or names do not fit
+        one.
+        """
         categories = [(column, value) for column, codes in self._codes.items() for value in codes]
         return hoeffding.arrays(self._pool) | {
             "labels": plain(self._labels, "labels"),
@@ -517,21 +536,27 @@ class HoeffdingTree(base.Classifier):
             pool = hoeffding.restore(arrays)
             labels = arrays["labels"].tolist()
             columns = arrays["columns"].tolist()
-            categories = list(zip(arrays["category_column"].tolist(), arrays["categories"].tolist(), strict=True))
+            categories = list(
+                zip(arrays["category_column"].tolist(), arrays["categories"].tolist(), strict=True)
+            )
         except (KeyError, ValueError, IndexError) as error:
             raise SnapshotError(f"no snapshot of a tree: {error}") from error
         if pool.counters[N_CLASSES] != len(labels) or pool.counters[N_FEATURES] != len(columns):
             raise SnapshotError("labels or columns do not fit the tree")
         for name in FIXED:
             if pool.trees[name][0] != self._pool.trees[name][0]:
-                raise SnapshotError(f"{name} is {pool.trees[name][0]} in the snapshot, {self._pool.trees[name][0]} here")
+                raise SnapshotError(
+                    f"{name} is {pool.trees[name][0]} in the snapshot, {self._pool.trees[name][0]} here"
+                )
         hoeffding.configure(pool, 0, self._own_settings())
         self._pool = pool
         self._labels = labels
         self._index = {label: i for i, label in enumerate(labels)}
         self._order = np.argsort(pool.class_key[: len(labels)]).tolist()
         self._columns = {name: i for i, name in enumerate(columns)}
-        self._codes = {i: {} for i in range(len(columns)) if pool.nominal[i] >= 0 and pool.coded[pool.nominal[i]]}
+        self._codes = {
+            i: {} for i in range(len(columns)) if pool.nominal[i] >= 0 and pool.coded[pool.nominal[i]]
+        }
         for column, value in categories:
             self._codes[column][value] = len(self._codes[column])
         self._sorted_codes = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.compiled import kernel
-from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Ints, Header, Pool
+from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Header, Ints, Pool
 from tocsin.kernels.hoeffding.leaves import predict_leaf
 from tocsin.kernels.hoeffding.walk import leaf_of
 
@@ -73,7 +73,9 @@ def leaf_ids(pool: Pool, X: Floats) -> Ints:
 
 
 def probabilities(pool: Pool, X: Floats) -> Floats:
-    """Every tree's class probabilities [B, E, K] by its leaf mode; a row of zeros where a leaf saw nothing."""
+    """Every tree's class probabilities [B, E, K] by its leaf mode; a row of zeros where a leaf saw
+    nothing.
+    """
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
     probability_rows(pool.header, X, np.empty(out.shape[2]), out)
@@ -85,8 +87,8 @@ def evidence(
 ) -> Floats:
     """Pseudo-counts [B, E, K], all >= 0, whose sum is at most `cap`.
 
-    "counts" are the leaf's class weights, faded where the pool fades: they say how much was seen as well as what.
-    "probability" spreads the sum of those counts by what the leaf says (Naive Bayes or majority).
+    "counts" are the leaf's class weights, faded where the pool fades: they say how much was seen as well as
+    what. "probability" spreads the sum of those counts by what the leaf says (Naive Bayes or majority).
     """
     if not cap > 0.0:
         raise ValueError(f"cap {cap} is not above 0")
@@ -94,5 +96,5 @@ def evidence(
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
     count_rows(pool.header, X, cap, out)
     if kind == "probability":
-        return probabilities(pool, X) * out.sum(axis=2, keepdims=True)
+        out = probabilities(pool, X) * out.sum(axis=2, keepdims=True)
     return out

@@ -1,9 +1,10 @@
 """The pool's arrays, as kernels see them.
 
-A kernel gets the pool as one record of addresses and sizes (`layout.Pool.header`), and `at.nodes(pool)` is the
-array that stands there. Twenty arrays in a tuple would be simpler, and cost too much: numba passes a tuple's
-arrays by value to every function, two hundred words a call, and counts references at every use, atomically (measured:
-five times slower, and three times longer to compile). The Pool keeps its arrays alive; a kernel never outlives it.
+A kernel gets the pool as one record of addresses and sizes (`layout.Pool.header`), and `at.nodes(pool)` is
+the array that stands there. Twenty arrays in a tuple would be simpler, and cost too much: numba passes a
+tuple's arrays by value to every function, two hundred words a call, and counts references at every use,
+atomically (measured: four times slower). The Pool keeps its arrays alive;
+a kernel never outlives it.
 """
 
 from __future__ import annotations
@@ -11,21 +12,36 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.core.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from tocsin.kernels.hoeffding.compiled import kernel
-from tocsin.kernels.hoeffding.layout import COUNTERS, ENTRY, MOMENTS, NODE, TREE, Bytes, Floats, Header, Ints, Records, Row
+from tocsin.kernels.hoeffding.layout import (
+    COUNTERS,
+    ENTRY,
+    MOMENTS,
+    NODE,
+    TREE,
+    Bytes,
+    Floats,
+    Header,
+    Ints,
+    Records,
+    Row,
+)
 
 
-@intrinsic
-def pointer(typingctx: Any, address: Any) -> Any:
+def _pointer(typingctx: Any, address: Any) -> Any:
     """An int64 address as a pointer."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(types.int64), build
+
+
+pointer: Any = intrinsic(_pointer)
 
 
 @kernel
@@ -158,8 +174,8 @@ def value_key(pool: Header) -> Floats:
 def row(address: Row, n: int) -> Floats:
     """The n float64 that stand at an address.
 
-    Events and scratch rows go from function to function as bare addresses: numba would count an array's references at
-    every call (measured: a third of the time of an event).
+    Events and scratch rows go from function to function as bare addresses: numba would count an array's
+    references at every call (measured: a third of the time of an event).
     """
     return carray(pointer(address), (n,), np.float64)
 

@@ -11,7 +11,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """Compile by numba: no GIL, cached on disk, IEEE sums in the written order, x / 0 = inf rather than an exception.
+    """Compile by numba: no GIL, cached on disk, IEEE sums in the written order, x / 0 = inf rather than an
+    exception.
 
     numba's cache looks at the compiled file alone: after an edit to a function that others call, delete the
     `*.nbi` files beside it (`make clean`), or they go on calling the old one.

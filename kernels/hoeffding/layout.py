@@ -1,15 +1,17 @@
 """A pool of E Hoeffding trees as flat arrays.
 
-Nodes stand in one row a tree, [E, N]: a tree's node numbers are its own, 0 is its root, and they never depend on
-what the other trees do or on how a batch was cut. So `leaf_ids` can be kept, a tree is reset, swapped or copied by
-its row, and the few bytes of a node make the unused ends of the rows cheap. Observers (the Gaussian moments of every
-class and feature, kilobytes a leaf) are what costs, so they stand in *slots* shared by the whole pool, [S, ...]: a
-slot belongs to one active leaf and goes back to the free ones when the leaf splits or is deactivated. Slot numbers
-do depend on the order of work, so nothing outside shows them: `snapshot` writes slots in the order of their leaves.
+Nodes stand in one row a tree, [E, N]: a tree's node numbers are its own, 0 is its root, and they never depend
+on what the other trees do or on how a batch was cut. So `leaf_ids` can be kept, a tree is reset, swapped or
+copied by its row, and the few bytes of a node make the unused ends of the rows cheap. Observers (the Gaussian
+moments of every class and feature, kilobytes a leaf) are what costs, so they stand in *slots* shared by the
+whole pool, [S, ...]: a slot belongs to one active leaf and goes back to the free ones when the leaf splits or
+is deactivated. Slot numbers do depend on the order of work, so nothing outside shows them: `snapshot` writes
+slots in the order of their leaves.
 
 K, F and N here are capacities. They grow geometrically (`resize`, and `learn` when it runs out of room).
 Sources: Domingos & Hulten, KDD 2000 (Hoeffding trees); Gama, Rocha & Medas, KDD 2003 (Naive Bayes leaves);
-Kirkby 2007 (memory management). The oracle is river 0.26.1's `HoeffdingTreeClassifier`; every sum runs in its order.
+Kirkby 2007 (memory management). The oracle is river 0.26.1's `HoeffdingTreeClassifier`; every sum runs in its
+order.
 """
 
 from __future__ import annotations
@@ -33,9 +35,9 @@ LEAF, NUMERIC, NOMINAL_BINARY, NOMINAL_MULTIWAY = range(4)
 """Kinds of node. `value` is the threshold (left: x <= value) or the category (left: x == value)."""
 
 WEIGHT, MEAN, SQUARES, LOWEST, HIGHEST, SCALE, NORM, LISTED = range(8)
-"""What a slot keeps of one class and feature: Welford's moments, the range, and for Naive Bayes SCALE = -2 variance
-(0 where there is no density yet) and NORM = log(variance) / 2. Of a category: WEIGHT is the class's sum, and LISTED
-whether the class already has its place in the observer's order."""
+"""What a slot keeps of one class and feature: Welford's moments, the range, and for Naive Bayes SCALE = -2
+variance (0 where there is no density yet) and NORM = log(variance) / 2. Of a category: WEIGHT is the class's
+sum, and LISTED whether the class already has its place in the observer's order."""
 MOMENTS = 8
 
 TREE = np.dtype(
@@ -90,13 +92,15 @@ NODE = np.dtype(
     ],
     align=True,
 )
-"""`first`, `last` and `next` link a branch to its children in order (a binary branch: left, right); `edge` is the
-category by which a multiway branch reaches this node; `slot` is -1 where a leaf is inactive."""
+"""`first`, `last` and `next` link a branch to its children in order (a binary branch: left, right); `edge` is
+the category by which a multiway branch reaches this node; `slot` is -1 where a leaf is inactive."""
 
 ENTRY = np.dtype([("value", "f8"), ("weight", "f8"), ("next", "i4")], align=True)
 """One category seen in a leaf, in a list by order of appearance: of one class, or of the whole observer."""
 
-FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES, N_CLASSES, N_FEATURES, N_NOMINAL, MOST_VALUES, NEGATIVE, POSITIVE = range(9)
+FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES, N_CLASSES, N_FEATURES, N_NOMINAL, MOST_VALUES, NEGATIVE, POSITIVE = (
+    range(9)
+)
 COUNTERS = 9
 
 
@@ -144,7 +148,9 @@ class Pool:
     order: Ints
     """[E, N, K], the first n_classes are the node's classes in order of arrival."""
     faded: Floats
-    """[E, N, K], class weights that fade by the tree's `fade` at every event of the leaf; N is 0 if none fades."""
+    """[E, N, K], class weights that fade by the tree's `fade` at every event of the leaf; N is 0 if none
+    fades.
+    """
     disabled: Bytes
     """[E, N, F], poor attributes that a leaf stopped observing."""
     mask: Bytes
@@ -160,7 +166,9 @@ class Pool:
     n_seen: Ints
     """[S, F]."""
     heads: Ints
-    """[S, C, K + 1] for C nominal features: first entry of the list of values (0) and of each class (k + 1), or -1."""
+    """[S, C, K + 1] for C nominal features: first entry of the list of values (0) and of each class (k + 1),
+    or -1.
+    """
     n_values: Ints
     """[S, C], categories seen."""
     entries: Records
@@ -188,7 +196,17 @@ class Pool:
             header[name] = array.ctypes.data
         E, N, K = self.counts.shape
         S, C = self.n_values.shape
-        sizes = (E, N, K, self.mask.shape[1], S, C, self.entries.size, self.value_key.shape[1], self.faded.shape[1])
+        sizes = (
+            E,
+            N,
+            K,
+            self.mask.shape[1],
+            S,
+            C,
+            self.entries.size,
+            self.value_key.shape[1],
+            self.faded.shape[1],
+        )
         for name, size in zip(SIZES, sizes, strict=True):
             header[name] = size
         object.__setattr__(self, "header", header[0])
@@ -269,7 +287,15 @@ def configure(pool: Pool, e: int, settings: Settings) -> None:
 
 def clear(tree: Any) -> None:
     """Set a TREE record's state to that of a tree that has seen nothing."""
-    for name in ("n_nodes", "n_active", "n_inactive", "deepest", "weight_seen", "active_bytes", "inactive_bytes"):
+    for name in (
+        "n_nodes",
+        "n_active",
+        "n_inactive",
+        "deepest",
+        "weight_seen",
+        "active_bytes",
+        "inactive_bytes",
+    ):
         tree[name] = 0
     tree["growth_allowed"] = 1
     tree["overhead"] = 1.0
@@ -421,7 +447,7 @@ def grown(pool: Pool, nodes: int, slots: int, entries: int) -> Pool:
     used = pool.entries.size
     M = room(used, used + max(0, entries - int(counters[N_FREE_ENTRIES])))
     list_ = widened(pool.entries, 0, M)
-    if M > used:
+    if used < M:
         list_["next"][used:] = np.arange(used + 1, M + 1)
         list_["next"][M - 1] = counters[FREE_ENTRY]
         counters[FREE_ENTRY] = used

@@ -25,10 +25,10 @@ from tocsin.kernels.hoeffding.layout import (
     NOMINAL_MULTIWAY,
     NUMERIC,
     Floats,
-    Ints,
     Header,
-    Row,
+    Ints,
     Pool,
+    Row,
     grown,
 )
 from tocsin.kernels.hoeffding.leaves import keep_score, list_consulted, predict_leaf, total_weight
@@ -48,14 +48,16 @@ from tocsin.kernels.hoeffding.split import (
 from tocsin.kernels.hoeffding.walk import most_travelled, settle, walk
 
 WHOLE, ENFORCE, ESTIMATE = range(3)
-"""With what an event goes on after room was made: from its start, or from one of the two steps that may lack slots."""
+"""With what an event goes on after room was made: from its start, or from one of the two steps that may lack
+slots.
+"""
 
 
 @kernel
 def new_leaf(pool: Header, e: int, parent: int, edge: float) -> int:
     """An empty active leaf, the last child of its parent (-1: the root)."""
     tree = at.trees(pool)[e]
-    node = tree.n_nodes
+    node: int = tree.n_nodes
     tree.n_nodes += 1
     tree.n_active += 1
     leaf = at.nodes(pool)[e, node]
@@ -168,7 +170,8 @@ def attempt(pool: Header, e: int, node: int) -> bool:
     total = total_weight(pool, e, node)
     highest = weights.max()
     if highest / total > tree.max_share_to_split:
-        # river suggests no split alone, and so takes it: the leaf loses its observers, and gets new ones at once.
+        # river suggests no split alone, and so takes it: the leaf loses its observers, and gets new ones at
+        # once.
         deactivate(pool, e, node)
         return True
     before = entropy(weights, weights.size) if tree.criterion == INFO_GAIN else 0.0
@@ -205,7 +208,9 @@ def attempt(pool: Header, e: int, node: int) -> bool:
 
 @kernel
 def remove_poor(pool: Header, e: int, node: int, merits: Floats, best: float, bound: float) -> None:
-    """Stop observing what is clearly worse than the best. (Naive Bayes needs every feature, so only in "mc".)"""
+    """Stop observing what is clearly worse than the best. (Naive Bayes needs every feature, so only in
+    "mc".)
+    """
     slot = at.nodes(pool)[e, node].slot
     observed = at.observed(pool)[slot, : merits.size].copy()
     for i in range(merits.size):
@@ -253,7 +258,9 @@ def teach(
 
 @kernel
 def detour(pool: Header, e: int, node: int, x: Row) -> int:
-    """The leaf that learns an event which a branch cannot place: a new one for a new category, else the busiest."""
+    """The leaf that learns an event which a branch cannot place: a new one for a new category, else the
+    busiest.
+    """
     while at.nodes(pool)[e, node].kind != LEAF:
         value = at.row(x, pool.F)[at.nodes(pool)[e, node].feature]
         if at.nodes(pool)[e, node].kind == NOMINAL_MULTIWAY and not math.isnan(value):
@@ -296,7 +303,9 @@ def learn_event(
 
 @kernel
 def foretell(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> int:
-    """The probabilities of an event whose walk ended at `node` into the row `out` [K]. Returns the leaf if `votes` are its."""
+    """The probabilities of an event whose walk ended at `node` into the row `out` [K]. Returns the leaf if
+    `votes` are its.
+    """
     if node < 0:
         at.row(out, at.counters(pool)[N_CLASSES])[:] = 0.0
         return -1
@@ -308,7 +317,7 @@ def foretell(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> i
 def has_room(pool: Header, e: int) -> bool:
     """Whether one more event surely fits, whatever it splits."""
     children = max(2, at.counters(pool)[MOST_VALUES] + 1)
-    return (
+    return bool(
         at.trees(pool)[e].n_nodes + children <= pool.N
         and at.counters(pool)[FREE_SLOTS] >= children
         and at.counters(pool)[N_FREE_ENTRIES] >= 2 * at.counters(pool)[N_NOMINAL]
@@ -321,7 +330,7 @@ def is_due(pool: Header, e: int) -> bool:
     tree = at.trees(pool)[e]
     periods = tree.weight_seen / tree.memory_estimate_period
     # The quotient of a multiple is whole; that spares the slow remainder at nearly every event.
-    return periods == math.floor(periods) and tree.weight_seen % tree.memory_estimate_period == 0.0
+    return bool(periods == math.floor(periods) and tree.weight_seen % tree.memory_estimate_period == 0.0)
 
 
 @kernel
@@ -337,7 +346,8 @@ def learn_rows(
     first: int,
     step: int,
 ) -> tuple[int, int, int, int]:
-    """Learn from row `start`, tree `first` and step on; row by row, so that a tree's state is any caller's at any row.
+    """Learn from row `start`, tree `first` and step on; row by row, so that a tree's state is any caller's at
+    any row.
 
     Returns where room ran out (row, tree, step, slots lacking); row B when all is done.
     """
@@ -381,7 +391,8 @@ def learn(
     columns: Ints | None = None,
     predicted: Floats | None = None,
 ) -> Pool:
-    """Learn B events in order, each by every tree. The result does not depend on how events are cut into batches.
+    """Learn B events in order, each by every tree. The result does not depend on how events are cut into
+    batches.
 
     Parameters
     ----------
@@ -392,11 +403,11 @@ def learn(
     y
         integers [B], class indices below the pool's K.
     w
-        float64 [B, E], weights (the caller's Poisson draws in online bagging); a tree skips events of weight 0.
-        None: 1 for all.
+        float64 [B, E], weights (the caller's Poisson draws in online bagging); a tree skips events of weight
+        0. None: 1 for all.
     columns
-        int32 permutation of range(F): the order in which an event's features come, as of a dict's keys. It matters
-        where merits tie. None: from left to right.
+        int32 permutation of range(F): the order in which an event's features come, as of a dict's keys. It
+        matters where merits tie. None: from left to right.
     predicted
         float64 [B, E, K] to be filled with every tree's class probabilities as they were before each event.
     """
@@ -421,7 +432,9 @@ def learn(
     votes = np.empty(K)
     row, tree, step, lacking = 0, 0, WHOLE, 0
     while row < X.shape[0]:
-        row, tree, step, lacking = learn_rows(pool.header, X, classes, weights, order, ahead, votes, row, tree, step)
+        row, tree, step, lacking = learn_rows(
+            pool.header, X, classes, weights, order, ahead, votes, row, tree, step
+        )
         if row < X.shape[0]:
             children = max(2, int(pool.counters[MOST_VALUES]) + 1)
             pool = grown(

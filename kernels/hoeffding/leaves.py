@@ -10,11 +10,11 @@ from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
     BAYES,
     LISTED,
+    MEAN,
+    N_CLASSES,
     NORM,
     SCALE,
     WEIGHT,
-    MEAN,
-    N_CLASSES,
     Header,
     Row,
 )
@@ -22,7 +22,9 @@ from tocsin.kernels.hoeffding.observers import find, list_class
 
 HALF_LOG_TAU = 0.5 * math.log(math.tau)
 CLOSE = 1e-9
-"""Log votes nearer than this may round to equal probabilities, so there the probabilities decide, as in river."""
+"""Log votes nearer than this may round to equal probabilities, so there the probabilities decide, as in
+river.
+"""
 
 
 @kernel
@@ -93,7 +95,9 @@ def normalise(votes: Row, n: int) -> None:
 
 @kernel
 def bayes_choice(votes: Row, n: int) -> int:
-    """Which class of the leaf has the highest probability, the first of equals; votes may come back normalised."""
+    """Which class of the leaf has the highest probability, the first of equals; votes may come back
+    normalised.
+    """
     vote = at.row(votes, n)
     best = 0
     for i in range(1, n):
@@ -133,13 +137,15 @@ def uses_bayes(pool: Header, e: int, node: int, total: float) -> bool:
     if leaf.slot < 0:
         return False
     if mode == ADAPTIVE:
-        return leaf.nb_correct >= leaf.mc_correct
-    return mode == BAYES and total >= at.trees(pool)[e].nb_threshold
+        return bool(leaf.nb_correct >= leaf.mc_correct)
+    return bool(mode == BAYES and total >= at.trees(pool)[e].nb_threshold)
 
 
 @kernel
 def predict_leaf(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> bool:
-    """The class probabilities of a leaf into the row `out` [K], zeros where it has none. True: `votes` holds its log votes."""
+    """The class probabilities of a leaf into the row `out` [K], zeros where it has none. True: `votes` holds
+    its log votes.
+    """
     n = at.nodes(pool)[e, node].n_classes
     share = at.row(out, at.counters(pool)[N_CLASSES])
     vote = at.row(votes, n)
@@ -170,8 +176,9 @@ def predict_leaf(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) 
 def list_consulted(pool: Header, e: int, node: int, x: Row) -> None:
     """List the leaf's classes with every category observer that Naive Bayes consults.
 
-    river looks a class up in a defaultdict, so a prediction changes its observers' order, and by it the order in
-    which later sums run. Here predicting changes nothing and learning does it, as if each event was predicted first.
+    river looks a class up in a defaultdict, so a prediction changes its observers' order, and by it the order
+    in which later sums run. Here predicting changes nothing and learning does it, as if each event was
+    predicted first.
     """
     leaf = at.nodes(pool)[e, node]
     event = at.row(x, pool.F)
@@ -190,7 +197,9 @@ def list_consulted(pool: Header, e: int, node: int, x: Row) -> None:
 
 @kernel
 def keep_score(pool: Header, e: int, node: int, x: Row, y: int, w: float, votes: Row, voted: bool) -> None:
-    """Before an adaptive leaf learns: which of its two ways would have been right. `voted`: see `predict_leaf`."""
+    """Before an adaptive leaf learns: which of its two ways would have been right. `voted`: see
+    `predict_leaf`.
+    """
     leaf = at.nodes(pool)[e, node]
     total = total_weight(pool, e, node)
     if leaf.n_classes == 0:

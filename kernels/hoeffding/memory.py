@@ -13,14 +13,14 @@ from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ENTRY,
     FREE_SLOTS,
+    LEAF,
     MOMENTS,
     N_CLASSES,
     N_FEATURES,
     NODE,
-    LEAF,
     TREE,
-    Ints,
     Header,
+    Ints,
 )
 from tocsin.kernels.hoeffding.leaves import total_weight
 from tocsin.kernels.hoeffding.observers import release_slot, take_slot
@@ -34,7 +34,8 @@ ENTRY_BYTES = ENTRY.itemsize
 @kernel
 def node_bytes(pool: Header) -> int:
     """Bytes of a node, or of a leaf without observers."""
-    return NODE_BYTES + 12 * at.counters(pool)[N_CLASSES] + at.counters(pool)[N_FEATURES]
+    size: int = NODE_BYTES + 12 * at.counters(pool)[N_CLASSES] + at.counters(pool)[N_FEATURES]
+    return size
 
 
 @kernel
@@ -120,7 +121,7 @@ def enforce(pool: Header, e: int) -> int:
     if cutoff == 0 and tree.n_inactive == 0:
         return 0
     leaves = by_promise(pool, e)
-    lacking = -at.counters(pool)[FREE_SLOTS]
+    lacking: int = -at.counters(pool)[FREE_SLOTS]
     for i in range(leaves.size):
         leaf = at.nodes(pool)[e, leaves[i]]
         if i < cutoff and leaf.slot >= 0:

@@ -1,8 +1,8 @@
 """What an active leaf watches: per class and feature a Gaussian, or the categories seen.
 
 river's `GaussianSplitter` (Welford's update in West's weighted form, the range of every class) and
-`NominalSplitterClassif`. Order is kept wherever river keeps a dict: of features, of an observer's classes and of a
-class's categories, for sums run in that order and the first of equals wins.
+`NominalSplitterClassif`. Order is kept wherever river keeps a dict: of features, of an observer's classes and
+of a class's categories, for sums run in that order and the first of equals wins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tocsin.kernels.hoeffding.layout import (
 def take_slot(pool: Header) -> int:
     """An empty slot; the caller has made sure that one is free."""
     at.counters(pool)[FREE_SLOTS] -= 1
-    slot = at.free_slots(pool)[at.counters(pool)[FREE_SLOTS]]
+    slot: int = at.free_slots(pool)[at.counters(pool)[FREE_SLOTS]]
     at.moments(pool)[slot] = 0.0
     at.n_observed(pool)[slot] = 0
     at.n_seen(pool)[slot] = 0
@@ -100,26 +100,6 @@ def list_class(pool: Header, slot: int, f: int, k: int) -> None:
 
 
 @kernel
-def observe_number(pool: Header, slot: int, f: int, y: int, value: float, w: float, bayes: bool) -> None:
-    """Update a class's Gaussian and range. `bayes` keeps the terms of the log density ready."""
-    moments = at.moments(pool)[slot, y, f]
-    if moments[LISTED] == 0.0:
-        list_class(pool, slot, f, y)
-        moments[LOWEST] = value
-        moments[HIGHEST] = value
-    elif value < moments[LOWEST]:
-        moments[LOWEST] = value
-    elif value > moments[HIGHEST]:
-        moments[HIGHEST] = value
-    moments[WEIGHT] += w
-    before = moments[MEAN]
-    moments[MEAN] += (w / moments[WEIGHT]) * (value - before)
-    moments[SQUARES] += w * (value - before) * (value - moments[MEAN])
-    if bayes:
-        weigh(moments)
-
-
-@kernel
 def weigh(moments: Floats) -> None:
     """The terms of the log density that do not depend on x."""
     moments[SCALE] = 0.0
@@ -155,26 +135,49 @@ def observe_category(pool: Header, slot: int, f: int, y: int, value: float, w: f
 
 
 @kernel
-def observe(
-    pool: Header, e: int, node: int, x: Row, y: int, w: float, columns: Row, bayes: bool
-) -> None:
-    """Show a leaf's observers one event; NaN is a value that is not known."""
-    slot = at.nodes(pool)[e, node].slot
+def observe(pool: Header, e: int, node: int, x: Row, y: int, w: float, columns: Row, bayes: bool) -> None:
+    """Show a leaf's observers one event; NaN is a value that is not known.
+
+    `bayes` keeps the terms of the log densities ready. The Gaussians are updated here and not in a function
+    of their own, for this is the innermost loop of learning.
+    """
     n = at.counters(pool)[N_FEATURES]
     event = at.row(x, n)
     order = at.columns(columns, n)
+    slot = at.nodes(pool)[e, node].slot
+    all_moments = at.moments(pool)[slot, y]
+    n_seen = at.n_seen(pool)[slot]
+    mask = at.mask(pool)[e]
+    disabled = at.disabled(pool)[e, node]
+    nominal = at.nominal(pool)
     for i in range(n):
         f = order[i]
         value = event[f]
-        if math.isnan(value) or at.mask(pool)[e, f] == 0 or at.disabled(pool)[e, node, f] != 0:
+        if math.isnan(value) or mask[f] == 0 or disabled[f] != 0:
             continue
-        if at.n_seen(pool)[slot, f] == 0:
+        if n_seen[f] == 0:
             at.observed(pool)[slot, at.n_observed(pool)[slot]] = f
             at.n_observed(pool)[slot] += 1
-        if at.nominal(pool)[f] >= 0:
+        if nominal[f] >= 0:
             observe_category(pool, slot, f, y, value, w)
-        else:
-            observe_number(pool, slot, f, y, value, w, bayes)
+            continue
+        moments = all_moments[f]
+        if moments[LISTED] == 0.0:
+            list_class(pool, slot, f, y)
+            moments[LOWEST] = value
+            moments[HIGHEST] = value
+        elif value < moments[LOWEST]:
+            moments[LOWEST] = value
+        elif value > moments[HIGHEST]:
+            moments[HIGHEST] = value
+        weight = moments[WEIGHT] + w
+        before = moments[MEAN]
+        after = before + (w / weight) * (value - before)
+        moments[WEIGHT] = weight
+        moments[MEAN] = after
+        moments[SQUARES] += w * (value - before) * (value - after)
+        if bayes:
+            weigh(moments)
 
 
 @kernel

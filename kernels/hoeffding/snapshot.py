@@ -1,8 +1,9 @@
 """A pool as a handful of compact arrays of plain dtypes, and back.
 
-Only what cannot be worked out again is written: a node's parent but no other link (children stand in the order of
-their numbers), the observers of active leaves for what they saw, and a weight once a class of a leaf unless features
-were missing. Two pools that learnt the same events give the same bytes, however their memory came about.
+Only what cannot be worked out again is written: a node's parent but no other link (children stand in the
+order of their numbers), the observers of active leaves for what they saw, and a weight once a class of a leaf
+unless features were missing. Two pools that learnt the same events give the same bytes, however their memory
+came about.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def first_of_each(leaf: Ints, k: Ints, K: int) -> tuple[NDArray[np.intp], NDArra
 
 @kernel
 def read_lists(pool: Header, slots: Ints, features: Ints, rows: Ints, lengths: Ints, out: Floats) -> int:
-    """Lengths of the category lists (slot, feature, row) and, where `out` [n, 2] has room, values and weights."""
+    """Lengths of the category lists (slot, feature, row) and, where `out` [n, 2] has room, values and
+    weights.
+    """
     n = 0
     for i in range(slots.size):
         entry = at.heads(pool)[slots[i], at.nominal(pool)[features[i]], rows[i]]
@@ -78,7 +81,9 @@ def read_lists(pool: Header, slots: Ints, features: Ints, rows: Ints, lengths: I
 
 
 @kernel
-def write_lists(pool: Header, slots: Ints, features: Ints, rows: Ints, lengths: Ints, values: Floats, weights: Floats) -> None:
+def write_lists(
+    pool: Header, slots: Ints, features: Ints, rows: Ints, lengths: Ints, values: Floats, weights: Floats
+) -> None:
     """The inverse of `read_lists`."""
     n = 0
     for i in range(slots.size):
@@ -125,7 +130,9 @@ def of_used(array: NDArray[Any], n_nodes: Ints) -> NDArray[Any]:
     return np.concatenate([array[e, :n] for e, n in enumerate(n_nodes)])
 
 
-def list_rows(pool: Pool, leaf: Ints, feature: Ints, pair_leaf: Ints, pair_feature: Ints, pair_class: Ints) -> tuple[Ints, ...]:
+def list_rows(
+    pool: Pool, leaf: Ints, feature: Ints, pair_leaf: Ints, pair_feature: Ints, pair_class: Ints
+) -> tuple[Ints, Ints, Ints]:
     """The category lists of active leaves: of whole observers (row 0), then of their classes (row k + 1)."""
     whole, single = pool.nominal[feature] >= 0, pool.nominal[pair_feature] >= 0
     leaves = np.concatenate([leaf[whole], pair_leaf[single]])
@@ -195,7 +202,11 @@ def observers(pool: Pool, slots: Ints) -> dict[str, NDArray[Any]]:
     lists = np.empty((n, 2))
     if n:
         read_lists(pool.header, slots[leaves], features, rows, lengths, lists)
-    out["list_length"], out["list_value"], out["list_weight"] = small(lengths), lists[:, 0].copy(), lists[:, 1].copy()
+    out["list_length"], out["list_value"], out["list_weight"] = (
+        small(lengths),
+        lists[:, 0].copy(),
+        lists[:, 1].copy(),
+    )
     return out
 
 
@@ -293,7 +304,7 @@ def restore_observers(pool: Pool, saved: Arrays) -> None:
     pool.moments[(*where, WEIGHT)] = weight
     lists = list_rows(pool, leaf, feature, pair_leaf, pair_feature, pair_class)
     lengths = saved["list_length"].astype(np.int32)
-    write_lists(pool.header, *lists, lengths, saved["list_value"], saved["list_weight"])
+    write_lists(pool.header, lists[0], lists[1], lists[2], lengths, saved["list_value"], saved["list_weight"])
     # Which tree a slot belongs to decides whether its densities are wanted.
     tree_of = np.argwhere(pool.nodes["slot"] >= 0)
     owner = np.zeros(len(n_observed), np.int64)

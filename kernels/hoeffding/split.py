@@ -27,8 +27,8 @@ from tocsin.kernels.hoeffding.layout import (
     SQUARES,
     WEIGHT,
     Floats,
-    Ints,
     Header,
+    Ints,
 )
 from tocsin.kernels.hoeffding.observers import find
 
@@ -37,8 +37,8 @@ Flags = NDArray[np.bool_]
 
 @kernel
 def power(base: float, exponent: float, anything: float) -> float:
-    """The C library's pow, as Python's `**`. LLVM would turn a constant exponent into a product or a root, which round
-    otherwise; `anything` finite keeps it from knowing the exponent."""
+    """The C library's pow, as Python's `**`. LLVM would turn a constant exponent into a product or a root,
+    which round otherwise; `anything` finite keeps it from knowing the exponent."""
     return math.pow(base, exponent + 0.0 * anything)
 
 
@@ -97,7 +97,8 @@ def merit(
 ) -> float:
     """What a split is worth, -inf where fewer than two branches get a fair share.
 
-    `before` is the leaf's entropy; weights and has [branches, n] are the branches' class weights, classes [n] in order.
+    `before` is the leaf's entropy; weights and has [branches, n] are the branches' class weights, classes [n]
+    in order.
     """
     total = 0.0
     for b in range(branches):
@@ -168,7 +169,9 @@ def deviations_of(pool: Header, slot: int, f: int, deviations: Floats) -> None:
 
 @kernel
 def best_threshold(pool: Header, e: int, slot: int, f: int, before: float) -> tuple[float, int, float]:
-    """The best of `n_splits` thresholds evenly spaced over the range: merit, kind of branch (LEAF: none), threshold."""
+    """The best of `n_splits` thresholds evenly spaced over the range: merit, kind of branch (LEAF: none),
+    threshold.
+    """
     n = at.n_seen(pool)[slot, f]
     classes = at.classes(pool)[slot, f]
     lowest = math.inf
@@ -198,7 +201,9 @@ def best_threshold(pool: Header, e: int, slot: int, f: int, before: float) -> tu
 
 @kernel
 def isolate(pool: Header, slot: int, f: int, value: float, weights: Floats, has: Flags) -> None:
-    """The class weights of one category against the others, into weights and has [2, n] in the observer's order."""
+    """The class weights of one category against the others, into weights and has [2, n] in the observer's
+    order.
+    """
     c = at.nominal(pool)[f]
     for i in range(at.n_seen(pool)[slot, f]):
         weights[:, i] = 0.0
@@ -242,24 +247,22 @@ def by_key(pool: Header, c: int, values: Floats) -> Floats:
 def as_a_set_iterates(values: Floats) -> Floats:
     """The order in which CPython's set gives whole numbers that were added in this order.
 
-    river tries the binary splits of a category in it, and the first of equals wins. (Of strings it changes from
-    process to process, so there nobody can agree with it.)
+    river tries the binary splits of a category in it, and the first of equals wins. (Of strings it changes
+    from process to process, so there nobody can agree with it.)
     """
     size = 8
     table = np.full(size, -1, np.int64)
-    fill = 0
     for i in range(values.size):
         set_insert(table, values, i)
-        fill += 1
-        if fill * 5 >= (size - 1) * 3:
-            grown = fill * 2 if fill > 50_000 else fill * 4
+        if (i + 1) * 5 >= (size - 1) * 3:
+            grown = (i + 1) * (2 if i >= 50_000 else 4)
             while size <= grown:
                 size *= 2
             old = table
             table = np.full(size, -1, np.int64)
-            for j in old:
-                if j >= 0:
-                    set_insert(table, values, j)
+            for j in range(old.size):
+                if old[j] >= 0:
+                    set_insert(table, values, int(old[j]))
     ordered = np.empty(values.size)
     place = 0
     for j in table:

@@ -12,8 +12,8 @@ from tocsin.kernels.hoeffding.layout import (
     LEAF,
     NOMINAL_BINARY,
     NUMERIC,
-    Ints,
     Header,
+    Ints,
     Row,
 )
 from tocsin.kernels.hoeffding.leaves import total_weight
@@ -24,15 +24,19 @@ def child_of(pool: Header, e: int, node: int, x: Row) -> int:
     """The child that a branch sends x to, or -1 where its feature is not known or its category is new."""
     branch = at.nodes(pool)[e, node]
     value = at.row(x, pool.F)[branch.feature]
+    child: int = branch.first
     if branch.kind == NUMERIC:
-        if value <= branch.value:
-            return branch.first
-        return -1 if math.isnan(value) else branch.last
+        if value > branch.value:
+            child = branch.last
+        elif math.isnan(value):
+            child = -1
+        return child
     if math.isnan(value):
         return -1
     if branch.kind == NOMINAL_BINARY:
-        return branch.first if value == branch.value else branch.last
-    child = branch.first
+        if value != branch.value:
+            child = branch.last
+        return child
     while child >= 0 and at.nodes(pool)[e, child].edge != value:
         child = at.nodes(pool)[e, child].next
     return child
@@ -71,7 +75,7 @@ def weight_below(pool: Header, e: int, top: int) -> float:
                 pending[level] = at.nodes(pool)[e, node].first
                 sums[level] = 0.0
         elif level == 0:
-            return sums[0]
+            return float(sums[0])
         else:
             sums[level - 1] += sums[level]
             level -= 1
@@ -80,7 +84,7 @@ def weight_below(pool: Header, e: int, top: int) -> float:
 @kernel
 def most_travelled(pool: Header, e: int, node: int) -> int:
     """The child whose leaves weigh most, the first of equals."""
-    child = at.nodes(pool)[e, node].first
+    child: int = at.nodes(pool)[e, node].first
     best = child
     highest = -math.inf
     while child >= 0:

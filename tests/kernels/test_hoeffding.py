@@ -161,7 +161,14 @@ def test_evidence_is_what_the_leaf_counted_capped_and_faded() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     X, y, w = events(10)
     pool = new()
-    for bad in ((X[:, 1:], y, w), (X, y[1:], w), (X, y + K, w), (X, y - 3, w), (X, y, w[:, 1:]), (X, y, -w - 1)):
+    for bad in (
+        (X[:, 1:], y, w),
+        (X, y[1:], w),
+        (X, y + K, w),
+        (X, y - 3, w),
+        (X, y, w[:, 1:]),
+        (X, y, -w - 1),
+    ):
         with pytest.raises(ValueError, match="is not"):
             hoeffding.learn(pool, *bad)
     with pytest.raises(ValueError, match="predicted"):
