@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from bisect import insort
 from collections.abc import Hashable, Iterator, Mapping
@@ -326,9 +327,11 @@ class HoeffdingTree(base.Classifier):
                     continue
                 column = self._add_column(name, value)
             known.append((column, self._number(column, value, learning)))
-        row = np.full((1, len(self._columns)), np.nan)
+        numbers = [math.nan] * len(self._columns)
+        for column, number in known:
+            numbers[column] = number
+        row = np.array([numbers], np.float64)
         order = [column for column, _ in known]
-        row[0, order] = [number for _, number in known]
         if not learning or order == list(range(len(self._columns))):
             return row, None
         rest = set(range(len(self._columns))).difference(order)
@@ -339,8 +342,9 @@ class HoeffdingTree(base.Classifier):
         if X.ndim != 2:
             raise ValueError(f"X {X.shape} is not [B, F]")
         if not self._columns:
-            for column in range(X.shape[1]):
-                self._add_column(column, 0.0)
+            self._columns = {column: column for column in range(X.shape[1])}
+            nominal = np.array([self._is_nominal(column, 0.0) for column in self._columns], np.bool_)
+            self._pool = hoeffding.resize(self._pool, X.shape[1], len(self._labels), nominal)
         if X.shape[1] != len(self._columns):
             raise ValueError(f"X {X.shape} is not [B, {len(self._columns)}]")
         if self._codes:
@@ -418,6 +422,8 @@ class HoeffdingTree(base.Classifier):
         X = np.ascontiguousarray(X, np.float64)
         parts: list[Floats] = []
         self._learn_many(X, y, w, parts)
+        if len(parts) == 1:
+            return parts[0][:, 0, self._order]
         out = np.zeros((len(X), len(self._labels)))
         start = 0
         for part in parts:

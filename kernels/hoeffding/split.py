@@ -255,8 +255,7 @@ def as_a_set_iterates(values: Floats) -> Floats:
     for i in range(values.size):
         set_insert(table, values, i)
         if (i + 1) * 5 >= (size - 1) * 3:
-            grown = (i + 1) * (2 if i >= 50_000 else 4)
-            while size <= grown:
+            while size <= (i + 1) * (2 if i >= 50_000 else 4):
                 size *= 2
             old = table
             table = np.full(size, -1, np.int64)
@@ -265,9 +264,9 @@ def as_a_set_iterates(values: Floats) -> Floats:
                     set_insert(table, values, int(old[j]))
     ordered = np.empty(values.size)
     place = 0
-    for j in table:
-        if j >= 0:
-            ordered[place] = values[j]
+    for which in table:
+        if which >= 0:
+            ordered[place] = values[which]
             place += 1
     return ordered
 
