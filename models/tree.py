@@ -146,7 +146,7 @@ class HoeffdingTree(base.Classifier):
     ...     right += tree.predict_one(x) == y
     ...     tree.learn_one(x, y)
     >>> right
-    846
+    845
     """
 
     def __init__(

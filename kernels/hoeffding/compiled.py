@@ -15,7 +15,7 @@ def kernel(function: F) -> F:
     exception.
 
     numba's cache looks at the compiled file alone: after an edit to a function that others call, delete the
-    `*.nbi` files beside it (`make clean`), or they go on calling the old one.
+    `*.nbi` files beside it, or they go on calling the old one.
     """
     compiled = numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy")(function)
     return cast(F, compiled)
