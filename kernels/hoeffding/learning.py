@@ -314,9 +314,15 @@ def foretell(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) -> i
 
 
 @kernel
+def most_children(pool: Header, e: int) -> int:
+    """How many children a tree's next split may have: a category more than any observer has seen, or two."""
+    return 2 if at.trees(pool)[e].binary_split != 0 else max(2, at.counters(pool)[MOST_VALUES] + 1)
+
+
+@kernel
 def has_room(pool: Header, e: int) -> bool:
     """Whether one more event surely fits, whatever it splits."""
-    children = max(2, at.counters(pool)[MOST_VALUES] + 1)
+    children = most_children(pool, e)
     return bool(
         at.trees(pool)[e].n_nodes + children <= pool.N
         and at.counters(pool)[FREE_SLOTS] >= children
@@ -436,7 +442,7 @@ def learn(
             pool.header, X, classes, weights, order, ahead, votes, row, tree, step
         )
         if row < X.shape[0]:
-            children = max(2, int(pool.counters[MOST_VALUES]) + 1)
+            children = most_children(pool.header, tree)
             pool = grown(
                 pool,
                 int(pool.trees["n_nodes"][tree]) + children,
