@@ -1,0 +1,23 @@
+"""Hoeffding trees in flat arrays, a pool at a time; `layout` says how they lie in memory."""
+
+from tocsin.kernels.hoeffding.answer import evidence, leaf_ids, probabilities
+from tocsin.kernels.hoeffding.layout import Pool, Settings, configure, new_pool, resize
+from tocsin.kernels.hoeffding.learning import learn
+from tocsin.kernels.hoeffding.snapshot import arrays, restore
+from tocsin.kernels.hoeffding.turnover import reset, swap
+
+__all__ = [
+    "Pool",
+    "Settings",
+    "arrays",
+    "configure",
+    "evidence",
+    "leaf_ids",
+    "learn",
+    "new_pool",
+    "probabilities",
+    "reset",
+    "resize",
+    "restore",
+    "swap",
+]
