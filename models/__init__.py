@@ -4,6 +4,7 @@ from tocsin.models.batch import Batch, FeedbackBatch, Seen
 from tocsin.models.classifier import Classifier, Scores, UnknownClassError
 from tocsin.models.expert import Expert, SnapshotError
 from tocsin.models.ss3 import SS3
+from tocsin.models.tree import HoeffdingTree
 
 __all__ = [
     "SS3",
@@ -11,6 +12,7 @@ __all__ = [
     "Classifier",
     "Expert",
     "FeedbackBatch",
+    "HoeffdingTree",
     "Scores",
     "Seen",
     "SnapshotError",
