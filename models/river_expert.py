@@ -17,6 +17,9 @@ from tocsin.models import river_state
 from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.expert import Arrays, SnapshotError, proportional
 
+LARGEST = 1e100
+"""Numbers are clipped here on their way to river, which squares them and raises where the result is no number."""
+
 
 class RiverExpert:
     """Feeds a river classifier one event at a time and reads its probabilities as evidence.
@@ -56,7 +59,7 @@ class RiverExpert:
             parameters.setdefault("seed", seed)
         try:
             model = kind(**parameters)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever a classifier does with a parameter that it did not expect
             raise ValueError(f"experts.{self.name}.parameters: {error}") from None
         return model if model._multiclass else multiclass.OneVsRestClassifier(model)
 
@@ -85,7 +88,7 @@ class RiverExpert:
     def row(self, batch: Batch, i: int) -> dict[str, float | int]:
         """Event i as river's dictionary."""
         row: dict[str, float | int] = {
-            name: int(value) if nominal else value
+            name: int(value) if nominal else min(max(value, -LARGEST), LARGEST)
             for name, nominal, value in zip(self._names, self._nominal, batch.X[i].tolist(), strict=True)
             if math.isfinite(value)  # NaN is not known
         }
