@@ -172,6 +172,13 @@ def test_no_set_is_empty() -> None:
     assert (decided.shape, reasons, sets.shape) == ((0,), [], (0, 3))
 
 
+def test_an_event_without_any_evidence_is_not_decided_by_the_order_of_the_classes() -> None:
+    made = warm([0.05] * 100)
+    assert judged(made, [0.5, 0.5]) == (False, UNCERTAIN, [True, True])
+    assert judged(made, [0.4, 0.2, 0.4]) == (False, UNCERTAIN, [True, False, True])
+    assert judged(made, [1 / 3 + 1e-16, 1 / 3, 1 / 3]) == (False, UNCERTAIN, [True, True, True])
+
+
 def test_pignistic_probability_shares_out_what_is_not_known() -> None:
     betp: Floats = pignistic(np.array([[0.5, 0.1, 0.0], [0.0, 0.0, 0.0]]), np.array([0.4, 1.0]))
     np.testing.assert_allclose(betp, [[0.5 + 0.4 / 3, 0.1 + 0.4 / 3, 0.4 / 3], [1 / 3] * 3])
