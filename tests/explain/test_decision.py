@@ -64,7 +64,7 @@ def taught(settings: Model | None, batch: Batch, labels: list[str]) -> Classifie
 
 @pytest.fixture(scope="module")
 def tabular() -> tuple[Classifier, Scores]:
-    model = taught(TABLE, *table(1500))
+    model = taught(TABLE, *table(900))
     return model, model.score(table(300, seed=1)[0])
 
 
