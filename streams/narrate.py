@@ -37,7 +37,7 @@ def _plain(lines: list[str]) -> str:
 def _verdict(decision: dict[str, Any]) -> list[str]:
     moment = datetime.fromtimestamp(decision["time"] / 1000, UTC).isoformat(timespec="seconds")
     who = f"Event {decision['event']} of {decision['subject']}, {moment}"
-    masses = ", ".join(f"{c} {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
+    masses = ", ".join(f"{c}: {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
     belief = (
         f"Belief: {masses or 'none'}; not known: {decision['uncertainty']:.0%}; conflict: {decision['conflict']:.0%}."
     )

@@ -546,3 +546,11 @@ def test_wrong_parameters_are_refused() -> None:
     assert tree.delta == 1e-7
     with pytest.raises(ValueError, match="B, F"):
         tree.learn_many(np.zeros(3), [0, 1, 0])
+
+
+@pytest.mark.parametrize("y", [[0, 1], [0, 1, 1, 0], [[0, 1, 1]]])
+def test_labels_that_do_not_match_their_rows_teach_nothing(y: Any) -> None:
+    tree = HoeffdingTree()
+    with pytest.raises(ValueError, match="y: has shape"):
+        tree.learn_many(np.zeros((3, 2)), y)
+    assert list(tree.classes) == []
