@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tocsin.config.model import Router as RouterSettings
+from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.models.batch import Bools, Floats
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
