@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
+from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
 
 
@@ -94,7 +95,8 @@ class SS3Expert(Group):
 
 
 ExpertSettings = Annotated[
-    RiverExpert | TreeExpert | LinearExpert | PersistenceExpert | SS3Expert, Field(discriminator="kind")
+    RiverExpert | TreeExpert | NeighboursExpert | LinearExpert | PersistenceExpert | SS3Expert,
+    Field(discriminator="kind"),
 ]
 
 

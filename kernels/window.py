@@ -74,20 +74,30 @@ def learn(
     strength: float,
     seen: int,
     most: float,
+    said: Floats,
 ) -> tuple[int, float, int]:
     """Take in B events X [B, F] of classes y [B] and weights w [B]; returns the new stop, strength and seen.
+
+    `said` [B, K] is filled with the evidence for each event just before it is taken in; [0, 0] where nobody asks.
 
     The window is the last `window` columns before `stop` of values [F, C], C > window; count, mean and square [F]
     are the moments of the stream (see `learn_row`). All arrays change in place.
     """
     horizons = np.full(1, window)
     for i in range(len(X)):
-        if seen % EVERY == 0 and stop > 0:
+        due = seen % EVERY == 0
+        if stop > 0 and (due or len(said) > 0):
             age, distance = np.full((1, 1, k), -1), np.full((1, 1, k), np.inf)
             factor = factors(nominal, count, square)
-            search(values, 0, stop, X[i : i + 1], factor, nominal, horizons, age, distance)
-            p = vote(age[:, 0], distance[:, 0], labels, weights, stop, classes)[0, y[i]]
-            strength = fitted(strength, p, classes, w[i], seen // EVERY, most)
+            search(values, max(0, stop - window), stop, X[i : i + 1], factor, nominal, horizons, age, distance)
+            shares = vote(age[:, 0], distance[:, 0], labels, weights, stop, classes)[0]
+            if len(said) > 0:
+                for c in range(classes):
+                    said[i, c] = shares[c] * min(strength, most)
+            if due:
+                strength = fitted(strength, shares[y[i]], classes, w[i], seen // EVERY, most)
+        elif len(said) > 0:
+            said[i] = 0.0
         learn_row(count, mean, square, memory, X[i])
         if stop == values.shape[1]:
             stop = _slide(values, labels, weights, window - 1)

@@ -93,6 +93,15 @@ class Neighbours:
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`; an event's weight is that of its vote."""
+        self._learn(batch, y, weight, np.empty((0, 0)))
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), self._classes))
+        self._learn(batch, y, weight, said)
+        return said
+
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, said: Floats) -> None:
         scaler = self._scaler
         self._stop, self._strength, self._seen = window.learn(
             self._values,
@@ -113,6 +122,7 @@ class Neighbours:
             self._strength,
             self._seen,
             self._settings.strength,
+            said,
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:

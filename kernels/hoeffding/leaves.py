@@ -37,6 +37,15 @@ def total_weight(pool: Header, e: int, node: int) -> float:
 
 
 @kernel
+def support(pool: Header, e: int, node: int) -> float:
+    """How much a leaf's answer rests on: its class weights, faded where the pool fades, summed by class."""
+    total = 0.0
+    for k in range(pool.K):
+        total += at.faded(pool)[e, node, k] if pool.fading > 0 else at.counts(pool)[e, node, k]
+    return total
+
+
+@kernel
 def log_density(pool: Header, slot: int, k: int, f: int, x: float) -> float:
     """Log p(x_f = x | k) up to nothing: river adds 0 where it has no density."""
     c = at.nominal(pool)[f]
