@@ -34,7 +34,7 @@ class Counts(NamedTuple):
 
     weight: Floats
     """[K]"""
-    count: Floats
+    known: Floats
     """[K, F], events whose value in the column was known."""
     mean: Floats
     """[K, F], numeric columns."""
@@ -70,7 +70,7 @@ def learn(
             # Everything is a ratio of counts: a power of two takes nothing from them.
             shrink = 2.0 ** -math.floor(math.log2(unit))
             counts.weight[:] *= shrink
-            counts.count[:] *= shrink
+            counts.known[:] *= shrink
             counts.tables[:] *= shrink
             unit *= shrink
         _learn_row(counts, slots, X[i], y[i], w[i] * unit)
@@ -84,12 +84,12 @@ def _learn_row(counts: Counts, slots: Ints, x: Floats, k: int, weight: float) ->
     for f in range(len(x)):
         if not math.isfinite(x[f]):
             continue
-        counts.count[k, f] += weight
+        counts.known[k, f] += weight
         if slots[f] >= 0:
             counts.tables[slots[f], k, bucket(x[f], counts.tables.shape[2])] += weight
         else:
             value = min(max(x[f], -LARGEST), LARGEST)
-            share = weight / counts.count[k, f]
+            share = weight / counts.known[k, f]
             delta = value - counts.mean[k, f]
             counts.mean[k, f] += share * delta
             counts.square[k, f] += share * (delta * (value - counts.mean[k, f]) - counts.square[k, f])
@@ -104,7 +104,7 @@ def bucket(code: float, buckets: int) -> int:
 @kernel
 def probabilities(counts: Counts, slots: Ints, X: Floats, unit: float) -> Floats:
     """Class probabilities [B, K] of X [B, F]; what is not finite is left out."""
-    classes, columns = counts.count.shape
+    classes, columns = counts.known.shape
     logs = np.empty((len(X), classes))
     total = counts.weight.sum()
     for k in range(classes):
@@ -134,15 +134,15 @@ def probabilities(counts: Counts, slots: Ints, X: Floats, unit: float) -> Floats
 @kernel
 def _whole(counts: Counts, f: int) -> tuple[float, float]:
     """Mean and variance of a column over all classes."""
-    n = counts.count[:, f].sum()
+    n = counts.known[:, f].sum()
     if n <= 0.0:
         return 0.0, 0.0
     mean = 0.0
     for k in range(len(counts.weight)):
-        mean += counts.count[k, f] / n * counts.mean[k, f]
+        mean += counts.known[k, f] / n * counts.mean[k, f]
     spread = 0.0
     for k in range(len(counts.weight)):
-        spread += counts.count[k, f] / n * (counts.square[k, f] + (counts.mean[k, f] - mean) ** 2)
+        spread += counts.known[k, f] / n * (counts.square[k, f] + (counts.mean[k, f] - mean) ** 2)
     return mean, spread
 
 
@@ -160,7 +160,7 @@ def _kinds(counts: Counts, slot: int) -> int:
 def _numeric(counts: Counts, f: int, x: float, unit: float, centre: float, spread: float, column: Floats) -> None:
     """Log densities [K] of a number, each class's moments mixed with one event's worth of the stream's."""
     for k in range(len(column)):
-        n = counts.count[k, f] / unit
+        n = counts.known[k, f] / unit
         mean = counts.mean[k, f]
         mixed = (n * mean + centre) / (n + 1.0)
         variance = (n * counts.square[k, f] + spread + n / (n + 1.0) * (mean - centre) ** 2) / (n + 1.0)
@@ -173,4 +173,4 @@ def _nominal(counts: Counts, slot: int, f: int, x: float, unit: float, kinds: in
     """Log probabilities [K] of a category, each smoothed by one event over all kinds."""
     j = bucket(x, counts.tables.shape[2])
     for k in range(len(column)):
-        column[k] = math.log((counts.tables[slot, k, j] + unit / kinds) / (counts.count[k, f] + unit))
+        column[k] = math.log((counts.tables[slot, k, j] + unit / kinds) / (counts.known[k, f] + unit))

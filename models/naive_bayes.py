@@ -57,7 +57,7 @@ class NaiveBayes:
         for slot, f in enumerate(np.flatnonzero(self._nominal)):
             if f < len(slots) and slots[f] >= 0:
                 tables[slot] = old.tables[slots[f]]
-        wider = (np.pad(array, ((0, 0), (0, more))) for array in (old.count, old.mean, old.square))
+        wider = (np.pad(array, ((0, 0), (0, more))) for array in (old.known, old.mean, old.square))
         self._counts = Counts(old.weight, *wider, tables)
 
     def resize(self, features: int, classes: int) -> None:
@@ -66,7 +66,7 @@ class NaiveBayes:
             self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
         old, more = self._counts, classes - len(self._counts.weight)
         if more > 0:
-            taller = (np.pad(array, ((0, more), (0, 0))) for array in (old.count, old.mean, old.square))
+            taller = (np.pad(array, ((0, more), (0, 0))) for array in (old.known, old.mean, old.square))
             tables = np.pad(old.tables, ((0, 0), (0, more), (0, 0)))
             self._counts = Counts(np.pad(old.weight, (0, more)), *taller, tables)
 
@@ -121,7 +121,7 @@ class NaiveBayes:
             raise SnapshotError(f"not the arrays of a naive Bayes expert: {error}") from error
         shape = (len(counts.weight), len(nominal))
         tables = (int(nominal.sum()), len(counts.weight), self._settings.buckets)
-        if {shape} != {a.shape for a in (counts.count, counts.mean, counts.square)} or counts.tables.shape != tables:
+        if {shape} != {a.shape for a in (counts.known, counts.mean, counts.square)} or counts.tables.shape != tables:
             raise SnapshotError(f"arrays for {shape} classes and features do not fit one another, or the settings")
         self._counts, self._nominal = counts, nominal
         self._unit, self._strength, self._seen = unit, strength, seen
