@@ -57,8 +57,8 @@ class NaiveBayes:
         for slot, f in enumerate(np.flatnonzero(self._nominal)):
             if f < len(slots) and slots[f] >= 0:
                 tables[slot] = old.tables[slots[f]]
-        wider = (np.pad(array, ((0, 0), (0, more))) for array in (old.known, old.mean, old.square))
-        self._counts = Counts(old.weight, *wider, tables)
+        known, mean, square = (np.pad(array, ((0, 0), (0, more))) for array in (old.known, old.mean, old.square))
+        self._counts = Counts(old.weight, known, mean, square, tables)
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
@@ -66,9 +66,9 @@ class NaiveBayes:
             self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
         old, more = self._counts, classes - len(self._counts.weight)
         if more > 0:
-            taller = (np.pad(array, ((0, more), (0, 0))) for array in (old.known, old.mean, old.square))
+            known, mean, square = (np.pad(array, ((0, more), (0, 0))) for array in (old.known, old.mean, old.square))
             tables = np.pad(old.tables, ((0, 0), (0, more), (0, 0)))
-            self._counts = Counts(np.pad(old.weight, (0, more)), *taller, tables)
+            self._counts = Counts(np.pad(old.weight, (0, more)), known, mean, square, tables)
 
     def _slots(self) -> Ints:
         """Which table each nominal column has [F], -1 for numbers."""
