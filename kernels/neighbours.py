@@ -31,7 +31,7 @@ LIMIT = 5.0
 """The most standard deviations by which two numbers differ."""
 UNKNOWN = 1.0
 """What a value that is not known adds to the squared distance."""
-BLOCK = 64
+BLOCK = 128
 """Rows of the window whose distances are summed at once: their sums stay in the first cache."""
 CHUNK = 1 << 24
 """Distances that a back end holds whole keeps in memory at once."""

@@ -23,8 +23,10 @@ class Neighbours:
     """k nearest neighbours among the last `window` labelled events, weighted by one over the distance.
 
     The window holds events as they came; distances are in standard deviations of the stream as it is when asked, so
-    a scale that drifts is followed. An answer's shares p become evidence N p; N is fitted online by the log loss of
-    N p (`tocsin.kernels.calibration`), up to `strength`.
+    a scale that drifts is followed. (Against events standardised when they came, 10,000 events of fast RBF: within
+    0.2 points; with scales that grow tenfold every 2,500 events, -0.6 at window 500 and +1.5 at 2,000; with levels
+    that jump every 1,000, +0.3 and +6.5.) An answer's shares p become evidence N p; N is fitted online by the log loss
+    of N p (`tocsin.kernels.calibration`), up to `strength`.
 
     >>> import numpy as np
     >>> expert = Neighbours(NeighboursSettings(k=1))
