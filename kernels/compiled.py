@@ -1,4 +1,4 @@
-"""How the kernels of this folder are compiled."""
+"""How the kernels are compiled."""
 
 from __future__ import annotations
 
