@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.hoeffding.compiled import kernel
+from tocsin.kernels.compiled import kernel
 
 Floats = NDArray[np.float64]
 Windows = NDArray[Any]

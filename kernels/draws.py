@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.hoeffding.compiled import kernel
+from tocsin.kernels.compiled import kernel
 
 Floats = NDArray[np.float64]
 Bits = np.uint64

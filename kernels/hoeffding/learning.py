@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.compiled import kernel
+from tocsin.kernels.draws import choose
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
     FREE_SLOTS,
@@ -54,6 +55,15 @@ slots.
 
 
 @kernel
+def draw_subspace(pool: Header, e: int, node: int) -> None:
+    """Choose the features that a new leaf observes, at least one."""
+    tree = at.trees(pool)[e]
+    n = at.counters(pool)[N_FEATURES]
+    observed = max(1, round(tree.subspace * n))
+    choose(tree.key, node, n - observed, at.disabled(pool)[e, node, :n])
+
+
+@kernel
 def new_leaf(pool: Header, e: int, parent: int, edge: float) -> int:
     """An empty active leaf, the last child of its parent (-1: the root)."""
     tree = at.trees(pool)[e]
@@ -77,6 +87,8 @@ def new_leaf(pool: Header, e: int, parent: int, edge: float) -> int:
     leaf.slot = take_slot(pool)
     at.counts(pool)[e, node] = 0.0
     at.disabled(pool)[e, node] = 0
+    if tree.subspace < 1.0:
+        draw_subspace(pool, e, node)
     if pool.fading > 0:
         at.faded(pool)[e, node] = 0.0
     if parent >= 0:

@@ -73,7 +73,8 @@ def test_a_rise_alarms_and_a_fall_does_not() -> None:
     up = (rng.random(2000) < np.repeat([0.1, 0.6], 1000)).astype(np.float64)
     for values, expected in ((up, True), (1.0 - up, False)):
         windows = adwin.new_windows(1)
-        assert any([adwin.rose(windows, 0, value, 0.002) for value in values]) is expected
+        rises = [adwin.rose(windows, 0, value, 0.002) for value in values]
+        assert any(rises) is expected
         assert windows["detections"][0] >= 1
 
 
