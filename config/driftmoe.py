@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tocsin.config.forest import ForestExpert
 from tocsin.config.model import (
     Abstention,
     ExpertSettings,
     LinearExpert,
     Model,
-    NeighboursExpert,
     PersistenceExpert,
     ReliabilityRouter,
     TreeExpert,
 )
+from tocsin.config.neighbours import NeighboursExpert
 
 STRENGTH = 100.0
 """The most pseudo-counts of evidence that an expert's answer is worth: the router does the discounting."""
@@ -30,6 +31,8 @@ def experts(variant: Literal["data", "task"]) -> tuple[ExpertSettings, ...]:
         PersistenceExpert(name="persistence", strength=STRENGTH),
         TreeExpert(name="tree", strength=STRENGTH, one_vs_rest=task),
         TreeExpert(name="tree-history", history=1, strength=STRENGTH, one_vs_rest=task),
+        ForestExpert(name="forest-history", history=1, strength=STRENGTH, seed=1),
+        ForestExpert(name="forest", strength=STRENGTH),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
+from tocsin.config.forest import ForestExpert
+from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
 
@@ -95,7 +97,14 @@ class SS3Expert(Group):
 
 
 ExpertSettings = Annotated[
-    RiverExpert | TreeExpert | NeighboursExpert | LinearExpert | PersistenceExpert | SS3Expert,
+    RiverExpert
+    | TreeExpert
+    | ForestExpert
+    | NeighboursExpert
+    | NaiveBayesExpert
+    | LinearExpert
+    | PersistenceExpert
+    | SS3Expert,
     Field(discriminator="kind"),
 ]
 

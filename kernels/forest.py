@@ -196,6 +196,31 @@ def watch(
 
 
 @kernel
+def trust(record: Records, e: int, K: int, sharpness: float) -> float:
+    """How much a tree's vote weighs: its recent accuracy, taken for chance where it has no record."""
+    accuracy = (record[e].right + 1.0) / (record[e].seen + K)
+    return float(math.pow(accuracy, sharpness))
+
+
+@kernel
+def add_vote(share: Floats, weight: float, support: float, votes: Floats, sums: Floats) -> None:
+    """Add a tree's vote: its shares [K] to `votes` [K], their sum and its support to `sums` [2]."""
+    sums[1] += support
+    for k in range(len(votes)):
+        votes[k] += weight * share[k]
+        sums[0] += weight * share[k]
+
+
+@kernel
+def count_votes(votes: Floats, sums: Floats, trees: int, rules: Records) -> None:
+    """Make votes [K] evidence, by the `sums` [2] of all votes and all support."""
+    if sums[0] > 0.0:
+        support = min(rules[0].strength, sums[1] / (trees * rules[0].spread))
+        for k in range(len(votes)):
+            votes[k] *= support / sums[0]
+
+
+@kernel
 def learn_rows(
     pool: Header,
     X: Floats,
@@ -209,6 +234,8 @@ def learn_rows(
     counters: Records,
     rules: Records,
     scratch: Floats,
+    said: Floats,
+    sums: Floats,
     b: int,
     t: int,
     part: int,
@@ -216,6 +243,8 @@ def learn_rows(
 ) -> tuple[int, int, int, int, int]:
     """Learn from row b, member t, front or background tree, and step on.
 
+    `said` [B, K] and `sums` [B, 2], zeros at first, take the evidence of each row just before it is learnt, and the
+    votes and support behind it; [0, 0] where nobody asks.
     Returns where room ran out (row, member, part, step, slots lacking); row B when all is done.
     """
     K = at.counters(pool)[N_CLASSES]
@@ -232,7 +261,15 @@ def learn_rows(
                     if step == WHOLE and not has_room(pool, e):
                         return b, t, part, WHOLE, 0
                     first = step == WHOLE
+                    asked = first and part == FRONT and len(said) > 0
+                    support, weighs = 0.0, 0.0
+                    if asked:
+                        leaf = leaf_of(pool, e, x)
+                        support = total_weight(pool, e, leaf) if leaf >= 0 else 0.0
+                        weighs = trust(record, e, K, rules[0].sharpness)
                     step, lacking = teach(pool, e, x, y[b], w, order, votes, p, step)
+                    if asked:
+                        add_vote(at.row(p, K), weighs, support, said[b], sums[b])
                     if first:
                         right = keep_record(record, e, p, y[b], K, rules[0].fade)
                         if part == FRONT:
@@ -245,6 +282,8 @@ def learn_rows(
                 watch(pool, t, members, record, windows, counters, rules)
             t += 1
             part = FRONT
+        if len(said) > 0:
+            count_votes(said[b], sums[b], members.size, rules)
         counters[0].learnt += 1
         b += 1
         t = 0
@@ -272,13 +311,6 @@ def widen_rows(pool: Header, rules: Records, old: int) -> None:
 
 
 @kernel
-def trust(record: Records, e: int, K: int, sharpness: float) -> float:
-    """How much a tree's vote weighs: its recent accuracy, taken for chance where it has no record."""
-    accuracy = (record[e].right + 1.0) / (record[e].seen + K)
-    return float(math.pow(accuracy, sharpness))
-
-
-@kernel
 def vote_rows(
     pool: Header, X: Floats, members: Records, record: Records, rules: Records, scratch: Floats, out: Floats
 ) -> None:
@@ -289,25 +321,18 @@ def vote_rows(
     weights = np.empty(members.size)
     for t in range(members.size):
         weights[t] = trust(record, members[t].front, K, rules[0].sharpness)
+    sums = np.empty(2)
     for b in range(X.shape[0]):
         x = X.ctypes.data + 8 * b * X.shape[1]
         out[b] = 0.0
-        total = 0.0
-        support = 0.0
+        sums[:] = 0.0
         for t in range(members.size):
             e = members[t].front
             leaf = leaf_of(pool, e, x)
-            if leaf < 0:
-                continue
-            predict_leaf(pool, e, leaf, x, votes, p)
-            support += total_weight(pool, e, leaf)
-            for k in range(K):
-                out[b, k] += weights[t] * share[k]
-                total += weights[t] * share[k]
-        if total > 0.0:
-            support = min(rules[0].strength, support / (members.size * rules[0].spread))
-            for k in range(K):
-                out[b, k] *= support / total
+            if leaf >= 0:
+                predict_leaf(pool, e, leaf, x, votes, p)
+                add_vote(share, weights[t], total_weight(pool, e, leaf), out[b], sums)
+        count_votes(out[b], sums, members.size, rules)
 
 
 def plant(forest: Forest) -> None:
@@ -333,7 +358,7 @@ def evidence(forest: Forest, X: Floats) -> Floats:
     return out
 
 
-def learn(forest: Forest, X: Floats, y: NDArray[Any], weight: Floats) -> Pool:
+def learn(forest: Forest, X: Floats, y: NDArray[Any], weight: Floats, said: Floats | None = None) -> Pool:
     """Learn B records in order; the result does not depend on how they are cut into batches.
 
     Parameters
@@ -346,6 +371,8 @@ def learn(forest: Forest, X: Floats, y: NDArray[Any], weight: Floats) -> Pool:
         integers [B], class indices below the pool's K.
     weight
         float64 [B], finite and >= 0, by which the bagging weights are multiplied.
+    said
+        float64 [B, K] to be filled with the `evidence` for each record just before it is learnt.
     """
     X = np.ascontiguousarray(X, np.float64)
     classes = np.ascontiguousarray(y, np.int32)
@@ -361,11 +388,17 @@ def learn(forest: Forest, X: Floats, y: NDArray[Any], weight: Floats) -> Pool:
     if not bool(np.all((weights >= 0.0) & np.isfinite(weights))):
         raise ValueError("a weight is negative or not finite")
     order, scratch = np.arange(F, dtype=np.int32), np.empty(2 * K)
+    if said is not None:
+        if said.shape != (len(X), K):
+            raise ValueError(f"said {said.shape} is not [{len(X)}, {K}]")
+        said[:] = 0.0
+    answers = np.empty((0, 0)) if said is None else said
+    sums = np.zeros((len(answers), 2))
     state = forest.table, forest.members, forest.record, forest.windows, forest.counters, forest.rules
     row, member, part, step = 0, 0, FRONT, WHOLE
     while row < len(X):
         row, member, part, step, lacking = learn_rows(
-            pool.header, X, classes, weights, order, *state, scratch, row, member, part, step
+            pool.header, X, classes, weights, order, *state, scratch, answers, sums, row, member, part, step
         )
         if row < len(X):
             e = int(forest.members["front" if part == FRONT else "back"][member])

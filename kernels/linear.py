@@ -30,7 +30,7 @@ class Linear(NamedTuple):
     """[K, D], the running means of squared gradients."""
     nominal: Bools
     """[F]"""
-    count: Floats
+    rows: Floats
     """[F], [F], [F]: see `tocsin.kernels.moments`."""
     mean: Floats
     square: Floats
@@ -48,7 +48,7 @@ def inputs_of(model: Linear, x: Floats, buckets: int, out: Floats) -> None:
                 out[at + int(x[f]) % buckets] = 1.0
             at += buckets
         else:
-            z = (x[f] - model.mean[f]) * inverse_scale(model.count, model.square, f)
+            z = (x[f] - model.mean[f]) * inverse_scale(model.rows, model.square, f)
             out[f] = 0.0 if math.isnan(z) else min(max(z, -CLIP), CLIP)
     out[out.size - 1] = 1.0
 
@@ -118,7 +118,7 @@ def learn(
             probabilities_of(model.weights, inputs, p)
             for k in range(K):
                 said[b, k] = p[k] * min(seen / K, strength)
-        learn_row(model.count, model.mean, model.square, memory, X[b])
+        learn_row(model.rows, model.mean, model.square, memory, X[b])
         inputs_of(model, X[b], buckets, inputs)
         probabilities_of(model.weights, inputs, p)
         p[y[b]] -= 1.0

@@ -76,7 +76,7 @@ class Router(NamedTuple):
     """The running means of squared gradients, as `weights`."""
     gradient: Floats
     """The sum of the gradients since the last step, as `weights`."""
-    count: Floats
+    rows: Floats
     """[F], [F], [F]: rows, mean and variance of every feature, see `tocsin.models.features.Standardiser`."""
     mean: Floats
     square: Floats
@@ -131,7 +131,7 @@ def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
         weights=weights,
         squares=np.zeros(narrow.weights),
         gradient=np.zeros(narrow.weights),
-        count=np.zeros(0),
+        rows=np.zeros(0),
         mean=np.zeros(0),
         square=np.zeros(0),
         skill=np.full(E, 0.5),
@@ -162,7 +162,7 @@ def widened(router: Router, sizes: Sizes, features: int, seed: int) -> Router:
         weights=np.insert(router.weights, at, np.concatenate(fresh)),
         squares=np.insert(router.squares, at, empty),
         gradient=np.insert(router.gradient, at, empty),
-        count=np.concatenate([router.count, np.zeros(more)]),
+        rows=np.concatenate([router.rows, np.zeros(more)]),
         mean=np.concatenate([router.mean, np.zeros(more)]),
         square=np.concatenate([router.square, np.zeros(more)]),
     )
@@ -200,7 +200,7 @@ def look(router: Router, x: Floats, evidence: Floats, out: Floats) -> None:
         if total > 0.0:
             out[2 * E + e] = 2.0 * (evidence[e, favourite] / total - 0.5)
     for f in range(x.size):
-        z = (x[f] - router.mean[f]) * inverse_scale(router.count, router.square, f)
+        z = (x[f] - router.mean[f]) * inverse_scale(router.rows, router.square, f)
         # What is not known is taken to be at the mean.
         out[3 * E + f] = 0.0 if math.isnan(z) else min(max(z, -CLIP), CLIP)
 
@@ -442,7 +442,7 @@ def learn_rows(
             descend(router, rates)
         keep_load(router, evidence[b], rho, prior, rates.window)
         keep_record(router, evidence[b], y[b], rates.fade)
-        learn_row(router.count, router.mean, router.square, rates.scaler_memory, X[b])
+        learn_row(router.rows, router.mean, router.square, rates.scaler_memory, X[b])
         watch(router, P, y[b], rates)
 
 
@@ -468,7 +468,7 @@ def reference_inputs(router: Router, x: Floats, evidence: Floats) -> Floats:
     confidence = np.where(spoke, 2.0 * (p.max(axis=1) - 0.5), 0.0)
     support = np.where(spoke, 2.0 * (p[:, favourite] - 0.5), 0.0)
     scale = np.sqrt(router.square)
-    usable = (scale > 1e-12) & (router.count > 1) & ~np.isnan(x)
+    usable = (scale > 1e-12) & (router.rows > 1) & ~np.isnan(x)
     z = np.where(usable, (x - router.mean) / np.where(scale > 1e-12, scale, 1.0), 0.0)
     return np.concatenate([2.0 * (router.skill - 0.5), confidence, support, np.clip(z, -CLIP, CLIP)])
 

@@ -105,6 +105,12 @@ class Forest:
         """See `Expert`."""
         self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight))
 
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), int(self._forest.pool.counters[N_CLASSES])))
+        self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight, said))
+        return said
+
     # --- what it looks like
 
     @property

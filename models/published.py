@@ -140,14 +140,16 @@ class Published:
         if self._task:
             # A tree is right about its own class and the rest: a yes above half, or not.
             is_own = np.arange(self._classes) == y[:, None]
-            return ((said[:, :, 0] > 0.5) == is_own).astype(np.float32)
+            right = (said[:, :, 0] > 0.5) == is_own
+            return np.asarray(right, np.float32)
         right = (said.argmax(axis=2) == y[:, None]) & (said.max(axis=2) > 0)
         nobody = ~right.any(axis=1)
         right[rows[nobody], said[rows, :, y][nobody].argmax(axis=1)] = True
-        return right.astype(np.float32)
+        return np.asarray(right, np.float32)
 
     def _step(self) -> None:
-        assert self._net is not None and self._optimiser is not None
+        assert self._net is not None
+        assert self._optimiser is not None
         logits = self._net(torch.from_numpy(np.stack(self._inputs)))
         loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(np.stack(self._masks)))
         self._optimiser.zero_grad()

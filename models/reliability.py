@@ -19,7 +19,7 @@ SCALER_MEMORY = 10_000.0
 CALM = 0.995
 START = -1.0
 """The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
-STATE = ("weights", "squares", "gradient", "count", "mean", "square", "skill", "answers", "load", "counters")
+STATE = ("weights", "squares", "gradient", "rows", "mean", "square", "skill", "answers", "load", "counters")
 
 
 class Reliability:
@@ -72,7 +72,7 @@ class Reliability:
     def scaler(self) -> Standardiser:
         """How inputs are standardised; a view, not a copy."""
         scaler = Standardiser(0, SCALER_MEMORY)
-        scaler.count, scaler.mean, scaler.square = self._router.count, self._router.mean, self._router.square
+        scaler.count, scaler.mean, scaler.square = self._router.rows, self._router.mean, self._router.square
         return scaler
 
     def resize(self, features: int) -> None:
