@@ -115,18 +115,18 @@ class ReliabilityRouter(Group):
     kind: Literal["reliability"] = "reliability"
     hidden: int = Field(default=24, ge=1, le=1_024)
     """Hidden units."""
-    step: float = Field(default=0.01, gt=0, le=1)
+    step: float = Field(default=0.002, gt=0, le=1)
     every: int = Field(default=1, ge=1, le=100_000)
     """One training step each so many feedback records, counted from the first."""
     engage: float = Field(default=1.0, gt=0, le=1)
     """Top-p engagement: the fewest experts that hold this share of what all can add to the decision."""
     fade: float = Field(default=0.995, gt=0, lt=1)
     """How fast an expert's record (prequential accuracy) forgets."""
-    balance: float = Field(default=0.001, ge=0, le=1)
+    balance: float = Field(default=0.0001, ge=0, le=1)
     """How strongly an expert with more than its share of the decisions is pulled down, and one with less up."""
     window: int = Field(default=1_000, ge=1, le=1_000_000)
     """Feedback records over which those shares are taken."""
-    boost: float = Field(default=4.0, ge=0, le=100)
+    boost: float = Field(default=1.0, ge=0, le=100)
     """By how much steps are larger than usual at the start and after a drift; it fades within some 500 records."""
 
 

@@ -74,9 +74,10 @@ class Published:
     def _gate(self, X: Floats) -> Floats:
         """The router's trust in each tree [B, E]. Inputs are as they come, as published; what is unknown is 0."""
         assert self._net is not None
-        # Row by row: a matrix product may sum in an order that depends on the number of rows.
+        # Row by row, each in memory of its own: a matrix product may sum in an order that depends on the number of
+        # rows, and on how they are aligned.
         with torch.inference_mode():
-            rows = [self._net(row[None])[0] for row in torch.from_numpy(_plain(X))]
+            rows = [self._net(row[None].clone())[0] for row in torch.from_numpy(_plain(X))]
         return torch.sigmoid(torch.stack(rows)).numpy().astype(np.float64)
 
     def predict(self, X: Floats) -> Floats:
