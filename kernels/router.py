@@ -208,7 +208,7 @@ def look(router: Router, x: Floats, evidence: Floats, out: Floats) -> None:
 @kernel
 def forward(weights: Floats, inputs: Floats, hidden: Floats, logits: Floats) -> None:
     """The MLP: hidden [H] before the leaky ReLU, and logits [E + 1]."""
-    D, H, O = inputs.size, hidden.size, logits.size
+    D, H, outputs = inputs.size, hidden.size, logits.size
     for h in range(H):
         hidden[h] = weights[D * H + h]
     for d in range(D):
@@ -216,12 +216,12 @@ def forward(weights: Floats, inputs: Floats, hidden: Floats, logits: Floats) -> 
         for h in range(H):
             hidden[h] += value * weights[d * H + h]
     outer = D * H + H
-    for o in range(O):
-        logits[o] = weights[outer + H * O + o]
+    for o in range(outputs):
+        logits[o] = weights[outer + H * outputs + o]
     for h in range(H):
         active = hidden[h] if hidden[h] > 0.0 else LEAK * hidden[h]
-        for o in range(O):
-            logits[o] += active * weights[outer + h * O + o]
+        for o in range(outputs):
+            logits[o] += active * weights[outer + h * outputs + o]
 
 
 @kernel
@@ -305,20 +305,20 @@ def pull(router: Router, logits: Floats, by_rho: Floats, rho: Floats, rates: Rat
 @kernel
 def backward(weights: Floats, inputs: Floats, hidden: Floats, by_logit: Floats, gradient: Floats) -> None:
     """Add the gradient by weights to `gradient`."""
-    D, H, O = inputs.size, hidden.size, by_logit.size
+    D, H, outputs = inputs.size, hidden.size, by_logit.size
     outer = D * H + H
     by_hidden = np.empty(H)
     for h in range(H):
         slant = 1.0 if hidden[h] > 0.0 else LEAK
         active = slant * hidden[h]
         total = 0.0
-        for o in range(O):
-            total += by_logit[o] * weights[outer + h * O + o]
-            gradient[outer + h * O + o] += by_logit[o] * active
+        for o in range(outputs):
+            total += by_logit[o] * weights[outer + h * outputs + o]
+            gradient[outer + h * outputs + o] += by_logit[o] * active
         by_hidden[h] = total * slant
         gradient[D * H + h] += by_hidden[h]
-    for o in range(O):
-        gradient[outer + H * O + o] += by_logit[o]
+    for o in range(outputs):
+        gradient[outer + H * outputs + o] += by_logit[o]
     for d in range(D):
         value = inputs[d]
         for h in range(H):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from river import base
 
 from tocsin.config.driftmoe import tocsin
-from tocsin.models.batch import Batch, Bools, Floats, Ints
+from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.classifier import Classifier
 from tocsin.models.features import category_code
 from tocsin.models.published import Published

@@ -56,7 +56,7 @@ class Published:
         self._pools = [hoeffding.resize(pool, F, width, new) for pool in self._pools]
         while len(self._pools) < (classes if self._task else 1):
             self._pools.append(hoeffding.new_pool([TREE] * (1 if self._task else EXPERTS), F, width, kinds))
-        begin = F != self._features or (self._task and classes != self._classes) or self._net is None
+        begin = self._features != F or (self._task and classes != self._classes) or self._net is None
         self._features, self._classes = F, classes
         if begin and self.trees:
             self._begin()
@@ -75,10 +75,10 @@ class Published:
         """The router's trust in each tree [B, E]. Inputs are as they come, as published; what is unknown is 0."""
         assert self._net is not None
         # Row by row, each in memory of its own: a matrix product may sum in an order that depends on the number of
-        # rows, and on how they are aligned.
+        # rows, and on how they are aligned; a sigmoid may round otherwise at the end of an array.
         with torch.inference_mode():
-            rows = [self._net(row[None].clone())[0] for row in torch.from_numpy(_plain(X))]
-        return torch.sigmoid(torch.stack(rows)).numpy().astype(np.float64)
+            rows = [torch.sigmoid(self._net(row[None].clone())[0]) for row in torch.from_numpy(_plain(X))]
+            return torch.stack(rows).numpy().astype(np.float64)
 
     def predict(self, X: Floats) -> Floats:
         """See `Engine`."""
@@ -92,11 +92,8 @@ class Published:
         return np.stack([p[:, 0, 1:] for p in said], axis=1) if self._task else said[0]
 
     def _decide(self, gate: Floats, said: Floats) -> Floats:
-        if self._task:
-            # Trusted by how far it is likely to be right; without any yes, by trust alone.
-            p = gate * (said[:, :, 0] + 1e-9)
-        else:
-            p = said[np.arange(len(gate)), gate.argmax(axis=1)] + 1e-9
+        # Of the task variant, each tree's yes by how far it is trusted; without any yes, trust alone.
+        p = gate * (said[:, :, 0] + 1e-9) if self._task else said[np.arange(len(gate)), gate.argmax(axis=1)] + 1e-9
         result: Floats = p / p.sum(axis=1, keepdims=True)
         return result
 

@@ -79,9 +79,7 @@ def test_the_gradient_is_that_of_the_loss() -> None:
         one_step = router._replace(weights=before.copy(), gradient=np.zeros(before.size))
         # With steps that never come the gradient only adds up.
         rates = RATES._replace(every=1e9)
-        kernel.learn_rows(
-            one_step, x[None], e[None], np.array([label]), np.ones(1), H, rates, np.empty((1, E))
-        )
+        kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), H, rates, np.empty((1, E)))
         np.testing.assert_allclose(one_step.gradient, numeric, atol=2e-8)
         router = learnt()
         router.weights[:] = before

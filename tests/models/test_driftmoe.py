@@ -22,7 +22,13 @@ Rows = tuple[NDArray[np.float64], NDArray[Any]]
 
 def rbf(n: int, seed: int = 5) -> Rows:
     stream = synth.RandomRBFDrift(
-        seed_model=seed, seed_sample=seed, n_classes=4, n_features=5, n_centroids=20, change_speed=1e-3, n_drift_centroids=20
+        seed_model=seed,
+        seed_sample=seed,
+        n_classes=4,
+        n_features=5,
+        n_centroids=20,
+        change_speed=1e-3,
+        n_drift_centroids=20,
     )
     events = list(stream.take(n))
     return np.array([list(x.values()) for x, _ in events]), np.array([y for _, y in events])
