@@ -7,9 +7,12 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
+from tocsin.config.forest import ForestExpert
+from tocsin.config.naive_bayes import NaiveBayesExpert
+from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
 
 
@@ -35,6 +38,26 @@ class RiverExpert(Group):
     """How many of the stream's last known labels are added to the features."""
     strength: float = Field(default=10.0, gt=0, le=1_000)
     """The most pseudo-counts of evidence that one prediction is worth."""
+
+
+class TreeExpert(Group):
+    """A Hoeffding tree (river's parameters, split for split, compiled)."""
+
+    kind: Literal["tree"] = "tree"
+    name: str = Field(default="tree", min_length=1, max_length=64)
+    history: int = Field(default=0, ge=0, le=16)
+    """How many of the stream's last known labels are added to the features."""
+    grace_period: int = Field(default=50, ge=1, le=1_000_000)
+    delta: float = Field(default=1e-5, gt=0, le=1)
+    tau: float = Field(default=0.05, ge=0, le=1)
+    leaf_prediction: Literal["mc", "nb", "nba"] = "nba"
+    max_depth: int | None = Field(default=None, ge=1)
+    max_size: float = Field(default=16.0, gt=0)
+    """MiB above which the least promising leaves lose their observers."""
+    one_vs_rest: bool = False
+    """One tree a class, each of which tells its class from the rest."""
+    strength: float = Field(default=30.0, gt=0, le=1_000)
+    """The most pseudo-counts of evidence that a leaf is worth."""
 
 
 class LinearExpert(Group):
@@ -73,13 +96,46 @@ class SS3Expert(Group):
     strength: float = Field(default=10.0, gt=0, le=1_000)
 
 
-ExpertSettings = Annotated[RiverExpert | LinearExpert | PersistenceExpert | SS3Expert, Field(discriminator="kind")]
+ExpertSettings = Annotated[
+    RiverExpert
+    | TreeExpert
+    | ForestExpert
+    | NeighboursExpert
+    | NaiveBayesExpert
+    | LinearExpert
+    | PersistenceExpert
+    | SS3Expert,
+    Field(discriminator="kind"),
+]
 
 
-class Router(Group):
-    """The MLP that says, for each event, how far each expert can be trusted."""
+class ReliabilityRouter(Group):
+    """A small network whose reliabilities are learnt online through the fused decision."""
 
+    kind: Literal["reliability"] = "reliability"
+    hidden: int = Field(default=24, ge=1, le=1_024)
+    """Hidden units."""
+    step: float = Field(default=0.002, gt=0, le=1)
+    every: int = Field(default=1, ge=1, le=100_000)
+    """One training step each so many feedback records, counted from the first."""
+    engage: float = Field(default=1.0, gt=0, le=1)
+    """Top-p engagement: the fewest experts that hold this share of what all can add to the decision."""
+    fade: float = Field(default=0.995, gt=0, lt=1)
+    """How fast an expert's record (prequential accuracy) forgets."""
+    balance: float = Field(default=0.0001, ge=0, le=1)
+    """How strongly an expert with more than its share of the decisions is pulled down, and one with less up."""
+    window: int = Field(default=1_000, ge=1, le=1_000_000)
+    """Feedback records over which those shares are taken."""
+    boost: float = Field(default=1.0, ge=0, le=100)
+    """By how much steps are larger than usual at the start and after a drift; it fades within some 500 records."""
+
+
+class MultiHotRouter(Group):
+    """DriftMoE's network, trained on the mask of the experts that were right."""
+
+    kind: Literal["multi-hot"] = "multi-hot"
     hidden: tuple[int, ...] = Field(default=(32,), max_length=4)
+    """Units of each hidden layer."""
     step: float = Field(default=0.002, gt=0, le=1)
     every: int = Field(default=32, ge=1, le=100_000)
     """One training step each so many feedback records, counted from the first."""
@@ -87,6 +143,18 @@ class Router(Group):
     """Top-p engagement: the most reliable experts are engaged until their share of all reliability reaches this."""
     fade: float = Field(default=0.995, gt=0, lt=1)
     """How fast an expert's record (prequential accuracy) forgets."""
+
+
+def _router_kind(value: Any) -> Any:
+    """The kind of router that settings speak of; where they do not say, they speak of the default."""
+    return value.get("kind", "reliability") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+RouterSettings = Annotated[
+    Annotated[ReliabilityRouter, Tag("reliability")] | Annotated[MultiHotRouter, Tag("multi-hot")],
+    Discriminator(_router_kind),
+]
+"""What says, for each event, how far each expert can be trusted."""
 
 
 class Fusion(Group):
@@ -149,7 +217,7 @@ class Model(Group):
     text: bool = False
     classes: tuple[ClassName, ...] = ()
     experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
-    router: Router = Router()
+    router: RouterSettings = ReliabilityRouter()
     fusion: Fusion = Fusion()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()

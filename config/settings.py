@@ -16,7 +16,8 @@ from tocsin.config.model import (
     ExpertSettings,
     Fusion,
     Model,
-    Router,
+    ReliabilityRouter,
+    RouterSettings,
     Seed,
     SS3Expert,
     unfit_pool,
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
     """The classes. Where none is named they are learnt from the labels, up to `bounds.classes`."""
     experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
-    router: Router = Router()
+    router: RouterSettings = ReliabilityRouter()
     fusion: Fusion = Fusion()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()

@@ -2,6 +2,7 @@
 
 from tocsin.models.batch import Batch, FeedbackBatch, Seen
 from tocsin.models.classifier import Classifier, Scores, UnknownClassError
+from tocsin.models.driftmoe import DriftMoE
 from tocsin.models.expert import Expert, SnapshotError
 from tocsin.models.ss3 import SS3
 from tocsin.models.tree import HoeffdingTree
@@ -10,6 +11,7 @@ __all__ = [
     "SS3",
     "Batch",
     "Classifier",
+    "DriftMoE",
     "Expert",
     "FeedbackBatch",
     "HoeffdingTree",

@@ -37,6 +37,21 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def rows(self, start: int, stop: int) -> Batch:
+        """The events from start up to stop."""
+        if (start, stop) == (0, len(self)):
+            return self
+        return Batch(
+            ids=self.ids[start:stop],
+            subjects=self.subjects[start:stop],
+            times=self.times[start:stop],
+            X=self.X[start:stop],
+            texts=self.texts[start:stop],
+            history=self.history[start:stop],
+            subject_label=self.subject_label[start:stop],
+            categories=self.categories[start:stop],
+        )
+
     @classmethod
     def of(
         cls,

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from tocsin.config.model import Model
 from tocsin.config.settings import Settings
-from tocsin.kernels.fusion import fuse
+from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
-from tocsin.models.expert import SnapshotError
+from tocsin.models.expert import SnapshotError, predict_then_learn
+from tocsin.models.gate import Gate, gate
 from tocsin.models.river_face import RiverFace
-from tocsin.models.router import Router
 from tocsin.models.text_expert import TextExpert
 
 MAX_CATEGORY_NAMES = 10_000
@@ -104,7 +104,7 @@ class Classifier(RiverFace):
         self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
         self.classes: list[str] = list(self._model.classes)
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router = Router(self._model.router, len(self.experts), len(self.columns), self._model.seed)
+        self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
         self.abstention = Abstention(self._model.abstention)
         self.feedback_offset = 0
         """The next offset of the feedback log to learn from."""
@@ -137,10 +137,8 @@ class Classifier(RiverFace):
         if not self.classes:
             return self._score_unknowing(batch)
         evidence = np.stack([expert.evidence(batch) for expert in self.experts], axis=1)
-        reliability = self.router.reliability(batch.X, len(self.classes))
-        engaged = self.router.engaged(reliability)
-        fusion = self._model.fusion
-        fused = fuse(evidence, reliability, engaged, rule=fusion.rule, prior=fusion.prior)
+        reliability = self.router.reliability(batch.X, evidence)
+        engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance)
@@ -162,6 +160,13 @@ class Classifier(RiverFace):
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
         )
+
+    def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
+        """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
+        fusion = self._model.fusion
+        prior = float(evidence.shape[2]) if fusion.prior is None else fusion.prior
+        engaged = self.router.engaged(reliability, evidence, prior)
+        return engaged, fuse(evidence, reliability, engaged, rule=fusion.rule, prior=prior)
 
     def warm_up(self) -> None:
         """Have everything compiled and loaded before the first event, which would wait for it otherwise."""
@@ -216,24 +221,22 @@ class Classifier(RiverFace):
             self._learn_run(feedback, start, stop)
 
     def _runs(self, feedback: FeedbackBatch) -> Iterator[tuple[int, int]]:
-        """Stretches in which nothing depends on the model as it is between two records.
+        """Stretches that can be learnt in one pass, whatever their length.
 
-        A record opens one of its own where it brings a new class (all must make room first) and where nothing was
-        seen at its time (it must be scored by the model as it is then).
+        A record opens one of its own where it brings a new class (all must make room first), and where it differs
+        from those before it in whether anything was seen at its time.
         """
         start = 0
         for i, label in enumerate(feedback.labels):
             new_class = self._index.get(label, -1) < 0
-            if (new_class or feedback.seen[i] is None) and i > start:
+            other_kind = (feedback.seen[i] is None) != (feedback.seen[start] is None)
+            if (new_class or other_kind) and i > start:
                 yield start, i
                 start = i
             if new_class:
                 self._index[label] = len(self.classes)
                 self.classes.append(label)
                 self._resize()
-            if feedback.seen[i] is None:
-                yield i, i + 1
-                start = i + 1
         if start < len(feedback.labels):
             yield start, len(feedback.labels)
 
@@ -247,50 +250,109 @@ class Classifier(RiverFace):
             raise UnknownClassError(f"label {label!r} would be class {known + 1}: bounds.classes allows no more")
 
     def _learn_run(self, feedback: FeedbackBatch, start: int, stop: int) -> None:
-        batch, seen = self._run_batch(feedback, start, stop)
-        labels = feedback.labels[start:stop]
-        y = np.array([self._index[label] for label in labels], np.int64)
-        weight = feedback.weight[start:stop]
-        for expert in self.experts:
-            if isinstance(expert, TextExpert):
-                expert.learn(*_with_posts(batch, y, weight, feedback.posts[start:stop]))
-            else:
-                expert.learn(batch, y, weight)
-        for i, known in enumerate(seen):
-            self._learn_combination(batch.X[i], known, int(y[i]), float(weight[i]))
-            self._remember(batch.subjects[i], int(y[i]))
-            self.learnt += 1
+        batch = feedback.batch.rows(start, stop)
+        y = np.array([self._index[label] for label in feedback.labels[start:stop]], np.int64)
+        weight = np.ascontiguousarray(feedback.weight[start:stop], np.float64)
+        posts = feedback.posts[start:stop]
+        seen = [s for s in feedback.seen[start:stop] if s is not None]
+        if seen:
+            self._learn_late(batch, seen, y, weight, posts)
+        else:
+            self.learn_at_once(batch, y, weight, posts)
         for names in batch.categories:
             if len(self.category_names) < MAX_CATEGORY_NAMES:
                 self.category_names.update(names)
 
-    def _run_batch(self, feedback: FeedbackBatch, start: int, stop: int) -> tuple[Batch, list[Seen]]:
-        """The events of a run with the label history that scoring saw, and what it saw besides."""
-        batch = _rows(feedback.batch, start, stop)
-        if feedback.seen[start] is None:
-            scores = self.score(replace(batch, history=np.zeros((1, 0), np.int64)))
-            return scores.batch, [scores.seen(0)]
-        seen = [s for s in feedback.seen[start:stop] if s is not None]
-        history = np.array([list(s.history) for s in seen], np.int64).reshape(len(seen), -1)
-        subject_label = np.array([s.subject_label for s in seen], np.int64)
-        return replace(batch, history=history, subject_label=subject_label), seen
+    def _learn_late(
+        self, batch: Batch, seen: Sequence[Seen], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
+    ) -> None:
+        """Learn labels of events that were scored before: router and abstention learn from what was said then."""
+        batch = replace(
+            batch,
+            history=np.array([list(s.history) for s in seen], np.int64).reshape(len(seen), -1),
+            subject_label=np.array([s.subject_label for s in seen], np.int64),
+        )
+        for expert in self.experts:
+            if isinstance(expert, TextExpert):
+                expert.learn(*_with_posts(batch, y, weight, posts))
+            else:
+                expert.learn(batch, y, weight)
+        evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
+        for i, known in enumerate(seen):
+            evidence[i, :, : known.evidence.shape[1]] = known.evidence
+        self.router.learn(batch.X, evidence, y, weight)
+        for subject, label, known in zip(batch.subjects, y.tolist(), seen, strict=True):
+            betp = float(known.betp[label]) if label < len(known.betp) else 0.0
+            self.abstention.learn(1.0 - betp, known.threshold, self.learnt - known.learnt)
+            self._remember(subject, label)
+            self.learnt += 1
 
-    def _learn_combination(self, x: Floats, seen: Seen, y: int, weight: float) -> None:
-        """Router and abstention learn from what was said at the event's own time."""
-        evidence = np.zeros((len(self.experts), len(self.classes)))
-        evidence[:, : seen.evidence.shape[1]] = seen.evidence
-        self.router.learn(x, evidence, y, weight)
-        betp = float(seen.betp[y]) if y < len(seen.betp) else 0.0
-        self.abstention.learn(1.0 - betp, seen.threshold, self.learnt - seen.learnt)
+    def learn_at_once(
+        self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]] | None = None
+    ) -> Floats:
+        """Learn B events of known classes whose labels came with them: scored and learnt one after the other.
+
+        Returns BetP [B, K] of each event just before it was learnt. It is one pass through each expert, and the same
+        bits however the events are cut into calls.
+        """
+        batch = self._remember_all(batch, y)
+        evidence = np.empty((len(batch), len(self.experts), len(self.classes)))
+        for e, expert in enumerate(self.experts):
+            if isinstance(expert, TextExpert) and posts is not None and any(posts):
+                for i in range(len(batch)):
+                    evidence[i, e] = expert.evidence(batch.rows(i, i + 1))[0]
+                    expert.learn(*_with_posts(batch.rows(i, i + 1), y[i : i + 1], weight[i : i + 1], posts[i : i + 1]))
+            else:
+                evidence[:, e] = predict_then_learn(expert, batch, y, weight)
+        reliability = self.router.learn(batch.X, evidence, y, weight)
+        _, fused = self._fuse(evidence, reliability)
+        betp = pignistic(fused.belief, fused.uncertainty)
+        if self._model.abstention.enabled:
+            for p in betp[np.arange(len(y)), y].tolist():
+                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0)
+        self.learnt += len(batch)
+        return betp
+
+    def _remember_all(self, batch: Batch, y: Ints) -> Batch:
+        """The batch with the label history as each event would have seen it; the history moves on past all of them."""
+        rows, length = len(batch), len(self._history)
+        history = np.empty((rows, length), np.int64)
+        past = np.concatenate([np.array(self._history[::-1], np.int64), y])
+        for back in range(length):
+            history[:, back] = past[length - 1 - back : length - 1 - back + rows]
+        self._history = past[len(past) - length :][::-1].tolist()
+        subject_label = np.full(rows, -1, np.int64)
+        if self._follows_subjects:
+            for i, (subject, label) in enumerate(zip(batch.subjects, y.tolist(), strict=True)):
+                subject_label[i] = self._subjects.get(subject, -1)
+                self._remember_subject(subject, label)
+        return replace(batch, history=history, subject_label=subject_label)
 
     def _remember(self, subject: str, y: int) -> None:
         if self._history:
             self._history = [y, *self._history[:-1]]
         if self._follows_subjects:
-            self._subjects[subject] = y
-            self._subjects.move_to_end(subject)
-            if len(self._subjects) > self._model.max_subjects:
-                self._subjects.popitem(last=False)
+            self._remember_subject(subject, y)
+
+    def _remember_subject(self, subject: str, y: int) -> None:
+        self._subjects[subject] = y
+        self._subjects.move_to_end(subject)
+        if len(self._subjects) > self._model.max_subjects:
+            self._subjects.popitem(last=False)
+
+    def widen(self, columns: Sequence[str], nominal: Sequence[bool], classes: Sequence[str]) -> None:
+        """Make room for more columns, of which `nominal` are categories, or more classes; both begin with the old."""
+        if len(columns) > len(self.columns):
+            self.columns, self.nominal = list(columns), list(nominal)
+            for expert in self.experts:
+                if hasattr(expert, "set_columns"):
+                    expert.set_columns(self.columns, self.nominal)
+                elif hasattr(expert, "set_nominal"):
+                    expert.set_nominal(self.nominal)
+        for name in classes[len(self.classes) :]:
+            self._index[name] = len(self.classes)
+            self.classes.append(name)
+        self._resize()
 
     def _resize(self) -> None:
         self.router.resize(len(self.columns))
@@ -350,7 +412,7 @@ class Classifier(RiverFace):
         self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router = Router(self._model.router, len(self.experts), len(self.columns), self._model.seed)
+        self.router = gate(self._model, len(self.experts), len(self.columns))
         self._resize()
         for part, model in [("router", self.router), ("abstention", self.abstention)]:
             model.restore(_below(part, arrays))  # type: ignore[attr-defined]
@@ -363,21 +425,6 @@ class Classifier(RiverFace):
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     prefix = f"{part}/"
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _rows(batch: Batch, start: int, stop: int) -> Batch:
-    if (start, stop) == (0, len(batch)):
-        return batch
-    return Batch(
-        ids=batch.ids[start:stop],
-        subjects=batch.subjects[start:stop],
-        times=batch.times[start:stop],
-        X=batch.X[start:stop],
-        texts=batch.texts[start:stop],
-        history=batch.history[start:stop],
-        subject_label=batch.subject_label[start:stop],
-        categories=batch.categories[start:stop],
-    )
 
 
 def _with_posts(batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> tuple[Batch, Ints, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,27 @@ class Expert(Protocol):
     def restore(self, arrays: Arrays) -> None:
         """Take over a state that `arrays` gave. Raises SnapshotError."""
         ...
+
+
+@runtime_checkable
+class Prequential(Protocol):
+    """An expert that can do both in one pass, which spares half the work where labels come at once."""
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """Learn B events in order; returns the evidence [B, K] for each as it was just before that event."""
+        ...
+
+
+def predict_then_learn(expert: Expert, batch: Batch, y: Ints, weight: Floats) -> Floats:
+    """`Prequential.predict_then_learn` of any expert, event by event where it has no pass of its own."""
+    if isinstance(expert, Prequential):
+        return expert.predict_then_learn(batch, y, weight)
+    said = []
+    for i in range(len(batch)):
+        event = batch.rows(i, i + 1)
+        said.append(expert.evidence(event))
+        expert.learn(event, y[i : i + 1], weight[i : i + 1])
+    return np.concatenate(said)
 
 
 def proportional(p: Floats, strength: Floats | float) -> Floats:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.model import LinearExpert as LinearSettings
+from tocsin.kernels import linear as kernel
 from tocsin.models.batch import Batch, Bools, Floats, Ints
 from tocsin.models.expert import Arrays, proportional
 from tocsin.models.features import Standardiser
-
-RMS_MEMORY = 0.999
 
 
 class Linear:
@@ -64,48 +63,38 @@ class Linear:
             self._weights = np.pad(self._weights, ((0, more), (0, 0)))
             self._squares = np.pad(self._squares, ((0, more), (0, 0)))
 
-    def _inputs(self, X: Floats) -> Floats:
-        """Columns [B, D]: standardised features, hashed categories, and a 1 for the bias."""
-        z = self._scaler.transform(X)
-        z[:, self._nominal] = 0.0
-        parts = [z]
-        for i in np.flatnonzero(self._nominal):
-            one_hot = np.zeros((len(X), self._settings.buckets))
-            known = np.flatnonzero(np.isfinite(X[:, i]))
-            one_hot[known, X[known, i].astype(np.int64) % self._settings.buckets] = 1.0
-            parts.append(one_hot)
-        parts.append(np.ones((len(X), 1)))
-        return np.concatenate(parts, axis=1)
-
-    def _probabilities(self, inputs: Floats) -> Floats:
-        # einsum sums in an order that does not depend on the number of rows, as a BLAS product's may.
-        logits = np.einsum("bd,kd->bk", inputs, self._weights)
-        p = np.exp(logits - logits.max(axis=1, keepdims=True))
-        result: Floats = p / p.sum(axis=1, keepdims=True)
-        return result
+    def _model(self) -> kernel.Linear:
+        scaler = self._scaler
+        return kernel.Linear(self._weights, self._squares, self._nominal, scaler.count, scaler.mean, scaler.square)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; N grows with what was learnt, up to the configured strength."""
-        p = self._probabilities(self._inputs(batch.X))
+        p = np.empty((len(batch), self._weights.shape[0]))
+        kernel.probabilities(self._model(), np.ascontiguousarray(batch.X, np.float64), self._settings.buckets, p)
         return proportional(p, min(self._seen / self._weights.shape[0], self._settings.strength))
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
-        for i in range(len(batch)):
-            row = batch.X[i : i + 1]
-            self._scaler.learn(row[0])
-            self._step(self._inputs(row), int(y[i]), float(weight[i]))
+        self._learn(batch, y, weight, np.empty((0, 0)))
 
-    def _step(self, inputs: Floats, y: int, weight: float) -> None:
-        error = self._probabilities(inputs)[0]
-        error[y] -= 1.0
-        gradient = weight * error[:, None] * inputs
-        self._squares = RMS_MEMORY * self._squares + (1.0 - RMS_MEMORY) * gradient**2
-        self._seen += weight
-        # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
-        correction = 1.0 - RMS_MEMORY ** min(self._seen, 1e5)
-        self._weights = self._weights - self._settings.step * gradient / (
-            np.sqrt(self._squares / max(correction, 1e-3)) + 1e-6
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), self._weights.shape[0]))
+        self._learn(batch, y, weight, said)
+        return said
+
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, said: Floats) -> None:
+        self._seen = kernel.learn(
+            self._model(),
+            np.ascontiguousarray(batch.X, np.float64),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(weight, np.float64),
+            self._settings.buckets,
+            self._settings.step,
+            self._scaler.memory,
+            self._settings.strength,
+            self._seen,
+            said,
         )
 
     def coefficients(self) -> Floats:
@@ -114,8 +103,8 @@ class Linear:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
-        scaler = {f"scaler.{name}": array for name, array in self._scaler.arrays().items()}
-        state = {"weights": self._weights, "squares": self._squares, "seen": np.array(self._seen)}
+        scaler = {f"scaler.{name}": array.copy() for name, array in self._scaler.arrays().items()}
+        state = {"weights": self._weights.copy(), "squares": self._squares.copy(), "seen": np.array(self._seen)}
         return {**state, **scaler, "nominal": self._nominal}
 
     def restore(self, arrays: Arrays) -> None:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tocsin.config.forest import ForestExpert
 from tocsin.config.model import (
     ExpertSettings,
     LinearExpert,
     Model,
     PersistenceExpert,
     RiverExpert,
+    TreeExpert,
 )
+from tocsin.config.naive_bayes import NaiveBayesExpert
+from tocsin.config.neighbours import NeighboursExpert
 from tocsin.models.expert import Expert
+from tocsin.models.forest import Forest
 from tocsin.models.linear import Linear
+from tocsin.models.naive_bayes import NaiveBayes
+from tocsin.models.neighbours import Neighbours
 from tocsin.models.persistence import Persistence
 from tocsin.models.river_expert import RiverExpert as River
 from tocsin.models.text_expert import TextExpert
+from tocsin.models.tree_expert import TreeExpert as Tree
 
 
 def build(settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> list[Expert]:
@@ -26,6 +34,14 @@ def build(settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> lis
 def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
     if isinstance(expert, RiverExpert):
         return River(expert, names, nominal, settings.seed)
+    if isinstance(expert, TreeExpert):
+        return Tree(expert, nominal)
+    if isinstance(expert, ForestExpert):
+        return Forest(expert, nominal, settings.seed)
+    if isinstance(expert, NaiveBayesExpert):
+        return NaiveBayes(expert, nominal)
+    if isinstance(expert, NeighboursExpert):
+        return Neighbours(expert, nominal)
     if isinstance(expert, LinearExpert):
         return Linear(expert, nominal)
     if isinstance(expert, PersistenceExpert):
@@ -40,7 +56,7 @@ def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nomin
 
 def history_length(settings: Model) -> int:
     """How many of the stream's last labels the pool wants to see."""
-    lengths = [e.history for e in settings.experts if isinstance(e, RiverExpert)]
+    lengths = [e.history for e in settings.experts if isinstance(e, RiverExpert | TreeExpert | ForestExpert)]
     lengths += [1 for e in settings.experts if isinstance(e, PersistenceExpert)]
     return max(lengths, default=0)
 

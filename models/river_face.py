@@ -62,14 +62,8 @@ class RiverFace(base.Classifier):
         if not new:
             return
         # Sorted, so that the order in which a dictionary was filled leaves no trace.
-        self.columns += sorted(new)
-        self.nominal += [new[name] for name in sorted(new)]
-        for expert in self.experts:
-            if hasattr(expert, "set_columns"):
-                expert.set_columns(self.columns, self.nominal)
-            elif hasattr(expert, "set_nominal"):
-                expert.set_nominal(self.nominal)
-        self._resize()
+        columns = [*self.columns, *sorted(new)]
+        self.widen(columns, [*self.nominal, *(new[name] for name in sorted(new))], self.classes)
 
     def _one(self: Classifier, x: dict[Hashable, Any] | str) -> Batch:  # type: ignore[misc]
         """A batch of one; what the model has no column for is left out."""

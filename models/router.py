@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tocsin.config.model import Router as RouterSettings
-from tocsin.models.batch import Bools, Floats
+from tocsin.config.model import MultiHotRouter as RouterSettings
+from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
 
@@ -50,8 +50,8 @@ class Router:
         sizes = [features + self._experts, *self._settings.hidden]
         layers: list[nn.Module] = []
         for wide, narrow in itertools.pairwise(sizes):
-            layers += [_layer(wide, narrow, generator), nn.ReLU()]
-        layers.append(_layer(sizes[-1], self._experts, generator, zero=True))
+            layers += [layer(wide, narrow, generator), nn.ReLU()]
+        layers.append(layer(sizes[-1], self._experts, generator, zero=True))
         return nn.Sequential(*layers)
 
     def _new_optimiser(self) -> torch.optim.Adam:
@@ -83,17 +83,20 @@ class Router:
         )
         return torch.from_numpy(z.astype(np.float32))
 
-    def reliability(self, X: Floats, classes: int) -> Floats:
-        """[B, E]: sigmoid of the logit times prequential skill above chance, at most `MAX_RELIABILITY`."""
+    def reliability(self, X: Floats, evidence: Floats) -> Floats:
+        """[B, E]: sigmoid of the logit times prequential skill above chance, at most `MAX_RELIABILITY`.
+
+        Of the evidence [B, E, K] only the number of classes is looked at.
+        """
         with torch.inference_mode():
             gate = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
-        chance = 1.0 / max(classes, 2)
+        chance = 1.0 / max(evidence.shape[2], 2)
         skill = np.clip((self.skill - chance) / (1.0 - chance), 0.0, 1.0)
         # Without a record there is no telling: an expert that has not answered yet is taken at its word, halved.
         return np.minimum(gate * np.where(self.answers > 0, skill, 0.5), MAX_RELIABILITY)
 
-    def engaged(self, reliability: Floats) -> Bools:
-        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`."""
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
         if self._settings.engage >= 1.0:
             return np.ones(reliability.shape, np.bool_)
         order = np.argsort(-reliability, axis=1, kind="stable")
@@ -106,7 +109,15 @@ class Router:
         np.put_along_axis(result, order, chosen, axis=1)
         return result
 
-    def learn(self, x: Floats, evidence: Floats, y: int, weight: float) -> None:
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
+        """See `Gate`."""
+        before = np.empty(evidence.shape[:2])
+        for i in range(len(X)):
+            before[i] = self.reliability(X[i : i + 1], evidence[i : i + 1])[0]
+            self._learn(X[i], evidence[i], int(y[i]), float(weight[i]))
+        return before
+
+    def _learn(self, x: Floats, evidence: Floats, y: int, weight: float) -> None:
         """One feedback record: x [F], the evidence [E, K] seen at the event's time, and the label."""
         self.scaler.learn(x)
         slot = self.count % len(self._inputs)
@@ -141,12 +152,12 @@ class Router:
             "skill": self.skill,
             "answers": self.answers,
             "count": np.array(self.count),
-            "inputs": self._inputs.numpy(),
-            "masks": self._masks.numpy(),
-            "weights": self._weights.numpy(),
+            "inputs": self._inputs.numpy().copy(),
+            "masks": self._masks.numpy().copy(),
+            "weights": self._weights.numpy().copy(),
         }
         result |= {f"scaler.{name}": array for name, array in self.scaler.arrays().items()}
-        result |= {f"net.{name}": tensor.numpy() for name, tensor in self._net.state_dict().items()}
+        result |= {f"net.{name}": tensor.numpy().copy() for name, tensor in self._net.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
             result |= {f"adam.{number}.{name}": np.asarray(tensor) for name, tensor in moments.items()}
         return result
@@ -188,7 +199,7 @@ def correctness(evidence: Floats, y: int) -> NDArray[np.float32]:
     return mask
 
 
-def _layer(wide: int, narrow: int, generator: torch.Generator, zero: bool = False) -> nn.Linear:
+def layer(wide: int, narrow: int, generator: torch.Generator, zero: bool = False) -> nn.Linear:
     """A linear layer drawn from our own generator, never from torch's global one."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, wide, narrow)  # type: ignore[no-untyped-call]
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """Hoeffding trees in flat arrays, a pool at a time; `layout` says how they lie in memory."""
 
-from tocsin.kernels.hoeffding.answer import evidence, leaf_ids, probabilities
+from tocsin.kernels.hoeffding.answer import evidence, leaf_ids, probabilities, supports
 from tocsin.kernels.hoeffding.layout import Pool, Settings, configure, new_pool, resize
 from tocsin.kernels.hoeffding.learning import learn
 from tocsin.kernels.hoeffding.snapshot import arrays, restore
@@ -19,5 +19,6 @@ __all__ = [
     "reset",
     "resize",
     "restore",
+    "supports",
     "swap",
 ]

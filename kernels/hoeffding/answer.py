@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Header, Ints, Pool
-from tocsin.kernels.hoeffding.leaves import predict_leaf
+from tocsin.kernels.hoeffding.leaves import predict_leaf, support
 from tocsin.kernels.hoeffding.walk import leaf_of
 
 
@@ -34,6 +34,16 @@ def probability_rows(pool: Header, X: Floats, votes: Floats, out: Floats) -> Non
                 predict_leaf(pool, e, leaf, x, scratch, out.ctypes.data + 8 * out.shape[2] * (b * pool.E + e))
             else:
                 out[b, e] = 0.0
+
+
+@kernel
+def support_rows(pool: Header, X: Floats, out: Floats) -> None:
+    """See `supports`."""
+    for b in range(X.shape[0]):
+        x = X.ctypes.data + 8 * b * X.shape[1]
+        for e in range(pool.E):
+            leaf = leaf_of(pool, e, x)
+            out[b, e] = support(pool, e, leaf) if leaf >= 0 else 0.0
 
 
 @kernel
@@ -79,6 +89,14 @@ def probabilities(pool: Pool, X: Floats) -> Floats:
     X = checked(pool, X)
     out = np.empty((X.shape[0], pool.trees.size, int(pool.counters[N_CLASSES])))
     probability_rows(pool.header, X, np.empty(out.shape[2]), out)
+    return out
+
+
+def supports(pool: Pool, X: Floats) -> Floats:
+    """The weight that each tree's answering leaf rests on: [B, E]."""
+    X = checked(pool, X)
+    out = np.empty((X.shape[0], pool.trees.size))
+    support_rows(pool.header, X, out)
     return out
 
 

@@ -51,6 +51,7 @@ TREE = np.dtype(
         ("max_bytes", "f8"),
         ("memory_estimate_period", "f8"),
         ("fade", "f8"),
+        ("subspace", "f8"),
         ("max_depth", "i8"),
         ("n_splits", "i8"),
         ("leaf_mode", "i1"),
@@ -60,6 +61,7 @@ TREE = np.dtype(
         ("remove_poor_attrs", "i1"),
         ("merit_preprune", "i1"),
         # What follows is state.
+        ("key", "i8"),
         ("growth_allowed", "i1"),
         ("n_nodes", "i4"),
         ("n_active", "i4"),
@@ -150,7 +152,7 @@ class Pool:
     fades.
     """
     disabled: Bytes
-    """[E, N, F], poor attributes that a leaf stopped observing."""
+    """[E, N, F], features that a leaf does not observe: outside its subspace, or poor ones that it gave up."""
     mask: Bytes
     """[E, F], the features a tree may use (random subspaces)."""
     moments: Floats
@@ -224,6 +226,8 @@ class Settings:
     """Hyperparameters of one tree, named as river names them.
 
     `fade` is the factor by which a leaf's `faded` class weights shrink at each of its events; 1 keeps none.
+    `subspace` is the share of the features that each leaf observes, drawn for the leaf when it is made from the
+    tree's `key` (Gomes et al. 2017); 1 draws nothing.
     """
 
     grace_period: float = 200
@@ -243,6 +247,7 @@ class Settings:
     remove_poor_attrs: bool = False
     merit_preprune: bool = True
     fade: float = 1.0
+    subspace: float = 1.0
 
 
 DEEPEST = 2**31
@@ -271,6 +276,7 @@ def configure(pool: Pool, e: int, settings: Settings) -> None:
         "max_share_to_split",
         "memory_estimate_period",
         "fade",
+        "subspace",
         "n_splits",
         "binary_split",
         "stop_mem_management",
@@ -287,6 +293,7 @@ def configure(pool: Pool, e: int, settings: Settings) -> None:
 def clear(tree: Any) -> None:
     """Set a TREE record's state to that of a tree that has seen nothing."""
     for name in (
+        "key",
         "n_nodes",
         "n_active",
         "n_inactive",

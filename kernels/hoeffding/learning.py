@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.compiled import kernel
+from tocsin.kernels.draws import choose
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
     FREE_SLOTS,
@@ -31,7 +32,7 @@ from tocsin.kernels.hoeffding.layout import (
     Row,
     grown,
 )
-from tocsin.kernels.hoeffding.leaves import keep_score, list_consulted, predict_leaf, total_weight
+from tocsin.kernels.hoeffding.leaves import keep_score, list_consulted, predict_leaf, support, total_weight
 from tocsin.kernels.hoeffding.memory import deactivate, enforce, estimate
 from tocsin.kernels.hoeffding.observers import disable, observe, release_slot, take_slot
 from tocsin.kernels.hoeffding.split import (
@@ -51,6 +52,15 @@ WHOLE, ENFORCE, ESTIMATE = range(3)
 """With what an event goes on after room was made: from its start, or from one of the two steps that may lack
 slots.
 """
+
+
+@kernel
+def draw_subspace(pool: Header, e: int, node: int) -> None:
+    """Choose the features that a new leaf observes, at least one."""
+    tree = at.trees(pool)[e]
+    n = at.counters(pool)[N_FEATURES]
+    observed = max(1, round(tree.subspace * n))
+    choose(tree.key, node, n - observed, at.disabled(pool)[e, node, :n])
 
 
 @kernel
@@ -77,6 +87,8 @@ def new_leaf(pool: Header, e: int, parent: int, edge: float) -> int:
     leaf.slot = take_slot(pool)
     at.counts(pool)[e, node] = 0.0
     at.disabled(pool)[e, node] = 0
+    if tree.subspace < 1.0:
+        draw_subspace(pool, e, node)
     if pool.fading > 0:
         at.faded(pool)[e, node] = 0.0
     if parent >= 0:
@@ -343,6 +355,7 @@ def learn_rows(
     w: Floats,
     columns: Ints,
     predicted: Floats,
+    supports: Floats,
     votes: Floats,
     start: int,
     first: int,
@@ -370,6 +383,8 @@ def learn_rows(
                 if predicted.shape[0] > 0:
                     out = predicted.ctypes.data + 8 * K * (b * E + e)
                     hint = foretell(pool, e, node, x, scratch, out)
+                if supports.shape[0] > 0:
+                    supports[b, e] = support(pool, e, settle(pool, e, node, x)) if node >= 0 else 0.0
                 if weight > 0.0:
                     lacking = learn_event(pool, e, node, x, y[b], weight, order, scratch, hint)
             elif step == ENFORCE:
@@ -392,6 +407,7 @@ def learn(
     w: Floats | None = None,
     columns: Ints | None = None,
     predicted: Floats | None = None,
+    supports: Floats | None = None,
 ) -> Pool:
     """Learn B events in order, each by every tree. The result does not depend on how events are cut into
     batches.
@@ -412,6 +428,8 @@ def learn(
         matters where merits tie. None: from left to right.
     predicted
         float64 [B, E, K] to be filled with every tree's class probabilities as they were before each event.
+    supports
+        float64 [B, E] to be filled with the weight of every tree's answering leaf as it was before each event.
     """
     X = np.ascontiguousarray(X, np.float64)
     classes = np.ascontiguousarray(y, np.int32)
@@ -428,13 +446,18 @@ def learn(
     if predicted is not None and (predicted.shape != (X.shape[0], E, K) or not predicted.flags.c_contiguous):
         raise ValueError(f"predicted {predicted.shape} is not a contiguous [{X.shape[0]}, {E}, {K}]")
     ahead = np.empty((0, 0, 0)) if predicted is None else predicted
+    if supports is not None and supports.shape != (X.shape[0], E):
+        raise ValueError(f"supports {supports.shape} is not [{X.shape[0]}, {E}]")
+    resting = np.empty((0, 0)) if supports is None else supports
     order = np.arange(F, dtype=np.int32) if columns is None else np.ascontiguousarray(columns, np.int32)
     if order.shape != (F,):
         raise ValueError(f"columns {order.shape} is not [{F}]")
     votes = np.empty(K)
     row, tree, step, lacking = 0, 0, WHOLE, 0
     while row < X.shape[0]:
-        row, tree, step, lacking = learn_rows(pool.header, X, classes, weights, order, ahead, votes, row, tree, step)
+        row, tree, step, lacking = learn_rows(
+            pool.header, X, classes, weights, order, ahead, resting, votes, row, tree, step
+        )
         if row < X.shape[0]:
             children = most_children(pool.header, tree)
             pool = grown(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
     BAYES,
@@ -33,6 +33,15 @@ def total_weight(pool: Header, e: int, node: int) -> float:
     total = 0.0
     for i in range(at.nodes(pool)[e, node].n_classes):
         total += at.counts(pool)[e, node, at.order(pool)[e, node, i]]
+    return total
+
+
+@kernel
+def support(pool: Header, e: int, node: int) -> float:
+    """How much a leaf's answer rests on: its class weights, faded where the pool fades, summed by class."""
+    total = 0.0
+    for k in range(pool.K):
+        total += at.faded(pool)[e, node, k] if pool.fading > 0 else at.counts(pool)[e, node, k]
     return total
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     FREE_ENTRY,
     FREE_SLOTS,

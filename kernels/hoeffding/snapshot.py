@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     ENTRY,
     FREE_ENTRY,
@@ -161,7 +161,7 @@ def arrays(pool: Pool) -> dict[str, NDArray[Any]]:
     out["class_weight"] = np.take_along_axis(of_used(pool.counts, n_nodes), order, 1)[kept]
     if pool.faded.shape[1]:
         out["class_faded"] = np.take_along_axis(of_used(pool.faded, n_nodes), order, 1)[kept]
-    out["disabled"] = np.argwhere(of_used(pool.disabled, n_nodes)).astype(np.int32)
+    out["disabled"] = np.packbits(of_used(pool.disabled[..., :F], n_nodes).astype(np.bool_))
     out |= observers(pool, nodes["slot"][active])
     out["counters"] = pool.counters.copy()
     out["counters"][[FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES]] = 0
@@ -241,8 +241,8 @@ def restore(saved: Arrays) -> Pool:
     if "class_faded" in saved:
         weights["faded"][at_tree, at_node, index] = saved["class_faded"]
     disabled = np.zeros((E, N, F), np.int8)
-    flat = np.argwhere(used)[saved["disabled"][:, 0]]
-    disabled[flat[:, 0], flat[:, 1], saved["disabled"][:, 1]] = 1
+    flags = np.unpackbits(saved["disabled"], count=int(used.sum()) * F)
+    disabled[used] = flags.reshape(-1, F)
     pool = Pool(
         trees=trees,
         nodes=nodes,

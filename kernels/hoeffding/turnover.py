@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import LEAF, Header, Pool, clear
 from tocsin.kernels.hoeffding.observers import release_slot
 
@@ -15,6 +15,23 @@ def release_all(pool: Header, e: int) -> None:
         leaf = at.nodes(pool)[e, node]
         if leaf.kind == LEAF and leaf.slot >= 0:
             release_slot(pool, leaf.slot)
+
+
+@kernel
+def empty(pool: Header, e: int, key: int) -> None:
+    """`reset`, for kernels; `key` is what the new tree's subspaces are drawn from."""
+    release_all(pool, e)
+    tree = at.trees(pool)[e]
+    tree.key = key
+    tree.growth_allowed = 1
+    tree.n_nodes = 0
+    tree.n_active = 0
+    tree.n_inactive = 0
+    tree.deepest = 0
+    tree.weight_seen = 0.0
+    tree.active_bytes = 0.0
+    tree.inactive_bytes = 0.0
+    tree.overhead = 1.0
 
 
 def reset(pool: Pool, e: int) -> None:

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     LEAF,
     NOMINAL_BINARY,

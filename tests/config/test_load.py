@@ -85,7 +85,7 @@ def test_a_key_that_stands_twice_does_not_silently_win(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_expert_names_the_kinds(tmp_path: Path) -> None:
-    told = mistake(tmp_path, TEXT + "experts:\n- {kind: forest, name: f}\n")
+    told = mistake(tmp_path, TEXT + "experts:\n- {kind: oracle, name: f}\n")
     assert told.startswith("FILE:3: experts.0: ")
     assert all(kind in told for kind in ("'river'", "'linear'", "'persistence'", "'ss3'"))
 

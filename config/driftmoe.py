@@ -1,0 +1,47 @@
+"""The preset of `tocsin.models.DriftMoE` on our own settings: one set for all streams."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tocsin.config.forest import ForestExpert
+from tocsin.config.model import (
+    Abstention,
+    ExpertSettings,
+    LinearExpert,
+    Model,
+    PersistenceExpert,
+    ReliabilityRouter,
+    TreeExpert,
+)
+from tocsin.config.neighbours import NeighboursExpert
+
+STRENGTH = 100.0
+"""The most pseudo-counts of evidence that an expert's answer is worth: the router does the discounting."""
+
+
+def experts(variant: Literal["data", "task"]) -> tuple[ExpertSettings, ...]:
+    """The pool: kinds of experts rather than copies of one."""
+    task = variant == "task"
+    return (
+        NeighboursExpert(name="neighbours-500", window=500, k=3, strength=STRENGTH),
+        NeighboursExpert(name="neighbours-2000", window=2_000, k=5, strength=STRENGTH),
+        LinearExpert(name="linear-fast", step=0.02, strength=STRENGTH),
+        LinearExpert(name="linear-slow", step=0.002, strength=STRENGTH),
+        PersistenceExpert(name="persistence", strength=STRENGTH),
+        TreeExpert(name="tree", strength=STRENGTH, one_vs_rest=task),
+        TreeExpert(name="tree-history", history=1, strength=STRENGTH, one_vs_rest=task),
+        # A second forest that sees the last label, and twice the trees, add 0.1 point together and cost most of an
+        # event's time, so the tree is left to see the label.
+        ForestExpert(name="forest", trees=15, strength=STRENGTH),
+    )
+
+
+def tocsin(variant: Literal["data", "task"] = "data", seed: int = 0) -> Model:
+    """The settings of the preset "tocsin"."""
+    return Model(
+        experts=experts(variant),
+        router=ReliabilityRouter(),
+        abstention=Abstention(enabled=False),
+        seed=seed,
+    )

@@ -1,0 +1,70 @@
+"""What every router is, and which one a config names."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from tocsin.config.model import Model, MultiHotRouter
+from tocsin.models.batch import Bools, Floats, Ints
+from tocsin.models.expert import Arrays
+from tocsin.models.features import Standardiser
+from tocsin.models.reliability import Reliability
+from tocsin.models.router import Router
+
+
+class Gate(Protocol):
+    """Says how far each expert can be trusted, and learns it from feedback in one order."""
+
+    def resize(self, features: int) -> None:
+        """Make room for more columns. Never shrinks."""
+        ...
+
+    @property
+    def scaler(self) -> Standardiser:
+        """How inputs are standardised."""
+        ...
+
+    @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]."""
+        ...
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Feedback records learnt."""
+        ...
+
+    def reliability(self, X: Floats, evidence: Floats) -> Floats:
+        """[B, E] in [0, 1) from X [B, F] and the experts' evidence [B, E, K]."""
+        ...
+
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Which experts [B, E] have a say; `prior` is the prior weight of an opinion."""
+        ...
+
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
+        """Learn B records in order, from the evidence seen at each event's time; returns `reliability` before each."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        ...
+
+    def restore(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        ...
+
+
+def gate(settings: Model, experts: int, features: int) -> Gate:
+    """The router that the config names, for E experts and F features."""
+    router = settings.router
+    if isinstance(router, MultiHotRouter):
+        return Router(router, experts, features, settings.seed)
+    return Reliability(router, experts, features, settings.seed, settings.fusion.prior)

@@ -1,0 +1,140 @@
+"""The router of reliabilities learnt through the fused decision: what `tocsin.kernels.router` does, as a model."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.model import ReliabilityRouter as RouterSettings
+from tocsin.kernels import adwin
+from tocsin.kernels import router as kernel
+from tocsin.models.batch import Bools, Floats, Ints
+from tocsin.models.expert import Arrays
+from tocsin.models.features import Standardiser
+
+SQUARES_MEMORY = 0.999
+SCALER_MEMORY = 10_000.0
+CALM = 0.995
+START = -1.0
+"""The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
+STATE = ("weights", "squares", "gradient", "rows", "mean", "square", "skill", "answers", "load", "counters")
+
+
+class Reliability:
+    """Reliabilities [B, E] from inputs and evidence, learnt from the evidence seen at each event's own time."""
+
+    def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int, prior: float | None) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._sizes = kernel.Sizes(features, experts, settings.hidden)
+        self._router = kernel.new(self._sizes, seed, START, settings.boost)
+        self._rates = kernel.Rates(
+            step=settings.step,
+            every=float(settings.every),
+            memory=SQUARES_MEMORY,
+            fade=settings.fade,
+            scaler_memory=SCALER_MEMORY,
+            balance=settings.balance,
+            window=float(settings.window),
+            boost=settings.boost,
+            calm=CALM,
+            prior=prior or 0.0,
+        )
+
+    @property
+    def count(self) -> int:
+        """Feedback records learnt."""
+        return int(self._router.counters[kernel.RECORDS])
+
+    @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        return self._router.skill
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        return self._router.answers
+
+    @property
+    def load(self) -> Floats:
+        """Each expert's mean part in the decisions of the last whole window, [E]; zeros before there was one."""
+        return cast(Floats, self._router.load[1])
+
+    @property
+    def drifts(self) -> int:
+        """How often the error of the fused decision changed, by ADWIN."""
+        return int(self._router.drift["detections"][0])
+
+    @property
+    def scaler(self) -> Standardiser:
+        """How inputs are standardised; a view, not a copy."""
+        scaler = Standardiser(0, SCALER_MEMORY)
+        scaler.count, scaler.mean, scaler.square = self._router.rows, self._router.mean, self._router.square
+        return scaler
+
+    def resize(self, features: int) -> None:
+        """Make room for more columns; they stand at their mean until they are known, so nothing learnt changes."""
+        self._router = kernel.widened(self._router, self._sizes, features, self._seed)
+        self._sizes = self._sizes._replace(features=max(features, self._sizes.features))
+
+    def reliability(self, X: Floats, evidence: Floats) -> Floats:
+        """[B, E], at most 0.999; X [B, F], evidence [B, E, K]."""
+        out = np.empty(evidence.shape[:2])
+        kernel.reliability_rows(self._router, _row_major(X), _row_major(evidence), self._sizes.hidden, out)
+        return out
+
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Top-p engagement: the fewest experts that hold the share `engage` of what all can add to log P.
+
+        Nobody is engaged where nobody has anything to add: the null slot has taken all trust, or all are silent.
+        """
+        if self._settings.engage >= 1.0:
+            return np.ones(reliability.shape, np.bool_)
+        total = evidence.sum(axis=2) + prior
+        gain = np.log1p(reliability * evidence.max(axis=2) / (total - reliability * (total - prior)))
+        order = np.argsort(-gain, axis=1, kind="stable")
+        ranked = np.take_along_axis(gain, order, axis=1)
+        before = ranked.cumsum(axis=1) - ranked
+        result: Bools = np.empty(gain.shape, np.bool_)
+        np.put_along_axis(result, order, before < self._settings.engage * ranked.sum(axis=1, keepdims=True), axis=1)
+        return result
+
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
+        """Learn B feedback records in order: X [B, F], the evidence [B, E, K] seen at each event's time, y, weight [B].
+
+        Returns how far each expert was trusted [B, E] just before each record was learnt.
+        """
+        out = np.empty(evidence.shape[:2])
+        kernel.learn_rows(
+            self._router,
+            _row_major(X),
+            _row_major(evidence),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(weight, np.float64),
+            self._sizes.hidden,
+            self._rates,
+            out,
+        )
+        return out
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        state: dict[str, NDArray[Any]] = {name: getattr(self._router, name).copy() for name in STATE}
+        return state | {f"drift.{name}": array for name, array in adwin.arrays(self._router.drift).items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
+        state = {name: np.array(arrays[name], np.float64) for name in STATE}
+        drift = adwin.restore({n.removeprefix("drift."): a for n, a in arrays.items() if n.startswith("drift.")})
+        sizes = self._sizes._replace(features=len(state["mean"]))
+        if state["weights"].shape != (sizes.weights,) or state["load"].shape != (2, sizes.experts):
+            raise ValueError(f"weights {state['weights'].shape} are not those of {sizes}")
+        self._router = kernel.Router(drift=drift, **state)
+        self._sizes = sizes
+
+
+def _row_major(values: Floats) -> Floats:
+    return np.ascontiguousarray(values, np.float64)

@@ -1,0 +1,149 @@
+"""The router's kernel beside its formulae, and its gradient beside finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tocsin.kernels import router as kernel
+from tocsin.kernels.fusion import fuse_reference
+
+F, E, K, H = 4, 3, 3, 8
+RATES = kernel.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 100.0, 4.0, 0.995, 0.0)
+
+
+def events(n: int, seed: int = 0) -> tuple[kernel.Floats, kernel.Floats, kernel.Ints]:
+    rng = np.random.default_rng(seed)
+    evidence = rng.dirichlet(np.full(K, 0.5), (n, E)) * rng.uniform(0, 40, (n, E, 1))
+    evidence[rng.random((n, E)) < 0.1] = 0.0
+    return rng.normal(size=(n, F)), evidence, rng.integers(0, K, n)
+
+
+def learnt(n: int = 300, seed: int = 1, rates: kernel.Rates = RATES) -> kernel.Router:
+    router = kernel.new(kernel.Sizes(F, E, H), seed, -1.0, 4.0)
+    X, evidence, y = events(n, seed)
+    kernel.learn_rows(router, X, evidence, y, np.ones(n), H, rates, np.empty((n, E)))
+    return router
+
+
+def test_reliabilities_are_those_of_the_formulae() -> None:
+    router = learnt()
+    X, evidence, _ = events(50, seed=2)
+    X[3, 1] = np.nan
+    rho = np.empty((50, E))
+    kernel.reliability_rows(router, X, evidence, H, rho)
+    expected = [kernel.reference_reliability(router, x, e, H) for x, e in zip(X, evidence, strict=True)]
+    np.testing.assert_allclose(rho, expected, rtol=1e-12)
+    assert ((rho > 0) & (rho < 1)).all()
+
+
+def test_the_closed_form_is_the_fusion_kernels_dempster() -> None:
+    rng = np.random.default_rng(3)
+    _, evidence, _ = events(20, seed=3)
+    rho = rng.uniform(0.01, 0.999, (20, E))
+    fused = fuse_reference(evidence, rho, None, "dempster", float(K))
+    betp = fused.belief + fused.uncertainty[:, None] / K
+    for i in range(20):
+        for y in range(K):
+            assert kernel.reference_loss(evidence[i], rho[i], y, K) == pytest.approx(-np.log(betp[i, y]), rel=1e-9)
+
+
+def test_any_number_of_experts_fits() -> None:
+    many = 400
+    evidence = np.full((many, 2), 1e3)
+    evidence[:, 1] = 1.0
+    rho, P, slope = np.full(many, 0.999), np.empty(2), np.empty(many)
+    one, Z = kernel.combine(evidence, rho, 2.0, P)
+    kernel.slope(evidence, rho, 2.0, 0, P, one, Z, slope)
+    assert np.isfinite(P).all()
+    assert np.isfinite(slope).all()
+    assert (P[0] - one / 2) / Z == pytest.approx(1.0)
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    """By every weight, through the network, the null slot and Dempster's rule."""
+    rng = np.random.default_rng(4)
+    router = learnt()
+    router.weights[:] += rng.normal(scale=0.1, size=router.weights.size)
+    X, evidence, y = events(5, seed=5)
+    for x, e, label in zip(X, evidence, y, strict=True):
+        before = router.weights.copy()
+
+        def loss(at: int, by: float) -> float:
+            router.weights[at] = before[at] + by  # noqa: B023 - called within the loop
+            value = kernel.reference_loss(e, kernel.reference_reliability(router, x, e, H), int(label), K)  # noqa: B023
+            router.weights[at] = before[at]  # noqa: B023
+            return value
+
+        numeric = [(loss(i, 1e-6) - loss(i, -1e-6)) / 2e-6 for i in range(before.size)]
+        one_step = router._replace(weights=before.copy(), gradient=np.zeros(before.size))
+        # With steps that never come the gradient only adds up.
+        rates = RATES._replace(every=1e9)
+        kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), H, rates, np.empty((1, E)))
+        np.testing.assert_allclose(one_step.gradient, numeric, atol=2e-8)
+        router = learnt()
+        router.weights[:] = before
+
+
+def test_the_one_who_knows_is_trusted_most() -> None:
+    X, evidence, y = events(3_000, seed=6)
+    evidence[:, 0] = 2.0
+    evidence[np.arange(3_000), 0, y] = 30.0
+    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((3_000, E))
+    kernel.learn_rows(router, X, evidence, y, np.ones(3_000), H, RATES, rho)
+    late = rho[-500:].mean(axis=0)
+    assert late[0] > 0.9
+    assert (late[1:] < 0.6).all()
+
+
+def test_nobody_is_trusted_where_nobody_knows() -> None:
+    X, evidence, y = events(4_000, seed=7)
+    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((4_000, E))
+    kernel.learn_rows(router, X, evidence, y, np.ones(4_000), H, RATES, rho)
+    assert rho[-500:].mean() < 0.1
+
+
+def test_one_who_was_wrong_for_long_is_heard_again() -> None:
+    n = 6_000
+    X, evidence, y = events(n, seed=8)
+    wrong = (y + 1) % K
+    evidence[:] = 1.0
+    evidence[np.arange(n), 0, np.where(np.arange(n) < n // 2, wrong, y)] = 30.0
+    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((n, E))
+    kernel.learn_rows(router, X, evidence, y, np.ones(n), H, RATES, rho)
+    assert rho[n // 2 - 200 : n // 2, 0].mean() < 0.05
+    assert rho[-200:, 0].mean() > 0.8
+    assert router.drift["detections"][0] > 0
+
+
+def test_the_load_of_a_window_pulls_towards_balance() -> None:
+    shares = {}
+    for balance in (0.0, 0.05):
+        router = learnt(2_000, rates=RATES._replace(balance=balance))
+        shares[balance] = router.load[1]
+        assert router.load[1].sum() == pytest.approx(1.0)
+    assert np.ptp(shares[0.05]) < np.ptp(shares[0.0])
+
+
+def test_how_records_are_cut_leaves_no_trace() -> None:
+    X, evidence, y = events(1_000, seed=9)
+    states = []
+    for size in (1, 7, 1_000):
+        router = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0)
+        rates = RATES._replace(every=3.0, balance=0.01)
+        for i in range(0, 1_000, size):
+            part = slice(i, i + size)
+            n = len(y[part])
+            kernel.learn_rows(router, X[part], evidence[part], y[part], np.ones(n), H, rates, np.empty((n, E)))
+        states.append([array.tobytes() for array in router])
+    assert states[0] == states[1] == states[2]
+
+
+def test_new_features_change_nothing_until_they_are_known() -> None:
+    router = learnt()
+    X, evidence, _ = events(10, seed=10)
+    before, after = np.empty((10, E)), np.empty((10, E))
+    kernel.reliability_rows(router, X, evidence, H, before)
+    wider = kernel.widened(router, kernel.Sizes(F, E, H), F + 2, 1)
+    kernel.reliability_rows(wider, np.hstack([X, np.full((10, 2), np.nan)]), evidence, H, after)
+    np.testing.assert_allclose(after, before, rtol=1e-12)

@@ -1,0 +1,95 @@
+"""Both routers inside a classifier: late labels, polls of any length, snapshots, engagement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tocsin.config.driftmoe import tocsin
+from tocsin.config.model import Model, MultiHotRouter, ReliabilityRouter
+from tocsin.models import Batch, Classifier, FeedbackBatch
+from tocsin.models.reliability import Reliability
+
+CLASSES = ("a", "b", "c")
+ROUTERS = {
+    "reliability": ReliabilityRouter(every=3),
+    "top-p": ReliabilityRouter(engage=0.9),
+    "multi-hot": MultiHotRouter(),
+}
+
+
+def settings(router: str) -> Model:
+    return tocsin("data").model_copy(update={"router": ROUTERS[router]})
+
+
+def events(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, np.where(X[:, 0] + 0.3 * rng.normal(size=n) > 0, 0, np.where(X[:, 1] > 0, 1, 2))
+
+
+def classifier(router: str) -> Classifier:
+    model = Classifier(settings(router))
+    model.widen(["x", "y", "z"], [False] * 3, CLASSES)
+    return model
+
+
+def feedback(X: np.ndarray, y: np.ndarray, seen: list[Any]) -> FeedbackBatch:
+    return FeedbackBatch(Batch.of(X), [CLASSES[k] for k in y], np.ones(len(y)), seen, [()] * len(y))
+
+
+def bits(model: Classifier) -> list[bytes]:
+    parts = [model.router.arrays(), model.abstention.arrays(), *(e.arrays() for e in model.experts)]
+    return [array.tobytes() for arrays in parts for array in arrays.values()]
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+@pytest.mark.parametrize("late", [False, True])
+def test_polls_of_any_length_make_the_same_bits(router: str, late: bool) -> None:
+    X, y = events(400)
+    scores = classifier(router).score(Batch.of(X))
+    # What was seen at the events' time is the same whatever the polls; some labels bring features of their own.
+    seen = [scores.seen(i) if late and i % 50 else None for i in range(400)]
+    states = []
+    for size in (1, 7, 400):
+        model = classifier(router)
+        for i in range(0, 400, size):
+            model.learn(feedback(X[i : i + size], y[i : i + size], seen[i : i + size]))
+        states.append(bits(model))
+        assert model.learnt == model.router.count == 400
+    assert states[0] == states[1] == states[2]
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_a_snapshot_goes_on_alike(router: str, tmp_path: Path) -> None:
+    X, y = events(600)
+    model, twin = classifier(router), Classifier(settings(router))
+    model.learn(feedback(X[:401], y[:401], [None] * 401))
+    model.save(tmp_path / "snapshot")
+    twin.load(tmp_path / "snapshot")
+    before = model.score(Batch.of(X))
+    np.testing.assert_array_equal(twin.score(Batch.of(X)).betp, before.betp)
+    for each in (model, twin):
+        each.learn(feedback(X[401:], y[401:], [None] * 199))
+    assert bits(model) == bits(twin)
+
+
+def test_easy_events_engage_fewer_experts_and_decide_alike() -> None:
+    X, y = events(1_500)
+    few, all_ = classifier("top-p"), Classifier(tocsin("data"))
+    all_.widen(["x", "y", "z"], [False] * 3, CLASSES)
+    for model in (few, all_):
+        model.learn(feedback(X, y, [None] * 1_500))
+    X, _ = events(500, seed=1)
+    some, every = few.score(Batch.of(X)), all_.score(Batch.of(X))
+    assert every.engaged.all()
+    assert some.engaged.sum(axis=1).mean() < every.engaged.shape[1] - 1
+    assert (some.label == every.label).mean() > 0.95
+
+
+def test_nobody_is_engaged_where_nobody_has_anything_to_say() -> None:
+    router = Reliability(ReliabilityRouter(engage=0.9), experts=2, features=1, seed=0, prior=None)
+    assert not router.engaged(np.full((1, 2), 0.5), np.zeros((1, 2, 2)), 2.0).any()
