@@ -15,7 +15,7 @@ class ForestExpert(Group):
     kind: Literal["forest"] = "forest"
     name: str = Field(default="forest", min_length=1, max_length=64)
     trees: int = Field(default=30, ge=1, le=1_000)
-    subspace: float = Field(default=0.6, gt=0, le=1)
+    subspace: float = Field(default=0.7, gt=0, le=1)
     """Share of the features that is drawn for each leaf (or tree)."""
     subspace_of: Literal["leaf", "tree"] = "leaf"
     lambda_: float = Field(default=6.0, gt=0, le=100)
@@ -30,15 +30,15 @@ class ForestExpert(Group):
     """What leaves answer: the majority, naive Bayes, or whichever was right more often."""
     binary_split: bool = False
     """Whether categories split in two only, not into one branch each."""
-    warning: float = Field(default=0.01, gt=0, lt=1)
+    warning: float = Field(default=0.05, gt=0, lt=1)
     """ADWIN's delta at which a member begins a tree in the background."""
-    drift: float = Field(default=0.001, gt=0, lt=1)
+    drift: float = Field(default=0.01, gt=0, lt=1)
     """ADWIN's delta at which that tree takes over."""
     adapts: bool = True
     """Whether trees are replaced when their errors rise."""
     fade: float = Field(default=0.998, gt=0, lt=1)
     """How fast the accuracy by which a tree's vote weighs forgets."""
-    sharpness: float = Field(default=1.0, ge=0, le=32)
+    sharpness: float = Field(default=4.0, ge=0, le=32)
     """A vote weighs a tree's accuracy to this power."""
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""

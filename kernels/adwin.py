@@ -229,9 +229,12 @@ def restore(saved: Mapping[str, NDArray[Any]]) -> Windows:
     windows = new_windows(len(saved["width"]))
     for name in SCALARS:
         windows[name] = saved[name]
-    levels = saved["used"].shape[1]
+    levels = min(LEVELS, saved["used"].shape[1])
     windows["used"][:, :levels] = saved["used"]
     kept = np.arange(BUCKETS + 1) < windows["used"][..., None]
     windows["totals"][kept] = saved["totals"]
     windows["deviations"][kept] = saved["deviations"]
+    lowest, highest = int(windows["levels"].min(initial=1)), int(windows["levels"].max(initial=1))
+    if lowest < 1 or highest > levels or int(windows["used"].max(initial=0)) > BUCKETS:
+        raise ValueError("more levels or buckets than a window has")
     return windows

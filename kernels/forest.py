@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tocsin.kernels import adwin, draws
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
+from tocsin.kernels.hoeffding.answer import checked
 from tocsin.kernels.hoeffding.layout import FREE_SLOTS, N_CLASSES, N_FEATURES, N_NOMINAL, Header, Ints, Pool, Row, grown
 from tocsin.kernels.hoeffding.learning import (
     ENFORCE,
@@ -326,7 +327,7 @@ def evidence(forest: Forest, X: Floats) -> Floats:
     p is the weighted vote; N the independent records behind it (the mean weight of the leaves that answer, over
     what bagging made of one), at most `strength`.
     """
-    X = np.ascontiguousarray(X, np.float64)
+    X = checked(forest.pool, X)
     K = int(forest.pool.counters[N_CLASSES])
     out = np.empty((len(X), K))
     vote_rows(forest.pool.header, X, forest.members, forest.record, forest.rules, np.empty(2 * K), out)
@@ -347,13 +348,11 @@ def learn(forest: Forest, X: Floats, y: NDArray[Any], weight: Floats) -> Pool:
     weight
         float64 [B], finite and >= 0, by which the bagging weights are multiplied.
     """
-    X = np.ascontiguousarray(X, np.float64)
+    X = checked(forest.pool, X)
     classes = np.ascontiguousarray(y, np.int32)
     weights = np.ascontiguousarray(weight, np.float64)
     pool = forest.pool
     F, K = int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES])
-    if X.ndim != 2 or X.shape[1] != F:
-        raise ValueError(f"X {X.shape} is not [B, {F}]")
     if classes.shape != X.shape[:1] or weights.shape != X.shape[:1]:
         raise ValueError(f"y {classes.shape} and weight {weights.shape} are not [{X.shape[0]}]")
     if classes.size and (classes.min() < 0 or classes.max() >= K):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tocsin.config.forest import ForestExpert as ForestSettings
 from tocsin.kernels import adwin, draws, hoeffding
 from tocsin.kernels import forest as kernels
-from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES
-from tocsin.models.batch import Batch, Bools, Floats, Ints
+from tocsin.kernels.hoeffding.layout import ARRAYS, N_CLASSES, N_FEATURES
+from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.expert import Arrays, SnapshotError
 
 
@@ -110,7 +110,8 @@ class Forest:
     @property
     def n_nodes(self) -> Ints:
         """Nodes of each tree that votes: int64 [T]."""
-        return self._forest.pool.trees["n_nodes"][self._forest.members["front"]].astype(np.int64)
+        nodes: Ints = self._forest.pool.trees["n_nodes"][self._forest.members["front"]].astype(np.int64)
+        return nodes
 
     @property
     def warnings(self) -> int:
@@ -123,6 +124,16 @@ class Forest:
         return int(self._forest.members["drifts"].sum())
 
     @property
+    def growing(self) -> int:
+        """Trees that grow in the background."""
+        return int(self._forest.members["growing"].sum())
+
+    @property
+    def weight_seen(self) -> float:
+        """Weight that the trees which vote have learnt."""
+        return float(self._forest.pool.trees["weight_seen"][self._forest.members["front"]].sum())
+
+    @property
     def accuracies(self) -> Floats:
         """Recent accuracy of each tree that votes [T]; NaN where it has foretold nothing."""
         record = self._forest.record[self._forest.members["front"]]
@@ -132,7 +143,7 @@ class Forest:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, spare room included."""
-        parts = [getattr(self._forest.pool, name) for name in hoeffding.layout.ARRAYS]
+        parts = [getattr(self._forest.pool, name) for name in ARRAYS]
         parts += [self._forest.members, self._forest.record, self._forest.windows]
         return int(sum(part.nbytes for part in parts))
 
@@ -146,7 +157,7 @@ class Forest:
         for group in ("members", "record", "counters"):
             records = getattr(own, group)
             out |= {f"{group}.{name}": records[name].copy() for name in records.dtype.names}
-        return out | {"nominal": np.array(self._nominal, np.bool_)}
+        return out | {"nominal": np.array(self._nominal, np.bool_), "history": np.array(self._settings.history)}
 
     def restore(self, arrays: Arrays) -> None:
         """See `Expert`."""
@@ -154,12 +165,17 @@ class Forest:
             pool = hoeffding.restore(_group(arrays, "pool."))
             if len(pool.trees) != 2 * self._settings.trees:
                 raise ValueError(f"{len(pool.trees) // 2} trees, not {self._settings.trees}")
+            if int(arrays["history"]) != self._settings.history:
+                raise ValueError(f"a history of {int(arrays['history'])} labels, not {self._settings.history}")
             forest = self._standing(pool)
             windows = adwin.restore(_group(arrays, "windows."))
             for group in ("members", "record", "counters"):
                 records = getattr(forest, group)
                 for name in records.dtype.names:
                     records[name] = arrays[f"{group}.{name}"]
+            rows = np.sort(np.concatenate([forest.members["front"], forest.members["back"]]))
+            if not np.array_equal(rows, np.arange(2 * self._settings.trees)):
+                raise ValueError("two members share a tree")
             nominal = arrays["nominal"].tolist()
         except (KeyError, ValueError, IndexError) as error:
             raise SnapshotError(f"no snapshot of this forest: {error}") from error
