@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import reprlib
 import types
@@ -19,6 +20,7 @@ from pydantic_settings import SettingsError
 from tocsin.config.settings import Settings
 
 MAX_BYTES = 1024 * 1024
+PREFIX = "TOCSIN_"
 MAX_NODES = 100_000
 """Values of a file, each use of an alias counted: a few lines of aliases can stand for more than memory holds."""
 
@@ -62,6 +64,7 @@ def load(path: Path | str) -> Settings:
     elif not isinstance(values, dict):
         raise ConfigError(f"{path}:1: expected keys and values, found {type(values).__name__}")
     _refuse_foreign_keys(path, root, values)
+    _refuse_foreign_variables()
     try:
         return Settings(**values)
     except SettingsError as error:
@@ -132,10 +135,34 @@ def _mistake(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         message = f"is no setting here{_nearest(str(keys[-1]), _valid_keys(keys[:-1]))}"
     elif details["type"] not in ("value_error", "missing") and not isinstance(details["input"], dict | list):
-        secret = any("password" in str(key) for key in keys)
-        message = f"{message[0].lower()}{message[1:]}" + ("" if secret else f", found {reprlib.repr(details['input'])}")
+        message = f"{message[0].lower()}{message[1:]}{_found(keys, details)}"
     where = f"{path}:{line}" if line is not None else f"{path} or the environment"
     return f"{where}: {dotted}: {message}"
+
+
+def _found(keys: Sequence[int | str], details: ErrorDetails) -> str:
+    """What stood there instead, unless it may be a secret, and the nearest of the values it may take."""
+    value = details["input"]
+    if "security" in keys:
+        return ""
+    allowed = re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected") or ""))
+    close = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    return f", found {reprlib.repr(value)}" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def place(path: Path | str, keys: Sequence[int | str]) -> str:
+    """Where a setting stands, as `file:line: key`, for mistakes that show only when something is built from it."""
+    line, _ = _find(yaml.compose(_read(Path(path)), yaml.SafeLoader), keys)
+    return f"{path}{'' if line is None else f':{line}'}: {'.'.join(str(key) for key in keys)}"
+
+
+def _refuse_foreign_variables() -> None:
+    """A misspelt variable would silently leave the default."""
+    valid = [key for key in _valid_keys([]) if key not in ("name", "seed")]
+    for variable in os.environ:
+        group, nested, _ = variable.removeprefix(PREFIX).lower().partition("__")
+        if variable.startswith(PREFIX) and nested and group not in valid:
+            raise ConfigError(f"the environment: {variable}: is no setting{_nearest(group, valid)}")
 
 
 def _find(root: yaml.Node | None, keys: Sequence[int | str]) -> tuple[int | None, list[int | str]]:

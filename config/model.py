@@ -81,7 +81,7 @@ class PersistenceExpert(Group):
 
 
 class SS3Expert(Group):
-    """The SS3 text classifier with online counts (notes: Burdisso et al. 2019)."""
+    """The SS3 text classifier with online counts (Burdisso, Errecalde, Montes y Gómez 2019)."""
 
     kind: Literal["ss3"] = "ss3"
     name: str = Field(default="ss3", min_length=1, max_length=64)

@@ -43,6 +43,8 @@ class Bounds(Group):
     """Subjects whose state is held; beyond it the one longest silent is forgotten."""
     subject_posts: int = Field(default=100, ge=1, le=10_000)
     """Events of one subject that a label of the subject teaches from."""
+    subject_posts_bytes: int = Field(default=1_000_000, ge=0, le=2_000_000)
+    """Bytes of text in them; the oldest are left out first."""
 
 
 class State(Group):

@@ -18,17 +18,19 @@ def enough(scores: Scores, i: int, cold_start: int, labels_known: int) -> dict[s
     order = np.argsort(-scores.betp[i], kind="stable")
     label, rival = scores.classes[order[0]], scores.classes[order[1]]
     p, q = float(scores.betp[i, order[0]]), float(scores.betp[i, order[1]])
-    needed = max(1.0 - scores.threshold, 0.0)
+    # Below the threshold a class stays in the set while it ties with the best.
+    needed = min(max(1.0 - scores.threshold, 0.0), q)
+    if needed > 0:
+        would = f"evidence that brings it below {needed:.0%} would decide"
+    else:
+        would = "what labels are known exclude no class yet"
     return {
         "label": label,
         "rival": rival,
         "probability": round(p, 6),
         "rival_probability": round(q, 6),
         "needed": round(needed, 6),
-        "words": (
-            f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: evidence that brings it below "
-            f"{needed:.0%} would decide"
-        ),
+        "words": f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: {would}",
     }
 
 

@@ -23,6 +23,8 @@ FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
 ALPHA = (0.001, 0.5)
 """The level never leaves this range, so that no run of errors or luck locks the threshold open or shut."""
+TIE = 1e-9
+"""Classes as close as this to the most probable one are as probable: nothing but their order tells them apart."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
 
 
@@ -62,9 +64,8 @@ class Abstention:
         return self._threshold
 
     def sets(self, betp: Floats) -> Bools:
-        """The prediction sets [B, K]; the most probable class is always in."""
-        result: Bools = (1.0 - betp) <= self.threshold()
-        result[np.arange(len(betp)), betp.argmax(axis=1)] = True
+        """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
+        result: Bools = ((1.0 - betp) <= self.threshold()) | (betp >= betp.max(axis=1, keepdims=True) - TIE)
         return result
 
     def judge(self, betp: Floats, conflict: Floats, distance: Floats) -> tuple[Bools, list[str | None], Bools]:

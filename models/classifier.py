@@ -419,6 +419,7 @@ class Classifier(RiverFace):
         for expert in self.experts:
             expert.restore(_below(f"expert.{expert.name}", arrays))
             expert.resize(len(self.columns), len(self.classes))
+        self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
 
 
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import math
@@ -16,6 +17,9 @@ from tocsin.config.model import RiverExpert as RiverSettings
 from tocsin.models import river_state
 from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.expert import Arrays, SnapshotError, proportional
+
+LARGEST = 1e100
+"""Numbers are clipped here on their way to river, which squares them and raises where the result is no number."""
 
 
 class RiverExpert:
@@ -45,18 +49,24 @@ class RiverExpert:
         try:
             kind = getattr(importlib.import_module(f"river.{module}"), name)
         except (ImportError, AttributeError):
-            raise ValueError(f"experts.{self.name}.model: river has no {self._settings.model!r}") from None
+            raise ValueError(
+                f"experts.{self.name}.model: river has no {self._settings.model!r}{_nearest_model(module, name)}"
+            ) from None
         if not (inspect.isclass(kind) and issubclass(kind, base.Classifier)):
             raise ValueError(f"experts.{self.name}.model: river's {self._settings.model!r} is no classifier")
         parameters: dict[str, Any] = dict(self._settings.parameters)
         takes = inspect.signature(kind).parameters
+        if foreign := [parameter for parameter in parameters if parameter not in takes]:
+            close = difflib.get_close_matches(foreign[0], takes, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; it takes {', '.join(takes)}"
+            raise ValueError(f"experts.{self.name}.parameters.{foreign[0]}: is no parameter of {name}{hint}")
         if "nominal_attributes" in takes:
             parameters["nominal_attributes"] = self._nominal_names()
         if "seed" in takes:
             parameters.setdefault("seed", seed)
         try:
             model = kind(**parameters)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever a classifier does with a parameter that it did not expect
             raise ValueError(f"experts.{self.name}.parameters: {error}") from None
         return model if model._multiclass else multiclass.OneVsRestClassifier(model)
 
@@ -85,7 +95,7 @@ class RiverExpert:
     def row(self, batch: Batch, i: int) -> dict[str, float | int]:
         """Event i as river's dictionary."""
         row: dict[str, float | int] = {
-            name: int(value) if nominal else value
+            name: int(value) if nominal else min(max(value, -LARGEST), LARGEST)
             for name, nominal, value in zip(self._names, self._nominal, batch.X[i].tolist(), strict=True)
             if math.isfinite(value)  # NaN is not known
         }
@@ -135,3 +145,13 @@ class RiverExpert:
             raise SnapshotError(f"the snapshot of {self.name} holds a {type(model).__name__}")
         self.model = model
         self._seen = float(arrays["seen"])
+
+
+def _nearest_model(module: str, name: str) -> str:
+    """The classifier of river that was probably meant."""
+    try:
+        there = importlib.import_module(f"river.{module}")
+    except ImportError:
+        return ""
+    close = difflib.get_close_matches(name, getattr(there, "__all__", []), n=1, cutoff=0.5)
+    return f"; did you mean '{module}.{close[0]}'?" if close else ""

@@ -52,6 +52,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
+        self._generator = random.Random(0)
         self._numbers: dict[int, int] = {}
         self._queue: collections.deque[tuple[int, Any]] = collections.deque()
         self._alive: list[Any] = []
@@ -147,11 +148,13 @@ class _Writer:
             raise SnapshotError(f"an object of {name} cannot be written as arrays: only river's own can")
         return name
 
-    @staticmethod
-    def _attributes(value: Any) -> dict[str, Any]:
+    def _attributes(self, value: Any) -> dict[str, Any]:
         state = dict(getattr(value, "__dict__", {}))
         slots = [s for k in type(value).__mro__ for s in getattr(k, "__slots__", ())]
         state |= {s: getattr(value, s) for s in slots if s not in ("__dict__", "__weakref__") and hasattr(value, s)}
+        if type(value).__module__.startswith("river.proba.") and state.get("seed", 0) is None:
+            # A distribution's own generator serves only to draw samples, which no model does: unseeded, it is no state.
+            state |= {name: self._generator for name, part in state.items() if isinstance(part, random.Random)}
         own = {"__reduce__", "__reduce_ex__", "__getstate__"}
         if not state and any(own & vars(k).keys() for k in type(value).__mro__ if k is not object):
             raise SnapshotError(f"{type(value).__module__}.{type(value).__qualname__} keeps its state in compiled code")

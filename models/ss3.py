@@ -93,8 +93,8 @@ class SS3:
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
-        if not (s > 0 and l >= 0 and p >= 0 and a >= 0):
-            raise ValueError(f"s is above 0 and l, p, a are at least 0, not {s}, {l}, {p}, {a}")
+        if not (0 < s <= 1 and l >= 0 and p >= 0 and 0 <= a <= 1):
+            raise ValueError(f"s is in (0, 1], l and p are at least 0, a is in [0, 1], not {s}, {l}, {p}, {a}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:

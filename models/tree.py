@@ -426,6 +426,8 @@ class HoeffdingTree(base.Classifier):
 
     def _learn_many(self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None, parts: list[Floats] | None) -> None:
         X = self._check(X)
+        if np.shape(y) != (len(X),):
+            raise ValueError(f"y: has shape {np.shape(y)}, expected [B] = ({len(X)},)")
         weights = None if w is None else np.asarray(w, np.float64).reshape(len(X), 1)
         for rows, indices in self._indices(y):
             part = None

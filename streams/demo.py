@@ -43,6 +43,8 @@ MALFORMED = (
     b"\xff\xfe",
     b'{"id": "m2", "subject": "s", "time": "soon"}',
 )
+START_PATIENCE = 300.0
+"""Seconds that the service may take to be ready: its first start ever compiles the kernels."""
 PATIENCE = 60.0
 """Seconds without a decision after which the demonstration gives up."""
 
@@ -85,7 +87,7 @@ def _play(console: Console, name: str, data: str, limit: int, bootstrap: str, di
     preset = presets / f"{name}.yaml"
     stream = Stream(_settings(preset, environment), preset, presets / "data" / data)
     topics.create(stream.settings)
-    with _service(preset, environment):
+    with _service(console, preset, environment):
         _feed(console, stream, limit)
     stream.dead_letters = _count_dead_letters(stream.settings)
     return stream
@@ -127,12 +129,14 @@ def _settings(preset: Path, environment: dict[str, str]) -> Settings:
 
 
 @contextmanager
-def _service(preset: Path, environment: dict[str, str]) -> Iterator[None]:
-    """`tocsin run` as a user would start it, ended by Ctrl-C."""
+def _service(console: Console, preset: Path, environment: dict[str, str]) -> Iterator[None]:
+    """`tocsin run` as a user would start it, from when it is ready until Ctrl-C ends it."""
     command = [sys.executable, "-m", "tocsin.streams.cli", "run", str(preset)]
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.NamedTemporaryFile() as errors:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=errors, start_new_session=True)
         try:
+            with console.status(f"starting tocsin run {preset.name} (the first start ever compiles the kernels)"):
+                _wait_until_ready(process, Path(errors.name))
             yield
         finally:
             process.send_signal(signal.SIGINT)
@@ -144,6 +148,14 @@ def _service(preset: Path, environment: dict[str, str]) -> Iterator[None]:
             if process.returncode != 0:
                 errors.seek(0)
                 raise LogError(f"tocsin run ended with {process.returncode}: {errors.read()[-2000:].decode()}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], errors: Path) -> None:
+    deadline = time.monotonic() + START_PATIENCE
+    while b"ready:" not in errors.read_bytes() and process.poll() is None:
+        if time.monotonic() > deadline:
+            raise LogError(f"tocsin run was not ready after {START_PATIENCE:.0f} s")
+        time.sleep(0.1)
 
 
 def _feed(console: Console, stream: Stream, limit: int) -> None:
@@ -175,25 +187,28 @@ class _Feeder:
         self._stream = stream
         self._log = log
         self._waiting: dict[str, Row] = {}
+        self._late_guess: dict[str, str | None] = {}
+        self._last_label: str | None = None
+        """The last label sent: what no-change would repeat if it got its labels as late as the service."""
         self._decided: deque[Row] = deque()
 
     def run(self, source: Iterator[Row], advance: Any) -> None:
         started = None
-        exhausted = False
-        while not exhausted or self._waiting:
-            while not exhausted and len(self._waiting) < IN_FLIGHT:
-                row = next(source, None)
-                if row is None:
-                    exhausted = True
-                    break
-                self._waiting[row.id] = row
-                self._log.emit(self._stream.settings.topics.events, row.subject.encode(), row.event)
+        while self._fill(source):
             self._log.flush()
             self._take(advance)
             started = started or time.perf_counter()
         while self._decided:
             self._send_label()
         self._stream.seconds = time.perf_counter() - (started or 0.0)
+
+    def _fill(self, source: Iterator[Row]) -> bool:
+        """Send events until enough are under way; whether any is."""
+        for row in itertools.islice(source, IN_FLIGHT - len(self._waiting)):
+            self._waiting[row.id] = row
+            self._late_guess[row.id] = self._last_label
+            self._log.emit(self._stream.settings.topics.events, row.subject.encode(), row.event)
+        return bool(self._waiting)
 
     def _take(self, advance: Any) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -213,6 +228,7 @@ class _Feeder:
 
     def _send_label(self) -> None:
         row = self._decided.popleft()
+        self._last_label = row.label
         settings = self._stream.settings
         self._log.emit(settings.topics.labels, row.subject.encode(), label_record(settings, row))
 
@@ -221,6 +237,7 @@ class _Feeder:
         if row.label is None:
             return
         stream.metrics.add(decision, row.label)
+        stream.metrics.add_rival("late_no_change", self._late_guess.pop(row.id) == row.label)
         if decision["status"] == "abstained":
             stream.abstained += 1
             if decision["reason"] != "cold-start":
@@ -262,6 +279,7 @@ def _table(streams: list[Stream]) -> Table:
     ):
         add(name, [_figure(r[key]) for r in reports])
     add("accuracy of no-change", [_figure(r["baselines"]["no_change"]) for r in reports])
+    add("the same, its labels as late as ours", [_figure(r["baselines"]["late_no_change"]) for r in reports])
     add("accuracy of majority", [_figure(r["baselines"]["majority"]) for r in reports])
     add("coverage", [_figure(r["coverage"]) for r in reports])
     add("accuracy where decided", [_figure(r["selective_accuracy"]) for r in reports])

@@ -32,7 +32,7 @@ from tocsin.streams.decode import DecodedLabel, UnfitError
 from tocsin.streams.learn import label_key
 from tocsin.streams.logs.log import Record
 from tocsin.streams.outputs import Output, dead_letter, encode
-from tocsin.streams.state import Transaction
+from tocsin.streams.state import WAITING_SHARE, Transaction
 
 Owns = Callable[[Record], bool]
 Holds = Callable[[int], bool]
@@ -61,6 +61,8 @@ class Join:
             return self._join(decoded.label, about, key, entries, transaction)
         if contained:
             return self._self_contained(decoded, about, identity, key, transaction)
+        if transaction.was_known(key, decoded.label["source"] or "", decoded.label["label"]):
+            return DUPLICATE, []  # whoever holds the event has joined it
         waiting = {"label": decoded.label, "record": _pack(decoded.record)}
         transaction.wait(key, waiting, now)
         return WAITING, []
@@ -90,12 +92,11 @@ class Join:
         """What becomes of labels that waited too long, or were too many."""
         bounds = self._settings.bounds
         before = now - int(bounds.waiting_ttl_seconds * 1000)
+        room = int(WAITING_SHARE * self._settings.state.max_bytes)
         results = []
-        for waiting in transaction.expire_waiting(before, bounds.waiting_labels):
+        for waiting in transaction.expire_waiting(before, bounds.waiting_labels, room):
             label, record = waiting["label"], _unpack(waiting["record"])
             about, identity = _speaks_of(label)
-            if label["label"] in transaction.known_labels(label_key(about, identity)).values():
-                continue  # another worker held the event and has joined it
             if self._owns(record):
                 error = UnfitError(
                     "unknown-event",
@@ -125,10 +126,21 @@ class Join:
         if outcome == DUPLICATE:
             return outcome, []
         last = entries[-1]
-        posts = [e["event"]["text"] for e in entries[:-1] if e["event"]["text"] is not None]
+        posts = self._newest([e["event"]["text"] for e in entries[:-1] if e["event"]["text"] is not None])
         feedback = self._feedback(label, about, last["event"], earlier)
         feedback |= {"decision": last["decision"], "saw": last["saw"], "posts": posts}
         return outcome, [self._emit(feedback, key, transaction)]
+
+    def _newest(self, posts: list[str]) -> list[str]:
+        """The last posts that a feedback record has room for, in their order."""
+        room = self._settings.bounds.subject_posts_bytes
+        kept: list[str] = []
+        for post in reversed(posts):
+            room -= len(post.encode())
+            if room < 0:
+                break
+            kept.append(post)
+        return kept[::-1]
 
     def _self_contained(
         self, decoded: DecodedLabel, about: str, identity: str, key: bytes, transaction: Transaction
@@ -187,20 +199,27 @@ def _speaks_of(label: dict[str, Any]) -> tuple[str, str]:
 
 def _pack(record: Record) -> list[Any]:
     """A record as JSON can hold it."""
-    as_text = [None if part is None else base64.b85encode(part).decode() for part in (record.key, record.value)]
-    headers = [[name, base64.b85encode(value).decode()] for name, value in record.headers]
+    as_text = [_text(part) for part in (record.key, record.value)]
+    headers = [[name, _text(value)] for name, value in record.headers]
     return [record.topic, record.partition, record.offset, record.timestamp, *as_text, headers]
 
 
 def _unpack(packed: list[Any]) -> Record:
     topic, partition, offset, timestamp, key, value, headers = packed
-    parts = [None if part is None else base64.b85decode(part) for part in (key, value)]
     return Record(
         topic,
         partition,
         offset,
         timestamp,
-        parts[0],
-        parts[1],
-        tuple((n, base64.b85decode(v)) for n, v in headers),
+        _bytes(key),
+        _bytes(value),
+        tuple((name, _bytes(value)) for name, value in headers),
     )
+
+
+def _text(part: bytes | None) -> str | None:
+    return None if part is None else base64.b85encode(part).decode()
+
+
+def _bytes(text: str | None) -> Any:
+    return None if text is None else base64.b85decode(text)

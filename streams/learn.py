@@ -130,4 +130,6 @@ def note_known(item: dict[str, Any], transaction: Transaction, most: int) -> Non
     """Note that the feedback log holds this label."""
     about = item["about"]
     identity = item["event"]["id"] if about == "event" else item["event"]["subject"]
-    transaction.set_known_label(label_key(about, identity), item["source"] or "", item["label"], most)
+    key, source = label_key(about, identity), item["source"] or ""
+    transaction.set_known_label(key, source, item["label"], most)
+    transaction.drop_waiting(key, source, item["label"])

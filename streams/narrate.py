@@ -37,7 +37,7 @@ def _plain(lines: list[str]) -> str:
 def _verdict(decision: dict[str, Any]) -> list[str]:
     moment = datetime.fromtimestamp(decision["time"] / 1000, UTC).isoformat(timespec="seconds")
     who = f"Event {decision['event']} of {decision['subject']}, {moment}"
-    masses = ", ".join(f"{c} {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
+    masses = ", ".join(f"{c}: {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
     belief = (
         f"Belief: {masses or 'none'}; not known: {decision['uncertainty']:.0%}; conflict: {decision['conflict']:.0%}."
     )
@@ -61,18 +61,29 @@ def _path(explanation: dict[str, Any]) -> list[str]:
     path = explanation["path"]
     if not path:
         return []
-    conditions = [
-        f"{c['feature']} {c['operator']} {_short(c['value'])} (is {_short(c['actual'])})" for c in path["conditions"]
-    ]
-    return [f"In {path['expert']}: {', and '.join(conditions)}."]
+    tests = [f"{_test(c)} (is {_short(c['actual'])})" for c in _tightest(path["conditions"])]
+    return [f"In {path['expert']}: {', and '.join(tests)}."]
+
+
+def _tightest(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of several bounds on one side of one feature the last: down a tree each is tighter than the one before."""
+    kept: dict[tuple[str, str], dict[str, Any]] = {}
+    for condition in conditions:
+        kept[condition["feature"], condition["operator"]] = condition
+    return list(kept.values())
+
+
+def _test(condition: dict[str, Any]) -> str:
+    return f"{condition['feature']} {condition['operator']} {_short(condition['value'])}"
 
 
 def _words(explanation: dict[str, Any]) -> list[str]:
-    words = [
-        f"{word['word']!r} ({', '.join(f'{c} +{v:.2f}' for c, v in word['values'].items())})"
-        for word in explanation["words"] or []
-    ]
-    return [f"The words that moved it: {', '.join(dict.fromkeys(words))}."] if words else []
+    """Each word once, though several experts may name it, with what the first says of it."""
+    told: dict[str, str] = {}
+    for word in explanation["words"] or []:
+        values = ", ".join(f"{c} +{v:.2f}" for c, v in word["values"].items() if v >= 0.005)
+        told.setdefault(word["word"], f"{word['word']!r} ({values})")
+    return [f"The words that moved it: {', '.join(told.values())}."] if told else []
 
 
 def _short(value: Any) -> str:

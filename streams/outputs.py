@@ -40,6 +40,15 @@ def dead_letter(topic: str, record: Record, error: UnfitError) -> Output:
     return Output(topic, record.key, record.value or b"", [*record.headers, *headers])
 
 
+def read_back(record: Record) -> dict[str, Any] | None:
+    """A record of one of our own topics; None for what Tocsin did not write there."""
+    try:
+        value = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def finite(value: float) -> float | None:
     """JSON has no infinity: null stands for it."""
     return value if math.isfinite(value) else None

@@ -6,7 +6,9 @@ joined to what was decided of them, and remembered: nothing is decided or emitte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -14,9 +16,12 @@ import orjson
 from tocsin.config.settings import Settings
 from tocsin.streams.decode import Decoder, UnfitError
 from tocsin.streams.logs.log import Log, Partition, Record
+from tocsin.streams.outputs import encode, read_back
 from tocsin.streams.state import State
 
 CHUNK = 5_000
+MARGIN = 10_000
+"""Decisions of every partition that are looked through at the least."""
 
 
 class Rebuild:
@@ -40,52 +45,44 @@ class Rebuild:
             start = max(start, position)
         if start >= committed:
             return 0
+        # A handful of missing events is not worth reading a million decisions for: theirs are among the last.
+        decisions = self._decisions(min(self._settings.bounds.pending_events, max(MARGIN, 10 * (committed - start))))
+        remembered = 0
         events = self._events(partition, start, committed)
-        decisions = self._decisions(set(events))
-        self._remember(events, decisions, partition, committed, now)
-        return len(events)
+        while chunk := list(itertools.islice(events, CHUNK)):
+            remembered += self._remember(chunk, decisions, partition, now)
+        with self._state.transaction() as t:
+            t.set_positions({partition: committed})
+        return remembered
 
-    def _events(self, partition: Partition, start: int, stop: int) -> dict[str, dict[str, Any]]:
-        events: dict[str, dict[str, Any]] = {}
+    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[dict[str, Any]]:
         for record in self._reader.read(partition, start, stop):
-            try:
-                event = self._decoder.event(record)
-            except UnfitError:
-                continue  # it is a dead letter already
-            events.setdefault(event["id"], event)
-        return events
+            with contextlib.suppress(UnfitError):  # it is a dead letter already
+                yield self._decoder.event(record)
 
-    def _decisions(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
-        """The last decisions of these events, without their explanations."""
-        found: dict[str, dict[str, Any]] = {}
-        most = self._settings.bounds.pending_events
+    def _decisions(self, most: int) -> dict[str, bytes]:
+        """The last decisions by event id, without their explanations, as JSON: a million dictionaries would not fit."""
+        found: dict[str, bytes] = {}
         for record in tail(self._reader, self._settings.topics.decisions, most):
-            decision = orjson.loads(record.value or b"{}")
-            if decision.get("event") in wanted:
-                found[decision["event"]] = {**decision, "explanation": None}
+            decision = read_back(record)
+            if decision is not None and isinstance(decision.get("event"), str):
+                found[decision["event"]] = encode({**decision, "explanation": None})
         return found
 
     def _remember(
-        self,
-        events: dict[str, dict[str, Any]],
-        decisions: dict[str, dict[str, Any]],
-        partition: Partition,
-        committed: int,
-        now: int,
-    ) -> None:
-        bounds = self._settings.bounds
-        items = list(events.values())
-        for start in range(0, len(items), CHUNK):
-            with self._state.transaction() as t:
-                for event in items[start : start + CHUNK]:
-                    decision = decisions.get(event["id"])
-                    # What was seen at the time is gone with the state: the learner scores such an event anew.
-                    entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
-                    t.remember(event, entry, now)
-                    if decision is not None and decision.get("risk"):
-                        t.set_subject(event["subject"], decision["risk"], bounds.subjects)
+        self, events: Sequence[dict[str, Any]], decisions: dict[str, bytes], partition: Partition, now: int
+    ) -> int:
+        remembered = 0
         with self._state.transaction() as t:
-            t.set_positions({partition: committed})
+            for event in events:
+                kept = decisions.get(event["id"])
+                decision = None if kept is None else orjson.loads(kept)
+                # What was seen at the time is gone with the state: the learner scores such an event anew.
+                entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
+                remembered += t.remember(event, entry, now)
+                if decision is not None and decision.get("risk"):
+                    t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects)
+        return remembered
 
 
 def tail(reader: Log, topic: str, most: int) -> Iterator[Record]:

@@ -97,7 +97,7 @@ Scalar = StrictBool | Number | StrictStr | None
 class Event(Record):
     """Something to classify. On the topic `events`, keyed by subject."""
 
-    id: Name
+    id: Name | None = None
     """A missing id becomes `topic-partition-offset`."""
     subject: Name
     """Who or what it is about: account, user, thread, sensor."""

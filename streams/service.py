@@ -43,7 +43,7 @@ def reader(settings: Settings) -> Log:
 
 
 def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
-    """Run a worker until `stop` says so; returns what it did. Raises LogError, StateError, TopicError."""
+    """Run a worker until `stop` says so; returns what it did. Raises LogError, StateError, FeedbackError."""
     # One thread: small matrices are faster so, and sums keep one order.
     torch.set_num_threads(1)
     if settings.topics.create:

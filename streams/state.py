@@ -22,7 +22,7 @@ import orjson
 
 from tocsin.streams.logs.log import Offsets, Partition
 
-FORMAT = b"2"
+FORMAT = b"3"
 DATABASES = (
     "meta", "positions", "pending", "pending_order", "posts", "waiting", "waiting_order", "known", "known_order",
     "subjects", "subjects_order",
@@ -31,6 +31,12 @@ DATABASES = (
 
 _PENDING_HEADER = 32
 """Bytes before a pending event's entry: its order (16) and its subject's fingerprint (16)."""
+
+
+MAX_CORRECTIONS = 8
+"""Labels of one source for one event that are remembered."""
+PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
+"""Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
 
 
 class StateError(Exception):
@@ -213,16 +219,17 @@ class Transaction:
         """What was kept of an event that waits for its label."""
         return _pending_entry(self._get("pending", fingerprint(event_id)))
 
-    def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int) -> None:
-        """Keep an event until its label comes. Nothing changes for one that is kept already."""
+    def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int) -> bool:
+        """Keep an event until its label comes; False, and nothing changes, for one that is kept already."""
         key = fingerprint(event["id"])
         if self._get("pending", key) is not None:
-            return
+            return False
         order = now.to_bytes(8, "big") + self._sequence()
         subject = fingerprint(event["subject"])
         self._put("pending", key, order + subject + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
         self._put("pending_order", order, key)
         self._put("posts", subject + order, key)
+        return True
 
     def subject_events(self, subject: str, most: int) -> list[dict[str, Any]]:
         """What is kept of a subject's last events, at most `most`, oldest first."""
@@ -237,11 +244,11 @@ class Transaction:
             there = cursor.prev()
         return found[::-1]
 
-    def expire_pending(self, before: int, most: int) -> int:
-        """Forget events kept before an instant (epoch ms), and the oldest beyond `most`; returns how many."""
+    def expire_pending(self, before: int, most: int, most_bytes: int) -> int:
+        """Forget events kept before an instant (epoch ms), and the oldest beyond a number or size; returns how many."""
         forgotten = 0
         for order, key in self._oldest("pending_order"):
-            if int.from_bytes(order[:8], "big") >= before and self.count("pending") <= most:
+            if int.from_bytes(order[:8], "big") >= before and self._within("pending", most, most_bytes):
                 break
             kept = self._get("pending", key)
             if kept is not None:
@@ -250,6 +257,11 @@ class Transaction:
             self._delete("pending_order", order)
             forgotten += 1
         return forgotten
+
+    def _within(self, database: str, most: int, most_bytes: int) -> bool:
+        stat = self._txn.stat(self._databases[database])
+        pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return bool(stat["entries"] <= most and pages * stat["psize"] <= most_bytes)
 
     def _oldest(self, database: str) -> Iterator[tuple[bytes, bytes]]:
         cursor = self._txn.cursor(self._databases[database])
@@ -287,11 +299,28 @@ class Transaction:
             found.setdefault(bytes(full)[:16], bytes(value))
         return [(key, orjson.loads(value)) for key, value in found.items()]
 
-    def expire_waiting(self, before: int, most: int) -> list[dict[str, Any]]:
-        """Labels that waited since before an instant (epoch ms), and the oldest beyond `most`; they wait no more."""
+    def drop_waiting(self, key: bytes, source: str, label: str) -> None:
+        """Have a label wait no more: whoever held its event has joined it."""
+        if self.count("waiting") == 0:
+            return
+        cursor = self._txn.cursor(self._databases["waiting"])
+        found = []
+        if cursor.set_range(key):
+            for full, value in cursor:
+                if not bytes(full).startswith(key):
+                    break
+                waiting = orjson.loads(value)["label"]
+                if waiting["label"] == label and (waiting["source"] or "") == source:
+                    found.append(bytes(full))
+        for full in found:
+            self._delete("waiting", full)
+            self._delete("waiting_order", full[len(key) :])
+
+    def expire_waiting(self, before: int, most: int, most_bytes: int) -> list[dict[str, Any]]:
+        """Labels that waited since before an instant (epoch ms), and the oldest beyond a number or size."""
         expired: list[dict[str, Any]] = []
         for order, key in self._oldest("waiting_order"):
-            if int.from_bytes(order[:8], "big") >= before and self.count("waiting") <= most:
+            if int.from_bytes(order[:8], "big") >= before and self._within("waiting", most, most_bytes):
                 break
             value = self._get("waiting", key + order)
             if value is not None:
@@ -303,14 +332,24 @@ class Transaction:
     # Labels that are known: they are in the feedback log
 
     def known_labels(self, key: bytes) -> dict[str, str]:
-        """The labels in the feedback log for an event or a subject, by source (empty for none)."""
+        """The last label in the feedback log for an event or a subject, by source (empty for none)."""
+        return {source: labels[-1] for source, labels in self._known(key).items()}
+
+    def was_known(self, key: bytes, source: str, label: str) -> bool:
+        """Whether a source said so, be it that it said otherwise since."""
+        return label in self._known(key).get(source, [])
+
+    def _known(self, key: bytes) -> dict[str, list[str]]:
         return _loads(self._get("known", key)) or {}
 
     def set_known_label(self, key: bytes, source: str, label: str, most: int) -> None:
         """Note a label of the feedback log; beyond `most` the oldest is forgotten."""
-        known = self.known_labels(key)
+        known = self._known(key)
         new = not known
-        known[source] = label
+        said = known.setdefault(source, [])
+        if said[-1:] == [label]:
+            return
+        known[source] = [*said, label][-MAX_CORRECTIONS:]
         self._put("known", key, orjson.dumps(known))
         if new:
             self._put("known_order", self._sequence(), key)

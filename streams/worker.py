@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.expert import SnapshotError
@@ -23,10 +21,10 @@ from tocsin.streams.decode import DecodedEvent, Decoder, Rejected, UnfitError
 from tocsin.streams.join import UNKNOWN, Join
 from tocsin.streams.learn import Learn
 from tocsin.streams.logs.log import Log, Offsets, Partition, PartitionLostError, Rebalance, Record
-from tocsin.streams.outputs import Output, dead_letter, encode
+from tocsin.streams.outputs import Output, dead_letter, encode, read_back
 from tocsin.streams.rebuild import Rebuild, tail
 from tocsin.streams.schema import EventSchema
-from tocsin.streams.state import State, Transaction, discard
+from tocsin.streams.state import PENDING_SHARE, State, Transaction, discard
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +193,9 @@ class Worker:
             return
         most = 4 * self.settings.batching.max_events
         for record in tail(self._reader, self.settings.topics.decisions, most):
-            self._decided_before.add(orjson.loads(record.value or b"{}").get("event", ""))
+            decision = read_back(record)
+            if decision is not None:
+                self._decided_before.add(str(decision.get("event")))
         if stopped == b"0":
             log.warning("the last stop was no clean one: events decided again are counted as decided twice")
 
@@ -393,7 +393,8 @@ class Worker:
         try:
             self._settle(self._join.expire(transaction, now))
             before = now - int(bounds.pending_ttl_hours * 3_600_000)
-            self.counts.expired += transaction.expire_pending(before, bounds.pending_events)
+            room = int(PENDING_SHARE * self.settings.state.max_bytes)
+            self.counts.expired += transaction.expire_pending(before, bounds.pending_events, room)
             Commit(self._log, transaction).run({}, {})
         finally:
             transaction.abort()

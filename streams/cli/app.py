@@ -65,8 +65,8 @@ def log_to_stderr(verbose: bool) -> None:
         force=True,
     )
     # The client libraries narrate every connection; their warnings are kept.
-    for noisy in ("kafka", "tocsin.streams.logs.kafka"):
-        logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.ERROR)
+    for noisy in ("kafka", "tocsin.streams.logs.kafka.client"):
+        logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.CRITICAL)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ def create(config: ConfigFile) -> None:
     from tocsin.streams import topics
 
     settings = settings_of(config)
+    log_to_stderr(verbose=False)
     with told():
         for topic, outcome in topics.create(settings):
             out.print(f"{topic}: {outcome}", highlight=False)
@@ -62,6 +63,7 @@ def describe(config: ConfigFile) -> None:
     from tocsin.streams import topics
 
     settings = settings_of(config)
+    log_to_stderr(verbose=False)
     table = Table("topic", "partitions", "replication", "messages")
     with told():
         for row in topics.describe(settings):

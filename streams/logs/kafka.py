@@ -35,6 +35,8 @@ from tocsin.streams.logs.log import (
 from tocsin.streams.logs.security import client_options
 
 _log = logging.getLogger(__name__)
+_client_log = logging.getLogger(f"{__name__}.client")
+"""What librdkafka says of itself, which is the same line a hundred times where a broker is gone."""
 _T = TypeVar("_T")
 
 _PATIENCE = 30.0
@@ -129,7 +131,7 @@ class KafkaLog:
         self._consumers: list[Consumer] = []
         self._member: Consumer | None = None
         self._unread: set[Partition] = set()
-        self._producer = Producer(self._producer_options(), logger=_log)
+        self._producer = Producer(self._producer_options(), logger=_client_log)
         self._produce: Callable[..., None] = self._producer.produce
         self._known: set[str] = set()
         try:
@@ -244,7 +246,7 @@ class KafkaLog:
             self._consumers.append(consumer)
             consumer.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
         if shared:
-            self._member = Consumer(self._member_options(), logger=_log)
+            self._member = Consumer(self._member_options(), logger=_client_log)
             self._consumers.append(self._member)
             self._member.subscribe(
                 list(shared), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
@@ -297,7 +299,7 @@ class KafkaLog:
         """A consumer that belongs to no group and says when it is at a partition's end."""
         return Consumer(
             self._consumer_options() | {"enable.partition.eof": True} | options,
-            logger=_log,
+            logger=_client_log,
         )
 
     def _partitions(self, topics: Sequence[str]) -> list[Partition]:
@@ -504,7 +506,12 @@ class KafkaLog:
 
 def _from_message(m: Message) -> Record:
     """A message's record. The hot path: few calls."""
-    headers = m.headers()
+    try:
+        headers = m.headers()
+    except (SystemError, UnicodeDecodeError):
+        # The client cannot give a header whose name is not UTF-8. The record is good without it.
+        _log.warning("%s %d: offset %d has a header with an unreadable name", m.topic(), m.partition(), m.offset())
+        headers = None
     return _record(
         (
             m.topic(),

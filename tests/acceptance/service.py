@@ -85,17 +85,16 @@ class Service:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def produce(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Send keyed records with kcat."""
+    def produce(self, topic: str, records: Iterable[tuple[bytes, bytes]], header: bytes | None = None) -> None:
+        """Send keyed records with kcat, all with the same header."""
         path = self._directory / f"{topic}.in"
         with path.open("wb") as file:
             for key, value in records:
                 assert b"\n" not in value
                 file.write(key + KEY + value + b"\n")
-        subprocess.run(
-            ["kcat", "-b", self.bootstrap, "-P", "-t", self.topics[topic], "-K", KEY.decode(), "-l", str(path)],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+        target = ["-b", self.bootstrap, "-P", "-t", self.topics[topic], "-K", KEY.decode(), "-l", str(path)]
+        headers = [] if header is None else [b"-H", header]
+        subprocess.run([b"kcat", *headers, *map(os.fsencode, target)], check=True, capture_output=True, timeout=120)
 
     def consume(self, topic: str, form: str = "%s\n") -> list[bytes]:
         """All records of a topic so far, read with kcat, one line each."""

@@ -7,13 +7,14 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 
 from ..bridge import BridgedBroker
-from .service import PRESET, Service, electricity, need_kcat
+from .service import PRESET, Service, electricity, need_kcat, wait_for
 
 GOOD, BAD = 10_000, 1_000
 
@@ -79,6 +80,10 @@ def test_no_event_goes_undecided_and_no_malformed_one_unseen(service: Service) -
     assert all(f["decision"] is not None and f["saw"] is not None for f in feedback)
 
 
+def last_telemetry(service: Service) -> dict[str, Any]:
+    return max(service.records("telemetry"), key=lambda record: int(record["time"]))
+
+
 def test_a_killed_service_loses_no_event_and_counts_what_it_decided_twice(service: Service) -> None:
     rows = list(electricity(12_000))
     service.start()
@@ -89,22 +94,25 @@ def test_a_killed_service_loses_no_event_and_counts_what_it_decided_twice(servic
 
     service.start()
     service.wait_for("feedback", len(rows), 120)
+    wait_for(lambda: last_telemetry(service)["feedback_offset"] >= len(rows), 120, "all feedback to be learnt", service)
     assert service.interrupt() == 0
 
     decided = Counter(d["event"] for d in service.records("decisions"))
     assert set(decided) == {identity for identity, _, _ in rows}
     assert set(Counter(f["event"]["id"] for f in service.records("feedback")).values()) == {1}
-    last = max(service.records("telemetry"), key=lambda record: record["time"])
+    last = last_telemetry(service)
     assert last["counts"]["decided_twice"] == decided.total() - len(decided)
     assert last["feedback_offset"] == len(rows)
     assert "decided twice" in service.log
 
 
-def test_an_event_cannot_be_explained(service: Service) -> None:
-    (identity, event, _), *_ = electricity(1)
+def test_an_event_cannot_be_explained_or_its_odd_header_ends_the_service(service: Service) -> None:
+    (identity, event, _), (_, second, _), *_ = electricity(2)
     service.start()
-    service.produce("events", [(b"s0", event)])
-    service.wait_for("decisions", 1, 60)
+    service.produce("events", [(b"s0", event)], b"\xffodd=\xfe")
+    service.produce("events", [(b"s0", second)], b"traceparent=00-1-2-01")
+    service.wait_for("decisions", 2, 60)
+    assert b"traceparent=00-1-2-01" in service.consume("decisions", "%h\n")
 
     told = service.command("explain", identity, str(PRESET))
 

@@ -282,3 +282,27 @@ def test_a_numeric_password_is_refused_without_being_printed(tmp_path: Path) -> 
 def test_a_broken_override_does_not_print_the_secret_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_KAFKA", f'{{"security": {{"password": "{SECRET}"')
     assert SECRET not in mistake(tmp_path, TEXT)
+
+
+def test_a_misspelt_variable_does_not_leave_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("schema: {text: text}")
+    monkeypatch.setenv("TOCSIN_KAFFKA__BOOTSTRAP", "q:1")
+    with pytest.raises(ConfigError, match=r"TOCSIN_KAFFKA__BOOTSTRAP.*did you mean 'kafka'"):
+        load(path)
+
+
+def test_what_stands_in_the_place_of_the_secrets_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("schema: {text: text}\nkafka: {security: 'pw-s3cret'}")
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert "config.yaml:2: kafka.security" in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_misspelt_value_is_told_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("schema: {text: text}\nfusion: {rule: dempste}")
+    with pytest.raises(ConfigError, match=r"config.yaml:2: fusion.rule: .*did you mean 'dempster'"):
+        load(path)

@@ -26,7 +26,7 @@ from river.tree.nodes.branch import DTBranch, NominalMultiwayBranch, NumericBina
 from tocsin.models.expert import SnapshotError
 from tocsin.models.tree import HoeffdingTree
 
-ELECTRICITY = Path(__file__).parents[2] / "shared" / "data" / "electricity.csv.gz"
+ELECTRICITY = Path(__file__).parents[2] / "config" / "presets" / "data" / "electricity.csv.gz"
 SHORT, LONG = 20_000, 100_000
 AGRAWAL_NOMINAL = [3, 4, 5]
 
@@ -37,10 +37,7 @@ def rivers(**params: Any) -> Any:
 
 
 def electricity() -> Iterator[tuple[dict[str, float], int]]:
-    path = next((p for p in (ELECTRICITY, Path("shared/data/electricity.csv.gz")) if p.exists()), None)
-    if path is None:
-        pytest.skip("the Electricity stream is not here")
-    with gzip.open(path, "rt") as file:
+    with gzip.open(ELECTRICITY, "rt") as file:
         for row in csv.DictReader(file):
             y = int(row.pop("class"))
             yield {name: float(value) for name, value in row.items()}, y
@@ -549,3 +546,11 @@ def test_wrong_parameters_are_refused() -> None:
     assert tree.delta == 1e-7
     with pytest.raises(ValueError, match="B, F"):
         tree.learn_many(np.zeros(3), [0, 1, 0])
+
+
+@pytest.mark.parametrize("y", [[0, 1], [0, 1, 1, 0], [[0, 1, 1]]])
+def test_labels_that_do_not_match_their_rows_teach_nothing(y: Any) -> None:
+    tree = HoeffdingTree()
+    with pytest.raises(ValueError, match="y: has shape"):
+        tree.learn_many(np.zeros((3, 2)), y)
+    assert list(tree.classes) == []

@@ -309,6 +309,37 @@ def test_a_packed_label_is_the_label_that_came() -> None:
     from tocsin.streams.logs.log import Record
 
     for value in (None, b"", bytes(range(256))):
-        original = Record("labels", 1, 2, 3, value, value, (("h", b"\xff"), ("h", b"")))
+        original = Record("labels", 1, 2, 3, value, value, (("h", b"\xff"), ("h", b""), ("null", value)))  # type: ignore[arg-type]
         assert _unpack(_pack(original)) == original
     assert base64.b85decode(_pack(Record("t", 0, 0, 0, None, b"x"))[5]) == b"x"
+
+
+def test_a_label_of_a_subject_outgrows_no_record(tmp_path: Path) -> None:
+    bounds = {"subject_posts_bytes": 250}
+    service = Service(text_settings(tmp_path, bounds=bounds))
+    with running(service) as worker:
+        for i in range(6):
+            service.send({"id": f"e{i}", "subject": "u", "time": START, "text": f"{i}" * 100})
+        drain(worker)
+        service.tell({"subject": "u", "label": "spam", "time": START})
+        drain(worker)
+    [feedback] = service.feedback
+    assert [post[0] for post in feedback["posts"]] == ["3", "4"]  # the newest; the event's own text stands beside them
+
+
+def test_of_two_workers_neither_puts_a_corrected_label_aside(pair: Service, tmp_path: Path) -> None:
+    bounds = {"waiting_ttl_seconds": 5.0}
+    pair = Service(settings(tmp_path / "a", batching=FEW, bounds=bounds), partitions=4)
+    second = settings(tmp_path / "b", batching=FEW, bounds=bounds)
+    with pair.worker() as one, pair.worker(second) as two:
+        drain(one, two)
+        events = [event(f"e{i}", subject=f"s{i}") for i in range(40)]
+        pair.send(*events)
+        pair.tell(*[label(f"e{i}", truth) for truth in ("no", "yes") for i in range(40)])
+        drain(one, two)
+        pair.clock.move(60)
+        drain(one, two)
+        one.step(0)
+        two.step(0)
+        assert len(pair.feedback) == 80
+        assert not pair.dead_letters

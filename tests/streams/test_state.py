@@ -14,6 +14,9 @@ from tocsin.streams.state import State, StateError, Transaction, discard, finger
 
 MIB = 1024 * 1024
 
+MUCH = 1 << 40
+"""Bytes: no bound."""
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[State]:
@@ -88,7 +91,7 @@ def test_pending_events_go_when_their_time_is_over(state: State) -> None:
     with state.transaction() as t:
         for i in range(10):
             t.remember(*entry(f"e{i}"), now=1_000 + i)
-        assert t.expire_pending(1_004, 100) == 4
+        assert t.expire_pending(1_004, 100, MUCH) == 4
         assert t.pending("e3") is None
         assert t.pending("e4") is not None
         assert ids(t.subject_events("s", 99)) == [f"e{i}" for i in range(4, 10)]
@@ -98,7 +101,7 @@ def test_pending_events_beyond_the_bound_go_oldest_first(state: State) -> None:
     with state.transaction() as t:
         for i in range(10):
             t.remember(*entry(f"e{i}"), now=1_000)
-        assert t.expire_pending(0, 3) == 7
+        assert t.expire_pending(0, 3, MUCH) == 7
         assert ids(t.subject_events("s", 99)) == ["e7", "e8", "e9"]
         assert [t.count(d) for d in ("pending", "pending_order", "posts")] == [3, 3, 3]
 
@@ -115,7 +118,7 @@ def test_a_clock_that_runs_back_loses_no_event(state: State) -> None:
     with state.transaction() as t:
         t.remember(*entry("late"), now=5_000)
         t.remember(*entry("early"), now=1_000)
-        assert t.expire_pending(2_000, 10) == 1
+        assert t.expire_pending(2_000, 10, MUCH) == 1
         assert t.pending("late") is not None
 
 
@@ -152,8 +155,8 @@ def test_labels_that_waited_too_long_or_are_too_many_come_back(state: State) -> 
     with state.transaction() as t:
         for i in range(6):
             t.wait(fingerprint(str(i)), {"n": i}, 100 + i)
-        assert [e["n"] for e in t.expire_waiting(102, 99)] == [0, 1]
-        assert [e["n"] for e in t.expire_waiting(0, 2)] == [2, 3]
+        assert [e["n"] for e in t.expire_waiting(102, 99, MUCH)] == [0, 1]
+        assert [e["n"] for e in t.expire_waiting(0, 2, MUCH)] == [2, 3]
         assert t.count("waiting") == t.count("waiting_order") == 2
 
 
@@ -219,7 +222,7 @@ def test_forgetting_in_a_full_map_names_the_setting_too(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"state\.max_bytes"):  # noqa: PT012
         for most in range(i, 0, -50):
             with state.transaction() as t:
-                t.expire_pending(0, most)
+                t.expire_pending(0, most, MUCH)
                 t.set_subject("s" * 100, {"text": "x" * 200_000}, 10)
     state.close()
 
@@ -305,8 +308,8 @@ class AsAModel(RuleBasedStateMachine):
     def expire(self, age: int, most: int) -> None:
         before = max(0, self.now - age)
         with self.state.transaction() as t:
-            t.expire_pending(before, most)
-            expired = [w["n"] for w in t.expire_waiting(before, most)]
+            t.expire_pending(before, most, MUCH)
+            expired = [w["n"] for w in t.expire_waiting(before, most, MUCH)]
         kept = [(i, v) for i, v in self.pending.items() if v[0] >= before]
         self.pending = dict(kept[max(0, len(kept) - most) :])
         stay = [w for w in self.waiting if w[0] >= before]
@@ -327,3 +330,20 @@ class AsAModel(RuleBasedStateMachine):
 
 TestAsAModel = AsAModel.TestCase
 TestAsAModel.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def test_events_and_labels_beyond_their_share_of_the_map_go_oldest_first(tmp_path: Path) -> None:
+    state = State(tmp_path / "state", 2**24)
+    with state.transaction() as t:
+        for i in range(40):
+            event = {"id": f"e{i}", "subject": "s", "text": "x" * 50_000}
+            t.remember(event, {"event": event}, i)
+            t.wait(fingerprint(f"w{i}"), {"label": {"label": "x" * 50_000, "source": None}, "n": i}, i)
+    with state.transaction() as t:
+        t.expire_pending(0, 100, 600_000)
+        assert 0 < t.count("pending") < 12
+        assert t.pending("e39") is not None
+        expired = t.expire_waiting(0, 100, 600_000)
+        assert [entry["n"] for entry in expired] == list(range(len(expired)))
+        assert 0 < t.count("waiting") < 12
+    state.close()

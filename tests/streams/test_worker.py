@@ -395,3 +395,15 @@ def test_a_missing_topic_is_told_and_nothing_stays_open(tmp_path: Path) -> None:
         with pytest.raises(LogError, match="events"):
             service.worker().__enter__()
     assert MemoryLog(service.broker).poll(1, 0) == []
+
+
+def test_what_others_write_to_the_decisions_topic_keeps_no_worker_from_starting(service: Service) -> None:
+    worker = service.worker()
+    worker.__enter__()
+    for junk in (b"junk", b"[1]", b"null", b'{"event": 5}'):
+        service._send(service.topics.decisions, junk, ())
+    crash(worker)
+    with running(service) as again:
+        service.send(event("e1"))
+        drain(again)
+    assert service.values(service.topics.telemetry)[-1]["counts"]["events"] == 1

@@ -1,0 +1,300 @@
+"""Explanations: typed, true of the event they speak of, and there for every decision and abstention."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert
+from tocsin.config.model import Router as RouterSettings
+from tocsin.config.schema import Feature
+from tocsin.config.service import Explanation as Settings
+from tocsin.explain import Explainer, Explanation
+from tocsin.models.batch import Batch, FeedbackBatch
+from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.features import category_code
+
+COLOURS = ("red", "green", "blue")
+QUICK = {"grace_period": 20, "delta": 0.05, "tau": 0.2}
+FEATURES = (Feature(name="size"), Feature(name="colour", kind="category"), Feature(name="noise"))
+TABLE = Model(
+    features=FEATURES,
+    classes=("no", "yes"),
+    experts=(
+        RiverExpert(name="multiway", parameters=QUICK),
+        RiverExpert(name="binary", history=1, parameters={**QUICK, "binary_split": True}),
+        LinearExpert(),
+        PersistenceExpert(),
+    ),
+)
+TEXT = Model(text=True, classes=("ham", "spam"), experts=(SS3Expert(), SS3Expert(name="phrases", ngrams=2)))
+Level = Literal["none", "brief", "full"]
+
+
+def table(rows: int, seed: int = 0) -> tuple[Batch, list[str]]:
+    rng = np.random.default_rng(seed)
+    colour = rng.integers(0, 3, rows)
+    X = np.column_stack([rng.normal(size=rows), [category_code(COLOURS[c]) for c in colour], rng.normal(size=rows)])
+    doubt = rng.random(rows) < 0.1
+    y = ((X[:, 0] > 0) ^ (colour == 2)) ^ doubt
+    X[rng.random(X.shape) < 0.08] = np.nan
+    categories = [{category_code(COLOURS[c]): COLOURS[c]} for c in colour]
+    return Batch.of(X, categories=categories), ["yes" if value else "no" for value in y]
+
+
+def texts(rows: int, seed: int = 0) -> tuple[Batch, list[str]]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows)
+    words = [["win", "prize", "cash", "now", "the"] if v else ["home", "dinner", "see", "you", "the"] for v in y]
+    return (
+        Batch.of(np.zeros((rows, 0)), texts=[" ".join(rng.choice(w, 4)) for w in words]),
+        ["spam" if v else "ham" for v in y],
+    )
+
+
+def taught(settings: Model | None, batch: Batch, labels: list[str]) -> Classifier:
+    model, rows = Classifier(settings), len(labels)
+    model.learn(FeedbackBatch(batch, labels, np.ones(rows), [None] * rows, [()] * rows))
+    return model
+
+
+@pytest.fixture(scope="module")
+def tabular() -> tuple[Classifier, Scores]:
+    model = taught(TABLE, *table(900))
+    return model, model.score(table(300, seed=1)[0])
+
+
+@pytest.fixture(scope="module")
+def textual() -> tuple[Classifier, Scores]:
+    model = taught(TEXT, *texts(300))
+    batch, _ = texts(100, seed=1)
+    return model, model.score(Batch.of(np.zeros((102, 0)), texts=[*batch.texts, "unheard of", None]))
+
+
+def strict(kind: type[BaseModel], value: Any) -> None:
+    """Every key of a plain explanation is one of the typed one, which would otherwise pass over it."""
+    assert set(value) <= set(kind.model_fields), set(value) - set(kind.model_fields)
+
+
+def validated(told: dict[str, Any]) -> Explanation:
+    """The typed explanation of what goes over the wire, which must say the same as it."""
+    typed = Explanation.model_validate_json(orjson.dumps(told))
+    strict(Explanation, told)
+    assert typed.model_dump(mode="json") == Explanation.model_validate(told).model_dump(mode="json")
+    dumped = typed.model_dump(mode="json")
+    assert {key: dumped[key] for key in told} == told
+    return typed
+
+
+# Every level, every outcome
+
+
+@pytest.mark.parametrize("level", ["brief", "full"])
+@pytest.mark.parametrize("kind", ["tabular", "textual"])
+def test_every_explanation_is_what_its_types_say(kind: str, level: Level, request: pytest.FixtureRequest) -> None:
+    model, scores = request.getfixturevalue(kind)
+    explainer = Explainer(model, Settings(level=level))
+    assert scores.decided.any()
+    assert not scores.decided.all()
+    for i in range(len(scores.batch)):
+        told = explainer.explain(scores, i)
+        assert told is not None
+        typed = validated(told)
+        assert typed.level == level
+        assert (typed.enough is None) == scores.decided[i]
+        assert (typed.opinions is not None) == (level == "full")
+        assert (typed.fused is not None) == (level == "full")
+        assert typed.used == scores.used[i]
+
+
+def test_at_level_none_nothing_is_told(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    assert Explainer(model, Settings(level="none")).explain(scores, 0) is None
+
+
+@pytest.mark.parametrize("level", ["brief", "full"])
+def test_before_the_first_class_and_the_first_label_there_is_an_explanation(level: Level) -> None:
+    for settings in (None, TABLE.model_copy(update={"classes": ()}), TABLE, TEXT):
+        model = Classifier(settings)
+        batch = texts(2)[0] if settings is TEXT else Batch.of(np.zeros((2, len(model.columns))))
+        typed = validated(Explainer(model, Settings(level=level)).explain(model.score(batch), 1) or {})
+        assert typed.enough is not None
+        assert typed.enough.label is None
+        assert typed.enough.needed == 30.0
+
+
+def test_a_cold_start_counts_down_to_the_first_decision() -> None:
+    batch, labels = table(40)
+    model = Classifier(TABLE)
+    explainer = Explainer(model, Settings())
+    for i in range(30):
+        told = explainer.explain(model.score(batch), 0)
+        assert told is not None
+        assert told["enough"]["needed"] == 30 - i
+        assert str(30 - i) in told["enough"]["words"]
+        one = Batch.of(batch.X[i : i + 1])
+        model.learn(FeedbackBatch(one, labels[i : i + 1], np.ones(1), [None], [()]))
+    assert "cold-start" not in model.score(batch).reasons
+
+
+def test_an_abstention_says_what_would_have_been_enough(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    explainer = Explainer(model, Settings(level="full"))
+    for i in np.flatnonzero(~scores.decided).tolist():
+        enough = validated(explainer.explain(scores, i) or {}).enough
+        assert enough is not None
+        assert enough.label is not None
+        assert enough.rival is not None
+        assert enough.label == scores.classes[scores.label[i]]
+        assert enough.label != enough.rival
+        assert enough.probability >= enough.rival_probability >= enough.needed - 1e-6
+        assert 0 <= enough.needed <= 1
+        assert enough.rival in enough.words
+
+
+# What the experts said
+
+
+def test_the_weights_of_all_engaged_experts_add_up_to_one(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    explainer = Explainer(model, Settings(level="full"))
+    for i in range(len(scores.batch)):
+        typed = validated(explainer.explain(scores, i) or {})
+        assert len(typed.experts) == scores.engaged[i].sum()
+        assert sum(vote.weight for vote in typed.experts) == pytest.approx(1.0, abs=1e-5)
+        weights = [vote.weight for vote in typed.experts]
+        assert weights == sorted(weights, reverse=True)
+        for vote in typed.experts:
+            e = [expert.name for expert in model.experts].index(vote.expert)
+            evidence = scores.evidence[i, e]
+            assert vote.vote == (scores.classes[evidence.argmax()] if evidence.any() else None)
+            assert vote.reliability == pytest.approx(scores.reliability[i, e], abs=1e-6)
+        assert typed.fused == {
+            c: pytest.approx(p, abs=1e-6) for c, p in zip(scores.classes, scores.betp[i], strict=True)
+        }
+        for opinion in typed.opinions or []:
+            assert sum(opinion.belief.values()) + opinion.uncertainty == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_brief_explanation_names_the_strongest_few(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    brief = Explainer(model, Settings(level="brief", experts=2)).explain(scores, 0)
+    full = Explainer(model, Settings(level="full")).explain(scores, 0)
+    assert brief is not None
+    assert full is not None
+    assert brief["experts"] == full["experts"][:2]
+
+
+def test_experts_that_were_not_engaged_have_no_vote_and_no_path() -> None:
+    model = taught(TABLE.model_copy(update={"router": RouterSettings(engage=0.3)}), *table(600))
+    scores = model.score(table(50, seed=1)[0])
+    assert not scores.engaged.all()
+    explainer = Explainer(model, Settings(level="full"))
+    for i in range(50):
+        typed = validated(explainer.explain(scores, i) or {})
+        engaged = {expert.name for e, expert in enumerate(model.experts) if scores.engaged[i, e]}
+        assert {vote.expert for vote in typed.experts} == engaged
+        assert sum(vote.weight for vote in typed.experts) == pytest.approx(1.0, abs=1e-5)
+        assert typed.path is None or typed.path.expert in engaged
+
+
+# The tree's path
+
+
+def test_every_condition_holds_for_the_events_own_value(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    explainer = Explainer(model, Settings())
+    operators, paths = set(), 0
+    for i in range(len(scores.batch)):
+        typed = validated(explainer.explain(scores, i) or {})
+        if typed.path is None:
+            continue
+        paths += 1
+        own = dict(zip(model.columns, scores.batch.X[i].tolist(), strict=True))
+        for condition in typed.path.conditions:
+            operators.add(condition.operator)
+            if condition.actual is None:
+                continue
+            assert {
+                "<=": lambda a, v: a <= v,
+                ">": lambda a, v: a > v,
+                "=": lambda a, v: a == v,
+                "!=": lambda a, v: a != v,
+            }[condition.operator](condition.actual, condition.value), condition
+            if condition.feature == "colour":
+                assert category_code(str(condition.actual)) == own["colour"]
+                assert condition.value in COLOURS
+            elif condition.feature in own:
+                assert condition.actual == own[condition.feature]
+    assert paths > 200
+    assert {"<=", ">", "="} <= operators
+
+
+def test_the_path_is_of_the_most_trusted_tree_with_conditions(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    explainer = Explainer(model, Settings())
+    trees = {expert.name: e for e, expert in enumerate(model.experts) if expert.name in ("multiway", "binary")}
+    for i in range(50):
+        told = explainer.explain(scores, i)
+        assert told is not None
+        assert told["path"]["expert"] == max(trees, key=lambda name: scores.reliability[i, trees[name]])
+
+
+# Words
+
+
+def test_the_words_that_moved_a_text_are_told_with_their_classes(textual: tuple[Classifier, Scores]) -> None:
+    model, scores = textual
+    explainer = Explainer(model, Settings(level="full"))
+    for i in range(100):
+        typed = validated(explainer.explain(scores, i) or {})
+        assert bool(typed.words) == scores.evidence[i].any()
+        label = scores.classes[scores.label[i]]
+        for word in typed.words or []:
+            assert set(word.word.replace("→", " ").split()) <= set((scores.batch.texts[i] or "").split())
+            assert word.values
+            assert all(value > 0 for value in word.values.values())
+        if scores.decided[i]:
+            assert max(word.values.get(label, 0.0) for word in typed.words or []) > 0
+
+
+def test_a_text_without_known_words_or_no_text_at_all_moves_nothing(textual: tuple[Classifier, Scores]) -> None:
+    model, scores = textual
+    explainer = Explainer(model, Settings())
+    unheard, none = explainer.explain(scores, 100), explainer.explain(scores, 101)
+    assert unheard is not None
+    assert none is not None
+    assert unheard["words"] == []
+    assert none["words"] is None
+    assert all(vote["vote"] is None for vote in unheard["experts"])
+    assert not scores.decided[100:].any()
+    assert "below 50% would decide" in unheard["enough"]["words"]
+
+
+def test_a_brief_explanation_names_the_strongest_words(textual: tuple[Classifier, Scores]) -> None:
+    model, scores = textual
+    brief = Explainer(model, Settings(words=1)).explain(scores, 0)
+    assert brief is not None
+    assert 1 <= len(brief["words"]) <= 2  # one of each text expert
+
+
+def test_a_model_without_texts_tells_no_words(tabular: tuple[Classifier, Scores]) -> None:
+    model, scores = tabular
+    told = Explainer(model, Settings()).explain(scores, 0)
+    assert told is not None
+    assert told["words"] is None
+
+
+def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
+    strict_settings = TABLE.model_copy(update={"abstention": TABLE.abstention.model_copy(update={"error": 0.001})})
+    model = taught(strict_settings, *table(100))
+    scores = model.score(table(1, seed=1)[0])
+    assert scores.threshold == 1.0
+    told = Explainer(model, Settings()).explain(scores, 0)
+    assert told is not None
+    assert told["enough"]["needed"] == 0.0
+    assert "exclude no class yet" in told["enough"]["words"]
