@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert
-from tocsin.config.model import Router as RouterSettings
+from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.config.schema import Feature
 from tocsin.config.service import Explanation as Settings
 from tocsin.explain import Explainer, Explanation

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tocsin.config.model import Router as RouterSettings
+from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.models.batch import Floats
 from tocsin.models.router import MAX_RELIABILITY, Router, correctness
 
@@ -26,6 +26,14 @@ def says(*votes: int | None, classes: int = 2) -> Floats:
     return evidence
 
 
+def learn(router: Router, x: Floats, evidence: Floats, y: int, weight: float) -> None:
+    router.learn(x[None], evidence[None], np.array([y]), np.array([weight]))
+
+
+def reliabilities(router: Router, X: Floats) -> Floats:
+    return router.reliability(X, np.zeros((len(X), len(router.skill), 2)))
+
+
 def regions(router: Router, rows: int = 1500, seed: int = 0) -> Router:
     """The first expert is right where x > 0, the second elsewhere, the third by chance."""
     rng = np.random.default_rng(seed)
@@ -35,7 +43,7 @@ def regions(router: Router, rows: int = 1500, seed: int = 0) -> Router:
         # Each is right more often than chance over all, or no skill is left to route by.
         first = y if rng.random() < 0.4 else first
         second = y if rng.random() < 0.4 else second
-        router.learn(x, says(first, second, int(rng.integers(0, 2))), y, 1.0)
+        learn(router, x, says(first, second, int(rng.integers(0, 2))), y, 1.0)
     return router
 
 
@@ -74,7 +82,7 @@ def test_nobody_is_credited_where_nobody_gave_the_class_anything() -> None:
 
 
 def test_each_expert_is_trusted_where_it_is_right() -> None:
-    reliability = regions(Router(QUICK, 3, 2, seed=1)).reliability(PROBES, 2)
+    reliability = reliabilities(regions(Router(QUICK, 3, 2, seed=1)), PROBES)
     assert reliability[0, 0] > 2 * reliability[1, 0]
     assert reliability[1, 1] > 2 * reliability[0, 1]
     assert reliability[:, 2].max() < reliability[:, :2].max(axis=1).min()
@@ -83,9 +91,9 @@ def test_each_expert_is_trusted_where_it_is_right() -> None:
 def test_reliability_lies_between_none_and_nearly_all() -> None:
     router = Router(QUICK, 2, 1, seed=0)
     for _ in range(3000):
-        router.learn(np.zeros(1), says(1, 0), 1, 1.0)
+        learn(router, np.zeros(1), says(1, 0), 1, 1.0)
     wild = np.array([[0.0], [1e300], [np.nan], [-np.inf]])
-    reliability = router.reliability(wild, 2)
+    reliability = reliabilities(router, wild)
     assert ((reliability >= 0) & (reliability <= MAX_RELIABILITY)).all()
     assert reliability[0, 0] > 0.9
     assert reliability[0, 1] == 0.0
@@ -96,8 +104,8 @@ def test_an_expert_that_seldom_speaks_is_not_distrusted_for_its_silence() -> Non
     router = Router(QUICK, 2, 1, seed=0)
     for i in range(2000):
         y = int(rng.integers(0, 2))
-        router.learn(rng.normal(size=1), says(y if i % 20 == 0 else None, int(rng.integers(0, 2))), y, 1.0)
-    reliability = router.reliability(np.zeros((1, 1)), 2)
+        learn(router, rng.normal(size=1), says(y if i % 20 == 0 else None, int(rng.integers(0, 2))), y, 1.0)
+    reliability = reliabilities(router, np.zeros((1, 1)))
     assert router.skill[0] > 0.95
     assert router.answers.tolist() == [100.0, 2000.0]
     assert reliability[0, 0] > 0.8
@@ -106,25 +114,25 @@ def test_an_expert_that_seldom_speaks_is_not_distrusted_for_its_silence() -> Non
 def test_an_expert_that_was_never_heard_is_taken_at_its_word_halved() -> None:
     router = Router(RouterSettings(), 2, 1, seed=0)
     for _ in range(20):
-        router.learn(np.zeros(1), says(None, 1), 1, 1.0)
-    assert router.reliability(np.zeros((1, 1)), 2)[0, 0] == pytest.approx(0.25)
+        learn(router, np.zeros(1), says(None, 1), 1, 1.0)
+    assert reliabilities(router, np.zeros((1, 1)))[0, 0] == pytest.approx(0.25)
 
 
 def test_an_expert_that_went_wrong_is_trusted_again_when_it_is_right_again() -> None:
     router = Router(RouterSettings(every=8, step=0.01, fade=0.98), 1, 1, seed=0)
     for vote, low, high in ((1, 0.8, 1.0), (0, 0.0, 0.1), (1, 0.8, 1.0)):
         for _ in range(1500):
-            router.learn(np.zeros(1), says(vote), 1, 1.0)
-        assert low <= router.reliability(np.zeros((1, 1)), 2)[0, 0] <= high
+            learn(router, np.zeros(1), says(vote), 1, 1.0)
+        assert low <= reliabilities(router, np.zeros((1, 1)))[0, 0] <= high
 
 
 def test_a_record_is_a_mean_while_young_and_fades_when_old() -> None:
     router = Router(RouterSettings(fade=0.9), 1, 0, seed=0)
     for vote in (1, 1, 0):
-        router.learn(np.zeros(0), says(vote), 1, 1.0)
+        learn(router, np.zeros(0), says(vote), 1, 1.0)
     assert router.skill[0] == pytest.approx((0.5 + 1 + 1 + 0) / 4)
     for _ in range(100):
-        router.learn(np.zeros(0), says(0), 1, 1.0)
+        learn(router, np.zeros(0), says(0), 1, 1.0)
     assert router.skill[0] < 0.001
 
 
@@ -134,12 +142,12 @@ def test_a_record_is_a_mean_while_young_and_fades_when_old() -> None:
 def test_the_most_reliable_are_engaged_until_their_share_is_reached() -> None:
     router = Router(RouterSettings(engage=0.7), 4, 0, seed=0)
     reliability = np.array([[0.1, 0.6, 0.2, 0.1], [0.9, 0.0, 0.05, 0.05], [0.25, 0.25, 0.25, 0.25], [0, 0, 0, 0]])
-    engaged = router.engaged(reliability)
+    engaged = router.engaged(reliability, np.zeros((*reliability.shape, 2)), 2.0)
     assert engaged[0].tolist() == [False, True, True, False]
     assert engaged[1].tolist() == [True, False, False, False]
     assert engaged[2].tolist() == [True, True, True, False]
     assert engaged[3, 0]
-    assert Router(RouterSettings(), 4, 0, seed=0).engaged(reliability).all()
+    assert Router(RouterSettings(), 4, 0, seed=0).engaged(reliability, np.zeros((*reliability.shape, 2)), 2.0).all()
 
 
 @settings(max_examples=100)
@@ -148,7 +156,9 @@ def test_the_most_reliable_are_engaged_until_their_share_is_reached() -> None:
     st.floats(0.01, 0.99),
 )
 def test_engagement_is_the_shortest_run_of_the_most_reliable(reliability: Floats, engage: float) -> None:
-    engaged = Router(RouterSettings(engage=engage), 4, 0, seed=0).engaged(reliability)
+    engaged = Router(RouterSettings(engage=engage), 4, 0, seed=0).engaged(
+        reliability, np.zeros((*reliability.shape, 2)), 2.0
+    )
     for row, chosen in zip(reliability, engaged, strict=True):
         assert chosen.any()
         if row.sum() > 1e-9:
@@ -163,15 +173,15 @@ def test_engagement_is_the_shortest_run_of_the_most_reliable(reliability: Floats
 
 def test_new_columns_change_no_answer() -> None:
     router = regions(Router(QUICK, 3, 2, seed=1), 300)
-    before = router.reliability(PROBES, 2)
+    before = reliabilities(router, PROBES)
     router.resize(4)
     wider = np.column_stack([PROBES, np.array([[3.0, np.nan], [-9.0, 1e9]])])
-    np.testing.assert_array_equal(router.reliability(wider, 2), before)
+    np.testing.assert_array_equal(reliabilities(router, wider), before)
     router.resize(3)
     rng = np.random.default_rng(5)
     for _ in range(100):  # and it can go on
-        router.learn(rng.normal(size=4), says(1, 0, 1), 1, 1.0)
-    assert np.isfinite(router.reliability(wider, 2)).all()
+        learn(router, rng.normal(size=4), says(1, 0, 1), 1, 1.0)
+    assert np.isfinite(reliabilities(router, wider)).all()
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -210,7 +220,7 @@ def test_training_steps_stand_at_fixed_counts() -> None:
     router = Router(RouterSettings(every=10), 2, 1, seed=0)
     weights = []
     for _ in range(30):
-        router.learn(np.ones(1), says(1, 0), 1, 1.0)
+        learn(router, np.ones(1), says(1, 0), 1, 1.0)
         weights.append(router.arrays()["net.2.bias"].copy())
     moved = [i + 1 for i in range(1, 30) if not np.array_equal(weights[i], weights[i - 1])]
     assert moved == [10, 20, 30]
@@ -220,7 +230,7 @@ def test_a_weight_of_a_record_scales_its_part_of_the_step() -> None:
     biases = []
     for weight in (1.0, 3.0):
         router = Router(RouterSettings(every=2, step=0.1), 1, 0, seed=0)
-        router.learn(np.zeros(0), says(1), 1, 1.0)
-        router.learn(np.zeros(0), says(0), 1, weight)
+        learn(router, np.zeros(0), says(1), 1, 1.0)
+        learn(router, np.zeros(0), says(0), 1, weight)
         biases.append(float(router.arrays()["adam.3.exp_avg"][0]))
     assert abs(biases[1]) > 1.5 * abs(biases[0]) > 0
