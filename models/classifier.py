@@ -169,14 +169,16 @@ class Classifier(RiverFace):
         return engaged, fuse(evidence, reliability, engaged, rule=fusion.rule, prior=prior)
 
     def warm_up(self) -> None:
-        """Have everything compiled and loaded before the first event, which would wait for it otherwise."""
+        """Have everything compiled and loaded before the first event and the first label, which would wait for it."""
         if not self.classes:
             return  # what an expert compiles depends on the number of classes, and there is none to know yet
+        other = Classifier(self.settings)  # what is learnt here is thrown away with it
         text = "warm up, 1 £" if self._model.text else None
-        batch = Batch.of(np.zeros((1, len(self.columns))), texts=[text])
-        self.score(batch)
-        for expert in self.experts:
-            expert.evidence(replace(batch, history=np.full((1, len(self._history)), -1, np.int64)))
+        batch = Batch.of(np.zeros((1, len(other.columns))), texts=[text])
+        for name in self.classes[:2]:
+            seen = other.score(batch).seen(0) if other.classes else None
+            other.learn(FeedbackBatch(batch, [name], np.ones(1), [seen], [()]))
+        self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
 
     def _score_unknowing(self, batch: Batch) -> Scores:
         """No class is known yet: all is uncertain."""
