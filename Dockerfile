@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 #
-# The image is large (about 8 GB unpacked): PyTorch's wheel for Linux on x86-64 brings the CUDA libraries
-# along, and almost everything is theirs. The same image so runs with a GPU (`--gpus all`) and without one.
-# Where size matters and no GPU is there, build with PyTorch's own index of CPU wheels (about 1.5 GB):
+# The image is large (several GB unpacked; it was never built where this was written): PyTorch's wheel for Linux
+# on x86-64 brings the CUDA libraries along, and almost everything is theirs. The same image so runs with a GPU (`--gpus all`) and without one.
+# Where size matters and no GPU is there, build with PyTorch's own index of CPU wheels, which are far smaller:
 #     docker build --build-arg PIP_EXTRA_INDEX_URL=... .
 FROM python:3.11-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""

@@ -62,11 +62,6 @@ class TreeExpert:
         return hoeffding.new_pool([settings], len(nominal), classes, nominal)
 
     @property
-    def pools(self) -> Sequence[hoeffding.Pool]:
-        """The tree, or one tree a class."""
-        return self._trees
-
-    @property
     def nodes(self) -> int:
         """Branches and leaves of all trees."""
         return sum(int(tree.trees["n_nodes"].sum()) for tree in self._trees)
