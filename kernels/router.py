@@ -43,10 +43,15 @@ BIG, SHRINK = 1e100, 2.0**-300
 DRIFT_DELTA = 0.002
 """ADWIN's confidence that the fused decision has not become worse."""
 
-RECORDS, PENDING, STEPS, SPEED, IN_WINDOW = range(5)
+RECORDS, PENDING, STEPS, SPEED, IN_WINDOW, DELAYS = range(6)
 """What `Router.counters` holds: records learnt, gradients since the last step, steps taken, by how much steps are
-faster than usual (it fades), and records in the current window of the load."""
-COUNTERS = 5
+faster than usual (it fades), records in the current window of the load, and the sum of the delays of the labels since
+the last step."""
+COUNTERS = 6
+
+FULL_STEP_DELAY = 100.0
+"""Up to so many records of delay steps are whole; beyond it they shrink as its inverse. A gradient that is D records
+old answers to weights D steps ago: the product of step and delay is what keeps such a loop stable."""
 
 
 class Sizes(NamedTuple):
@@ -330,9 +335,10 @@ def descend(router: Router, rates: Rates) -> None:
     """One step down the summed gradient, normalised by its running mean square; the sum begins anew."""
     counters = router.counters
     counters[STEPS] += 1.0
+    delay = counters[DELAYS] / max(counters[PENDING], 1.0)
     # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
     young = 1.0 - rates.memory ** min(counters[STEPS], 1e6)
-    step = rates.step * (1.0 + counters[SPEED])
+    step = rates.step * (1.0 + counters[SPEED]) * min(1.0, FULL_STEP_DELAY / max(delay, 1.0))
     keep, take = rates.memory, (1.0 - rates.memory) / (rates.every * rates.every)
     weights, squares, gradient = router.weights, router.squares, router.gradient
     for i in range(weights.size):
@@ -341,6 +347,7 @@ def descend(router: Router, rates: Rates) -> None:
         weights[i] -= step / rates.every * g / (math.sqrt(squares[i] / young) + 1e-8)
         gradient[i] = 0.0
     counters[PENDING] = 0.0
+    counters[DELAYS] = 0.0
 
 
 @kernel
@@ -416,9 +423,11 @@ def reliability_rows(router: Router, X: Floats, evidence: Floats, H: int, out: F
 
 @kernel
 def learn_rows(
-    router: Router, X: Floats, evidence: Floats, y: Ints, w: Floats, H: int, rates: Rates, out: Floats
+    router: Router, X: Floats, evidence: Floats, y: Ints, w: Floats, delay: Ints, H: int, rates: Rates, out: Floats
 ) -> None:
     """Learn B events in order, and say into `out` [B, E] how far each expert was trusted just before.
+
+    `delay` [B] is how many records were learnt between an event's decision and its label.
 
     What is learnt depends on the order of the events alone, never on how they are cut into calls.
     """
@@ -438,6 +447,7 @@ def learn_rows(
         backward(router.weights, inputs, hidden, by_logit, router.gradient)
         router.counters[RECORDS] += 1.0
         router.counters[PENDING] += 1.0
+        router.counters[DELAYS] += delay[b]
         if router.counters[PENDING] >= rates.every:
             descend(router, rates)
         keep_load(router, evidence[b], rho, prior, rates.window)

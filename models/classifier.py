@@ -282,7 +282,8 @@ class Classifier(RiverFace):
         evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
         for i, known in enumerate(seen):
             evidence[i, :, : known.evidence.shape[1]] = known.evidence
-        self.router.learn(batch.X, evidence, y, weight)
+        delay = self.learnt + np.arange(len(seen)) - np.array([known.learnt for known in seen], np.int64)
+        self.router.learn(batch.X, evidence, y, weight, delay)
         for subject, label, known in zip(batch.subjects, y.tolist(), seen, strict=True):
             betp = float(known.betp[label]) if label < len(known.betp) else 0.0
             self.abstention.learn(1.0 - betp, known.threshold, self.learnt - known.learnt)
@@ -306,7 +307,7 @@ class Classifier(RiverFace):
                     expert.learn(*_with_posts(batch.rows(i, i + 1), y[i : i + 1], weight[i : i + 1], posts[i : i + 1]))
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
-        reliability = self.router.learn(batch.X, evidence, y, weight)
+        reliability = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
         _, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         if self._model.abstention.enabled:

@@ -49,8 +49,11 @@ class Gate(Protocol):
         """Which experts [B, E] have a say; `prior` is the prior weight of an opinion."""
         ...
 
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
-        """Learn B records in order, from the evidence seen at each event's time; returns `reliability` before each."""
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
+        """Learn B records in order, from the evidence seen at each event's time; returns `reliability` before each.
+
+        `delay` [B]: records learnt between an event's decision and its label.
+        """
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:

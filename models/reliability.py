@@ -102,9 +102,10 @@ class Reliability:
         np.put_along_axis(result, order, before < self._settings.engage * ranked.sum(axis=1, keepdims=True), axis=1)
         return result
 
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
         """Learn B feedback records in order: X [B, F], the evidence [B, E, K] seen at each event's time, y, weight [B].
 
+        `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
         Returns how far each expert was trusted [B, E] just before each record was learnt.
         """
         out = np.empty(evidence.shape[:2])
@@ -114,6 +115,7 @@ class Reliability:
             _row_major(evidence),
             np.ascontiguousarray(y, np.int64),
             np.ascontiguousarray(weight, np.float64),
+            np.ascontiguousarray(delay, np.int64),
             self._sizes.hidden,
             self._rates,
             out,
@@ -132,6 +134,8 @@ class Reliability:
         sizes = self._sizes._replace(features=len(state["mean"]))
         if state["weights"].shape != (sizes.weights,) or state["load"].shape != (2, sizes.experts):
             raise ValueError(f"weights {state['weights'].shape} are not those of {sizes}")
+        if state["counters"].shape != (kernel.COUNTERS,):
+            raise ValueError(f"counters {state['counters'].shape} are not ({kernel.COUNTERS},)")
         self._router = kernel.Router(drift=drift, **state)
         self._sizes = sizes
 

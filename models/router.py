@@ -109,7 +109,7 @@ class Router:
         np.put_along_axis(result, order, chosen, axis=1)
         return result
 
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> Floats:
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
         """See `Gate`."""
         before = np.empty(evidence.shape[:2])
         for i in range(len(X)):

@@ -12,9 +12,8 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from parts.generators import Floats, Ints, Stream
+from parts.generators import Ints, Stream
 from parts.prequential import last_label
 
 CHUNK = 1_000

@@ -22,7 +22,7 @@ def events(n: int, seed: int = 0) -> tuple[kernel.Floats, kernel.Floats, kernel.
 def learnt(n: int = 300, seed: int = 1, rates: kernel.Rates = RATES) -> kernel.Router:
     router = kernel.new(kernel.Sizes(F, E, H), seed, -1.0, 4.0)
     X, evidence, y = events(n, seed)
-    kernel.learn_rows(router, X, evidence, y, np.ones(n), H, rates, np.empty((n, E)))
+    kernel.learn_rows(router, X, evidence, y, np.ones(n), np.zeros(n, np.int64), H, rates, np.empty((n, E)))
     return router
 
 
@@ -79,7 +79,8 @@ def test_the_gradient_is_that_of_the_loss() -> None:
         one_step = router._replace(weights=before.copy(), gradient=np.zeros(before.size))
         # With steps that never come the gradient only adds up.
         rates = RATES._replace(every=1e9)
-        kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), H, rates, np.empty((1, E)))
+        prompt, said = np.zeros(1, np.int64), np.empty((1, E))
+        kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), prompt, H, rates, said)
         np.testing.assert_allclose(one_step.gradient, numeric, atol=2e-8)
         router = learnt()
         router.weights[:] = before
@@ -90,7 +91,7 @@ def test_the_one_who_knows_is_trusted_most() -> None:
     evidence[:, 0] = 2.0
     evidence[np.arange(3_000), 0, y] = 30.0
     router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((3_000, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(3_000), H, RATES, rho)
+    kernel.learn_rows(router, X, evidence, y, np.ones(3_000), np.zeros(3_000, np.int64), H, RATES, rho)
     late = rho[-500:].mean(axis=0)
     assert late[0] > 0.9
     assert (late[1:] < 0.6).all()
@@ -99,7 +100,7 @@ def test_the_one_who_knows_is_trusted_most() -> None:
 def test_nobody_is_trusted_where_nobody_knows() -> None:
     X, evidence, y = events(4_000, seed=7)
     router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((4_000, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(4_000), H, RATES, rho)
+    kernel.learn_rows(router, X, evidence, y, np.ones(4_000), np.zeros(4_000, np.int64), H, RATES, rho)
     assert rho[-500:].mean() < 0.1
 
 
@@ -110,7 +111,7 @@ def test_one_who_was_wrong_for_long_is_heard_again() -> None:
     evidence[:] = 1.0
     evidence[np.arange(n), 0, np.where(np.arange(n) < n // 2, wrong, y)] = 30.0
     router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((n, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(n), H, RATES, rho)
+    kernel.learn_rows(router, X, evidence, y, np.ones(n), np.zeros(n, np.int64), H, RATES, rho)
     assert rho[n // 2 - 200 : n // 2, 0].mean() < 0.05
     assert rho[-200:, 0].mean() > 0.8
     assert router.drift["detections"][0] > 0
@@ -134,9 +135,22 @@ def test_how_records_are_cut_leaves_no_trace() -> None:
         for i in range(0, 1_000, size):
             part = slice(i, i + size)
             n = len(y[part])
-            kernel.learn_rows(router, X[part], evidence[part], y[part], np.ones(n), H, rates, np.empty((n, E)))
+            late = np.arange(1_000)[part] % 250
+            kernel.learn_rows(router, X[part], evidence[part], y[part], np.ones(n), late, H, rates, np.empty((n, E)))
         states.append([array.tobytes() for array in router])
     assert states[0] == states[1] == states[2]
+
+
+def test_steps_shrink_with_the_labels_delay() -> None:
+    X, evidence, y = events(1, seed=11)
+    moved = {}
+    for delay in (0, 100, 500):
+        router = learnt()
+        before = router.weights.copy()
+        late = np.full(1, delay)
+        kernel.learn_rows(router, X, evidence, y, np.ones(1), late, H, RATES, np.empty((1, E)))
+        moved[delay] = np.abs(router.weights - before).max()
+    assert moved[0] == moved[100] == pytest.approx(5.0 * moved[500])
 
 
 def test_new_features_change_nothing_until_they_are_known() -> None:

@@ -27,7 +27,7 @@ def says(*votes: int | None, classes: int = 2) -> Floats:
 
 
 def learn(router: Router, x: Floats, evidence: Floats, y: int, weight: float) -> None:
-    router.learn(x[None], evidence[None], np.array([y]), np.array([weight]))
+    router.learn(x[None], evidence[None], np.array([y]), np.array([weight]), np.zeros(1, np.int64))
 
 
 def reliabilities(router: Router, X: Floats) -> Floats:
