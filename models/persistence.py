@@ -42,6 +42,10 @@ class Persistence:
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """Nothing to learn: see the class."""
 
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        return self.evidence(batch)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         return {}

@@ -196,9 +196,10 @@ class Tocsin(Arrays):
         from tocsin.models.batch import Batch, FeedbackBatch
 
         model = Classifier(tocsin("data", self._seed))
-        model.widen([str(f) for f in range(stream.X.shape[1])], [False] * stream.X.shape[1], [])
-        predicted = np.full(len(stream.y), -1, np.int64)
+        # As the rivals do, from their schema, it knows the classes beforehand.
         names = np.array([str(k) for k in range(stream.classes)])
+        model.widen([str(f) for f in range(stream.X.shape[1])], [False] * stream.X.shape[1], names.tolist())
+        predicted = np.full(len(stream.y), -1, np.int64)
         seen: list[Any] = []
         for start in range(0, len(stream.y), LATE_CHUNK):
             stop = min(start + LATE_CHUNK, len(stream.y))
