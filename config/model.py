@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
 from tocsin.config.forest import ForestExpert
+from tocsin.config.lifecycle import Lifecycle
 from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
@@ -218,6 +219,7 @@ class Model(Group):
     classes: tuple[ClassName, ...] = ()
     experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilityRouter()
+    lifecycle: Lifecycle = Lifecycle()
     fusion: Fusion = Fusion()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()

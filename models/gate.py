@@ -41,6 +41,15 @@ class Gate(Protocol):
         """Feedback records learnt."""
         ...
 
+    @property
+    def drifts(self) -> int:
+        """How often a drift was noticed; 0 for ever where nothing watches for one."""
+        ...
+
+    def forget(self, expert: int) -> None:
+        """Trust an expert as at the start: it begins anew."""
+        ...
+
     def reliability(self, X: Floats, evidence: Floats) -> Floats:
         """[B, E] in [0, 1) from X [B, F] and the experts' evidence [B, E, K]."""
         ...

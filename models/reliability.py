@@ -80,6 +80,16 @@ class Reliability:
         self._router = kernel.widened(self._router, self._sizes, features, self._seed)
         self._sizes = self._sizes._replace(features=max(features, self._sizes.features))
 
+    def forget(self, expert: int) -> None:
+        """Trust an expert as at the start: its outer weights, its record and its load are those of a new one."""
+        F, E, H = self._sizes
+        for flat in (self._router.weights, self._router.squares, self._router.gradient):
+            *_, outer, bias = kernel.unpacked(flat, F, E, H)
+            outer[:, expert] = bias[expert] = 0.0
+        kernel.unpacked(self._router.weights, F, E, H)[3][expert] = START
+        self._router.skill[expert], self._router.answers[expert] = 0.5, 0.0
+        self._router.load[:, expert] = 0.0
+
     def reliability(self, X: Floats, evidence: Floats) -> Floats:
         """[B, E], at most 0.999; X [B, F], evidence [B, E, K]."""
         out = np.empty(evidence.shape[:2])
