@@ -29,12 +29,14 @@ COUNTERS = 4
 
 
 class Window(NamedTuple):
-    """The counts of one window, changed in place; int64 but for `parts`. E experts, K classes."""
+    """The counts of one window, changed in place; int64 but for `parts` and `trust`. E experts, K classes."""
 
     counters: Ints
     """[COUNTERS]"""
     parts: Floats
     """[E], the sum of each expert's shares of the routing."""
+    trust: Floats
+    """[E], the sum of its reliabilities for the records that it had evidence for."""
     spoke: Ints
     """[E], records for which it had evidence."""
     right: Ints
@@ -67,7 +69,7 @@ def new(experts: int, classes: int) -> Window:
         return np.zeros(shape, np.int64)
 
     return Window(
-        counters, np.zeros(E), zeros(E), zeros(E), zeros(E), zeros(E), zeros(E, K), zeros(K), zeros(E, E), zeros(E, E),
+        counters, np.zeros(E), np.zeros(E), zeros(E), zeros(E), zeros(E), zeros(E), zeros(E, K), zeros(K), zeros(E, E), zeros(E, E),
         zeros(E), zeros(E),
     )  # fmt: skip
 
@@ -164,6 +166,7 @@ def observe(
             if said[e] < 0:
                 continue
             right = 1 if said[e] == y[b] else 0
+            window.trust[e] += rho[b, e]
             window.spoke[e] += 1
             window.right[e] += right
             window.answers[e, said[e]] += 1
@@ -197,6 +200,7 @@ def reference_observe(
     window.counters[:] += np.array([B, (decided == y).sum(), engaged.sum(), 0])
     window.counters[LEADER] = leaders[-1]
     window.parts[:] += shares.sum(axis=0)
+    window.trust[:] += (rho * spoke).sum(axis=0)
     window.spoke[:] += spoke.sum(axis=0)
     window.right[:] += right.sum(axis=0)
     window.engaged[:] += (engaged & spoke).sum(axis=0)

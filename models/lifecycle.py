@@ -214,6 +214,8 @@ class Lifecycle:
             keeper = experts[stays]
             if isinstance(keeper, Mergeable):
                 keeper.merge(experts[goes], float(chosen[1] / chosen.sum()) if chosen.sum() > 0 else 0.5)
+            mean = self._window.trust[[stays, goes]] / self._window.spoke[[stays, goes]]
+            router.inherit(stays, (float(mean[0]), float(mean[1])))
             self._events[[stays, goes], MERGED] += 1
             self._retire(goes, experts, router, fresh)
 

@@ -85,6 +85,9 @@ class Router:
         """See `Gate`: of its record alone. What the net says of it is trained anew within some hundred records."""
         self.skill[expert], self.answers[expert] = 0.5, 0.0
 
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
+
     def inputs(self, X: Floats) -> Tensor:
         """float32 [B, F + E]: standardised features and each expert's record, centred."""
         z = np.concatenate(

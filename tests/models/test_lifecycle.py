@@ -95,7 +95,7 @@ def test_an_expert_fed_nonsense_collapses_and_is_regrown() -> None:
     assert health[1].accuracy is not None
     assert health[0].accuracy < 0.65
     assert health[1].accuracy > 0.8
-    assert (health[0].age, health[1].age) == (2_000, 1_600)
+    assert (health[0].age, health[1].age) == (2_000, 1_700)
     assert before[1].mean() >= before[0].mean() - 0.002
 
 
@@ -138,8 +138,8 @@ def test_two_linear_experts_alike_are_merged(late: bool) -> None:
             labels = [CLASSES[k] for k in y[:500]]
             model.learn(FeedbackBatch(Batch.of(X[:500]), labels, np.ones(500), seen, [()] * 500))
     said = [right(model, (X, y)).mean() for model in (twins, one_less)]
-    assert [one.get("merged", 0) for one in happened(twins)] == [1, 1, 0]
-    assert sum(one.get("retired", 0) for one in happened(twins)) == 1
+    assert [one.get("merged", 0) > 0 for one in happened(twins)] == [True, True, False]
+    assert sum(one.get("retired", 0) for one in happened(twins)) == happened(twins)[0]["merged"]
     assert said[0] >= said[1] - 0.002
 
 
