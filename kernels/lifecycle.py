@@ -69,9 +69,20 @@ def new(experts: int, classes: int) -> Window:
         return np.zeros(shape, np.int64)
 
     return Window(
-        counters, np.zeros(E), np.zeros(E), zeros(E), zeros(E), zeros(E), zeros(E), zeros(E, K), zeros(K), zeros(E, E), zeros(E, E),
-        zeros(E), zeros(E),
-    )  # fmt: skip
+        counters=counters,
+        parts=np.zeros(E),
+        trust=np.zeros(E),
+        spoke=zeros(E),
+        right=zeros(E),
+        engaged=zeros(E),
+        engaged_right=zeros(E),
+        answers=zeros(E, K),
+        labels=zeros(K),
+        both=zeros(E, E),
+        alike=zeros(E, E),
+        led=zeros(E),
+        stayed=zeros(E),
+    )
 
 
 def widened(window: Window, classes: int) -> Window:

@@ -128,10 +128,10 @@ def test_a_retired_expert_neither_scores_nor_learns() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_two_linear_experts_alike_are_merged(late: bool) -> None:
-    experts = LinearExpert(name="one"), LinearExpert(name="two"), NeighboursExpert(window=200)
+    experts = LinearExpert(name="one"), LinearExpert(name="two"), TreeExpert()
     settings = QUICK.model_copy(update={"probation": 1_000})
     twins, one_less = classifier(*experts, lifecycle=settings), classifier(*experts, lifecycle=NEVER)
-    X, y = events(1_500)
+    X, y = events(3_000)
     if late:
         for model in (twins, one_less):
             seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(500)]

@@ -42,7 +42,12 @@ def feedback(X: np.ndarray, y: np.ndarray, seen: list[Any]) -> FeedbackBatch:
 
 
 def bits(model: Classifier) -> list[bytes]:
-    parts = [model.router.arrays(), model.abstention.arrays(), *(e.arrays() for e in model.experts)]
+    parts = [
+        model.router.arrays(),
+        model.lifecycle.arrays(),
+        model.abstention.arrays(),
+        *(e.arrays() for e in model.experts),
+    ]
     return [array.tobytes() for arrays in parts for array in arrays.values()]
 
 
