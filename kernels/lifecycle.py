@@ -29,7 +29,7 @@ COUNTERS = 4
 
 
 class Window(NamedTuple):
-    """The counts of one window, changed in place; int64 but for `parts` and `trust`. E experts, K classes."""
+    """The counts of one window, changed in place; int64 but for `parts` and `trust`. E experts, K classes, P pairs."""
 
     counters: Ints
     """[COUNTERS]"""
@@ -50,20 +50,20 @@ class Window(NamedTuple):
     labels: Ints
     """[K], the records by class."""
     both: Ints
-    """[E, E], records for which both had evidence; above the diagonal."""
+    """[P], records for which both experts of a pair had evidence."""
     alike: Ints
-    """[E, E], of those the ones with the same answer of both."""
+    """[P], of those the ones with the same answer of both."""
     led: Ints
     """[E], records whose predecessor it led."""
     stayed: Ints
     """[E], of those the ones that it led as well."""
 
 
-def new(experts: int, classes: int) -> Window:
+def new(experts: int, classes: int, pairs: int) -> Window:
     """A window of no records."""
     counters = np.zeros(COUNTERS, np.int64)
     counters[LEADER] = -1
-    E, K = experts, classes
+    E, K, P = experts, classes, pairs
 
     def zeros(*shape: int) -> Ints:
         return np.zeros(shape, np.int64)
@@ -78,8 +78,8 @@ def new(experts: int, classes: int) -> Window:
         engaged_right=zeros(E),
         answers=zeros(E, K),
         labels=zeros(K),
-        both=zeros(E, E),
-        alike=zeros(E, E),
+        both=zeros(P),
+        alike=zeros(P),
         led=zeros(E),
         stayed=zeros(E),
     )
@@ -149,7 +149,7 @@ def route(window: Window, evidence: Floats, rho: Floats, prior: float, parts: Fl
 
 @kernel
 def observe(
-    window: Window, evidence: Floats, rho: Floats, engaged: Bools, y: Ints, decided: Ints, prior: float
+    window: Window, evidence: Floats, rho: Floats, engaged: Bools, y: Ints, decided: Ints, pairs: Ints, prior: float
 ) -> None:
     """Count B records in order; a window's counts do not depend on how they are cut into calls.
 
@@ -159,6 +159,8 @@ def observe(
         float64 [B, E, K], float64 [B, E] and bool [B, E].
     y, decided
         int64 [B], the class of each record, and the one that the pool decided for, -1 where it knew none.
+    pairs
+        int64 [P, 2], the experts whose answers are compared.
     prior
         The prior weight s of an opinion.
     """
@@ -184,11 +186,12 @@ def observe(
             if engaged[b, e]:
                 window.engaged[e] += 1
                 window.engaged_right[e] += right
-            for a in range(e):
-                if said[a] >= 0:
-                    window.both[a, e] += 1
-                    if said[a] == said[e]:
-                        window.alike[a, e] += 1
+        for p in range(pairs.shape[0]):
+            one, other = said[pairs[p, 0]], said[pairs[p, 1]]
+            if one >= 0 and other >= 0:
+                window.both[p] += 1
+                if one == other:
+                    window.alike[p] += 1
         route(window, evidence[b], rho[b], prior, parts)
 
 
@@ -196,7 +199,7 @@ def observe(
 
 
 def reference_observe(
-    window: Window, evidence: Floats, rho: Floats, engaged: Bools, y: Ints, decided: Ints, prior: float
+    window: Window, evidence: Floats, rho: Floats, engaged: Bools, y: Ints, decided: Ints, pairs: Ints, prior: float
 ) -> None:
     """`observe` of all records at once."""
     B, E, K = evidence.shape
@@ -221,7 +224,7 @@ def reference_observe(
         window.answers[e] += np.bincount(said[spoke[:, e], e], minlength=K)
         window.led[e] += (before == e).sum()
         window.stayed[e] += ((before == e) & (leaders == e)).sum()
-        for a in range(e):
-            both = spoke[:, a] & spoke[:, e]
-            window.both[a, e] += both.sum()
-            window.alike[a, e] += (both & (said[:, a] == said[:, e])).sum()
+    for p, (one, other) in enumerate(pairs.tolist()):
+        both = spoke[:, one] & spoke[:, other]
+        window.both[p] += both.sum()
+        window.alike[p] += (both & (said[:, one] == said[:, other])).sum()

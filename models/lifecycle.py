@@ -64,7 +64,10 @@ class Lifecycle:
         self._settings = settings
         self._kin = list(kin)
         E = len(self._kin)
-        self._window = kernel.new(E, 0)
+        pairs = [(a, b) for b in range(E) for a in range(b) if self._kin[a] == self._kin[b]]
+        self._pairs = np.array(pairs, np.int64).reshape(-1, 2)
+        """[P, 2], the experts of one kin."""
+        self._window = kernel.new(E, 0, len(pairs))
         self.count = 0
         """Feedback records counted."""
         self._windows = 0
@@ -74,8 +77,8 @@ class Lifecycle:
         self._born = np.zeros(E, np.int64)
         self._ill = np.zeros((E, 2), np.int64)
         """Windows in a row that found it starved, and collapsed."""
-        self._twins = np.zeros((E, E), np.int64)
-        """Windows in a row that found two redundant; above the diagonal."""
+        self._twins = np.zeros(len(pairs), np.int64)
+        """[P], windows in a row that found two redundant."""
         self._tries = np.zeros(E, np.int64)
         """Times it was begun anew since it was last found well."""
         self._idle = np.zeros(E, np.int64)
@@ -110,6 +113,7 @@ class Lifecycle:
             np.ascontiguousarray(engaged),
             np.ascontiguousarray(y, np.int64),
             np.ascontiguousarray(decided, np.int64),
+            self._pairs,
             prior,
         )
         self.count += len(y)
@@ -155,7 +159,7 @@ class Lifecycle:
         judged = self._judged()
         found = np.stack([judged & self._starved(), judged & self._collapsed()], axis=1)
         self._ill = np.where(found, self._ill + 1, 0)
-        twins = self._redundant() & judged[:, None] & judged[None, :]
+        twins = self._redundant() & judged[self._pairs].all(axis=1)
         self._twins = np.where(twins, self._twins + 1, 0)
         self._tries[judged & ~found.any(axis=1)] = 0
 
@@ -178,18 +182,13 @@ class Lifecycle:
         return collapsed
 
     def _redundant(self) -> Bools:
-        """[E, E], above the diagonal: whether two experts of one kind answer alike, by Cohen's kappa."""
-        redundant = np.zeros(self._window.both.shape, np.bool_)
-        for a, b in zip(*np.nonzero(self._window.both), strict=True):
-            redundant[a, b] = self._kin[a] == self._kin[b] and self._kappa(a, b) >= self._settings.agreement
-        return redundant
-
-    def _kappa(self, a: int, b: int) -> float:
-        """The agreement of two experts beyond chance; 0 where chance alone explains it."""
+        """[P], whether two experts answer alike beyond chance, by Cohen's kappa."""
         window = self._window
-        alike = window.alike[a, b] / window.both[a, b]
-        chance = float((window.answers[a] / window.spoke[a]) @ (window.answers[b] / window.spoke[b]))
-        return float((alike - chance) / (1.0 - chance)) if chance < 1.0 else 0.0
+        shares = window.answers / np.maximum(window.spoke, 1)[:, None]
+        chance = (shares[self._pairs[:, 0]] * shares[self._pairs[:, 1]]).sum(axis=1)
+        alike = window.alike / np.maximum(window.both, 1)
+        redundant: Bools = alike - chance >= self._settings.agreement * (1.0 - chance)
+        return redundant & (chance < 1.0)
 
     # What is done
 
@@ -205,7 +204,7 @@ class Lifecycle:
 
     def _merge(self, experts: list[Expert], router: Gate, fresh: Fresh) -> None:
         """Of two redundant experts one stays: the one that the router chose more, with what the other learnt."""
-        for a, b in np.argwhere(self._twins >= self._settings.patience).tolist():
+        for a, b in self._pairs[self._twins >= self._settings.patience].tolist():
             # A pair may have lost one to an earlier pair, or to an illness.
             if not (self._judged()[[a, b]].all() and self.active.sum() > self._settings.keep):
                 continue
@@ -240,7 +239,7 @@ class Lifecycle:
         router.forget(e)
         self._born[e] = self.count
         self._ill[e] = 0
-        self._twins[e, :] = self._twins[:, e] = 0
+        self._twins[(self._pairs == e).any(axis=1)] = 0
         self._figures[e] = np.nan
 
     # What it looks like
@@ -275,7 +274,7 @@ class Lifecycle:
 
     def restore(self, arrays: Arrays) -> None:
         """See `Expert`."""
-        fresh = kernel.new(len(self._kin), arrays["window.labels"].size)
+        fresh = kernel.new(len(self._kin), arrays["window.labels"].size, len(self._pairs))
         window = kernel.Window(*(np.array(arrays[f"window.{name}"]) for name in kernel.Window._fields))
         pairs = [(name, getattr(self, _attribute(name)), np.array(arrays[name])) for name in STATE]
         pairs += [(name, old, new) for name, old, new in zip(kernel.Window._fields, fresh, window, strict=True)]

@@ -44,6 +44,16 @@ def kin(settings: Model) -> list[Hashable]:
     return [tuple(getattr(expert, name, None) for name in SEES) for expert in settings.experts]
 
 
+def nodes(expert: Expert) -> int | None:
+    """Branches and leaves of an expert's trees, those that vote; None where it has none."""
+    if isinstance(expert, Tree):
+        return expert.nodes
+    if isinstance(expert, Forest):
+        return int(expert.n_nodes.sum())
+    found = getattr(expert.model, "n_nodes", None) if isinstance(expert, River) else None
+    return found if isinstance(found, int) else None
+
+
 def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
     if isinstance(expert, RiverExpert):
         return River(expert, names, nominal, settings.seed)

@@ -10,6 +10,7 @@ from tocsin.kernels import lifecycle as kernel
 from tocsin.kernels import router
 
 E, K = 4, 3
+PAIRS = np.array([[0, 1], [0, 3], [1, 2]])
 Records = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -29,10 +30,10 @@ def cut(records: Records, start: int, stop: int) -> Records:
 
 
 def test_compiled_counts_are_those_of_the_reference() -> None:
-    one, other = kernel.new(E, K), kernel.new(E, K)
+    one, other = kernel.new(E, K, len(PAIRS)), kernel.new(E, K, len(PAIRS))
     for seed in range(3):
-        kernel.observe(one, *records(200, seed), 3.0)
-        kernel.reference_observe(other, *records(200, seed), 3.0)
+        kernel.observe(one, *records(200, seed), PAIRS, 3.0)
+        kernel.reference_observe(other, *records(200, seed), PAIRS, 3.0)
     for name in kernel.Window._fields:
         if name in ("parts", "trust"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12)
@@ -44,10 +45,10 @@ def test_compiled_counts_are_those_of_the_reference() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 200])
 def test_calls_of_any_length_make_the_same_bits(size: int) -> None:
-    windows = [kernel.new(E, K), kernel.new(E, K)]
+    windows = [kernel.new(E, K, len(PAIRS)), kernel.new(E, K, len(PAIRS))]
     for window, step in zip(windows, (300, size), strict=True):
         for i in range(0, 300, step):
-            kernel.observe(window, *cut(records(300), i, i + step), 3.0)
+            kernel.observe(window, *cut(records(300), i, i + step), PAIRS, 3.0)
     for name in kernel.Window._fields:
         assert getattr(windows[0], name).tobytes() == getattr(windows[1], name).tobytes(), name
 
@@ -59,27 +60,27 @@ def test_a_share_of_the_routing_is_the_routers_load() -> None:
     rates = router.Rates(0.01, 1.0, 0.999, 0.99, 1e4, 1e-4, 200.0, 1.0, 0.99, 0.0)
     rho = np.empty((200, E))
     router.learn_rows(state, np.zeros((200, 0)), evidence, y, np.ones(200), 4, rates, rho)
-    window = kernel.new(E, K)
-    kernel.observe(window, evidence, rho, engaged, y, decided, float(K))
+    window = kernel.new(E, K, len(PAIRS))
+    kernel.observe(window, evidence, rho, engaged, y, decided, PAIRS, float(K))
     np.testing.assert_allclose(window.parts / 200, state.load[1], rtol=1e-12)
 
 
 def test_a_new_window_knows_who_led_the_last_record() -> None:
-    window = kernel.new(E, K)
+    window = kernel.new(E, K, len(PAIRS))
     evidence, rho, engaged, y, decided = records(50)
     evidence[:] = 0.0
     evidence[:, 1, 0] = 5.0
-    kernel.observe(window, evidence, rho, engaged, y, decided, 3.0)
+    kernel.observe(window, evidence, rho, engaged, y, decided, PAIRS, 3.0)
     assert (window.led[1], window.stayed[1]) == (49, 49)
     kernel.begin(window)
     assert window.counters[kernel.RECORDS] == 0
-    kernel.observe(window, evidence, rho, engaged, y, decided, 3.0)
+    kernel.observe(window, evidence, rho, engaged, y, decided, PAIRS, 3.0)
     assert (window.led[1], window.stayed[1]) == (50, 50)
 
 
 def test_room_for_more_classes_keeps_the_counts() -> None:
-    window = kernel.new(E, K)
-    kernel.observe(window, *records(50), 3.0)
+    window = kernel.new(E, K, len(PAIRS))
+    kernel.observe(window, *records(50), PAIRS, 3.0)
     wide = kernel.widened(window, K + 2)
     assert wide.labels.tolist() == [*window.labels.tolist(), 0, 0]
     assert wide.answers[:, :K].tolist() == window.answers.tolist()
