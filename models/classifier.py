@@ -298,6 +298,8 @@ class Classifier(RiverFace):
         evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
         for i, known in enumerate(seen):
             evidence[i, :, : known.evidence.shape[1]] = known.evidence
+        # An expert that has begun anew since is not judged by what the one before it said.
+        evidence[self.lifecycle.unborn([known.learnt for known in seen])] = 0.0
         reliability = self.router.learn(batch.X, evidence, y, weight)
         for subject, label, known in zip(batch.subjects, y.tolist(), seen, strict=True):
             betp = float(known.betp[label]) if label < len(known.betp) else 0.0

@@ -34,7 +34,7 @@ class Health:
 
     state: Literal["active", "retired"]
     age: int
-    """Feedback records since it began, or began anew."""
+    """Feedback records since it began, or began anew; of a retired one, since it was retired."""
     share: float | None
     """Its mean share of the routing, see `tocsin.kernels.lifecycle`; those of all experts add up to 1 at most."""
     accuracy: float | None
@@ -52,7 +52,7 @@ class Lifecycle:
     """Looks at the pool once a window of feedback records, and regrows, merges, retires or revives experts.
 
     Windows are cut at fixed numbers of records (`pieces`), so what becomes of an expert depends on the feedback alone.
-    Late labels are counted by what was said at the event's own time: for a while, that of an expert since regrown.
+    Late labels are counted by what was said at the event's own time.
 
     Parameters
     ----------
@@ -90,6 +90,11 @@ class Lifecycle:
     def resize(self, classes: int) -> None:
         """Make room for more classes. Never shrinks."""
         self._window = kernel.widened(self._window, classes)
+
+    def unborn(self, learnt: Sequence[int]) -> Bools:
+        """[B, E], which experts began only after the model had learnt so many records [B]."""
+        unborn: Bools = np.array(learnt, np.int64)[:, None] < self._born[None, :]
+        return unborn
 
     def pieces(self, rows: int) -> Iterator[slice]:
         """B rows in stretches that end where a window does; each must be observed before the next is asked for."""

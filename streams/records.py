@@ -247,7 +247,7 @@ class ExpertTelemetry(Record):
     state: Literal["active", "retired"] = "active"
     """A retired expert neither scores nor learns."""
     age: int | None = None
-    """Feedback records since it began, or began anew."""
+    """Feedback records since it began, or began anew; of a retired one, since it was retired."""
     nodes: int | None = None
     """Branches and leaves of its trees; null where it has none."""
     accuracy: float | None = None

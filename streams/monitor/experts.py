@@ -31,16 +31,12 @@ def mean_engaged(living: Sequence[Seen]) -> str:
 def _row(name: str, found: Sequence[Seen]) -> tuple[str, ...]:
     told = [seen.last.experts[name] for seen in found]
     newest = max(found, key=lambda seen: seen.last.feedback_offset).last.experts[name]
+    figures = ("share", "accuracy", "engaged_accuracy", "reliability", "engaged", "consistency")
     retired = newest.state == "retired"
     return (
         name,
         newest.state,
-        _mean([one.share for one in told]),
-        _mean([one.accuracy for one in told]),
-        _mean([one.engaged_accuracy for one in told]),
-        "-" if retired else _mean([one.reliability for one in told]),
-        "-" if retired else _mean([one.engaged for one in told]),
-        _mean([one.consistency for one in told]),
+        *("-" if retired else _mean([getattr(one, figure) for one in told]) for figure in figures),
         NONE_YET if newest.age is None else f"{newest.age:,}",
         "-" if newest.nodes is None else f"{newest.nodes:,}",
         _befell(newest),

@@ -175,6 +175,20 @@ def test_a_drift_brings_the_retired_back() -> None:
     assert happened(model)[2]["revived"] == 1
 
 
+def test_late_labels_do_not_judge_an_expert_by_the_one_before_it() -> None:
+    model = classifier(LinearExpert(), STUMP)
+    X, y = events(600)
+    right(model, (X[:250], y[:250]))
+    seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(250, 600)]
+    labels = [CLASSES[k] for k in y]
+    model.learn(FeedbackBatch(Batch.of(X[250:300]), labels[250:300], np.ones(50), seen[:50], [()] * 50))
+    assert happened(model)[1] == {"regrown": 1}
+    model.learn(FeedbackBatch(Batch.of(X[300:350]), labels[300:350], np.ones(50), seen[50:100], [()] * 50))
+    assert model.router.answers.tolist() == [349.0, 0.0]
+    right(model, (X[350:450], y[350:450]))
+    assert model.router.answers[1] == 99  # it knew nothing of the first
+
+
 # Whom it leaves alone
 
 

@@ -465,13 +465,21 @@ class TestExperts:
         assert row["nodes"] == "-"
         assert experts.mean_engaged(living) == "none yet"
 
-    def test_a_row_is_the_mean_of_workers_and_the_model_of_the_one_that_learnt_most(self) -> None:
+    def test_what_is_the_models_own_is_that_of_the_worker_that_learnt_most(self) -> None:
         workers = Workers(Metrics())
         for offset, reliability, state in ((5, 0.2, "active"), (9, 0.6, "retired")):
             told = {"reliability": reliability, "share": reliability, "state": state, "age": offset}
             workers.take(Telemetry(**telemetry(f"w{offset}", experts={"tree": told}, feedback_offset=offset)))
         row = dict(zip(experts.COLUMNS, experts.rows(list(workers.living(time.time())))[0], strict=True))
-        assert (row["state"], row["share"], row["age"], row["reliability"]) == ("retired", "0.400", "9", "-")
+        assert (row["state"], row["age"], row["reliability"], row["share"]) == ("retired", "9", "-", "-")
+
+    def test_figures_are_means_over_the_workers(self) -> None:
+        workers = Workers(Metrics())
+        for offset, reliability in ((5, 0.2), (9, 0.6)):
+            told = {"reliability": reliability, "share": None, "age": offset}
+            workers.take(Telemetry(**telemetry(f"w{offset}", experts={"tree": told}, feedback_offset=offset)))
+        row = dict(zip(experts.COLUMNS, experts.rows(list(workers.living(time.time())))[0], strict=True))
+        assert (row["reliability"], row["share"], row["age"]) == ("0.400", "none yet", "9")
 
     def test_the_page_shows_workers_and_experts_and_takes_no_name_for_markup(self) -> None:
         workers = Workers(Metrics())
