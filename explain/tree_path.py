@@ -5,9 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tocsin.kernels.hoeffding import Step
+from tocsin.models.batch import Floats
+from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.forest import Forest
 from tocsin.models.river_expert import RiverExpert
+from tocsin.models.tree_expert import TreeExpert
 
 MAX_CONDITIONS = 32
+
+
+def of_expert(classifier: Classifier, e: int, scores: Scores, i: int, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """The tests on the way of event i through expert e, as `Condition`s; empty where it is no tree, or a bare root.
+
+    Of a forest the tree is told whose vote weighs most, of trees one against the rest that of the class voted for.
+    """
+    expert = classifier.experts[e]
+    if isinstance(expert, RiverExpert):
+        return path(expert, expert.row(scores.batch, i), names, scores.classes)
+    if isinstance(expert, TreeExpert):
+        steps, x = expert.path(scores.batch, i, int(scores.evidence[i, e].argmax()), MAX_CONDITIONS)
+    elif isinstance(expert, Forest):
+        steps, x = expert.path(scores.batch, i, MAX_CONDITIONS)
+    else:
+        return []
+    return conditions(steps, x, classifier.columns, names, scores.classes)
+
+
+def conditions(
+    steps: Sequence[Step], x: Floats, columns: Sequence[str], names: Mapping[int, str], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The steps of a compiled tree as `Condition`s; x [H + F] are the last labels and the features named `columns`."""
+    history = len(x) - len(columns)
+    features = [f"last_label_{h + 1}" for h in range(history)] + list(columns)
+    return [
+        {
+            "feature": features[step.feature],
+            "operator": step.operator,
+            "value": _shown(features[step.feature], _code(step, step.value), names, classes),
+            "actual": _shown(features[step.feature], _code(step, x[step.feature]), names, classes)
+            if step.known
+            else None,
+        }
+        for step in steps
+    ]
+
+
+def _code(step: Step, value: float) -> float | int:
+    """A category's code as a whole number, and a number as it is."""
+    return float(value) if step.operator in ("<=", ">") else int(value)
 
 
 def path(

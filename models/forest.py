@@ -119,6 +119,16 @@ class Forest:
         nodes: Ints = self._forest.pool.trees["n_nodes"][self._forest.members["front"]].astype(np.int64)
         return nodes
 
+    def path(self, batch: Batch, i: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
+        """The way of event i through one tree, at most so many branches, and its columns [H + F], history first.
+
+        The tree is the one whose vote weighs most, by its recent accuracy, of those that have branched.
+        """
+        x = self._inputs(batch.rows(i, i + 1))[0]
+        accuracies = np.where(self.n_nodes > 1, np.nan_to_num(self.accuracies), -1.0)
+        best = int(self._forest.members["front"][int(accuracies.argmax())])
+        return hoeffding.path(self._forest.pool, best, x, most), x
+
     @property
     def warnings(self) -> int:
         """Trees begun in the background so far."""

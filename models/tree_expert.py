@@ -66,6 +66,14 @@ class TreeExpert:
         """Branches and leaves of all trees."""
         return sum(int(tree.trees["n_nodes"].sum()) for tree in self._trees)
 
+    def path(self, batch: Batch, i: int, y: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
+        """The way of event i through the tree, at most so many branches, and its columns [H + F], history first.
+
+        Of trees one against the rest it is that of class y.
+        """
+        x = columns(batch.rows(i, i + 1), self._settings.history)[0]
+        return hoeffding.path(self._trees[y if self._settings.one_vs_rest else 0], 0, x, most), x
+
     def set_nominal(self, nominal: Sequence[bool]) -> None:
         """Say which columns are categories; call before `resize` when columns are added."""
         new = [bool(n) for n in nominal[len(self._nominal) :]]
