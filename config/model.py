@@ -204,8 +204,8 @@ def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:
 
 
 DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
-    RiverExpert(name="tree", parameters={"grace_period": 50, "delta": 1e-7, "tau": 0.05}),
-    RiverExpert(name="tree-history", history=1, parameters={"grace_period": 50, "delta": 1e-5, "tau": 0.05}),
+    TreeExpert(name="tree", delta=1e-7, strength=10.0),
+    TreeExpert(name="tree-history", history=1, strength=10.0),
     LinearExpert(),
     PersistenceExpert(),
 )
