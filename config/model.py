@@ -204,8 +204,8 @@ def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:
 
 
 DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
-    TreeExpert(name="tree", delta=1e-7, strength=10.0),
-    TreeExpert(name="tree-history", history=1, strength=10.0),
+    TreeExpert(name="tree", delta=1e-7),
+    TreeExpert(name="tree-history", history=1),
     LinearExpert(),
     PersistenceExpert(),
 )

@@ -167,9 +167,12 @@ class Classifier(RiverFace):
 
     def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
-        prior = self._prior()
-        engaged = self.router.engaged(reliability, evidence, prior) & self.lifecycle.active
-        return engaged, fuse(evidence, reliability, engaged, rule=self._model.fusion.rule, prior=prior)
+        engaged = self._engaged(evidence, reliability)
+        return engaged, fuse(evidence, reliability, engaged, rule=self._model.fusion.rule, prior=self._prior())
+
+    def _engaged(self, evidence: Floats, reliability: Floats) -> Bools:
+        """[B, E], the active experts that the router engages."""
+        return self.router.engaged(reliability, evidence, self._prior()) & self.lifecycle.active
 
     def _prior(self) -> float:
         """The prior weight of an opinion."""
@@ -307,8 +310,7 @@ class Classifier(RiverFace):
             self._remember(subject, label)
             self.learnt += 1
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
-        engaged = self.router.engaged(reliability, evidence, self._prior())
-        self._live(evidence, reliability, engaged, y, decided)
+        self._live(evidence, reliability, self._engaged(evidence, reliability), y, decided)
 
     def _live(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
         """Let the lifecycle see records of one of its pieces, and do what is due where they end a window."""

@@ -233,7 +233,7 @@ class Lifecycle:
         """Try retired experts again: after a drift, or after their probation."""
         waited = self._idle >= (1 if drifted else self._settings.probation)
         for e in np.flatnonzero(~self.active & waited).tolist():
-            # What columns and classes it has room for, and the router's record of it, are those of today.
+            # Anew, so that its age and what the router thinks of it are those of a beginner.
             self._begin(e, experts, router, fresh)
             self.active[e] = True
             self._events[e, REVIVED] += 1
