@@ -37,23 +37,15 @@ def conditions(
 ) -> list[dict[str, Any]]:
     """The steps of a compiled tree as `Condition`s; x [H + F] are the last labels and the features named `columns`."""
     history = len(x) - len(columns)
-    features = [f"last_label_{h + 1}" for h in range(history)] + list(columns)
-    return [
-        {
-            "feature": features[step.feature],
-            "operator": step.operator,
-            "value": _shown(features[step.feature], _code(step, step.value), names, classes),
-            "actual": _shown(features[step.feature], _code(step, x[step.feature]), names, classes)
-            if step.known
-            else None,
-        }
-        for step in steps
-    ]
-
-
-def _code(step: Step, value: float) -> float | int:
-    """A category's code as a whole number, and a number as it is."""
-    return float(value) if step.operator in ("<=", ">") else int(value)
+    told = []
+    for column, operator, value, known in steps:
+        feature = columns[column - history] if column >= history else f"last_label_{column + 1}"
+        actual = float(x[column]) if known else None
+        if operator in ("=", "!="):  # categories, by their codes
+            value = _shown(feature, int(value), names, classes)
+            actual = _shown(feature, int(actual), names, classes) if actual is not None else None
+        told.append({"feature": feature, "operator": operator, "value": value, "actual": actual})
+    return told
 
 
 def path(

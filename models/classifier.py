@@ -21,10 +21,12 @@ from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
 from tocsin.models.expert import Expert, SnapshotError, predict_then_learn
+from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
 from tocsin.models.river_face import RiverFace
 from tocsin.models.text_expert import TextExpert
+from tocsin.models.tree_expert import TreeExpert
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -189,6 +191,11 @@ class Classifier(RiverFace):
         for name in self.classes[:2]:
             seen = other.score(batch).seen(0) if other.classes else None
             other.learn(FeedbackBatch(batch, [name], np.ones(1), [seen], [()]))
+        for expert in other.experts:  # what explanations ask for
+            if isinstance(expert, TreeExpert):
+                expert.path(batch, 0, 0, 1)
+            elif isinstance(expert, Forest):
+                expert.path(batch, 0, 1)
         self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
 
     def _score_unknowing(self, batch: Batch) -> Scores:

@@ -15,6 +15,7 @@ from tocsin.kernels import forest as kernels
 from tocsin.kernels.hoeffding.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.expert import Arrays, SnapshotError
+from tocsin.models.tree_expert import row
 
 
 class Forest:
@@ -124,7 +125,7 @@ class Forest:
 
         The tree is the one whose vote weighs most, by its recent accuracy, of those that have branched.
         """
-        x = self._inputs(batch.rows(i, i + 1))[0]
+        x = row(batch, i, self._settings.history)
         accuracies = np.where(self.n_nodes > 1, np.nan_to_num(self.accuracies), -1.0)
         best = int(self._forest.members["front"][int(accuracies.argmax())])
         return hoeffding.path(self._forest.pool, best, x, most), x

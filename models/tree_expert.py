@@ -27,6 +27,17 @@ def columns(batch: Batch, history: int) -> Floats:
     return np.concatenate([labels, batch.X], axis=1)
 
 
+def row(batch: Batch, i: int, history: int) -> Floats:
+    """Row i of `columns`, without making the others."""
+    if not history:
+        x: Floats = batch.X[i]
+        return x
+    labels = np.full(history, np.nan)
+    known = batch.history[i, :history]
+    labels[: len(known)] = np.where(known >= 0, known, np.nan)
+    return np.concatenate([labels, batch.X[i]])
+
+
 class TreeExpert:
     """Evidence N p: p is what the leaf says (majority or naive Bayes), N its weight, up to `strength`.
 
@@ -71,7 +82,7 @@ class TreeExpert:
 
         Of trees one against the rest it is that of class y.
         """
-        x = columns(batch.rows(i, i + 1), self._settings.history)[0]
+        x = row(batch, i, self._settings.history)
         return hoeffding.path(self._trees[y if self._settings.one_vs_rest else 0], 0, x, most), x
 
     def set_nominal(self, nominal: Sequence[bool]) -> None:

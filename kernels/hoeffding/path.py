@@ -8,9 +8,24 @@ import numpy as np
 
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.answer import checked
-from tocsin.kernels.hoeffding.layout import LEAF, NOMINAL_BINARY, NUMERIC, Floats, Header, Ints, Pool, Row
+from tocsin.kernels.hoeffding.layout import (
+    LEAF,
+    N_FEATURES,
+    NOMINAL_BINARY,
+    NOMINAL_MULTIWAY,
+    NUMERIC,
+    Floats,
+    Header,
+    Ints,
+    Pool,
+)
 from tocsin.kernels.hoeffding.walk import child_of, most_travelled
+
+Operator = Literal["<=", ">", "=", "!="]
+OPERATORS: tuple[Operator, ...] = ("<=", ">", "=", "!=")
+AT_MOST, ABOVE, EQUAL, OTHER = range(4)
+FEATURE, OPERATOR, KNOWN, CHILD = range(4)
+"""Columns of the steps that the kernel fills in."""
 
 
 class Step(NamedTuple):
@@ -18,7 +33,7 @@ class Step(NamedTuple):
 
     feature: int
     """The column that is tested."""
-    operator: Literal["<=", ">", "=", "!="]
+    operator: Operator
     value: float
     """A threshold, or a category."""
     known: bool
@@ -26,43 +41,39 @@ class Step(NamedTuple):
 
 
 @kernel
-def path_into(pool: Header, e: int, x: Row, steps: Ints) -> int:
-    """Fill `steps` [S, 3] with branch, child and whether x told the child, from the root on; returns how many."""
+def path_of(pool: Header, e: int, x: Floats, steps: Ints, values: Floats) -> int:
+    """Fill `steps` [S, 4] and the tests' `values` [S] for a row x [F], from the root on; returns how many."""
     n = 0
     node = 0
     if at.trees(pool)[e].n_nodes == 0:
         return 0
     while n < steps.shape[0] and at.nodes(pool)[e, node].kind != LEAF:
-        child = child_of(pool, e, node, x)
-        steps[n, 0] = node
-        steps[n, 2] = 1 if child >= 0 else 0
+        branch = at.nodes(pool)[e, node]
+        child = child_of(pool, e, node, x.ctypes.data)
+        steps[n, FEATURE] = branch.feature
+        steps[n, KNOWN] = 1 if child >= 0 else 0
         if child < 0:
             child = most_travelled(pool, e, node)
-        steps[n, 1] = child
+        values[n] = branch.value
+        if branch.kind == NUMERIC:
+            steps[n, OPERATOR] = AT_MOST if child == branch.first else ABOVE
+        else:
+            steps[n, OPERATOR] = OTHER if branch.kind == NOMINAL_BINARY and child != branch.first else EQUAL
+        if branch.kind == NOMINAL_MULTIWAY:
+            values[n] = at.nodes(pool)[e, child].edge
+        steps[n, CHILD] = child
         node = child
         n += 1
     return n
 
 
-@kernel
-def path_of(pool: Header, e: int, x: Floats, steps: Ints) -> int:
-    """`path_into` for a row x [F]."""
-    return path_into(pool, e, x.ctypes.data, steps)
-
-
 def path(pool: Pool, e: int, x: Floats, most: int) -> list[Step]:
     """The way of an event x float64 [F] through tree `e` from its root, at most so many branches."""
-    row = checked(pool, x[None])[0]
-    steps = np.empty((most, 3), np.int32)
-    n = path_of(pool.header, e, row, steps)
-    return [_step(pool, e, branch, child, bool(told)) for branch, child, told in steps[:n].tolist()]
-
-
-def _step(pool: Pool, e: int, branch: int, child: int, known: bool) -> Step:
-    node = pool.nodes[e, branch]
-    first, value = child == node["first"], float(node["value"])
-    if node["kind"] == NUMERIC:
-        return Step(int(node["feature"]), "<=" if first else ">", value, known)
-    if node["kind"] == NOMINAL_BINARY:
-        return Step(int(node["feature"]), "=" if first else "!=", value, known)
-    return Step(int(node["feature"]), "=", float(pool.nodes[e, child]["edge"]), known)
+    if x.shape != (pool.counters[N_FEATURES],):
+        raise ValueError(f"x {x.shape} is not [{pool.counters[N_FEATURES]}]")
+    steps, values = np.empty((most, 4), np.int32), np.empty(most)
+    n = path_of(pool.header, e, np.ascontiguousarray(x, np.float64), steps, values)
+    return [
+        Step(feature, OPERATORS[operator], value, known > 0)
+        for (feature, operator, known, _), value in zip(steps[:n].tolist(), values[:n].tolist(), strict=True)
+    ]

@@ -15,7 +15,7 @@ from tocsin.config.model import RiverExpert as Settings
 from tocsin.config.model import TreeExpert as TreeSettings
 from tocsin.explain.tree_path import MAX_CONDITIONS, conditions, path
 from tocsin.kernels import hoeffding
-from tocsin.kernels.hoeffding.path import path_of
+from tocsin.kernels.hoeffding.path import CHILD, path_of
 from tocsin.models.batch import Batch
 from tocsin.models.features import category_code
 from tocsin.models.forest import Forest
@@ -163,11 +163,11 @@ def test_conditions_of_a_forest_are_true_and_lead_to_the_leaf_that_answers(row: 
             assert holds(condition), condition
     batch = as_batch(row)
     best = FOREST._forest.members["front"][FOREST.accuracies.argmax()]
-    steps = np.empty((MAX_CONDITIONS, 3), np.int32)
+    steps = np.empty((MAX_CONDITIONS, 4), np.int32)
     x = FOREST._inputs(batch)[0]
-    n = path_of(FOREST._forest.pool.header, best, x, steps)
+    n = path_of(FOREST._forest.pool.header, best, x, steps, np.empty(MAX_CONDITIONS))
     assert n == len(told)
-    assert steps[n - 1, 1] == hoeffding.leaf_ids(FOREST._forest.pool, x[None])[0, best]
+    assert steps[n - 1, CHILD] == hoeffding.leaf_ids(FOREST._forest.pool, x[None])[0, best]
 
 
 def test_a_tree_for_each_class_tells_the_path_of_the_class_asked_for() -> None:
