@@ -1,8 +1,9 @@
-"""Does the lifecycle of experts leave a healthy pool alone?
+"""Does the lifecycle of experts leave a healthy pool alone, and cure an ill one?
 
-    python benchmarks/lifecycle.py [--events 20000] [--seeds 7 8]
+    python benchmarks/lifecycle.py [--events 20000] [--seeds 7 8] [--ill]
 
-Prequential accuracy of `DriftMoE()` whose lifecycle acts and of one whose lifecycle only watches, on the same events:
+With --ill a tree that never splits (it answers the most frequent class for ever) and the twin of a linear expert join
+the pool. Prequential accuracy of `DriftMoE()` whose lifecycle acts and of one whose lifecycle only watches, on the same events:
 SEA, LED and five-class RandomRBF with another seed for every concept, and the electricity market. What was regrown,
 merged, retired or revived is counted.
 """
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from river.datasets import synth
 
-from tocsin.config.driftmoe import tocsin
+from tocsin.config.driftmoe import STRENGTH, tocsin
+from tocsin.config.model import LinearExpert, TreeExpert
 from tocsin.models import Classifier, DriftMoE
 from tocsin.models.driftmoe import Pool
 from tocsin.models.lifecycle import EVENTS
@@ -70,7 +72,13 @@ STREAMS = {
 }
 
 
-def prequential(events: Rows, seed: int, acts: bool) -> tuple[float, dict[str, int]]:
+ILL = (
+    TreeExpert(name="stump", grace_period=1_000_000, leaf_prediction="mc", strength=STRENGTH),
+    LinearExpert(name="linear-twin", step=0.02, strength=STRENGTH),
+)
+
+
+def prequential(events: Rows, seed: int, acts: bool, ill: bool) -> tuple[float, dict[str, int]]:
     """Accuracy in percent, and what befell the experts."""
     X, y = events
     model = DriftMoE(seed=seed)
@@ -78,7 +86,8 @@ def prequential(events: Rows, seed: int, acts: bool) -> tuple[float, dict[str, i
     assert isinstance(engine, Pool)
     settings = tocsin(seed=seed)
     lifecycle = settings.lifecycle.model_copy(update={"enabled": acts})
-    engine.classifier = Classifier(settings.model_copy(update={"lifecycle": lifecycle}))
+    experts = (*settings.experts, *(ILL if ill else ()))
+    engine.classifier = Classifier(settings.model_copy(update={"lifecycle": lifecycle, "experts": experts}))
     p = model.predict_then_learn_many(X, y)
     health = engine.classifier.lifecycle.health()
     befell = {event: sum(one.events[event] for one in health) for event in EVENTS}
@@ -89,12 +98,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8])
+    parser.add_argument("--ill", action="store_true")
     given = parser.parse_args()
     for name, stream in STREAMS.items():
         for seed in given.seeds:
             events = stream(given.events, seed)
-            watching, _ = prequential(events, seed, acts=False)
-            acting, befell = prequential(events, seed, acts=True)
+            watching, _ = prequential(events, seed, acts=False, ill=given.ill)
+            acting, befell = prequential(events, seed, acts=True, ill=given.ill)
             told = ", ".join(f"{event} {count}" for event, count in befell.items() if count) or "nothing done"
             print(f"{name:12} seed {seed}: watching {watching:.3f}, acting {acting:.3f} ({told})", flush=True)
 
