@@ -2,10 +2,10 @@
 
     python benchmarks/lifecycle.py [--events 20000] [--seeds 7 8] [--ill]
 
-With --ill a tree that never splits (it answers the most frequent class for ever) and the twin of a linear expert join
-the pool. Prequential accuracy of `DriftMoE()` whose lifecycle acts and of one whose lifecycle only watches, on the same events:
+Prequential accuracy of `DriftMoE()` whose lifecycle acts and of one whose lifecycle only watches, on the same events:
 SEA, LED and five-class RandomRBF with another seed for every concept, and the electricity market. What was regrown,
-merged, retired or revived is counted.
+merged, retired or revived is counted. With --ill, a tree that never splits (it answers the most frequent class for
+ever) and the twin of a linear expert join the pool.
 """
 
 from __future__ import annotations
