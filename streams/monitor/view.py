@@ -23,6 +23,7 @@ _LINE_SECONDS = 5.0
 """Time between two plain lines: they stay, so fewer are better."""
 _MOST = 8
 """Rows of a table; the rest is one number."""
+_EXPERT_COLUMNS = ("expert", "state", "share", "accuracy", "reliability", "engaged", "age", "lifecycle")
 _LATE_SECONDS = 10.0
 """A worker silent for so long is marked."""
 
@@ -136,14 +137,15 @@ def _shares(title: str, totals: Counter[str]) -> Table:
 
 
 def _experts(living: Sequence[Seen]) -> Table:
-    """How the experts fare, see `experts.rows`."""
+    """How the experts fare, see `experts.rows`: the columns for which a terminal has room."""
+    shown = [experts.COLUMNS.index(column) for column in _EXPERT_COLUMNS]
     engaged = experts.mean_engaged(living)
     table = Table(title=f"experts: {engaged} engaged for an event", title_justify="left", box=None)
-    for column in experts.COLUMNS:
+    for column in _EXPERT_COLUMNS:
         table.add_column(column, justify="left" if column in ("expert", "state", "lifecycle") else "right")
     found = experts.rows(living)
     for row in found[:_MOST]:
-        table.add_row(*map(_plain, row))
+        table.add_row(*(_plain(row[i]) for i in shown))
     if len(found) > _MOST:
         table.caption = f"and {len(found) - _MOST} more"
     return table

@@ -527,7 +527,7 @@ def test_the_terminal_view_shows_everything_and_obeys_nobody() -> None:
         "uncertain",
         "ham",
         "tree",
-        "1,237",
+        "2,345",
         "regrown 2",
         "1.5 engaged",
         "not-json",
