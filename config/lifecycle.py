@@ -33,6 +33,7 @@ class Lifecycle(Group):
     agreement: float = Field(default=0.99, gt=0, le=1)
     """From this agreement (Cohen's kappa: what chance gives is taken away) on one of two like experts is redundant."""
     chances: int = Field(default=1, ge=0, le=100)
-    """How often a starved or collapsed expert is begun anew before it is retired."""
+    """How often a starved or collapsed expert is begun anew, with no `patience` windows of health between, before it is
+    retired."""
     probation: int = Field(default=10, ge=1, le=1_000_000)
     """Windows after which a retired expert is tried again, if the router notices no drift before."""

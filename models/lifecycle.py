@@ -25,7 +25,7 @@ EVENTS = ("regrown", "merged", "retired", "revived")
 STARVED, COLLAPSED = range(2)
 SHARE, ACCURACY, CONSISTENCY = range(3)
 COUNTERS = ("count", "drifts", "windows")
-STATE = ("active", "born", "ill", "twins", "tries", "idle", "events", "figures", "engaged")
+STATE = ("active", "born", "ill", "twins", "tries", "well", "idle", "events", "figures", "engaged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ class Lifecycle:
         self._twins = np.zeros(len(pairs), np.int64)
         """[P], windows in a row that found two redundant."""
         self._tries = np.zeros(E, np.int64)
-        """Times it was begun anew since it was last found well."""
+        """Times it was begun anew since it was last well for as long as it takes to be ill."""
+        self._well = np.zeros(E, np.int64)
+        """Windows in a row that found nothing."""
         self._idle = np.zeros(E, np.int64)
         """Windows since it was retired."""
         self._events = np.zeros((E, len(EVENTS)), np.int64)
@@ -166,7 +168,9 @@ class Lifecycle:
         self._ill = np.where(found, self._ill + 1, 0)
         twins = self._redundant() & judged[self._pairs].all(axis=1)
         self._twins = np.where(twins, self._twins + 1, 0)
-        self._tries[judged & ~found.any(axis=1)] = 0
+        well = judged & ~found.any(axis=1)
+        self._well = np.where(well, self._well + 1, np.where(judged, 0, self._well))
+        self._tries[self._well >= self._settings.patience] = 0
 
     def _starved(self) -> Bools:
         """[E], whether the router hardly uses it where it has evidence."""
@@ -244,6 +248,7 @@ class Lifecycle:
         router.forget(e)
         self._born[e] = self.count
         self._ill[e] = 0
+        self._well[e] = 0
         self._twins[(self._pairs == e).any(axis=1)] = 0
         self._figures[e] = np.nan
 

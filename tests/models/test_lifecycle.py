@@ -110,6 +110,19 @@ def test_an_expert_that_collapses_again_is_retired_and_tried_again_after_its_pro
     assert model.lifecycle.health()[1].state == "active"
 
 
+def test_one_good_window_gives_no_new_chance() -> None:
+    model = classifier(LinearExpert(), STUMP)
+    X, y = events(800)
+    constant = np.zeros(100, np.int64)  # a window in which the one class that the stump knows is right
+    right(model, (X[:300], y[:300]))
+    assert happened(model)[1] == {"regrown": 1}
+    right(model, (X[300:500], y[300:500]))
+    right(model, (X[500:600], constant))
+    assert model.lifecycle.health()[1].accuracy == 1.0
+    right(model, (X[600:], y[600:]))
+    assert happened(model)[1] == {"regrown": 1, "retired": 1}
+
+
 def test_a_retired_expert_neither_scores_nor_learns() -> None:
     model = classifier(LinearExpert(), STUMP)
     right(model, events(700))
