@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
 from tocsin.config.forest import ForestExpert
+from tocsin.config.lifecycle import Lifecycle
 from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
@@ -203,8 +204,8 @@ def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:
 
 
 DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
-    RiverExpert(name="tree", parameters={"grace_period": 50, "delta": 1e-7, "tau": 0.05}),
-    RiverExpert(name="tree-history", history=1, parameters={"grace_period": 50, "delta": 1e-5, "tau": 0.05}),
+    TreeExpert(name="tree", delta=1e-7),
+    TreeExpert(name="tree-history", history=1),
     LinearExpert(),
     PersistenceExpert(),
 )
@@ -218,6 +219,7 @@ class Model(Group):
     classes: tuple[ClassName, ...] = ()
     experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilityRouter()
+    lifecycle: Lifecycle = Lifecycle()
     fusion: Fusion = Fusion()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()

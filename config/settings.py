@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.kafka import Kafka, Topics
+from tocsin.config.lifecycle import Lifecycle
 from tocsin.config.model import (
     DEFAULT_EXPERTS,
     Abstention,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     """The classes. Where none is named they are learnt from the labels, up to `bounds.classes`."""
     experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilityRouter()
+    lifecycle: Lifecycle = Lifecycle()
     fusion: Fusion = Fusion()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()
@@ -115,6 +117,7 @@ class Settings(BaseSettings):
             classes=self.classes,
             experts=self.experts,
             router=self.router,
+            lifecycle=self.lifecycle,
             fusion=self.fusion,
             abstention=self.abstention,
             early_risk=self.early_risk,

@@ -6,6 +6,7 @@ and a test holds the two together.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from tocsin.config.service import Explanation as ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
 from tocsin.models.classifier import Classifier, Scores
-from tocsin.models.river_expert import RiverExpert
 from tocsin.models.text_expert import TextExpert
 
 
@@ -59,12 +59,11 @@ class Explainer:
         """The path through the most trusted tree that has evidence."""
         trusted = np.argsort(-scores.reliability[i], kind="stable")
         for e in trusted.tolist():
-            expert = self._classifier.experts[e]
-            if isinstance(expert, RiverExpert) and scores.engaged[i, e]:
-                names = {**self._classifier.category_names, **self._own_names(scores, i)}
-                conditions = tree_path.path(expert, expert.row(scores.batch, i), names, scores.classes)
+            if scores.engaged[i, e]:
+                names = ChainMap(self._own_names(scores, i), self._classifier.category_names)
+                conditions = tree_path.of_expert(self._classifier, e, scores, i, names)
                 if conditions:
-                    return {"expert": expert.name, "conditions": conditions}
+                    return {"expert": self._names[e], "conditions": conditions}
         return None
 
     @staticmethod

@@ -5,9 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tocsin.kernels.hoeffding import Step
+from tocsin.models.batch import Floats
+from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.forest import Forest
 from tocsin.models.river_expert import RiverExpert
+from tocsin.models.tree_expert import TreeExpert
 
 MAX_CONDITIONS = 32
+
+
+def of_expert(classifier: Classifier, e: int, scores: Scores, i: int, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """The tests on the way of event i through expert e, as `Condition`s; empty where it is no tree, or a bare root.
+
+    Of a forest the tree is told whose vote weighs most, of trees one against the rest that of the class voted for.
+    """
+    expert = classifier.experts[e]
+    if isinstance(expert, RiverExpert):
+        return path(expert, expert.row(scores.batch, i), names, scores.classes)
+    if isinstance(expert, TreeExpert):
+        steps, x = expert.path(scores.batch, i, int(scores.evidence[i, e].argmax()), MAX_CONDITIONS)
+    elif isinstance(expert, Forest):
+        steps, x = expert.path(scores.batch, i, MAX_CONDITIONS)
+    else:
+        return []
+    return conditions(steps, x, classifier.columns, names, scores.classes)
+
+
+def conditions(
+    steps: Sequence[Step], x: Floats, columns: Sequence[str], names: Mapping[int, str], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The steps of a compiled tree as `Condition`s; x [H + F] are the last labels and the features named `columns`."""
+    history = len(x) - len(columns)
+    told = []
+    for column, operator, value, known in steps:
+        feature = columns[column - history] if column >= history else f"last_label_{column + 1}"
+        actual = float(x[column]) if known else None
+        if operator in ("=", "!="):  # categories, by their codes
+            value = _shown(feature, int(value), names, classes)
+            actual = _shown(feature, int(actual), names, classes) if actual is not None else None
+        told.append({"feature": feature, "operator": operator, "value": value, "actual": actual})
+    return told
 
 
 def path(

@@ -20,10 +20,13 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
-from tocsin.models.expert import SnapshotError, predict_then_learn
+from tocsin.models.expert import Expert, SnapshotError, predict_then_learn
+from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
+from tocsin.models.lifecycle import Lifecycle
 from tocsin.models.river_face import RiverFace
 from tocsin.models.text_expert import TextExpert
+from tocsin.models.tree_expert import TreeExpert
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -105,6 +108,7 @@ class Classifier(RiverFace):
         self.classes: list[str] = list(self._model.classes)
         self.experts = pool.build(self._model, self.columns, self.nominal)
         self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
+        self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
         self.feedback_offset = 0
         """The next offset of the feedback log to learn from."""
@@ -136,8 +140,10 @@ class Classifier(RiverFace):
             batch = self._recall(batch)
         if not self.classes:
             return self._score_unknowing(batch)
-        evidence = np.stack([expert.evidence(batch) for expert in self.experts], axis=1)
-        reliability = self.router.reliability(batch.X, evidence)
+        evidence = np.zeros((len(batch), len(self.experts), len(self.classes)))
+        for e in np.flatnonzero(self.lifecycle.active).tolist():
+            evidence[:, e] = self.experts[e].evidence(batch)
+        reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
@@ -163,10 +169,17 @@ class Classifier(RiverFace):
 
     def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
-        fusion = self._model.fusion
-        prior = float(evidence.shape[2]) if fusion.prior is None else fusion.prior
-        engaged = self.router.engaged(reliability, evidence, prior)
-        return engaged, fuse(evidence, reliability, engaged, rule=fusion.rule, prior=prior)
+        engaged = self._engaged(evidence, reliability)
+        return engaged, fuse(evidence, reliability, engaged, rule=self._model.fusion.rule, prior=self._prior())
+
+    def _engaged(self, evidence: Floats, reliability: Floats) -> Bools:
+        """[B, E], the active experts that the router engages."""
+        return self.router.engaged(reliability, evidence, self._prior()) & self.lifecycle.active
+
+    def _prior(self) -> float:
+        """The prior weight of an opinion."""
+        prior = self._model.fusion.prior
+        return float(len(self.classes)) if prior is None else prior
 
     def warm_up(self) -> None:
         """Have everything compiled and loaded before the first event and the first label, which would wait for it."""
@@ -178,6 +191,11 @@ class Classifier(RiverFace):
         for name in self.classes[:2]:
             seen = other.score(batch).seen(0) if other.classes else None
             other.learn(FeedbackBatch(batch, [name], np.ones(1), [seen], [()]))
+        for expert in other.experts:  # what explanations ask for
+            if isinstance(expert, TreeExpert):
+                expert.path(batch, 0, 0, 1)
+            elif isinstance(expert, Forest):
+                expert.path(batch, 0, 1)
         self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
 
     def _score_unknowing(self, batch: Batch) -> Scores:
@@ -274,7 +292,15 @@ class Classifier(RiverFace):
             history=np.array([list(s.history) for s in seen], np.int64).reshape(len(seen), -1),
             subject_label=np.array([s.subject_label for s in seen], np.int64),
         )
-        for expert in self.experts:
+        for piece in self.lifecycle.pieces(len(batch)):
+            rows = batch.rows(piece.start, piece.stop)
+            self._learn_late_piece(rows, seen[piece], y[piece], weight[piece], posts[piece])
+
+    def _learn_late_piece(
+        self, batch: Batch, seen: Sequence[Seen], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
+    ) -> None:
+        for e in np.flatnonzero(self.lifecycle.active).tolist():
+            expert = self.experts[e]
             if isinstance(expert, TextExpert):
                 expert.learn(*_with_posts(batch, y, weight, posts))
             else:
@@ -282,13 +308,22 @@ class Classifier(RiverFace):
         evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
         for i, known in enumerate(seen):
             evidence[i, :, : known.evidence.shape[1]] = known.evidence
+        # An expert that has begun anew since is not judged by what the one before it said.
+        evidence[self.lifecycle.unborn([known.learnt for known in seen])] = 0.0
         delay = self.learnt + np.arange(len(seen)) - np.array([known.learnt for known in seen], np.int64)
-        self.router.learn(batch.X, evidence, y, weight, delay)
+        reliability = self.router.learn(batch.X, evidence, y, weight, delay)
         for subject, label, known in zip(batch.subjects, y.tolist(), seen, strict=True):
             betp = float(known.betp[label]) if label < len(known.betp) else 0.0
             self.abstention.learn(1.0 - betp, known.threshold, self.learnt - known.learnt)
             self._remember(subject, label)
             self.learnt += 1
+        decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
+        self._live(evidence, reliability, self._engaged(evidence, reliability), y, decided)
+
+    def _live(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
+        """Let the lifecycle see records of one of its pieces, and do what is due where they end a window."""
+        if self.lifecycle.observe(evidence, reliability, engaged, y, decided, self._prior()):
+            self.lifecycle.review(self.experts, self.router, self._fresh)
 
     def learn_at_once(
         self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]] | None = None
@@ -298,9 +333,19 @@ class Classifier(RiverFace):
         Returns BetP [B, K] of each event just before it was learnt. It is one pass through each expert, and the same
         bits however the events are cut into calls.
         """
-        batch = self._remember_all(batch, y)
-        evidence = np.empty((len(batch), len(self.experts), len(self.classes)))
-        for e, expert in enumerate(self.experts):
+        betp = np.empty((len(batch), len(self.classes)))
+        for piece in self.lifecycle.pieces(len(batch)):
+            rows = self._remember_all(batch.rows(piece.start, piece.stop), y[piece])
+            said = posts[piece] if posts is not None else None
+            betp[piece] = self._learn_piece_at_once(rows, y[piece], weight[piece], said)
+        return betp
+
+    def _learn_piece_at_once(
+        self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]] | None
+    ) -> Floats:
+        evidence = np.zeros((len(batch), len(self.experts), len(self.classes)))
+        for e in np.flatnonzero(self.lifecycle.active).tolist():
+            expert = self.experts[e]
             if isinstance(expert, TextExpert) and posts is not None and any(posts):
                 for i in range(len(batch)):
                     evidence[i, e] = expert.evidence(batch.rows(i, i + 1))[0]
@@ -308,12 +353,13 @@ class Classifier(RiverFace):
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         reliability = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
-        _, fused = self._fuse(evidence, reliability)
+        engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         if self._model.abstention.enabled:
             for p in betp[np.arange(len(y)), y].tolist():
                 self.abstention.learn(1.0 - p, self.abstention.threshold(), 0)
         self.learnt += len(batch)
+        self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp
 
     def _remember_all(self, batch: Batch, y: Ints) -> Batch:
@@ -357,8 +403,15 @@ class Classifier(RiverFace):
             self.classes.append(name)
         self._resize()
 
+    def _fresh(self, e: int) -> Expert:
+        """Expert e as one that has learnt nothing, with room for what is known."""
+        expert = pool.fresh(self._model, e, self.columns, self.nominal)
+        expert.resize(len(self.columns), len(self.classes))
+        return expert
+
     def _resize(self) -> None:
         self.router.resize(len(self.columns))
+        self.lifecycle.resize(len(self.classes))
         for expert in self.experts:
             expert.resize(len(self.columns), len(self.classes))
 
@@ -367,12 +420,16 @@ class Classifier(RiverFace):
     def save(self, directory: Path | str) -> None:
         """Write the state as arrays and a manifest. Raises SnapshotError where an expert's state is out of reach."""
         arrays: dict[str, NDArray[Any]] = {}
-        parts = {"router": self.router.arrays(), "abstention": self.abstention.arrays()}
+        parts = {name: part.arrays() for name, part in self._parts()}
         parts |= {f"expert.{expert.name}": expert.arrays() for expert in self.experts}
         for part, state in parts.items():
             arrays |= {f"{part}/{name}": array for name, array in state.items()}
         arrays["subjects"] = np.frombuffer(orjson.dumps(list(self._subjects.items())), np.uint8)
         snapshot.write(Path(directory), self._manifest(), arrays)
+
+    def _parts(self) -> list[tuple[str, Gate | Lifecycle | Abstention]]:
+        """What has a state beside the experts, by name."""
+        return [("router", self.router), ("lifecycle", self.lifecycle), ("abstention", self.abstention)]
 
     def _manifest(self) -> dict[str, Any]:
         try:
@@ -417,8 +474,8 @@ class Classifier(RiverFace):
         self.experts = pool.build(self._model, self.columns, self.nominal)
         self.router = gate(self._model, len(self.experts), len(self.columns))
         self._resize()
-        for part, model in [("router", self.router), ("abstention", self.abstention)]:
-            model.restore(_below(part, arrays))  # type: ignore[attr-defined]
+        for part, model in self._parts():
+            model.restore(_below(part, arrays))
         for expert in self.experts:
             expert.restore(_below(f"expert.{expert.name}", arrays))
             expert.resize(len(self.columns), len(self.classes))

@@ -56,6 +56,15 @@ class Prequential(Protocol):
         ...
 
 
+@runtime_checkable
+class Mergeable(Protocol):
+    """An expert that can take in what another of its kind learnt; of others, the one that is chosen more stays."""
+
+    def merge(self, other: Any, share: float) -> None:
+        """Become the mean of both, in which `other`, of the same class and columns, has `share` in [0, 1]."""
+        ...
+
+
 def predict_then_learn(expert: Expert, batch: Batch, y: Ints, weight: Floats) -> Floats:
     """`Prequential.predict_then_learn` of any expert, event by event where it has no pass of its own."""
     if isinstance(expert, Prequential):

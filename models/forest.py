@@ -15,6 +15,7 @@ from tocsin.kernels import forest as kernels
 from tocsin.kernels.hoeffding.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.expert import Arrays, SnapshotError
+from tocsin.models.tree_expert import row
 
 
 class Forest:
@@ -118,6 +119,16 @@ class Forest:
         """Nodes of each tree that votes: int64 [T]."""
         nodes: Ints = self._forest.pool.trees["n_nodes"][self._forest.members["front"]].astype(np.int64)
         return nodes
+
+    def path(self, batch: Batch, i: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
+        """The way of event i through one tree, at most so many branches, and its columns [H + F], history first.
+
+        The tree is the one whose vote weighs most, by its recent accuracy, of those that have branched.
+        """
+        x = row(batch, i, self._settings.history)
+        accuracies = np.where(self.n_nodes > 1, np.nan_to_num(self.accuracies), -1.0)
+        best = int(self._forest.members["front"][int(accuracies.argmax())])
+        return hoeffding.path(self._forest.pool, best, x, most), x
 
     @property
     def warnings(self) -> int:

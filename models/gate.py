@@ -41,6 +41,22 @@ class Gate(Protocol):
         """Feedback records learnt."""
         ...
 
+    @property
+    def drifts(self) -> int:
+        """How often a drift was noticed; 0 for ever where nothing watches for one."""
+        ...
+
+    def forget(self, expert: int) -> None:
+        """Trust an expert as at the start: it begins anew."""
+        ...
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """Of two experts that said the same, trust the one that stays as much as both of them were together.
+
+        `trust` are the mean reliabilities, its own and that of the other.
+        """
+        ...
+
     def reliability(self, X: Floats, evidence: Floats) -> Floats:
         """[B, E] in [0, 1) from X [B, F] and the experts' evidence [B, E, K]."""
         ...

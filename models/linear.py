@@ -97,6 +97,30 @@ class Linear:
             said,
         )
 
+    def merge(self, other: Linear, share: float) -> None:
+        """See `Mergeable`; the weights of the other are first made those on inputs standardised as these are.
+
+        Raises ValueError where the two have other columns or classes.
+        """
+        if self._weights.shape != other._weights.shape or not np.array_equal(self._nominal, other._nominal):
+            raise ValueError(f"weights {other._weights.shape} cannot be merged into {self._weights.shape}")
+        theirs = self._restandardised(other)
+        self._weights = (1.0 - share) * self._weights + share * theirs
+        self._squares = (1.0 - share) * self._squares + share * other._squares
+        self._seen = (1.0 - share) * self._seen + share * other._seen
+
+    def _restandardised(self, other: Linear) -> Floats:
+        """The other's weights for inputs standardised by this scaler: the same logits wherever nothing is clipped."""
+        F = len(self._nominal)
+        own, theirs = self._scaler, other._scaler
+        varied = (own.square > 0) & (theirs.square > 0) & ~self._nominal
+        ratio = np.sqrt(np.divide(own.square, theirs.square, out=np.ones(F), where=varied))
+        shift = np.divide(own.mean - theirs.mean, np.sqrt(theirs.square), out=np.zeros(F), where=varied)
+        weights = other._weights.copy()
+        weights[:, -1] += other._weights[:, :F] @ shift
+        weights[:, :F] *= ratio
+        return weights
+
     def coefficients(self) -> Floats:
         """Weights [K, D] on the inputs: the features in their order, hashed categories, bias."""
         return self._weights.copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from tocsin.config.forest import ForestExpert
 from tocsin.config.model import (
@@ -25,10 +25,33 @@ from tocsin.models.river_expert import RiverExpert as River
 from tocsin.models.text_expert import TextExpert
 from tocsin.models.tree_expert import TreeExpert as Tree
 
+SEES = ("kind", "model", "history", "by", "ngrams", "characters", "one_vs_rest")
+"""The settings that say of what kind an expert is and what it sees."""
+
 
 def build(settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> list[Expert]:
     """The pool, in the config's order. Raises ValueError naming the setting that is wrong."""
     return [_expert(expert, settings, names, nominal) for expert in settings.experts]
+
+
+def fresh(settings: Model, e: int, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
+    """Expert e of the pool as it was at first."""
+    return _expert(settings.experts[e], settings, names, nominal)
+
+
+def kin(settings: Model) -> list[Hashable]:
+    """[E], equal for experts that are of one kind and see the same of an event."""
+    return [tuple(getattr(expert, name, None) for name in SEES) for expert in settings.experts]
+
+
+def nodes(expert: Expert) -> int | None:
+    """Branches and leaves of an expert's trees, those that vote; None where it has none."""
+    if isinstance(expert, Tree):
+        return expert.nodes
+    if isinstance(expert, Forest):
+        return int(expert.n_nodes.sum())
+    found = getattr(expert.model, "n_nodes", None) if isinstance(expert, River) else None
+    return found if isinstance(found, int) else None
 
 
 def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nominal: Sequence[bool]) -> Expert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ SCALER_MEMORY = 10_000.0
 CALM = 0.995
 START = -1.0
 """The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
+MINIMUM = 1e-6
+"""Less than any expert is ever trusted."""
 STATE = ("weights", "squares", "gradient", "rows", "mean", "square", "skill", "answers", "load", "counters")
 
 
@@ -79,6 +82,22 @@ class Reliability:
         """Make room for more columns; they stand at their mean until they are known, so nothing learnt changes."""
         self._router = kernel.widened(self._router, self._sizes, features, self._seed)
         self._sizes = self._sizes._replace(features=max(features, self._sizes.features))
+
+    def forget(self, expert: int) -> None:
+        """Trust an expert as at the start: its outer weights, its record and its load are those of a new one."""
+        for flat in (self._router.weights, self._router.squares, self._router.gradient):
+            *_, outer, bias = kernel.unpacked(flat, *self._sizes)
+            outer[:, expert] = bias[expert] = 0.0
+        kernel.unpacked(self._router.weights, *self._sizes)[3][expert] = START
+        self._router.skill[expert], self._router.answers[expert] = 0.5, 0.0
+        self._router.load[:, expert] = 0.0
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: two that are sure and say the same leave the doubt (1 - rho) (1 - rho')."""
+        own, other = (min(max(rho, MINIMUM), kernel.MAX_RELIABILITY) for rho in trust)
+        both = min(1.0 - (1.0 - own) * (1.0 - other), kernel.MAX_RELIABILITY)
+        gain = math.log(both / (1.0 - both)) - math.log(own / (1.0 - own))
+        kernel.unpacked(self._router.weights, *self._sizes)[3][stays] += gain
 
     def reliability(self, X: Floats, evidence: Floats) -> Floats:
         """[B, E], at most 0.999; X [B, F], evidence [B, E, K]."""

@@ -76,6 +76,18 @@ class Router:
         self._optimiser = self._new_optimiser()
         self._load_moments(state)
 
+    @property
+    def drifts(self) -> int:
+        """See `Gate`: nothing watches here."""
+        return 0
+
+    def forget(self, expert: int) -> None:
+        """See `Gate`: of its record alone. What the net says of it is trained anew within some hundred records."""
+        self.skill[expert], self.answers[expert] = 0.5, 0.0
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
+
     def inputs(self, X: Floats) -> Tensor:
         """float32 [B, F + E]: standardised features and each expert's record, centred."""
         z = np.concatenate(

@@ -27,6 +27,17 @@ def columns(batch: Batch, history: int) -> Floats:
     return np.concatenate([labels, batch.X], axis=1)
 
 
+def row(batch: Batch, i: int, history: int) -> Floats:
+    """Row i of `columns`, without making the others."""
+    if not history:
+        x: Floats = batch.X[i]
+        return x
+    labels = np.full(history, np.nan)
+    known = batch.history[i, :history]
+    labels[: len(known)] = np.where(known >= 0, known, np.nan)
+    return np.concatenate([labels, batch.X[i]])
+
+
 class TreeExpert:
     """Evidence N p: p is what the leaf says (majority or naive Bayes), N its weight, up to `strength`.
 
@@ -65,6 +76,14 @@ class TreeExpert:
     def nodes(self) -> int:
         """Branches and leaves of all trees."""
         return sum(int(tree.trees["n_nodes"].sum()) for tree in self._trees)
+
+    def path(self, batch: Batch, i: int, y: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
+        """The way of event i through the tree, at most so many branches, and its columns [H + F], history first.
+
+        Of trees one against the rest it is that of class y.
+        """
+        x = row(batch, i, self._settings.history)
+        return hoeffding.path(self._trees[y if self._settings.one_vs_rest else 0], 0, x, most), x
 
     def set_nominal(self, nominal: Sequence[bool]) -> None:
         """Say which columns are categories; call before `resize` when columns are added."""

@@ -241,6 +241,31 @@ class DeadLetter(Record):
     message: str = Field(alias="__streams.errors.message")
 
 
+class ExpertTelemetry(Record):
+    """How one expert of a worker's model fares; null where nothing is known yet."""
+
+    state: Literal["active", "retired"] = "active"
+    """A retired expert neither scores nor learns."""
+    age: int | None = None
+    """Feedback records since it began, or began anew; of a retired one, since it was retired."""
+    nodes: int | None = None
+    """Branches and leaves of its trees; null where it has none."""
+    accuracy: float | None = None
+    """Faded accuracy of its answers."""
+    reliability: float | None = None
+    """Mean reliability for the events of the latest batch."""
+    engaged: float | None = None
+    """Share of the events of the latest batch for which it was engaged."""
+    share: float | None = None
+    """Share of the routing over the latest window of feedback; those of all experts add up to 1 at most."""
+    engaged_accuracy: float | None = None
+    """Accuracy over that window where it was engaged."""
+    consistency: float | None = None
+    """Of the records of that window after one that it led, the share that it led as well."""
+    lifecycle: dict[str, int] = {}
+    """How often it was regrown, merged, retired and revived since the first feedback record."""
+
+
 class Telemetry(Record):
     """What a worker did since it started. On the topic `telemetry`, keyed by worker."""
 
@@ -260,8 +285,9 @@ class Telemetry(Record):
     """Labels by outcome."""
     classes: dict[str, int]
     """Decisions by class."""
-    experts: dict[str, dict[str, float]]
-    """Of each expert its faded accuracy, its mean reliability and its share of engagement."""
+    experts: dict[str, ExpertTelemetry]
+    engaged: float | None = None
+    """How many experts were engaged for an event of the latest batch, on average; null before there was one."""
     threshold: float | None
     alpha: float
     latency_ms: dict[str, float]

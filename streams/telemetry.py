@@ -8,6 +8,7 @@ import numpy as np
 
 from tocsin.kernels.fusion import backend
 from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.pool import nodes
 from tocsin.streams.counts import Counts
 from tocsin.streams.outputs import finite
 
@@ -37,6 +38,7 @@ def record(
         "labels": dict(counts.labels),
         "classes": dict(counts.classes),
         "experts": _experts(classifier, last),
+        "engaged": float(last.engaged.sum(axis=1).mean()) if last is not None else None,
         "threshold": finite(classifier.abstention.threshold()),
         "alpha": classifier.abstention.alpha,
         "latency_ms": latencies(counts),
@@ -45,17 +47,28 @@ def record(
     }
 
 
-def _experts(classifier: Classifier, last: Scores | None) -> dict[str, dict[str, float]]:
-    reliability = last.reliability.mean(axis=0) if last is not None else np.zeros(len(classifier.experts))
-    engaged = last.engaged.mean(axis=0) if last is not None else np.zeros(len(classifier.experts))
-    return {
-        expert.name: {
-            "accuracy": float(classifier.router.skill[e]),
-            "reliability": float(reliability[e]),
-            "engaged": float(engaged[e]),
+def _experts(classifier: Classifier, last: Scores | None) -> dict[str, dict[str, Any]]:
+    """Every expert as `tocsin.streams.records.ExpertTelemetry`."""
+    router, health = classifier.router, classifier.lifecycle.health()
+    reliability = last.reliability.mean(axis=0).tolist() if last is not None else None
+    engaged = last.engaged.mean(axis=0).tolist() if last is not None else None
+    result: dict[str, dict[str, Any]] = {}
+    for e, expert in enumerate(classifier.experts):
+        # One that is retired scores nothing, and one that has just come back has not scored yet.
+        scored = health[e].state == "active" and last is not None and bool(last.evidence[:, e].any())
+        result[expert.name] = {
+            "state": health[e].state,
+            "age": health[e].age,
+            "nodes": nodes(expert),
+            "accuracy": float(router.skill[e]) if router.answers[e] > 0 else None,
+            "reliability": reliability[e] if reliability is not None and scored else None,
+            "engaged": engaged[e] if engaged is not None else None,
+            "share": health[e].share,
+            "engaged_accuracy": health[e].accuracy,
+            "consistency": health[e].consistency,
+            "lifecycle": health[e].events,
         }
-        for e, expert in enumerate(classifier.experts)
-    }
+    return result
 
 
 def latencies(counts: Counts) -> dict[str, float]:

@@ -3,18 +3,21 @@
 from tocsin.kernels.hoeffding.answer import evidence, leaf_ids, probabilities, supports
 from tocsin.kernels.hoeffding.layout import Pool, Settings, configure, new_pool, resize
 from tocsin.kernels.hoeffding.learning import learn
+from tocsin.kernels.hoeffding.path import Step, path
 from tocsin.kernels.hoeffding.snapshot import arrays, restore
 from tocsin.kernels.hoeffding.turnover import reset, swap
 
 __all__ = [
     "Pool",
     "Settings",
+    "Step",
     "arrays",
     "configure",
     "evidence",
     "leaf_ids",
     "learn",
     "new_pool",
+    "path",
     "probabilities",
     "reset",
     "resize",

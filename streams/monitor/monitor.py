@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tocsin.config.settings import Settings
 from tocsin.streams.logs.log import Record
+from tocsin.streams.monitor.index import index
 from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.monitor.page import Page
 from tocsin.streams.monitor.reader import Reader
@@ -57,7 +58,7 @@ class Monitor:
         self._reader = Reader(self._settings, list(self._handlers))
         monitor = self._settings.monitor
         try:
-            self._page = Page(monitor.host, monitor.port, self.metrics.registry, self._healthy)
+            self._page = Page(monitor.host, monitor.port, self.metrics.registry, self._healthy, self._index)
         except BaseException:
             self._reader.close()
             raise
@@ -110,6 +111,11 @@ class Monitor:
         self._reader.errors = 0
         for topic, lag in self._reader.lag().items():
             self.metrics.set("tocsin_monitor_lag_records", lag, self._handlers[topic][0])
+
+    def _index(self) -> str:
+        now = self._clock()
+        with self.metrics.together():  # which the workers are counted under, too
+            return index(self._settings.name, list(self.workers.living(now)), now)
 
     def _healthy(self) -> bool:
         return time.monotonic() - self._polled < _HEALTHY_SECONDS

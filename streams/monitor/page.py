@@ -14,18 +14,6 @@ from prometheus_client.exposition import ThreadingWSGIServer
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_INDEX = b"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Tocsin monitor</title></head>
-<body>
-<h1>Tocsin monitor</h1>
-<ul>
-<li><a href="metrics">metrics</a>, for Prometheus</li>
-<li><a href="healthz">healthz</a>, whether the monitor reads</li>
-</ul>
-</body>
-</html>
-"""
 _IDLE_SECONDS = 10
 """A client that sends nothing for so long is let go."""
 
@@ -65,11 +53,18 @@ class _Server6(_Server):
 class Page:
     """Serves from construction to `close`, in threads of its own."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, healthy: Callable[[], bool]) -> None:
-        """Listen; port 0 takes a free one. Raises PageError."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        healthy: Callable[[], bool],
+        index: Callable[[], str],
+    ) -> None:
+        """Listen; port 0 takes a free one; `index` is asked for the HTML of `/`. Raises PageError."""
         family: type[WSGIServer] = _Server6 if ":" in host else _Server
         try:
-            self._server = make_server(host, port, _application(registry, healthy), family, _Handler)
+            self._server = make_server(host, port, _application(registry, healthy, index), family, _Handler)
         except OSError as error:
             raise PageError(
                 f"cannot serve metrics at {host}:{port}: {error.strerror or error} "
@@ -89,7 +84,7 @@ class Page:
         self._server.server_close()
 
 
-def _application(registry: CollectorRegistry, healthy: Callable[[], bool]) -> WSGIApplication:
+def _application(registry: CollectorRegistry, healthy: Callable[[], bool], index: Callable[[], str]) -> WSGIApplication:
     metrics = make_wsgi_app(registry)
 
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -104,7 +99,7 @@ def _application(registry: CollectorRegistry, healthy: Callable[[], bool]) -> WS
                     return _answer(start, "200 OK", b"ok\n")
                 return _answer(start, "503 Service Unavailable", b"the monitor does not read\n")
             case "/" | "":
-                return _answer(start, "200 OK", _INDEX, "text/html; charset=utf-8")
+                return _answer(start, "200 OK", index().encode(), "text/html; charset=utf-8")
             case _:
                 return _answer(start, "404 Not Found", b"there is / and /metrics and /healthz\n")
 

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.streams.monitor import experts
 from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.monitor.tallies import DeadLetters
 from tocsin.streams.monitor.workers import Seen, Workers
@@ -22,6 +23,7 @@ _LINE_SECONDS = 5.0
 """Time between two plain lines: they stay, so fewer are better."""
 _MOST = 8
 """Rows of a table; the rest is one number."""
+_EXPERT_COLUMNS = ("expert", "state", "share", "accuracy", "reliability", "engaged", "age", "lifecycle")
 _LATE_SECONDS = 10.0
 """A worker silent for so long is marked."""
 
@@ -66,11 +68,12 @@ class View:
         self, living: Sequence[Seen], dead_letters: DeadLetters, metrics: Metrics, now: float
     ) -> RenderableType:
         side_by_side = Table.grid(padding=(0, 3))
-        side_by_side.add_row(_reasons(living), _classes(living), _experts(living))
+        side_by_side.add_row(_reasons(living), _classes(living))
         return Group(
             Text(f"{self._service}   {self._address}", style="bold"),
             _workers(living, now),
             side_by_side,
+            _experts(living),
             _dead_letters(living, dead_letters),
             Text(
                 f"decisions read {metrics.get('tocsin_decision_records'):,.0f}, "
@@ -134,16 +137,17 @@ def _shares(title: str, totals: Counter[str]) -> Table:
 
 
 def _experts(living: Sequence[Seen]) -> Table:
-    """Means over the workers: their models are the same, what they see of events is not."""
-    table = Table("expert", box=None)
-    figures = ("accuracy", "reliability", "engaged")
-    for figure in figures:
-        table.add_column(figure, justify="right")
-    names = list(dict.fromkeys(name for seen in living for name in seen.last.experts))
-    for name in names[:_MOST]:
-        found = [seen.last.experts[name] for seen in living if name in seen.last.experts]
-        means = (sum(f.get(figure, 0.0) for f in found) / len(found) for figure in figures)
-        table.add_row(_plain(name), *(f"{mean:.3f}" for mean in means))
+    """How the experts fare, see `experts.rows`: the columns for which a terminal has room."""
+    shown = [experts.COLUMNS.index(column) for column in _EXPERT_COLUMNS]
+    engaged = experts.mean_engaged(living)
+    table = Table(title=f"experts: {engaged} engaged for an event", title_justify="left", box=None)
+    for column in _EXPERT_COLUMNS:
+        table.add_column(column, justify="left" if column in ("expert", "state", "lifecycle") else "right")
+    found = experts.rows(living)
+    for row in found[:_MOST]:
+        table.add_row(*(_plain(row[i]) for i in shown))
+    if len(found) > _MOST:
+        table.caption = f"and {len(found) - _MOST} more"
     return table
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.streams.monitor.metrics import OTHER, Capped, Labels, Metrics
-from tocsin.streams.records import Telemetry
+from tocsin.streams.records import ExpertTelemetry, Telemetry
 
 WORKERS = 32
 """Workers that have series of their own; the totals of others are added up under `other`."""
@@ -32,6 +32,7 @@ MISSED_SECONDS = 900.0
 _TOTALS = (
     "events", "decided", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired", "batches",
 )  # fmt: skip
+_FIGURES = ("accuracy", "reliability", "engaged", "share", "engaged_accuracy", "consistency", "nodes")
 _QUANTILES = {"p50": "0.5", "p99": "0.99", "max": "1"}
 
 Totals = dict[tuple[str, Labels], int]
@@ -62,6 +63,7 @@ class Workers:
         self._reasons = Capped(KINDS, ("uncertain", "conflict", "novel", "cold-start"))
         self._kinds = Capped(KINDS)
         self._outcomes = Capped(KINDS)
+        self._befell = Capped(KINDS)
 
     def take(self, telemetry: Telemetry) -> None:
         """Count one record."""
@@ -159,10 +161,20 @@ class Workers:
         for name, quantile in _QUANTILES.items():
             latency = telemetry.latency_ms.get(name)
             show("tocsin_batch_latency_seconds", None if latency is None else latency / 1000, label, quantile)
-        for expert, figures in telemetry.experts.items():
+        show("tocsin_engaged_experts", telemetry.engaged, label)
+        for expert, told in telemetry.experts.items():
             if (capped := self._experts(expert)) != OTHER:
-                for figure in ("accuracy", "reliability", "engaged"):
-                    show(f"tocsin_expert_{figure}", figures.get(figure), label, capped)
+                self._show_expert(told, label, capped)
+
+    def _show_expert(self, told: ExpertTelemetry, *labels: str) -> None:
+        """Set the gauges of one expert; what is not known yet has no series."""
+        show = self._metrics.set
+        for figure in _FIGURES:
+            show(f"tocsin_expert_{figure}", getattr(told, figure), *labels)
+        show("tocsin_expert_age_records", told.age, *labels)
+        show("tocsin_expert_active", told.state == "active", *labels)
+        for event, count in sorted(told.lifecycle.items()):
+            show("tocsin_expert_lifecycle_events", count, *labels, self._befell(event))
 
 
 def _rate(before: Telemetry, after: Telemetry) -> float:

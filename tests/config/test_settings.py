@@ -137,6 +137,17 @@ MODEL_SETTINGS = {
     "router.balance": 0.1,
     "router.window": 33,
     "router.boost": 2.0,
+    "lifecycle.enabled": False,
+    "lifecycle.window": 500,
+    "lifecycle.patience": 4,
+    "lifecycle.minimum_age": 600,
+    "lifecycle.keep": 3,
+    "lifecycle.starved": 0.02,
+    "lifecycle.constant": 0.99,
+    "lifecycle.margin": 0.1,
+    "lifecycle.agreement": 0.98,
+    "lifecycle.chances": 2,
+    "lifecycle.probation": 11,
     "fusion.rule": "cautious",
     "fusion.prior": 3.0,
     "abstention.enabled": False,
@@ -198,7 +209,7 @@ def test_every_group_of_the_model_is_among_the_settings_tried() -> None:
         "max_text",
         "max_subjects",
     }
-    for group in ("router", "fusion", "abstention", "early_risk"):
+    for group in ("router", "lifecycle", "fusion", "abstention", "early_risk"):
         fields = set(type(getattr(Model(), group)).model_fields)
         assert {f"{group}.{field}" for field in fields} <= set(MODEL_SETTINGS)
 

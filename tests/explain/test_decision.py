@@ -9,11 +9,12 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert
+from tocsin.config.forest import ForestExpert
+from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert, TreeExpert
 from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.config.schema import Feature
 from tocsin.config.service import Explanation as Settings
-from tocsin.explain import Explainer, Explanation
+from tocsin.explain import Explainer, Explanation, tree_path
 from tocsin.models.batch import Batch, FeedbackBatch
 from tocsin.models.classifier import Classifier, Scores
 from tocsin.models.features import category_code
@@ -65,6 +66,13 @@ def taught(settings: Model | None, batch: Batch, labels: list[str]) -> Classifie
 @pytest.fixture(scope="module")
 def tabular() -> tuple[Classifier, Scores]:
     model = taught(TABLE, *table(900))
+    return model, model.score(table(300, seed=1)[0])
+
+
+@pytest.fixture(scope="module")
+def compiled() -> tuple[Classifier, Scores]:
+    trees = TreeExpert(history=1, **QUICK), ForestExpert(trees=3, **QUICK)
+    model = taught(TABLE.model_copy(update={"experts": (*trees, LinearExpert())}), *table(900))
     return model, model.score(table(300, seed=1)[0])
 
 
@@ -205,8 +213,9 @@ def test_experts_that_were_not_engaged_have_no_vote_and_no_path() -> None:
 # The tree's path
 
 
-def test_every_condition_holds_for_the_events_own_value(tabular: tuple[Classifier, Scores]) -> None:
-    model, scores = tabular
+@pytest.mark.parametrize("kind", ["tabular", "compiled"])
+def test_every_condition_holds_for_the_events_own_value(kind: str, request: pytest.FixtureRequest) -> None:
+    model, scores = request.getfixturevalue(kind)
     explainer = Explainer(model, Settings())
     operators, paths = set(), 0
     for i in range(len(scores.batch)):
@@ -242,6 +251,18 @@ def test_the_path_is_of_the_most_trusted_tree_with_conditions(tabular: tuple[Cla
         told = explainer.explain(scores, i)
         assert told is not None
         assert told["path"]["expert"] == max(trees, key=lambda name: scores.reliability[i, trees[name]])
+
+
+def test_compiled_trees_and_forests_have_paths(compiled: tuple[Classifier, Scores]) -> None:
+    model, scores = compiled
+    explainer = Explainer(model, Settings())
+    told = [explainer.explain(scores, i) or {} for i in range(len(scores.batch))]
+    experts = [one["path"]["expert"] if one["path"] else None for one in told]
+    trees = [e for e, expert in enumerate(model.experts) if expert.name in ("tree", "forest")]
+    most = [model.experts[max(trees, key=lambda e: scores.reliability[i, e])].name for i in range(len(told))]
+    assert experts == most
+    assert all(tree_path.of_expert(model, e, scores, i, {}) for e in trees for i in range(len(told)))
+    assert not tree_path.of_expert(model, 2, scores, 0, {})
 
 
 # Words

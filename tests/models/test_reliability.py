@@ -42,7 +42,12 @@ def feedback(X: np.ndarray, y: np.ndarray, seen: list[Any]) -> FeedbackBatch:
 
 
 def bits(model: Classifier) -> list[bytes]:
-    parts = [model.router.arrays(), model.abstention.arrays(), *(e.arrays() for e in model.experts)]
+    parts = [
+        model.router.arrays(),
+        model.lifecycle.arrays(),
+        model.abstention.arrays(),
+        *(e.arrays() for e in model.experts),
+    ]
     return [array.tobytes() for arrays in parts for array in arrays.values()]
 
 
@@ -93,3 +98,40 @@ def test_easy_events_engage_fewer_experts_and_decide_alike() -> None:
 def test_nobody_is_engaged_where_nobody_has_anything_to_say() -> None:
     router = Reliability(ReliabilityRouter(engage=0.9), experts=2, features=1, seed=0, prior=None)
     assert not router.engaged(np.full((1, 2), 0.5), np.zeros((1, 2, 2)), 2.0).any()
+
+
+def taught_router() -> tuple[Reliability, np.ndarray, np.ndarray]:
+    """A router that has learnt of three experts, of which the first is always right."""
+    router = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, prior=None)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
+    said = np.stack([y, rng.integers(0, 2, 600), rng.integers(0, 2, 600)], axis=1)
+    evidence = 100.0 * np.eye(2)[said]
+    router.learn(X, evidence, y, np.ones(600))
+    return router, X, evidence
+
+
+def test_an_expert_that_is_forgotten_is_trusted_as_at_the_start_and_the_others_as_before() -> None:
+    router, X, evidence = taught_router()
+    fresh = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, prior=None)
+    before = router.reliability(X, evidence)
+    assert before[:, 0].mean() > 2 * before[:, 1].mean()
+    silent = evidence.copy()
+    silent[:, 0] = 0.0  # the record is an input of all: compare where only the trust in the first differs
+    skill = router.skill[0]
+    others = router.reliability(X, silent)[:, 1:]
+    router.forget(0)
+    assert (router.skill[0], router.answers[0], router.load[0]) == (0.5, 0.0, 0.0)
+    # But for the trust that goes to nobody, which is learnt and stays.
+    np.testing.assert_allclose(router.reliability(X, evidence)[:, 0], fresh.reliability(X, evidence)[:, 0], rtol=0.1)
+    router.skill[0] = skill
+    np.testing.assert_array_equal(router.reliability(X, silent)[:, 1:], others)
+
+
+def test_an_expert_that_inherits_is_trusted_as_both_were() -> None:
+    router, X, evidence = taught_router()
+    before = router.reliability(X, evidence).mean(axis=0)
+    router.inherit(1, (float(before[1]), float(before[2])))
+    after = router.reliability(X, evidence).mean(axis=0)
+    assert after[1] == pytest.approx(1.0 - (1.0 - before[1]) * (1.0 - before[2]), abs=0.03)
+    np.testing.assert_allclose(after[[0, 2]], before[[0, 2]])

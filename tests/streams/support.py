@@ -157,7 +157,11 @@ def running(service: Service, config: Settings | None = None, open_log: Any = No
 def bits(worker: Worker) -> dict[str, bytes]:
     """Every bit of a worker's model that learning changes."""
     model = worker.classifier
-    parts = {"router": model.router.arrays(), "abstention": model.abstention.arrays()}
+    parts = {
+        "router": model.router.arrays(),
+        "lifecycle": model.lifecycle.arrays(),
+        "abstention": model.abstention.arrays(),
+    }
     parts |= {expert.name: expert.arrays() for expert in model.experts}
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}
 

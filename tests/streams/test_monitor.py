@@ -25,7 +25,8 @@ from tocsin.config.settings import Settings
 from tocsin.streams import topics
 from tocsin.streams.embedded import free_port
 from tocsin.streams.logs.log import LogError, Record
-from tocsin.streams.monitor import Monitor, PageError, run
+from tocsin.streams.monitor import Monitor, PageError, experts, run
+from tocsin.streams.monitor.index import index
 from tocsin.streams.monitor.metrics import FAMILIES, OTHER, Capped, Metrics
 from tocsin.streams.monitor.tallies import DeadLetters, Decisions
 from tocsin.streams.monitor.view import View
@@ -49,7 +50,9 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
                    "decided_twice": 1, "rebuilt": 0, "expired": 0, "batches": 4},
         "reasons": {"uncertain": 2}, "dead_letters": {"not-json": 1}, "labels": {"joined": 7},
         "classes": {"ham": 6, "spam": 2},
-        "experts": {"tree": {"accuracy": 0.8, "reliability": 0.7, "engaged": 0.5}},
+        "experts": {"tree": {"accuracy": 0.8, "reliability": 0.7, "engaged": 0.5, "share": 0.6, "nodes": 1_237,
+                             "engaged_accuracy": 0.85, "consistency": 0.9, "age": 2_345, "lifecycle": {"regrown": 2}}},
+        "engaged": 1.5,
         "threshold": 0.9, "alpha": 0.1, "latency_ms": {"p50": 2.0, "p99": 9.0, "max": 20.0},
         "pending": 5, "waiting": 2,
     } | more  # fmt: skip
@@ -158,6 +161,14 @@ class TestOnABroker:
         assert value(found, "tocsin_expert_accuracy", worker="w1", expert="tree") == 0.8
         assert value(found, "tocsin_expert_reliability", worker="w1", expert="tree") == 0.7
         assert value(found, "tocsin_expert_engaged", worker="w1", expert="tree") == 0.5
+        assert value(found, "tocsin_expert_share", worker="w1", expert="tree") == 0.6
+        assert value(found, "tocsin_expert_engaged_accuracy", worker="w1", expert="tree") == 0.85
+        assert value(found, "tocsin_expert_consistency", worker="w1", expert="tree") == 0.9
+        assert value(found, "tocsin_expert_nodes", worker="w1", expert="tree") == 1_237
+        assert value(found, "tocsin_expert_age_records", worker="w1", expert="tree") == 2_345
+        assert value(found, "tocsin_expert_active", worker="w1", expert="tree") == 1
+        assert value(found, "tocsin_expert_lifecycle_events", worker="w1", expert="tree", event="regrown") == 2
+        assert value(found, "tocsin_engaged_experts", worker="w1") == 1.5
         assert value(found, "tocsin_batch_latency_seconds", worker="w1", quantile="0.99") == 0.009
         age = value(found, "tocsin_telemetry_age_seconds", worker="w1")
         assert age is not None
@@ -438,6 +449,52 @@ class TestWorkers:
         assert next(workers.living(now / 1000)).rate == 100
 
 
+class TestExperts:
+    def test_an_expert_that_has_not_scored_is_no_zero(self) -> None:
+        metrics = Metrics()
+        workers = Workers(metrics)
+        young = {"state": "active", "age": 0, "reliability": None}
+        workers.take(Telemetry(**telemetry(experts={"tree": young}, engaged=None)))
+        assert metrics.get("tocsin_expert_active", "w1", "tree") == 1
+        for name in ("reliability", "accuracy", "share", "nodes", "consistency"):
+            assert not samples(metrics, f"tocsin_expert_{name}")
+        assert not samples(metrics, "tocsin_engaged_experts")
+        living = list(workers.living(time.time()))
+        row = dict(zip(experts.COLUMNS, experts.rows(living)[0], strict=True))
+        assert {row[c] for c in ("reliability", "accuracy", "share", "engaged", "consistency")} == {"none yet"}
+        assert row["nodes"] == "-"
+        assert experts.mean_engaged(living) == "none yet"
+
+    def test_what_is_the_models_own_is_that_of_the_worker_that_learnt_most(self) -> None:
+        workers = Workers(Metrics())
+        for offset, reliability, state in ((5, 0.2, "active"), (9, 0.6, "retired")):
+            told = {"reliability": reliability, "share": reliability, "state": state, "age": offset}
+            workers.take(Telemetry(**telemetry(f"w{offset}", experts={"tree": told}, feedback_offset=offset)))
+        row = dict(zip(experts.COLUMNS, experts.rows(list(workers.living(time.time())))[0], strict=True))
+        assert (row["state"], row["age"], row["reliability"], row["share"]) == ("retired", "9", "-", "-")
+
+    def test_figures_are_means_over_the_workers(self) -> None:
+        workers = Workers(Metrics())
+        for offset, reliability in ((5, 0.2), (9, 0.6)):
+            told = {"reliability": reliability, "share": None, "age": offset}
+            workers.take(Telemetry(**telemetry(f"w{offset}", experts={"tree": told}, feedback_offset=offset)))
+        row = dict(zip(experts.COLUMNS, experts.rows(list(workers.living(time.time())))[0], strict=True))
+        assert (row["reliability"], row["share"], row["age"]) == ("0.400", "none yet", "9")
+
+    def test_the_page_shows_workers_and_experts_and_takes_no_name_for_markup(self) -> None:
+        workers = Workers(Metrics())
+        workers.take(Telemetry(**telemetry("<script>w", experts={"<b>tree": telemetry()["experts"]["tree"]})))
+        now = time.time()
+        page = index("tocsin", list(workers.living(now)), now)
+        assert "&lt;script&gt;w" in page
+        assert "&lt;b&gt;tree" in page
+        assert "<script" not in page
+        assert "<b>" not in page
+        for shown in ("0.600", "0.850", "1,237", "2,345", "regrown 2", "on average: 1.5"):
+            assert shown in page
+        assert "No worker was heard of lately" in index("tocsin", [], now)
+
+
 def samples(metrics: Metrics, name: str) -> list[Any]:
     return [s for family in metrics.registry.collect() for s in family.samples if s.name == name]
 
@@ -465,5 +522,15 @@ def test_the_terminal_view_shows_everything_and_obeys_nobody() -> None:
     assert "evil[red]·[2J" in shown
     assert "\x1b[2J" not in shown
     assert "\x1b]0" not in shown
-    for expected in ("80.0%", "uncertain", "ham", "tree", "not-json", "·]0;x· bad"):
+    for expected in (
+        "80.0%",
+        "uncertain",
+        "ham",
+        "tree",
+        "2,345",
+        "regrown 2",
+        "1.5 engaged",
+        "not-json",
+        "·]0;x· bad",
+    ):
         assert expected in shown
