@@ -40,11 +40,10 @@ def conditions(
     told = []
     for column, operator, value, known in steps:
         feature = columns[column - history] if column >= history else f"last_label_{column + 1}"
-        actual = float(x[column]) if known else None
+        shown: list[Any] = [value, float(x[column]) if known else None]
         if operator in ("=", "!="):  # categories, by their codes
-            value = _shown(feature, int(value), names, classes)
-            actual = _shown(feature, int(actual), names, classes) if actual is not None else None
-        told.append({"feature": feature, "operator": operator, "value": value, "actual": actual})
+            shown = [None if code is None else _shown(feature, int(code), names, classes) for code in shown]
+        told.append({"feature": feature, "operator": operator, "value": shown[0], "actual": shown[1]})
     return told
 
 

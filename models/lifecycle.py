@@ -197,7 +197,8 @@ class Lifecycle:
         chance = (shares[self._pairs[:, 0]] * shares[self._pairs[:, 1]]).sum(axis=1)
         alike = window.alike / np.maximum(window.both, 1)
         redundant: Bools = alike - chance >= self._settings.agreement * (1.0 - chance)
-        return redundant & (chance < 1.0)
+        redundant &= chance < 1.0
+        return redundant
 
     # What is done
 

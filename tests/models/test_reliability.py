@@ -107,7 +107,7 @@ def taught_router() -> tuple[Reliability, np.ndarray, np.ndarray]:
     X, y = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
     said = np.stack([y, rng.integers(0, 2, 600), rng.integers(0, 2, 600)], axis=1)
     evidence = 100.0 * np.eye(2)[said]
-    router.learn(X, evidence, y, np.ones(600))
+    router.learn(X, evidence, y, np.ones(600), np.zeros(600, np.int64))
     return router, X, evidence
 
 
