@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from statistics import fmean
 from time import process_time
@@ -31,6 +33,7 @@ from parts.models import MODELS, OURS, package
 from parts.prequential import figures
 
 RESULTS = Path(__file__).parent / "streams.csv"
+LOCK = Path(tempfile.gettempdir()) / "tocsin-streams.lock"
 KEY = ("stream", "seed", "events", "delay", "model", "version")
 COLUMNS = (*KEY, "accuracy", "kappa_m", "kappa_t", "recovery", "events_per_cpu_second", "memory_mb", "peak_mb")
 BAR_STREAMS = ("LED_a", "LED_g", "SEA_a", "SEA_g", "RBF_m", "RBF_f", "Electricity")
@@ -98,6 +101,12 @@ def load() -> list[Row]:
 
 def keep(row: Row) -> None:
     """Put a row into the file, in the place of the one it replaces."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several may run at once
+        _keep(row)
+
+
+def _keep(row: Row) -> None:
     same = [row[k] for k in KEY if k != "version"]
     rows = [r for r in load() if [r[k] for k in KEY if k != "version"] != same] + [row]
     order = list(STREAMS), list(MODELS)
@@ -125,7 +134,7 @@ def kept(stream: str, seed: int, events: int, delay: int, model: str) -> Row | N
 def table(rows: list[Row], delay: int) -> str:
     """Mean accuracy over the seeds there are, as Markdown; with how many, where they are not all."""
     mine = [r for r in rows if int(r["delay"]) == delay]
-    seeds = {(r["stream"], r["model"]): set() for r in mine} | {}
+    seeds: dict[tuple[str, str], set[str]] = {(r["stream"], r["model"]): set() for r in mine}
     for r in mine:
         seeds[r["stream"], r["model"]].add(r["seed"])
     names = [s for s in STREAMS if any(r["stream"] == s for r in mine)]
