@@ -26,6 +26,7 @@ BYTES = 8 * WIDTH
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 _MASK = ir.VectorType(ir.IntType(1), WIDTH)
+_BITS = ir.VectorType(ir.IntType(64), WIDTH)
 _INDEX = ir.IntType(32)
 
 
@@ -44,6 +45,8 @@ class MaskType(types.Type):  # type: ignore[misc]
 
 
 LANES, MASK = LanesType(), MaskType()
+ROWS = types.UniTuple(types.int64, WIDTH)
+"""The addresses of eight rows."""
 
 
 @register_model(LanesType)
@@ -141,6 +144,35 @@ def _smaller(builder: Any, x: Any, y: Any) -> Any:
     return builder.select(builder.fcmp_ordered("<", x, y), x, y)
 
 
+def _bits(builder: Any, x: Any) -> Any:
+    return builder.bitcast(x, _BITS)
+
+
+def _joined(builder: Any, x: Any, y: Any) -> Any:
+    return builder.bitcast(builder.or_(_bits(builder, x), _bits(builder, y)), _VECTOR)
+
+
+def _signed(builder: Any, x: Any) -> Any:
+    return builder.icmp_signed("<", _bits(builder, x), ir.Constant(_BITS, [0] * WIDTH))
+
+
+def _before(builder: Any, x: Any, y: Any) -> Any:
+    return builder.icmp_unsigned("<", _bits(builder, x), _bits(builder, y))
+
+
+def _moved(builder: Any, x: Any, by: Any) -> Any:
+    first = builder.insert_element(ir.Constant(_BITS, ir.Undefined), by, ir.Constant(_INDEX, 0))
+    steps = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH))
+    return builder.bitcast(builder.add(_bits(builder, x), steps), _VECTOR)
+
+
+def _packed(builder: Any, rows: Any) -> Any:
+    vector = ir.Constant(_BITS, ir.Undefined)
+    for lane in range(WIDTH):
+        vector = builder.insert_element(vector, builder.extract_value(rows, lane), ir.Constant(_INDEX, lane))
+    return builder.bitcast(vector, _VECTOR)
+
+
 def _any(builder: Any, mask: Any) -> Any:
     bits = builder.bitcast(mask, ir.IntType(WIDTH))
     return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
@@ -164,6 +196,17 @@ neither = _define(MASK, (MASK,), lambda b, x: b.not_(x))
 """True where it was false."""
 choose = _define(LANES, (MASK, LANES, LANES), lambda b, m, x, y: b.select(m, x, y))
 """The first where the mask is true, the second elsewhere."""
+joined = _define(LANES, (LANES, LANES), _joined)
+"""The bits of either; its sign says whether one of the two has one."""
+signed = _define(MASK, (LANES,), _signed)
+"""Where the sign bit stands, that of -0.0 and of a NaN too."""
+packed = _define(LANES, (ROWS,), _packed)
+"""Eight addresses as the bits of `Lanes`, to be moved, chosen and stored, never to be calculated with."""
+moved = _define(LANES, (LANES, types.int64), _moved)
+"""`packed` addresses, so many bytes on."""
+before = _define(MASK, (LANES, LANES), _before)
+"""Where the first of two `packed` addresses is the lower."""
+equal = _define(MASK, (LANES, LANES), lambda b, x, y: b.fcmp_ordered("==", x, y))
 some = _define(types.boolean, (MASK,), _any)
 """Whether the mask is true anywhere."""
 
@@ -175,10 +218,14 @@ def _element(rows: Any) -> Any:
     return ir.FloatType() if rows.dtype == types.float32 else _DOUBLE
 
 
-def _number(builder: Any, addresses: Any, offset: Any, lane: int, kind: Any, align: int) -> Any:
-    place = builder.add(addresses, ir.Constant(addresses.type, 8 * lane))
-    row = builder.load(_at(builder, place, addresses.type))
-    return builder.load(_at(builder, builder.add(row, offset), kind), align=align)
+def _widened(builder: Any, rows: Any, vector: Any) -> Any:
+    return builder.fpext(vector, _VECTOR) if rows.dtype == types.float32 else vector
+
+
+def _numbers(builder: Any, places: Any, offset: Any, kind: Any, align: int) -> list[Any]:
+    """What stands `offset` bytes behind each of eight addresses, as `kind`."""
+    rows = [builder.extract_value(places, lane) for lane in range(WIDTH)]
+    return [builder.load(_at(builder, builder.add(row, offset), kind), align=align) for row in rows]
 
 
 def _concatenated(builder: Any, parts: list[Any]) -> Any:
@@ -194,36 +241,85 @@ def _picked(builder: Any, vector: Any, places: list[int]) -> Any:
     return builder.shuffle_vector(vector, vector, mask)
 
 
-def _gather_pair(typingctx: Any, addresses: Any, offset: Any, like: Any) -> Any:
+def _rows(typingctx: Any, addresses: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        start = _at(builder, args[0], args[0].type)
+        rows = [builder.load(builder.gep(start, [ir.Constant(_INDEX, lane)])) for lane in range(WIDTH)]
+        return context.make_tuple(builder, signature.return_type, rows)
+
+    return ROWS(types.int64), build
+
+
+def _gather_pair(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind, align = ir.VectorType(_element(like), 2), like.dtype.bitwidth // 8
-        pairs = [_number(builder, args[0], args[1], lane, kind, align) for lane in range(WIDTH)]
-        flat = _concatenated(builder, pairs)
+        flat = _concatenated(builder, _numbers(builder, args[0], args[1], kind, align))
         columns = [_picked(builder, flat, [2 * lane + i for lane in range(WIDTH)]) for i in range(2)]
-        if like.dtype == types.float32:
-            columns = [builder.fpext(column, _VECTOR) for column in columns]
-        return context.make_tuple(builder, signature.return_type, columns)
+        return context.make_tuple(builder, signature.return_type, [_widened(builder, like, c) for c in columns])
 
-    return types.UniTuple(LANES, 2)(types.int64, types.int64, like), build
+    return types.UniTuple(LANES, 2)(ROWS, types.int64, like), build
 
 
-def _gather_one(typingctx: Any, addresses: Any, offset: Any, like: Any) -> Any:
+def _gather_one(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element, align = _element(like), like.dtype.bitwidth // 8
-        vector = ir.Constant(ir.VectorType(element, WIDTH), ir.Undefined)
-        for lane in range(WIDTH):
-            number = _number(builder, args[0], args[1], lane, element, align)
+        vector = ir.Constant(ir.VectorType(_element(like), WIDTH), ir.Undefined)
+        for lane, number in enumerate(_numbers(builder, args[0], args[1], _element(like), like.dtype.bitwidth // 8)):
             vector = builder.insert_element(vector, number, ir.Constant(_INDEX, lane))
-        return builder.fpext(vector, _VECTOR) if like.dtype == types.float32 else vector
+        return _widened(builder, like, vector)
 
-    return LANES(types.int64, types.int64, like), build
+    return LANES(ROWS, types.int64, like), build
 
 
+def _gather_four(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind, align = ir.VectorType(_element(like), 4), like.dtype.bitwidth // 8
+        parts = _numbers(builder, args[0], args[1], kind, align)
+        # Rows 0 and 4, 1 and 5, ...: then even columns and odd ones, then columns.
+        wide = [_concatenated(builder, [parts[i], parts[i + 4]]) for i in range(4)]
+        low = [_merged(builder, wide[0], wide[1], i) for i in (0, 2)]
+        high = [_merged(builder, wide[2], wide[3], i) for i in (0, 2)]
+        columns = [_woven(builder, low[i // 2], high[i // 2], i % 2) for i in range(4)]
+        return context.make_tuple(builder, signature.return_type, [_widened(builder, like, c) for c in columns])
+
+    return types.UniTuple(LANES, 4)(ROWS, types.int64, like), build
+
+
+def _merged(builder: Any, one: Any, other: Any, column: int) -> Any:
+    """Of two vectors of two rows of four: columns `column` and the next, as r0 r1 | r0 r1 in each half."""
+    half = [column, 8 + column, column + 1, 8 + column + 1]
+    mask = ir.Constant(ir.VectorType(_INDEX, 8), half + [4 + i for i in half])
+    return builder.shuffle_vector(one, other, mask)
+
+
+def _woven(builder: Any, low: Any, high: Any, second: int) -> Any:
+    """Of rows (0, 1 | 4, 5) and (2, 3 | 6, 7) of two columns: one column, rows in order."""
+    first = 2 * second
+    places = [first, first + 1, 8 + first, 8 + first + 1, 4 + first, 4 + first + 1, 12 + first, 12 + first + 1]
+    return builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_INDEX, 8), places))
+
+
+def _scatter_pair(typingctx: Any, rows: Any, offset: Any, x: Any, y: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(_DOUBLE, 2)
+        for lane in range(WIDTH):
+            mask = ir.Constant(ir.VectorType(_INDEX, 2), [lane, WIDTH + lane])
+            row = builder.add(builder.extract_value(args[0], lane), args[1])
+            builder.store(builder.shuffle_vector(args[2], args[3], mask), _at(builder, row, kind), align=8)
+
+    return types.void(ROWS, types.int64, LANES, LANES), build
+
+
+rows = intrinsic(_rows)
+"""The eight int64 at an address, as ROWS."""
 gather_pair = intrinsic(_gather_pair)
 """Two neighbouring numbers of eight rows, as two `Lanes`.
 
-Arguments: the address of the rows' eight addresses, the numbers' offset in a row in bytes, and any array of the rows'
-dtype (float32 or float64). Pairs are loaded whole and taken apart, with a fourth of the shuffles of single loads.
+Arguments: the rows, the numbers' offset in a row in bytes, and any array of the rows' dtype (float32 or float64). Pairs
+are loaded whole and taken apart, with a fourth of the shuffles of single loads.
 """
+gather_four = intrinsic(_gather_four)
+"""Four neighbouring numbers of eight rows, as four `Lanes`; arguments as `gather_pair`."""
 gather_one = intrinsic(_gather_one)
 """One number of eight rows, as `Lanes`; arguments as `gather_pair`."""
+scatter_pair = intrinsic(_scatter_pair)
+"""The reverse of `gather_pair`, float64: two `Lanes` to an offset in eight rows."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+from numba import carray
 
 from tocsin.kernels import lanes
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.compiled import inlined, kernel
 from tocsin.kernels.fusion.careful import (
     AVERAGING,
     CAUTIOUS,
@@ -66,81 +66,125 @@ def fuse_rows(
 ) -> bool:
     """Fuse B events; `engaged` is empty where all are. False where a number is out of its range."""
     B, E, K = evidence.shape
-    trusted, ranked, places = np.empty((E, WIDTH)), np.empty((E, WIDTH)), np.empty((E, WIDTH), np.int64)
-    memory, answer = np.empty((E + 1 + 3 * K + 1) * WIDTH), np.empty((ANSWERS, WIDTH))
-    room = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
-    alone = np.empty(E)
+    memory, answer = np.empty((3 * E + 1 + 3 * K + 1) * WIDTH), np.empty((ANSWERS, WIDTH))
+    ranked = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
+    places, room = ranked + BYTES * E, ranked + 2 * BYTES * E
+    spare, alone, order = np.empty((WIDTH, K)), np.empty(E), sorting_network(E)
     right = True
     for start in range(0, B, WIDTH):
-        right &= take_in(rho, engaged, start, trusted)
-        rank(trusted, evidence, start, ranked, places)
+        right &= take_in(rho, engaged, start, ranked)
+        rank(evidence, start, ranked, places, order)
         right &= fuse_lanes(evidence, places, ranked, room, rule, prior, answer)
         rows = min(WIDTH, B - start)
-        hand_out(room + BYTES * (E + 1 + K), answer, start, rows, belief, uncertainty, conflict, used)
+        if rows == WIDTH:
+            hand_out(room + BYTES * (E + 1 + K), belief[start : start + WIDTH])
+        else:
+            hand_out(room + BYTES * (E + 1 + K), spare)
+            belief[start:] = spare[:rows]
         for lane in range(rows):
+            b = start + lane
+            uncertainty[b] = answer[UNCERTAINTY, lane]
+            conflict[b] = answer[CONFLICT, lane]
+            used[b] = int(answer[USED, lane])
             if answer[LOST, lane] != 0.0:
-                b = start + lane
+                right &= sound(evidence[b], rho[b])
                 for e in range(E):
-                    alone[e] = trusted[e, lane]
-                right &= sound(evidence[b], alone)
+                    alone[e] = rho[b, e] if engaged.size == 0 or engaged[b, e] else 0.0
                 if right:
                     uncertainty[b], conflict[b], used[b] = fuse_event(evidence[b], alone, rule, prior, belief[b])
     return right
 
 
-@kernel
-def take_in(rho: Floats, engaged: Bools, start: int, trusted: Floats) -> bool:
-    """Eight events' reliabilities into `trusted` [E, 8], 0 for the disengaged; False where one is out of range.
+@inlined
+def row_addresses(first: int, size: int, start: int, B: int) -> Any:
+    """The addresses of eight rows of `size` bytes from `start` on; lanes beyond the last of B rows repeat it."""
+    last = B - 1
+    return (
+        first + size * min(start, last),
+        first + size * min(start + 1, last),
+        first + size * min(start + 2, last),
+        first + size * min(start + 3, last),
+        first + size * min(start + 4, last),
+        first + size * min(start + 5, last),
+        first + size * min(start + 6, last),
+        first + size * min(start + 7, last),
+    )
 
-    Lanes beyond the last event repeat it.
-    """
+
+@inlined
+def take_in(rho: Floats, engaged: Bools, start: int, ranked: int) -> bool:
+    """Eight events' reliabilities into E vectors at `ranked`, 0 for the disengaged; False where one is out of range."""
     B, E = rho.shape
-    right = True
-    for lane in range(WIDTH):
-        b = min(start + lane, B - 1)
-        for e in range(E):
-            value = rho[b, e]
-            right &= value >= 0.0 and value <= 1.0
-            trusted[e, lane] = value
-        if engaged.size > 0:
+    rows = row_addresses(rho.ctypes.data, 8 * E, start, B)
+    zero, one = lanes.spread(0.0), lanes.spread(1.0)
+    wrong = zero > one
+    for e in range(0, E - 1, 2):
+        x, y = lanes.gather_pair(rows, 8 * e, rho)
+        lanes.store(ranked + BYTES * e, x)
+        lanes.store(ranked + BYTES * (e + 1), y)
+        wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
+        wrong = lanes.either(wrong, lanes.neither(lanes.both(y >= zero, one >= y)))
+    if E % 2 == 1:
+        x = lanes.gather_one(rows, 8 * (E - 1), rho)
+        lanes.store(ranked + BYTES * (E - 1), x)
+        wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
+    if engaged.size > 0:
+        trusted = carray(pointer(ranked), (E, WIDTH), np.float64)
+        for lane in range(WIDTH):
+            b = min(start + lane, B - 1)
             for e in range(E):
                 if not engaged[b, e]:
                     trusted[e, lane] = 0.0
-    return right
+    return not lanes.some(wrong)
 
 
-@kernel
-def rank(trusted: Floats, evidence: Evidence, start: int, ranked: Floats, places: Ints) -> None:
-    """Each lane's experts by reliability, the first of equals first.
-
-    Into `ranked` [E, 8] their reliabilities, and into `places` [E, 8] the addresses of their evidence.
+@inlined
+def rank(evidence: Evidence, start: int, ranked: int, places: int, order: Ints) -> None:
+    """Sort each lane's E reliabilities at `ranked`, the most reliable first, the first of equals first, and with them
+    into E vectors at `places` the addresses of their experts' evidence.
     """
     B, E, K = evidence.shape
-    at, size = trusted.ctypes.data, evidence.itemsize
-    row = np.empty(WIDTH)
-    one, zero = lanes.spread(1.0), lanes.spread(0.0)
+    size = evidence.itemsize * K
+    first = lanes.packed(row_addresses(evidence.ctypes.data, size * E, start, B))
     for e in range(E):
-        own = lanes.load(at + BYTES * e)
-        ahead = zero
-        for j in range(e):
-            ahead = ahead + lanes.choose(lanes.load(at + BYTES * j) >= own, one, zero)
-        for j in range(e + 1, E):
-            ahead = ahead + lanes.choose(lanes.load(at + BYTES * j) > own, one, zero)
-        lanes.store(row.ctypes.data, ahead)
-        for lane in range(WIDTH):
-            r = int(row[lane])
-            b = min(start + lane, B - 1)
-            ranked[r, lane] = trusted[e, lane]
-            places[r, lane] = evidence.ctypes.data + size * K * (b * E + e)
+        lanes.store(places + BYTES * e, lanes.moved(first, size * e))
+    for c in range(order.shape[0]):
+        i, j = BYTES * order[c, 0], BYTES * order[c, 1]
+        x, y = lanes.load(ranked + i), lanes.load(ranked + j)
+        p, q = lanes.load(places + i), lanes.load(places + j)
+        swap = lanes.either(y > x, lanes.both(lanes.equal(x, y), lanes.before(q, p)))
+        lanes.store(ranked + i, lanes.choose(swap, y, x))
+        lanes.store(ranked + j, lanes.choose(swap, x, y))
+        lanes.store(places + i, lanes.choose(swap, q, p))
+        lanes.store(places + j, lanes.choose(swap, p, q))
 
 
 @kernel
+def sorting_network(n: int) -> Ints:
+    """Which two of n to compare, one pair a row: Batcher's odd-even merge sort (1968), whose course no value changes."""
+    pairs = np.empty((n * n, 2), np.int64)
+    found = 0
+    p = 1
+    while p < n:
+        k = p
+        while k >= 1:
+            for j in range(k % p, n - k, 2 * k):
+                for i in range(min(k, n - j - k)):
+                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
+                        pairs[found, 0], pairs[found, 1] = i + j, i + j + k
+                        found += 1
+            k //= 2
+        p *= 2
+    return pairs[:found].copy()
+
+
+@inlined
 def fuse_lanes(
-    evidence: Evidence, places: Ints, ranked: Floats, room: int, rule: int, prior: float, answer: Floats
+    evidence: Evidence, places: int, ranked: int, room: int, rule: int, prior: float, answer: Floats
 ) -> bool:
     """Eight events as `rank` left them; `room` is the address of 1 + E + 3 K vectors.
 
-    The last K of them become the belief, `answer` the rest. False where evidence is negative.
+    The last K of them become the belief, `answer` the rest. False where evidence bears a minus sign.
     """
     E, K = evidence.shape[1:]
     left, x, excess, sums = room, room + BYTES * (E + 1), room + BYTES * (E + 1 + K), room + BYTES * (E + 1 + 2 * K)
@@ -148,15 +192,16 @@ def fuse_lanes(
     for k in range(K):
         lanes.store(excess + BYTES * k, zero)
         lanes.store(sums + BYTES * k, zero)
-    lost, use = look_ahead(ranked, left)
+    lost, use = look_ahead(ranked, left, E)
     if not 1.0 / MOST <= prior <= MOST:
         lost = one >= zero
-    lowest, said, said_squared, own, doubt = zero, zero, zero, zero, zero
-    first, second = zero, zero
+    signs, said, said_squared, own, doubt = zero, zero, zero, zero, zero
+    first = zero
     for r in range(E):
-        mass, squares, lowest = gather(evidence, places.ctypes.data + BYTES * r, x, lowest)
+        mass, squares, sign = gather(evidence, places + BYTES * r, x)
+        signs = lanes.joined(signs, sign)
         lost = lanes.either(lost, lanes.neither(lanes.spread(MOST) >= mass))
-        rho = lanes.load(ranked.ctypes.data + BYTES * r)
+        rho = lanes.load(ranked + BYTES * r)
         total = mass + weight
         # prior + (1 - rho) mass, the uncertainty times the total: nothing cancels.
         under = lanes.fused(one - rho, mass, weight)
@@ -167,10 +212,12 @@ def fuse_lanes(
         own = lanes.fused(share * share, squares, own)
         doubt = lanes.fused(under * under, inverse, doubt)
         if rule == DEMPSTER:
-            first, second = combine(x, excess, sums, K, odds, share)
-            bound = (one + first) * lanes.load(left + BYTES * (r + 1)) > (one + second) * lanes.spread(SLACK)
-            place = lanes.spread(r + 1.0)
-            use = lanes.choose(lanes.both(bound, use > place), place, use) if K > 1 else use
+            first = combine(x, excess, sums, K, odds, share)
+            place, ahead = lanes.spread(r + 1.0), (one + first) * lanes.load(left + BYTES * (r + 1))
+            # Where the best is too little ahead of nothing, it is too little ahead of the second best.
+            if K > 1 and lanes.some(lanes.both(use > place, ahead > lanes.spread(SLACK))):
+                enough = ahead > (one + runner_up(excess, K)) * lanes.spread(SLACK)
+                use = lanes.choose(lanes.both(enough, use > place), place, use)
         else:
             first = reduce(x, excess, sums, K, odds, share, rule)
     agreeing = zero - own
@@ -197,21 +244,20 @@ def fuse_lanes(
     lanes.store(at + BYTES * CONFLICT, lanes.larger(lanes.smaller(conflict, one), zero))
     lanes.store(at + BYTES * USED, use)
     lanes.store(at + BYTES * LOST, lanes.choose(lost, one, zero))
-    return not lanes.some(zero > lowest)
+    return not lanes.some(lanes.signed(signs))
 
 
-@kernel
-def look_ahead(ranked: Floats, left: int) -> tuple[Any, Any]:
+@inlined
+def look_ahead(ranked: int, left: int, E: int) -> tuple[Any, Any]:
     """Into E + 1 vectors at `left` the product of 1 - rho from each rank on.
 
     Returns where it is too small to tell, and how many experts have a say.
     """
-    E = ranked.shape[0]
     zero, one = lanes.spread(0.0), lanes.spread(1.0)
     product, say, lost = one, zero, zero > one
     lanes.store(left + BYTES * E, one)
     for r in range(E - 1, -1, -1):
-        rho = lanes.load(ranked.ctypes.data + BYTES * r)
+        rho = lanes.load(ranked + BYTES * r)
         product = product * (one - rho)
         say = say + lanes.choose(rho > zero, one, zero)
         # Nothing is left beyond one who is trusted in full, and that is exact.
@@ -220,45 +266,70 @@ def look_ahead(ranked: Floats, left: int) -> tuple[Any, Any]:
     return lost, say
 
 
-@kernel
-def gather(evidence: Evidence, places: int, x: int, lowest: Any) -> tuple[Any, Any, Any]:
-    """One expert's evidence for eight events into K vectors at `x`; returns its sum, the sum of its squares, and the
-    lowest number seen.
+@inlined
+def gather(evidence: Evidence, places: int, x: int) -> tuple[Any, Any, Any]:
+    """One expert's evidence for eight events into K vectors at `x`; returns its sum, the sum of its squares, and a
+    vector that has a sign where some number has one.
     """
     K, size = evidence.shape[2], evidence.itemsize
-    mass, squares = lanes.spread(0.0), lanes.spread(0.0)
-    for k in range(0, K - 1, 2):
-        one, other = lanes.gather_pair(places, size * k, evidence)
-        lanes.store(x + BYTES * k, one)
-        lanes.store(x + BYTES * (k + 1), other)
-        mass = mass + one + other
-        squares = lanes.fused(other, other, lanes.fused(one, one, squares))
-        lowest = lanes.smaller(other, lanes.smaller(one, lowest))
-    if K % 2 == 1:
-        one = lanes.gather_one(places, size * (K - 1), evidence)
-        lanes.store(x + BYTES * (K - 1), one)
-        mass = mass + one
-        squares = lanes.fused(one, one, squares)
-        lowest = lanes.smaller(one, lowest)
-    return mass, squares, lowest
+    rows = lanes.rows(places)
+    zero = lanes.spread(0.0)
+    mass, squares, more, sign = zero, zero, zero, zero
+    k = 0
+    while k + 4 <= K:
+        a, b, c, d = lanes.gather_four(rows, size * k, evidence)
+        lanes.store(x + BYTES * k, a)
+        lanes.store(x + BYTES * (k + 1), b)
+        lanes.store(x + BYTES * (k + 2), c)
+        lanes.store(x + BYTES * (k + 3), d)
+        mass = mass + ((a + b) + (c + d))
+        squares = lanes.fused(c, c, lanes.fused(a, a, squares))
+        more = lanes.fused(d, d, lanes.fused(b, b, more))
+        sign = lanes.joined(lanes.joined(lanes.joined(a, b), lanes.joined(c, d)), sign)
+        k += 4
+    if k + 2 <= K:
+        a, b = lanes.gather_pair(rows, size * k, evidence)
+        lanes.store(x + BYTES * k, a)
+        lanes.store(x + BYTES * (k + 1), b)
+        mass = mass + (a + b)
+        squares, more = lanes.fused(a, a, squares), lanes.fused(b, b, more)
+        sign = lanes.joined(lanes.joined(a, b), sign)
+        k += 2
+    if k < K:
+        a = lanes.gather_one(rows, size * k, evidence)
+        lanes.store(x + BYTES * k, a)
+        mass = mass + a
+        squares = lanes.fused(a, a, squares)
+        sign = lanes.joined(a, sign)
+    return mass, squares + more, sign
 
 
-@kernel
-def combine(x: int, excess: int, sums: int, K: int, odds: Any, share: Any) -> tuple[Any, Any]:
-    """Dempster's rule with one more expert; returns the two largest D."""
-    one, first, second = lanes.spread(1.0), lanes.spread(0.0), lanes.spread(0.0)
+@inlined
+def combine(x: int, excess: int, sums: int, K: int, odds: Any, share: Any) -> Any:
+    """Dempster's rule with one more expert; returns the largest D."""
+    one, first = lanes.spread(1.0), lanes.spread(0.0)
     for k in range(K):
         e = lanes.load(x + BYTES * k)
         d = lanes.load(excess + BYTES * k)
         d = lanes.fused(odds * e, one + d, d)
         lanes.store(excess + BYTES * k, d)
         lanes.store(sums + BYTES * k, lanes.fused(share, e, lanes.load(sums + BYTES * k)))
-        second = lanes.larger(second, lanes.smaller(first, d))
         first = lanes.larger(first, d)
-    return first, second
+    return first
 
 
 @kernel
+def runner_up(excess: int, K: int) -> Any:
+    """The second largest D."""
+    first, second = lanes.spread(0.0), lanes.spread(0.0)
+    for k in range(K):
+        d = lanes.load(excess + BYTES * k)
+        second = lanes.larger(second, lanes.smaller(first, d))
+        first = lanes.larger(first, d)
+    return second
+
+
+@inlined
 def reduce(x: int, excess: int, sums: int, K: int, odds: Any, share: Any, rule: int) -> Any:
     """The other rules with one more expert (Murphy's needs the sums of b alone); returns the largest D."""
     first = lanes.spread(0.0)
@@ -289,23 +360,13 @@ def power(sums: int, excess: int, K: int, doubt: Any, E: int) -> Any:
     return first
 
 
-@kernel
-def hand_out(
-    excess: int,
-    answer: Floats,
-    start: int,
-    rows: int,
-    belief: Floats,
-    uncertainty: Floats,
-    conflict: Floats,
-    used: Ints,
-) -> None:
-    """From lanes to the rows of the result."""
-    beliefs = numba.carray(pointer(excess), (belief.shape[1], WIDTH), np.float64)
-    for lane in range(rows):
-        b = start + lane
-        for k in range(belief.shape[1]):
-            belief[b, k] = beliefs[k, lane]
-        uncertainty[b] = answer[UNCERTAINTY, lane]
-        conflict[b] = answer[CONFLICT, lane]
-        used[b] = int(answer[USED, lane])
+@inlined
+def hand_out(excess: int, belief: Floats) -> None:
+    """From lanes to eight rows of the belief."""
+    K = belief.shape[1]
+    rows = row_addresses(belief.ctypes.data, 8 * K, 0, WIDTH)
+    for k in range(0, K - 1, 2):
+        lanes.scatter_pair(rows, 8 * k, lanes.load(excess + BYTES * k), lanes.load(excess + BYTES * (k + 1)))
+    if K % 2 == 1:
+        last = carray(pointer(excess + BYTES * (K - 1)), (WIDTH,), np.float64)
+        belief[:, K - 1] = last
