@@ -160,6 +160,17 @@ def _before(builder: Any, x: Any, y: Any) -> Any:
     return builder.icmp_unsigned("<", _bits(builder, x), _bits(builder, y))
 
 
+def _extreme(builder: Any, name: str, x: Any, y: Any) -> Any:
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_BITS, [_BITS, _BITS]), name)
+    return builder.bitcast(builder.call(function, [_bits(builder, x), _bits(builder, y)]), _VECTOR)
+
+
+def _crossed(builder: Any, mask: Any, x: Any, y: Any) -> Any:
+    apart = builder.xor(_bits(builder, x), _bits(builder, y))
+    taken = builder.select(mask, apart, ir.Constant(_BITS, [0] * WIDTH))
+    return builder.bitcast(builder.xor(_bits(builder, x), taken), _VECTOR)
+
+
 def _moved(builder: Any, x: Any, by: Any) -> Any:
     first = builder.insert_element(ir.Constant(_BITS, ir.Undefined), by, ir.Constant(_INDEX, 0))
     steps = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH))
@@ -206,7 +217,16 @@ moved = _define(LANES, (LANES, types.int64), _moved)
 """`packed` addresses, so many bytes on."""
 before = _define(MASK, (LANES, LANES), _before)
 """Where the first of two `packed` addresses is the lower."""
-equal = _define(MASK, (LANES, LANES), lambda b, x, y: b.fcmp_ordered("==", x, y))
+same = _define(MASK, (LANES, LANES), lambda b, x, y: b.icmp_unsigned("==", _bits(b, x), _bits(b, y)))
+"""Where all bits are the same."""
+upper = _define(LANES, (LANES, LANES), lambda b, x, y: _extreme(b, "llvm.umax.v8i64", x, y))
+"""The upper of each pair of bits, which is the larger of numbers that bear no sign."""
+lower = _define(LANES, (LANES, LANES), lambda b, x, y: _extreme(b, "llvm.umin.v8i64", x, y))
+"""The lower of each pair of bits."""
+crossed = _define(LANES, (MASK, LANES, LANES), _crossed)
+"""The second where the mask is true, the first elsewhere. Where what is chosen goes back to where it was loaded from,
+LLVM would make a masked store of `choose`, and the next load would have to wait until that has reached the cache.
+"""
 some = _define(types.boolean, (MASK,), _any)
 """Whether the mask is true anywhere."""
 
@@ -215,11 +235,11 @@ some = _define(types.boolean, (MASK,), _any)
 
 
 def _element(rows: Any) -> Any:
-    return ir.FloatType() if rows.dtype == types.float32 else _DOUBLE
+    return ir.FloatType() if rows == types.float32 else _DOUBLE
 
 
 def _widened(builder: Any, rows: Any, vector: Any) -> Any:
-    return builder.fpext(vector, _VECTOR) if rows.dtype == types.float32 else vector
+    return builder.fpext(vector, _VECTOR) if rows == types.float32 else vector
 
 
 def _numbers(builder: Any, places: Any, offset: Any, kind: Any, align: int) -> list[Any]:
@@ -252,7 +272,7 @@ def _rows(typingctx: Any, addresses: Any) -> Any:
 
 def _gather_pair(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind, align = ir.VectorType(_element(like), 2), like.dtype.bitwidth // 8
+        kind, align = ir.VectorType(_element(like), 2), like.bitwidth // 8
         flat = _concatenated(builder, _numbers(builder, args[0], args[1], kind, align))
         columns = [_picked(builder, flat, [2 * lane + i for lane in range(WIDTH)]) for i in range(2)]
         return context.make_tuple(builder, signature.return_type, [_widened(builder, like, c) for c in columns])
@@ -263,7 +283,7 @@ def _gather_pair(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
 def _gather_one(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.Constant(ir.VectorType(_element(like), WIDTH), ir.Undefined)
-        for lane, number in enumerate(_numbers(builder, args[0], args[1], _element(like), like.dtype.bitwidth // 8)):
+        for lane, number in enumerate(_numbers(builder, args[0], args[1], _element(like), like.bitwidth // 8)):
             vector = builder.insert_element(vector, number, ir.Constant(_INDEX, lane))
         return _widened(builder, like, vector)
 
@@ -272,7 +292,7 @@ def _gather_one(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
 
 def _gather_four(typingctx: Any, rows: Any, offset: Any, like: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind, align = ir.VectorType(_element(like), 4), like.dtype.bitwidth // 8
+        kind, align = ir.VectorType(_element(like), 4), like.bitwidth // 8
         parts = _numbers(builder, args[0], args[1], kind, align)
         # Rows 0 and 4, 1 and 5, ...: then even columns and odd ones, then columns.
         wide = [_concatenated(builder, [parts[i], parts[i + 4]]) for i in range(4)]
@@ -298,6 +318,13 @@ def _woven(builder: Any, low: Any, high: Any, second: int) -> Any:
     return builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_INDEX, 8), places))
 
 
+def _size(typingctx: Any, like: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(64), like.bitwidth // 8)
+
+    return types.int64(like), build
+
+
 def _scatter_pair(typingctx: Any, rows: Any, offset: Any, x: Any, y: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.VectorType(_DOUBLE, 2)
@@ -309,6 +336,8 @@ def _scatter_pair(typingctx: Any, rows: Any, offset: Any, x: Any, y: Any) -> Any
     return types.void(ROWS, types.int64, LANES, LANES), build
 
 
+size = intrinsic(_size)
+"""Bytes of a number of this type."""
 rows = intrinsic(_rows)
 """The eight int64 at an address, as ROWS."""
 gather_pair = intrinsic(_gather_pair)

@@ -66,20 +66,24 @@ def fuse_rows(
 ) -> bool:
     """Fuse B events; `engaged` is empty where all are. False where a number is out of its range."""
     B, E, K = evidence.shape
-    memory, answer = np.empty((3 * E + 1 + 3 * K + 1) * WIDTH), np.empty((ANSWERS, WIDTH))
+    memory, answer = np.empty((5 * E + 2 + 2 * K + E * K) * WIDTH), np.empty((ANSWERS, WIDTH))
     ranked = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
     places, room = ranked + BYTES * E, ranked + 2 * BYTES * E
     spare, alone, order = np.empty((WIDTH, K)), np.empty(E), sorting_network(E)
+    # Below here arrays go by their addresses: numba would count an array's references at every call.
+    at, size, like, swaps = evidence.ctypes.data, evidence.itemsize * E * K, evidence.dtype.type(0), order.ctypes.data
     right = True
     for start in range(0, B, WIDTH):
-        right &= take_in(rho, engaged, start, ranked)
-        rank(evidence, start, ranked, places, order)
-        right &= fuse_lanes(evidence, places, ranked, room, rule, prior, answer)
+        right &= take_in(rho.ctypes.data, start, B, E, ranked)
+        if engaged.size > 0:
+            silence(engaged, start, ranked)
+        rank(row_addresses(at, size, start, B), size // E, ranked, places, E, swaps, order.shape[0])
+        right &= fuse_lanes(places, ranked, room, E, K, like, rule, prior, answer.ctypes.data)
         rows = min(WIDTH, B - start)
         if rows == WIDTH:
-            hand_out(room + BYTES * (E + 1 + K), belief[start : start + WIDTH])
+            hand_out(room, belief.ctypes.data + 8 * K * start, K)
         else:
-            hand_out(room + BYTES * (E + 1 + K), spare)
+            hand_out(room, spare.ctypes.data, K)
             belief[start:] = spare[:rows]
         for lane in range(rows):
             b = start + lane
@@ -112,51 +116,55 @@ def row_addresses(first: int, size: int, start: int, B: int) -> Any:
 
 
 @inlined
-def take_in(rho: Floats, engaged: Bools, start: int, ranked: int) -> bool:
-    """Eight events' reliabilities into E vectors at `ranked`, 0 for the disengaged; False where one is out of range."""
-    B, E = rho.shape
-    rows = row_addresses(rho.ctypes.data, 8 * E, start, B)
+def take_in(rho: int, start: int, B: int, E: int, ranked: int) -> bool:
+    """Eight events' reliabilities into E vectors at `ranked`; False where one is out of range."""
+    rows = row_addresses(rho, 8 * E, start, B)
     zero, one = lanes.spread(0.0), lanes.spread(1.0)
     wrong = zero > one
     for e in range(0, E - 1, 2):
-        x, y = lanes.gather_pair(rows, 8 * e, rho)
-        lanes.store(ranked + BYTES * e, x)
-        lanes.store(ranked + BYTES * (e + 1), y)
+        x, y = lanes.gather_pair(rows, 8 * e, 0.0)
+        # Without the sign of -0.0, numbers sort as their bits do.
+        lanes.store(ranked + BYTES * e, x + zero)
+        lanes.store(ranked + BYTES * (e + 1), y + zero)
         wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
         wrong = lanes.either(wrong, lanes.neither(lanes.both(y >= zero, one >= y)))
     if E % 2 == 1:
-        x = lanes.gather_one(rows, 8 * (E - 1), rho)
-        lanes.store(ranked + BYTES * (E - 1), x)
+        x = lanes.gather_one(rows, 8 * (E - 1), 0.0)
+        lanes.store(ranked + BYTES * (E - 1), x + zero)
         wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
-    if engaged.size > 0:
-        trusted = carray(pointer(ranked), (E, WIDTH), np.float64)
-        for lane in range(WIDTH):
-            b = min(start + lane, B - 1)
-            for e in range(E):
-                if not engaged[b, e]:
-                    trusted[e, lane] = 0.0
     return not lanes.some(wrong)
 
 
+@kernel
+def silence(engaged: Bools, start: int, ranked: int) -> None:
+    """Trust nobody who is not engaged."""
+    B, E = engaged.shape
+    trusted = carray(pointer(ranked), (E, WIDTH), np.float64)
+    for lane in range(WIDTH):
+        b = min(start + lane, B - 1)
+        for e in range(E):
+            if not engaged[b, e]:
+                trusted[e, lane] = 0.0
+
+
 @inlined
-def rank(evidence: Evidence, start: int, ranked: int, places: int, order: Ints) -> None:
+def rank(rows: Any, size: int, ranked: int, places: int, E: int, swaps: int, n: int) -> None:
     """Sort each lane's E reliabilities at `ranked`, the most reliable first, the first of equals first, and with them
-    into E vectors at `places` the addresses of their experts' evidence.
+    into E vectors at `places` the addresses of their experts' evidence: `size` bytes each, one event of it at `rows`.
     """
-    B, E, K = evidence.shape
-    size = evidence.itemsize * K
-    first = lanes.packed(row_addresses(evidence.ctypes.data, size * E, start, B))
+    first = lanes.packed(rows)
     for e in range(E):
         lanes.store(places + BYTES * e, lanes.moved(first, size * e))
-    for c in range(order.shape[0]):
+    order = carray(pointer(swaps), (n, 2), np.int64)
+    for c in range(n):
         i, j = BYTES * order[c, 0], BYTES * order[c, 1]
         x, y = lanes.load(ranked + i), lanes.load(ranked + j)
         p, q = lanes.load(places + i), lanes.load(places + j)
-        swap = lanes.either(y > x, lanes.both(lanes.equal(x, y), lanes.before(q, p)))
-        lanes.store(ranked + i, lanes.choose(swap, y, x))
-        lanes.store(ranked + j, lanes.choose(swap, x, y))
-        lanes.store(places + i, lanes.choose(swap, q, p))
-        lanes.store(places + j, lanes.choose(swap, p, q))
+        swap = lanes.either(lanes.before(x, y), lanes.both(lanes.same(x, y), lanes.before(q, p)))
+        lanes.store(ranked + i, lanes.upper(x, y))
+        lanes.store(ranked + j, lanes.lower(x, y))
+        lanes.store(places + i, lanes.crossed(swap, p, q))
+        lanes.store(places + j, lanes.crossed(swap, q, p))
 
 
 @kernel
@@ -180,71 +188,77 @@ def sorting_network(n: int) -> Ints:
 
 @inlined
 def fuse_lanes(
-    evidence: Evidence, places: int, ranked: int, room: int, rule: int, prior: float, answer: Floats
+    places: int, ranked: int, room: int, E: int, K: int, like: float, rule: int, prior: float, answer: int
 ) -> bool:
-    """Eight events as `rank` left them; `room` is the address of 1 + E + 3 K vectors.
+    """Eight events as `rank` left them, of numbers `like` this one; `room` is an address, see `rooms`.
 
-    The last K of them become the belief, `answer` the rest. False where evidence bears a minus sign.
+    Its first K vectors become the belief, `answer` the rest. False where evidence bears a minus sign.
     """
-    E, K = evidence.shape[1:]
-    left, x, excess, sums = room, room + BYTES * (E + 1), room + BYTES * (E + 1 + K), room + BYTES * (E + 1 + 2 * K)
-    zero, one, weight = lanes.spread(0.0), lanes.spread(1.0), lanes.spread(prior)
-    for k in range(K):
-        lanes.store(excess + BYTES * k, zero)
-        lanes.store(sums + BYTES * k, zero)
+    excess, sums, odds, share, left, x = rooms(room, E, K)
+    zero, one = lanes.spread(0.0), lanes.spread(1.0)
     lost, use = look_ahead(ranked, left, E)
+    conflict, doubt, unfit, right = weigh(places, ranked, odds, share, x, E, K, like, prior)
+    if rule == DEMPSTER:
+        first = combine(x, odds, share, excess, sums, E, K)
+        if K > 1:
+            use = stop(x, left, use, first, E, K)
+    elif rule == MURPHY:
+        first = power(x, share, doubt, excess, sums, E, K)
+    else:
+        first = reduce(x, odds, share, excess, sums, E, K, rule)
+    lost = lanes.either(lanes.either(lost, unfit), lanes.neither(lanes.spread(FULL) >= first))
+    for k in range(K):
+        b = lanes.load(sums + BYTES * k)
+        conflict = lanes.fused(zero - b, b, conflict)
+    conflict = conflict / lanes.spread(E * (E - 1.0)) if E > 1 else zero
+    lanes.store(answer + BYTES * UNCERTAINTY, normalise(excess, K))
+    lanes.store(answer + BYTES * CONFLICT, lanes.larger(lanes.smaller(conflict, one), zero))
+    lanes.store(answer + BYTES * USED, use)
+    lanes.store(answer + BYTES * LOST, lanes.choose(lost, one, zero))
+    return right
+
+
+@inlined
+def rooms(room: int, E: int, K: int) -> Any:
+    """Addresses of vectors: K of D = P - 1, K sums of b, E of b / u and E of b to one of evidence, E + 1 bounds, and
+    E K numbers of evidence, which Dempster's rule turns into D after each expert.
+    """
+    excess, sums = room, room + BYTES * K
+    odds = sums + BYTES * K
+    share, left = odds + BYTES * E, odds + 2 * BYTES * E
+    return excess, sums, odds, share, left, left + BYTES * (E + 1)
+
+
+@inlined
+def weigh(
+    places: int, ranked: int, odds: int, share: int, x: int, E: int, K: int, like: float, prior: float
+) -> tuple[Any, Any, Any, bool]:
+    """Take in the evidence: all of it to `x`, and what it is to be multiplied by to `odds` and `share`.
+
+    Returns what conflict there would be if the sums of b did not agree at all (times the pairs), the sum of u, where
+    a number does not fit, and whether none bears a minus sign.
+    """
+    zero, one, weight = lanes.spread(0.0), lanes.spread(1.0), lanes.spread(prior)
+    unfit = zero > one
     if not 1.0 / MOST <= prior <= MOST:
-        lost = one >= zero
-    signs, said, said_squared, own, doubt = zero, zero, zero, zero, zero
-    first = zero
+        unfit = one > zero
+    signs, said, lone, doubt = zero, zero, zero, zero
     for r in range(E):
-        mass, squares, sign = gather(evidence, places + BYTES * r, x)
+        mass, squares, sign = gather(places + BYTES * r, x + BYTES * K * r, K, like)
         signs = lanes.joined(signs, sign)
-        lost = lanes.either(lost, lanes.neither(lanes.spread(MOST) >= mass))
+        unfit = lanes.either(unfit, lanes.neither(lanes.spread(MOST) >= mass))
         rho = lanes.load(ranked + BYTES * r)
         total = mass + weight
         # prior + (1 - rho) mass, the uncertainty times the total: nothing cancels.
         under = lanes.fused(one - rho, mass, weight)
         inverse = one / (total * under)
-        odds, share = rho * total * inverse, rho * under * inverse
-        said = said + share * mass
-        said_squared = said_squared + (share * mass) * (share * mass)
-        own = lanes.fused(share * share, squares, own)
+        b = rho * under * inverse
+        lanes.store(odds + BYTES * r, rho * total * inverse)
+        lanes.store(share + BYTES * r, b)
+        said = said + b * mass
+        lone = lone + (lanes.fused(b * b, squares, zero - (b * mass) * (b * mass)))
         doubt = lanes.fused(under * under, inverse, doubt)
-        if rule == DEMPSTER:
-            first = combine(x, excess, sums, K, odds, share)
-            place, ahead = lanes.spread(r + 1.0), (one + first) * lanes.load(left + BYTES * (r + 1))
-            # Where the best is too little ahead of nothing, it is too little ahead of the second best.
-            if K > 1 and lanes.some(lanes.both(use > place, ahead > lanes.spread(SLACK))):
-                enough = ahead > (one + runner_up(excess, K)) * lanes.spread(SLACK)
-                use = lanes.choose(lanes.both(enough, use > place), place, use)
-        else:
-            first = reduce(x, excess, sums, K, odds, share, rule)
-    agreeing = zero - own
-    for k in range(K):
-        b = lanes.load(sums + BYTES * k)
-        agreeing = lanes.fused(b, b, agreeing)
-    pairs = said * said - said_squared
-    conflict = (pairs - agreeing) / lanes.spread(E * (E - 1.0)) if E > 1 else zero
-    if rule == MURPHY:
-        first = power(sums, excess, K, doubt, E)
-    Z = one
-    for k in range(K):
-        d = lanes.load(excess + BYTES * k)
-        if rule == AVERAGING:
-            d = d / lanes.spread(float(E))
-        lanes.store(excess + BYTES * k, d)
-        Z = Z + d
-    inverse = one / Z
-    for k in range(K):
-        lanes.store(excess + BYTES * k, lanes.load(excess + BYTES * k) * inverse)
-    lost = lanes.either(lost, lanes.neither(lanes.spread(FULL) >= first))
-    at = answer.ctypes.data
-    lanes.store(at + BYTES * UNCERTAINTY, inverse)
-    lanes.store(at + BYTES * CONFLICT, lanes.larger(lanes.smaller(conflict, one), zero))
-    lanes.store(at + BYTES * USED, use)
-    lanes.store(at + BYTES * LOST, lanes.choose(lost, one, zero))
-    return not lanes.some(lanes.signed(signs))
+    return lanes.fused(said, said, lone), doubt, unfit, not lanes.some(lanes.signed(signs))
 
 
 @inlined
@@ -267,17 +281,16 @@ def look_ahead(ranked: int, left: int, E: int) -> tuple[Any, Any]:
 
 
 @inlined
-def gather(evidence: Evidence, places: int, x: int) -> tuple[Any, Any, Any]:
+def gather(places: int, x: int, K: int, like: float) -> tuple[Any, Any, Any]:
     """One expert's evidence for eight events into K vectors at `x`; returns its sum, the sum of its squares, and a
     vector that has a sign where some number has one.
     """
-    K, size = evidence.shape[2], evidence.itemsize
-    rows = lanes.rows(places)
+    size, rows = lanes.size(like), lanes.rows(places)
     zero = lanes.spread(0.0)
     mass, squares, more, sign = zero, zero, zero, zero
     k = 0
     while k + 4 <= K:
-        a, b, c, d = lanes.gather_four(rows, size * k, evidence)
+        a, b, c, d = lanes.gather_four(rows, size * k, like)
         lanes.store(x + BYTES * k, a)
         lanes.store(x + BYTES * (k + 1), b)
         lanes.store(x + BYTES * (k + 2), c)
@@ -288,7 +301,7 @@ def gather(evidence: Evidence, places: int, x: int) -> tuple[Any, Any, Any]:
         sign = lanes.joined(lanes.joined(lanes.joined(a, b), lanes.joined(c, d)), sign)
         k += 4
     if k + 2 <= K:
-        a, b = lanes.gather_pair(rows, size * k, evidence)
+        a, b = lanes.gather_pair(rows, size * k, like)
         lanes.store(x + BYTES * k, a)
         lanes.store(x + BYTES * (k + 1), b)
         mass = mass + (a + b)
@@ -296,7 +309,7 @@ def gather(evidence: Evidence, places: int, x: int) -> tuple[Any, Any, Any]:
         sign = lanes.joined(lanes.joined(a, b), sign)
         k += 2
     if k < K:
-        a = lanes.gather_one(rows, size * k, evidence)
+        a = lanes.gather_one(rows, size * k, like)
         lanes.store(x + BYTES * k, a)
         mass = mass + a
         squares = lanes.fused(a, a, squares)
@@ -305,68 +318,120 @@ def gather(evidence: Evidence, places: int, x: int) -> tuple[Any, Any, Any]:
 
 
 @inlined
-def combine(x: int, excess: int, sums: int, K: int, odds: Any, share: Any) -> Any:
-    """Dempster's rule with one more expert; returns the largest D."""
-    one, first = lanes.spread(1.0), lanes.spread(0.0)
-    for k in range(K):
-        e = lanes.load(x + BYTES * k)
-        d = lanes.load(excess + BYTES * k)
-        d = lanes.fused(odds * e, one + d, d)
-        lanes.store(excess + BYTES * k, d)
-        lanes.store(sums + BYTES * k, lanes.fused(share, e, lanes.load(sums + BYTES * k)))
-        first = lanes.larger(first, d)
+def combine(x: int, odds: int, share: int, excess: int, sums: int, E: int, K: int) -> Any:
+    """Dempster's rule and the sums of b; returns the largest D. What was `x` becomes D after each expert.
+
+    Two classes at a time: what one waits for, the other computes.
+    """
+    one, zero = lanes.spread(1.0), lanes.spread(0.0)
+    first = zero
+    for k in range(0, K, 2):
+        other = min(k + 1, K - 1) - k
+        c, d, b, f = zero, zero, zero, zero
+        for r in range(E):
+            at = x + BYTES * (K * r + k)
+            o, s = lanes.load(odds + BYTES * r), lanes.load(share + BYTES * r)
+            p, q = lanes.load(at), lanes.load(at + BYTES * other)
+            b, f = lanes.fused(s, p, b), lanes.fused(s, q, f)
+            c, d = lanes.fused(o * p, one + c, c), lanes.fused(o * q, one + d, d)
+            lanes.store(at + BYTES * other, d)
+            lanes.store(at, c)
+        first = lanes.larger(first, lanes.larger(c, d))
+        lanes.store(sums + BYTES * (k + other), f)
+        lanes.store(sums + BYTES * k, b)
+        lanes.store(excess + BYTES * (k + other), d)
+        lanes.store(excess + BYTES * k, c)
     return first
-
-
-@kernel
-def runner_up(excess: int, K: int) -> Any:
-    """The second largest D."""
-    first, second = lanes.spread(0.0), lanes.spread(0.0)
-    for k in range(K):
-        d = lanes.load(excess + BYTES * k)
-        second = lanes.larger(second, lanes.smaller(first, d))
-        first = lanes.larger(first, d)
-    return second
 
 
 @inlined
-def reduce(x: int, excess: int, sums: int, K: int, odds: Any, share: Any, rule: int) -> Any:
-    """The other rules with one more expert (Murphy's needs the sums of b alone); returns the largest D."""
+def stop(gains: int, left: int, use: Any, most: Any, E: int, K: int) -> Any:
+    """How many experts were needed, from D after each of them at `gains`; `use` had a say, `most` is the largest D."""
+    one, zero, slack = lanes.spread(1.0), lanes.spread(0.0), lanes.spread(SLACK)
+    for r in range(E):
+        bound, place = lanes.load(left + BYTES * (r + 1)), lanes.spread(r + 1.0)
+        asking = use > place
+        # Where the best of all would be too little ahead of nothing, any is too little ahead of the second best.
+        if not lanes.some(lanes.both(asking, (one + most) * bound > slack)):
+            continue
+        first, second = best_two(gains + BYTES * K * r, K)
+        enough = (one + first) * bound > (one + second) * slack
+        use = lanes.choose(lanes.both(enough, asking), place, use)
+    return use
+
+
+@inlined
+def best_two(gains: int, K: int) -> tuple[Any, Any]:
+    """The two largest of K vectors that bear no sign, two at a time: a shorter wait."""
+    first, second = lanes.spread(0.0), lanes.spread(0.0)
+    for k in range(0, K, 2):
+        a = lanes.load(gains + BYTES * k)
+        b = lanes.load(gains + BYTES * (k + 1)) if k + 1 < K else lanes.spread(0.0)
+        high, low = lanes.larger(a, b), lanes.smaller(a, b)
+        second = lanes.larger(lanes.larger(second, low), lanes.smaller(first, high))
+        first = lanes.larger(first, high)
+    return first, second
+
+
+@inlined
+def reduce(x: int, odds: int, share: int, excess: int, sums: int, E: int, K: int, rule: int) -> Any:
+    """The cautious, cumulative and averaging rules and the sums of b; returns the largest D."""
     first = lanes.spread(0.0)
     for k in range(K):
-        e = lanes.load(x + BYTES * k)
-        d = lanes.load(excess + BYTES * k)
-        d = lanes.larger(d, odds * e) if rule == CAUTIOUS else lanes.fused(odds, e, d)
+        d, b = lanes.spread(0.0), lanes.spread(0.0)
+        for r in range(E):
+            e, o = lanes.load(x + BYTES * (K * r + k)), lanes.load(odds + BYTES * r)
+            b = lanes.fused(lanes.load(share + BYTES * r), e, b)
+            d = lanes.larger(d, o * e) if rule == CAUTIOUS else lanes.fused(o, e, d)
+        if rule == AVERAGING:
+            d = d / lanes.spread(float(E))
+        lanes.store(sums + BYTES * k, b)
         lanes.store(excess + BYTES * k, d)
-        lanes.store(sums + BYTES * k, lanes.fused(share, e, lanes.load(sums + BYTES * k)))
         first = lanes.larger(first, d)
     return first
 
 
-@kernel
-def power(sums: int, excess: int, K: int, doubt: Any, E: int) -> Any:
-    """Murphy's rule: D of (1 + mean b / mean u) to the power of E, by squaring; returns the largest."""
+@inlined
+def power(x: int, share: int, doubt: Any, excess: int, sums: int, E: int, K: int) -> Any:
+    """Murphy's rule, (1 + mean b / mean u) to the power of E by squaring, and the sums of b; returns the largest D."""
     one, first = lanes.spread(1.0), lanes.spread(0.0)
     for k in range(K):
-        base, d = lanes.load(sums + BYTES * k) / doubt, lanes.spread(0.0)
-        n = E
+        b, d = lanes.spread(0.0), lanes.spread(0.0)
+        for r in range(E):
+            b = lanes.fused(lanes.load(share + BYTES * r), lanes.load(x + BYTES * (K * r + k)), b)
+        base, n = b / doubt, E
         while n > 0:
             if n % 2 == 1:
                 d = lanes.fused(base, one + d, d)
             base = lanes.fused(base, one + base, base)
             n //= 2
+        lanes.store(sums + BYTES * k, b)
         lanes.store(excess + BYTES * k, d)
         first = lanes.larger(first, d)
     return first
 
 
 @inlined
-def hand_out(excess: int, belief: Floats) -> None:
-    """From lanes to eight rows of the belief."""
-    K = belief.shape[1]
-    rows = row_addresses(belief.ctypes.data, 8 * K, 0, WIDTH)
+def normalise(excess: int, K: int) -> Any:
+    """From D to belief, in place; returns the uncertainty."""
+    one = lanes.spread(1.0)
+    Z = one
+    for k in range(K):
+        Z = Z + lanes.load(excess + BYTES * k)
+    inverse = one / Z
+    for k in range(K):
+        lanes.store(excess + BYTES * k, lanes.load(excess + BYTES * k) * inverse)
+    return inverse
+
+
+@inlined
+def hand_out(excess: int, belief: int, K: int) -> None:
+    """From lanes to eight rows of K at `belief`."""
+    rows = row_addresses(belief, 8 * K, 0, WIDTH)
     for k in range(0, K - 1, 2):
         lanes.scatter_pair(rows, 8 * k, lanes.load(excess + BYTES * k), lanes.load(excess + BYTES * (k + 1)))
     if K % 2 == 1:
+        beliefs = carray(pointer(belief), (WIDTH, K), np.float64)
         last = carray(pointer(excess + BYTES * (K - 1)), (WIDTH,), np.float64)
-        belief[:, K - 1] = last
+        for lane in range(WIDTH):
+            beliefs[lane, K - 1] = last[lane]
