@@ -136,6 +136,14 @@ def _call(builder: Any, name: str, *args: Any) -> Any:
     return builder.call(function, args)
 
 
+def _prefetch(builder: Any, address: Any) -> None:
+    pointer = ir.IntType(8).as_pointer()
+    kinds = [pointer, _INDEX, _INDEX, _INDEX]
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0")
+    hints = [ir.Constant(_INDEX, value) for value in (0, 3, 1)]  # to read, to keep, data
+    builder.call(function, [builder.inttoptr(address, pointer), *hints])
+
+
 def _larger(builder: Any, x: Any, y: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", x, y), x, y)
 
@@ -195,6 +203,8 @@ load = _define(LANES, (types.int64,), _load)
 """The eight float64 at an address."""
 store = _define(types.void, (types.int64, LANES), lambda b, a, v: _store(b, a, v))
 """Eight float64 to an address."""
+prefetch = _define(types.void, (types.int64,), lambda b, a: _prefetch(b, a))
+"""Have the 64 bytes at an address brought near; it may lie outside of any array."""
 fused = _define(LANES, (LANES, LANES, LANES), lambda b, x, y, z: _call(b, "llvm.fma.v8f64", x, y, z))
 """x * y + z, rounded once, on every machine."""
 larger = _define(LANES, (LANES, LANES), _larger)
