@@ -12,6 +12,7 @@ alike, and every addition has its place.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,20 @@ def fuse_numba(evidence: Evidence, reliability: Floats, engaged: Bools | None, r
     B, E, K = evidence.shape
     fused = Fused(np.empty((B, K)), np.empty(B), np.empty(B), np.empty(B, np.int64))
     mask = np.empty((0, 0), np.bool_) if engaged is None else engaged
-    if not fuse_rows(evidence, reliability, mask, CODES[rule], prior, *fused):
+    if not fuse_rows(evidence, reliability, mask, CODES[rule], prior, scratch(E, K), network(E), *fused):
         check_values(evidence, reliability)
     return fused
+
+
+def scratch(E: int, K: int) -> Floats:
+    """Room for `fuse_rows`. Made by the caller, who keeps it: numba frees an array of which only the address is used."""
+    return np.empty((WIDTH, 6 * E + 3 * K + E * K + 2 + ANSWERS + 1)).ravel()
+
+
+@cache
+def network(E: int) -> Ints:
+    """The `sorting_network` of E."""
+    return sorting_network(E)
 
 
 @kernel
@@ -59,6 +71,8 @@ def fuse_rows(
     engaged: Bools,
     rule: int,
     prior: float,
+    memory: Floats,
+    order: Ints,
     belief: Floats,
     uncertainty: Floats,
     conflict: Floats,
@@ -66,25 +80,27 @@ def fuse_rows(
 ) -> bool:
     """Fuse B events; `engaged` is empty where all are. False where a number is out of its range."""
     B, E, K = evidence.shape
-    memory, answer = np.empty((5 * E + 2 + 2 * K + E * K) * WIDTH), np.empty((ANSWERS, WIDTH))
-    ranked = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
-    places, room = ranked + BYTES * E, ranked + 2 * BYTES * E
-    spare, alone, order = np.empty((WIDTH, K)), np.empty(E), sorting_network(E)
     # Below here arrays go by their addresses: numba would count an array's references at every call.
-    at, size, like, swaps = evidence.ctypes.data, evidence.itemsize * E * K, evidence.dtype.type(0), order.ctypes.data
+    ranked = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
+    places, at, swaps = ranked + BYTES * E, evidence.ctypes.data, order.ctypes.data
+    answers = places + BYTES * E
+    spare = answers + BYTES * ANSWERS
+    room = spare + BYTES * K
+    answer, alone = carray(pointer(answers), (ANSWERS, WIDTH), np.float64), np.empty(E)
+    size, like = evidence.itemsize * E * K, evidence.dtype.type(0)
     right = True
     for start in range(0, B, WIDTH):
         right &= take_in(rho.ctypes.data, start, B, E, ranked)
         if engaged.size > 0:
             silence(engaged, start, ranked)
         rank(row_addresses(at, size, start, B), size // E, ranked, places, E, swaps, order.shape[0])
-        right &= fuse_lanes(at + size * (start + WIDTH), places, ranked, room, E, K, like, rule, prior, answer.ctypes.data)
+        right &= fuse_lanes(at + size * (start + WIDTH), places, ranked, room, E, K, like, rule, prior, answers)
         rows = min(WIDTH, B - start)
         if rows == WIDTH:
             hand_out(room, belief.ctypes.data + 8 * K * start, K)
         else:
-            hand_out(room, spare.ctypes.data, K)
-            belief[start:] = spare[:rows]
+            hand_out(room, spare, K)
+            belief[start:] = carray(pointer(spare), (WIDTH, K), np.float64)[:rows]
         for lane in range(rows):
             b = start + lane
             uncertainty[b] = answer[UNCERTAINTY, lane]
