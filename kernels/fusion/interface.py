@@ -94,7 +94,7 @@ def backend(name: str = "auto") -> str:
 
 def backends() -> tuple[str, ...]:
     """The back ends that `fuse` has here."""
-    return tuple(registry.implementations)
+    return registry.here()
 
 
 def checked(evidence: Any, reliability: Any, engaged: Any) -> tuple[Evidence, Floats, Bools | None]:
