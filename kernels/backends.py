@@ -59,9 +59,7 @@ class Registry(Generic[P, R]):
     implementations: dict[str, Callable[P, R]] = field(default_factory=dict)
     conditions: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
-    def register(
-        self, backend: str, here: Callable[[], bool] = always
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def register(self, backend: str, here: Callable[[], bool] = always) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Add an implementation (a decorator), and what says whether it runs here.
 
         Raises UnknownBackendError for a name that is not in `ORDER`.

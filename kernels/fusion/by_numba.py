@@ -54,7 +54,7 @@ def fuse_numba(evidence: Evidence, reliability: Floats, engaged: Bools | None, r
 
 
 def scratch(E: int, K: int) -> Floats:
-    """Room for `fuse_rows`. Made by the caller, who keeps it: numba frees an array of which only the address is used."""
+    """Room for `fuse_rows`, which its caller keeps: numba frees an array of which only the address is used."""
     return np.empty((WIDTH, 6 * E + 3 * K + E * K + 2 + ANSWERS + 1)).ravel()
 
 
@@ -185,7 +185,7 @@ def rank(rows: Any, size: int, ranked: int, places: int, E: int, swaps: int, n: 
 
 @kernel
 def sorting_network(n: int) -> Ints:
-    """Which two of n to compare, one pair a row: Batcher's odd-even merge sort (1968), whose course no value changes."""
+    """Which two of n to compare, one pair a row: Batcher's odd-even merge sort (1968); no value changes its course."""
     pairs = np.empty((n * n, 2), np.int64)
     found = 0
     p = 1
@@ -367,7 +367,7 @@ def combine(x: int, odds: int, share: int, excess: int, sums: int, E: int, K: in
 @inlined
 def stop(gains: int, left: int, use: Any, most: Any, E: int, K: int) -> Any:
     """How many experts were needed, from D after each of them at `gains`; `use` had a say, `most` is the largest D."""
-    one, zero, slack = lanes.spread(1.0), lanes.spread(0.0), lanes.spread(SLACK)
+    one, slack = lanes.spread(1.0), lanes.spread(SLACK)
     for r in range(E):
         bound, place = lanes.load(left + BYTES * (r + 1)), lanes.spread(r + 1.0)
         asking = use > place

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tocsin.kernels.compiled import kernel
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats
+from tocsin.kernels.fusion.interface import Evidence, Floats
 from tocsin.kernels.fusion.reference import HUGE, LEAST
 
 DEMPSTER, CAUTIOUS, CUMULATIVE, AVERAGING, MURPHY = range(5)
@@ -136,10 +136,8 @@ def used_of(b: Floats, u: Floats, rho: Floats, rule: int) -> int:
 
 
 @kernel
-def fuse_event(
-    evidence: Evidence, rho: Floats, rule: int, prior: float, belief: Floats
-) -> tuple[float, float, int]:
-    """Belief into `belief` [K]; returns uncertainty, conflict and used. Evidence [E, K], rho [E] with the mask in it."""
+def fuse_event(evidence: Evidence, rho: Floats, rule: int, prior: float, belief: Floats) -> tuple[float, float, int]:
+    """Belief into `belief` [K]; returns uncertainty, conflict and used. Evidence [E, K], rho [E], 0 if not engaged."""
     E, K = evidence.shape
     b, u = np.empty((E, K)), np.empty(E)
     discounted(evidence, rho, prior, b, u)

@@ -115,7 +115,7 @@ def fuse_block(
         q = b / u[:, None]
         if RULE == DEMPSTER:
             gain += log1p(q)
-            best, place, second = best_two(gain, KP)
+            best, _, second = best_two(gain, KP)
             left = tl.sum(tl.where(rest, most, 0.0), 1)
             finite = left < float("inf")
             left = tl.where(finite, left, 0.0)
