@@ -20,4 +20,5 @@ def triton() -> Iterator[None]:
             patch.setenv("TRITON_INTERPRET", "1")
             # What is compiled and what is interpreted is settled when a kernel is defined.
             importlib.import_module("tocsin.kernels.fusion.triton_block")
+            importlib.import_module("tocsin.kernels.score.triton_kernel")
         yield
