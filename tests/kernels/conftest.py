@@ -19,6 +19,6 @@ def triton() -> Iterator[None]:
         if not cuda_there():
             patch.setenv("TRITON_INTERPRET", "1")
             # What is compiled and what is interpreted is settled when a kernel is defined.
-            importlib.import_module("tocsin.kernels.fusion.triton_block")
-            importlib.import_module("tocsin.kernels.score.triton_kernel")
+            for name in ("fusion.triton_block", "score.triton_kernel", "traversal.triton_kernel"):
+                importlib.import_module(f"tocsin.kernels.{name}")
         yield
