@@ -30,14 +30,14 @@ _BITS = ir.VectorType(ir.IntType(64), WIDTH)
 _INDEX = ir.IntType(32)
 
 
-class LanesType(types.Type):  # type: ignore[misc]
+class LanesType(types.Type):
     """The type of eight float64."""
 
     def __init__(self) -> None:
         super().__init__(name="Lanes")
 
 
-class MaskType(types.Type):  # type: ignore[misc]
+class MaskType(types.Type):
     """The type of eight truths."""
 
     def __init__(self) -> None:
@@ -50,13 +50,13 @@ ROWS = types.UniTuple(types.int64, WIDTH)
 
 
 @register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
 
 @register_model(MaskType)
-class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
+class _MaskModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _MASK)
 
@@ -68,7 +68,7 @@ def _operator(function: Any, result: types.Type, build: Any) -> None:
     """Give a Python operator its meaning for two `Lanes`."""
 
     @infer_global(function)
-    class _Template(ConcreteTemplate):  # type: ignore[misc]
+    class _Template(ConcreteTemplate):
         cases = (signature(result, LANES, LANES),)
 
     def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -102,12 +102,12 @@ def _define(result: types.Type, arguments: tuple[types.Type, ...], build: Any) -
 
     elif len(arguments) == 2:
 
-        def typed(typingctx: Any, a: Any, b: Any) -> Any:  # type: ignore[misc]
+        def typed(typingctx: Any, a: Any, b: Any) -> Any:
             return result(*arguments), lower
 
     else:
 
-        def typed(typingctx: Any, a: Any, b: Any, c: Any) -> Any:  # type: ignore[misc]
+        def typed(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
             return result(*arguments), lower
 
     return intrinsic(typed)

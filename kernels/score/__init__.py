@@ -9,9 +9,11 @@ from tocsin.kernels.score.by_numba import score_numba
 from tocsin.kernels.score.by_torch import score_torch
 from tocsin.kernels.score.by_triton import score_triton
 from tocsin.kernels.score.interface import Leaves, Logits, Network, Scored, backend, backends, score
+from tocsin.kernels.score.on_device import DeviceScorer
 from tocsin.kernels.score.reference import score_reference
 
 __all__ = [
+    "DeviceScorer",
     "Leaves",
     "Logits",
     "Network",

@@ -18,7 +18,6 @@ TestTorch = behaviour("torch")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
-@pytest.mark.usefixtures("triton")
 class TestTriton(behaviour("triton", share=0.04, most=20, single=1e-4)):  # type: ignore[misc]
     """By the interpreter: few examples, for it is slow."""
 

@@ -71,7 +71,6 @@ TestTorch = behaviour("torch")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
-@pytest.mark.usefixtures("triton")
 class TestTriton(behaviour("triton")):  # type: ignore[misc]
     """By the interpreter, unless there is a device."""
 
