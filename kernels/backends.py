@@ -57,10 +57,13 @@ class Registry(Generic[P, R]):
 
     kernel: str
     implementations: dict[str, Callable[P, R]] = field(default_factory=dict)
-    conditions: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    runs: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    suits: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
-    def register(self, backend: str, here: Callable[[], bool] = always) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Add an implementation (a decorator), and what says whether it runs here.
+    def register(
+        self, backend: str, runs: Callable[[], bool] = always, suits: Callable[[], bool] = always
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Add an implementation (a decorator), and what says whether it runs here and whether `auto` may take it.
 
         Raises UnknownBackendError for a name that is not in `ORDER`.
         """
@@ -69,28 +72,24 @@ class Registry(Generic[P, R]):
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
             self.implementations[backend] = function
-            self.conditions[backend] = here
+            self.runs[backend], self.suits[backend] = runs, suits
             return function
 
         return add
 
     def here(self) -> tuple[str, ...]:
         """The back ends that run here, by `ORDER`."""
-        return tuple(name for name in ORDER if name in self.implementations and self.conditions[name]())
+        return tuple(name for name in ORDER if name in self.implementations and self.runs[name]())
 
     def choose(self, backend: str = "auto") -> str:
         """The name of the back end that will run. Raises UnknownBackendError."""
         wanted = (os.environ.get(VARIABLE) or "auto") if backend == "auto" else backend
         if wanted == "auto":
-            return self._first()
-        if wanted not in self.implementations or not self.conditions[wanted]():
+            return next(name for name in self.here() if self.suits[name]())
+        if wanted not in self.implementations or not self.runs[wanted]():
             have = ", ".join(sorted(self.here()))
             raise UnknownBackendError(f"{self.kernel} has no back end {wanted!r} here: choose auto or one of {have}")
         return wanted
-
-    def _first(self) -> str:
-        """The first of `ORDER` that runs here; an interpreter is for tests, and not for `auto`."""
-        return next(name for name in self.here() if name != "triton" or cuda_there())
 
     def get(self, backend: str = "auto") -> Callable[P, R]:
         """The implementation that `choose` names. Raises UnknownBackendError."""

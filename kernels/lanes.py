@@ -94,23 +94,17 @@ def _define(result: types.Type, arguments: tuple[types.Type, ...], build: Any) -
     def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return build(builder, *args)
 
-    # numba wants to know the number of arguments from the function itself.
-    if len(arguments) == 1:
+    # numba takes the number of arguments from the function itself.
+    def of_one(typingctx: Any, a: Any) -> Any:
+        return result(*arguments), lower
 
-        def typed(typingctx: Any, a: Any) -> Any:
-            return result(*arguments), lower
+    def of_two(typingctx: Any, a: Any, b: Any) -> Any:
+        return result(*arguments), lower
 
-    elif len(arguments) == 2:
+    def of_three(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+        return result(*arguments), lower
 
-        def typed(typingctx: Any, a: Any, b: Any) -> Any:
-            return result(*arguments), lower
-
-    else:
-
-        def typed(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-            return result(*arguments), lower
-
-    return intrinsic(typed)
+    return intrinsic((of_one, of_two, of_three)[len(arguments) - 1])
 
 
 def _broadcast(builder: Any, value: Any) -> Any:
@@ -346,19 +340,19 @@ def _scatter_pair(typingctx: Any, rows: Any, offset: Any, x: Any, y: Any) -> Any
     return types.void(ROWS, types.int64, LANES, LANES), build
 
 
-size = intrinsic(_size)
+size: Any = intrinsic(_size)
 """Bytes of a number of this type."""
-rows = intrinsic(_rows)
+rows: Any = intrinsic(_rows)
 """The eight int64 at an address, as ROWS."""
-gather_pair = intrinsic(_gather_pair)
+gather_pair: Any = intrinsic(_gather_pair)
 """Two neighbouring numbers of eight rows, as two `Lanes`.
 
 Arguments: the rows, the numbers' offset in a row in bytes, and any array of the rows' dtype (float32 or float64). Pairs
 are loaded whole and taken apart, with a fourth of the shuffles of single loads.
 """
-gather_four = intrinsic(_gather_four)
+gather_four: Any = intrinsic(_gather_four)
 """Four neighbouring numbers of eight rows, as four `Lanes`; arguments as `gather_pair`."""
-gather_one = intrinsic(_gather_one)
+gather_one: Any = intrinsic(_gather_one)
 """One number of eight rows, as `Lanes`; arguments as `gather_pair`."""
-scatter_pair = intrinsic(_scatter_pair)
+scatter_pair: Any = intrinsic(_scatter_pair)
 """The reverse of `gather_pair`, float64: two `Lanes` to an offset in eight rows."""

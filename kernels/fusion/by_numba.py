@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray
+from numba.np.numpy_support import carray
 
 from tocsin.kernels import lanes
 from tocsin.kernels.compiled import inlined, kernel

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.backends import triton_runs
+from tocsin.kernels.backends import cuda_there, triton_runs
 from tocsin.kernels.fusion.careful import CODES
 from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Fused, Rule, check_values, registry
 
@@ -21,7 +21,7 @@ LEAST_PRIOR = 1e-30
 """The least prior weight that float32 can tell from none."""
 
 
-@registry.register("triton", here=triton_runs)
+@registry.register("triton", runs=triton_runs, suits=cuda_there)
 def fuse_triton(evidence: Evidence, reliability: Floats, engaged: Bools | None, rule: Rule, prior: float) -> Fused:
     """Arguments as `checked` gives them. Raises ValueError where a value is out of its range."""
     import torch  # here, because it takes seconds to load

@@ -105,7 +105,7 @@ def conflict_of(b: Floats) -> float:
             agreeing -= b[e, k] * b[e, k]
         agreeing += total * total
     result = (said * said - said_squared - agreeing) / (E * (E - 1.0))
-    return min(max(result, 0.0), 1.0)
+    return float(min(max(result, 0.0), 1.0))
 
 
 @kernel

@@ -20,29 +20,44 @@ CHUNK = 256
 @registry.register("numba")
 def score_numba(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
-    leaves = evidence if isinstance(evidence, Leaves) else None
-    B, E, K = (*leaves.ids.shape, leaves.weights.shape[2]) if leaves else evidence.shape  # type: ignore[union-attr]
-    gathered = np.empty((min(B, CHUNK), E, K)) if leaves else None
+    B = len(evidence.ids if isinstance(evidence, Leaves) else evidence)
+    E, K = sizes(evidence)
     out = Scored(
         np.empty(B, np.int64), np.empty((B, E)), np.empty((B, K)), np.empty(B), np.empty(B), np.empty(B, np.int64)
     )
     room, order = scratch(E, K), network(E)
-    skill = None if isinstance(gate, Network) else above_chance(gate.accuracy, E, K)
+    gathered = np.empty((min(B, CHUNK), E, K) if isinstance(evidence, Leaves) else (0, E, K))
+    skill = above_chance(gate.accuracy if isinstance(gate, Logits) else None, E, K)
     for start in range(0, B, CHUNK):
         part = slice(start, start + CHUNK)
-        if leaves:
-            rows = gathered[: len(leaves.ids[part])]  # type: ignore[index]
-            gather_rows(leaves.ids[part], leaves.weights, leaves.cap, rows)
-        else:
-            rows = evidence[part]  # type: ignore[index]
+        views: Any = [column[part] for column in out]
+        label, rho, belief, uncertainty, conflict, used = views
+        rows = evidence_of(evidence, part, gathered)
         if isinstance(gate, Network):
-            reliability_rows(gate.router, gate.X[part], rows.astype(np.float64, copy=False), gate.hidden, out[1][part])
+            reliability_rows(gate.router, gate.X[part], rows.astype(np.float64, copy=False), gate.hidden, rho)
         else:
-            trust_rows(gate.logits[part], skill, out.reliability[part])
-        results = tuple(column[part] for column in out[1:])
-        if not decide_rows(rows, CODES[rule], prior, least, room, order, out.label[part], *results):
-            check_values(rows, results[0])
+            trust_rows(gate.logits[part], skill, rho)
+        if not decide_rows(
+            rows, CODES[rule], prior, least, room, order, label, rho, belief, uncertainty, conflict, used
+        ):
+            check_values(rows, rho)
     return out
+
+
+def sizes(evidence: Evidence | Leaves) -> tuple[int, int]:
+    """E and K."""
+    if isinstance(evidence, Leaves):
+        return len(evidence.weights), evidence.weights.shape[2]
+    return evidence.shape[1], evidence.shape[2]
+
+
+def evidence_of(evidence: Evidence | Leaves, part: slice, gathered: Floats) -> Evidence:
+    """The evidence of some events, leaves' into `gathered`."""
+    if not isinstance(evidence, Leaves):
+        return evidence[part]
+    rows = gathered[: len(evidence.ids[part])]
+    gather_rows(evidence.ids[part], evidence.weights, evidence.cap, rows)
+    return rows
 
 
 @kernel

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.backends import triton_runs
+from tocsin.kernels.backends import cuda_there, triton_runs
 from tocsin.kernels.fusion.by_triton import LEAST_PRIOR, device, power_of_two, tiles
 from tocsin.kernels.fusion.careful import CODES
 from tocsin.kernels.fusion.interface import Evidence, Rule, check_values
@@ -16,7 +16,7 @@ from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY
 from tocsin.kernels.score.interface import Leaves, Logits, Network, Scored, above_chance, registry
 
 
-@registry.register("triton", here=triton_runs)
+@registry.register("triton", runs=triton_runs, suits=cuda_there)
 def score_triton(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tocsin.kernels.hoeffding.layout import LEAF, NOMINAL_MULTIWAY, NUMERIC, Floats, Ints
 from tocsin.kernels.traversal.flat import Flat
 from tocsin.kernels.traversal.interface import registry
@@ -26,7 +24,8 @@ def on(flat: Flat, place: Any) -> Flat:
     """The trees as tensors of a device."""
     import torch
 
-    return Flat(*(torch.from_numpy(np.ascontiguousarray(part)).to(place) for part in flat))
+    tensors: Any = (torch.from_numpy(part).to(place) for part in flat)
+    return Flat(*tensors)
 
 
 def traverse_tensors(flat: Flat, X: Any) -> Any:

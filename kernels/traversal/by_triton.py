@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.kernels.backends import triton_runs
+from tocsin.kernels.backends import cuda_there, triton_runs
 from tocsin.kernels.fusion.by_triton import device
 from tocsin.kernels.hoeffding.layout import Floats, Ints
 from tocsin.kernels.traversal.by_torch import on
@@ -15,7 +15,7 @@ BLOCK = 128
 """Events a program."""
 
 
-@registry.register("triton", here=triton_runs)
+@registry.register("triton", runs=triton_runs, suits=cuda_there)
 def traverse_triton(flat: Flat, X: Floats) -> Ints:
     """Arguments as `traverse` checked them."""
     import torch  # here, because it takes seconds to load
