@@ -179,6 +179,10 @@ def _moved(builder: Any, x: Any, by: Any) -> Any:
     return builder.bitcast(builder.add(_bits(builder, x), steps), _VECTOR)
 
 
+def _whole(builder: Any, x: Any) -> Any:
+    return builder.bitcast(builder.fptosi(x, _BITS), _VECTOR)
+
+
 def _packed(builder: Any, rows: Any) -> Any:
     vector = ir.Constant(_BITS, ir.Undefined)
     for lane in range(WIDTH):
@@ -215,6 +219,8 @@ joined = _define(LANES, (LANES, LANES), _joined)
 """The bits of either; its sign says whether one of the two has one."""
 signed = _define(MASK, (LANES,), _signed)
 """Where the sign bit stands, that of -0.0 and of a NaN too."""
+whole = _define(LANES, (LANES,), _whole)
+"""Numbers as the bits of int64, to be stored."""
 packed = _define(LANES, (ROWS,), _packed)
 """Eight addresses as the bits of `Lanes`, to be moved, chosen and stored, never to be calculated with."""
 moved = _define(LANES, (LANES, types.int64), _moved)

@@ -83,35 +83,33 @@ def fuse_rows(
     # Below here arrays go by their addresses: numba would count an array's references at every call.
     ranked = (memory.ctypes.data + BYTES - 1) // BYTES * BYTES
     places, at, swaps = ranked + BYTES * E, evidence.ctypes.data, order.ctypes.data
-    answers = places + BYTES * E
-    spare = answers + BYTES * ANSWERS
-    room = spare + BYTES * K
-    answer, alone = carray(pointer(answers), (ANSWERS, WIDTH), np.float64), np.empty(E)
-    size, like = evidence.itemsize * E * K, evidence.dtype.type(0)
+    spare, room = places + BYTES * E, places + BYTES * (E + K + ANSWERS)
+    size, like, alone = evidence.itemsize * E * K, evidence.dtype.type(0), np.empty(E)
     right = True
     for start in range(0, B, WIDTH):
         right &= take_in(rho.ctypes.data, start, B, E, ranked)
         if engaged.size > 0:
             silence(engaged, start, ranked)
         rank(row_addresses(at, size, start, B), size // E, ranked, places, E, swaps, order.shape[0])
-        right &= fuse_lanes(at + size * (start + WIDTH), places, ranked, room, E, K, like, rule, prior, answers)
-        rows = min(WIDTH, B - start)
-        if rows == WIDTH:
+        ahead = at + size * (start + 2 * WIDTH)
+        some_lost, plain = fuse_lanes(ahead, places, ranked, room, E, K, like, rule, prior, spare)
+        right &= plain
+        if B - start >= WIDTH:
             hand_out(room, belief.ctypes.data + 8 * K * start, K)
+            lanes.store(uncertainty.ctypes.data + 8 * start, lanes.load(spare + BYTES * UNCERTAINTY))
+            lanes.store(conflict.ctypes.data + 8 * start, lanes.load(spare + BYTES * CONFLICT))
+            lanes.store(used.ctypes.data + 8 * start, lanes.load(spare + BYTES * USED))
         else:
-            hand_out(room, spare, K)
-            belief[start:] = carray(pointer(spare), (WIDTH, K), np.float64)[:rows]
-        for lane in range(rows):
-            b = start + lane
-            uncertainty[b] = answer[UNCERTAINTY, lane]
-            conflict[b] = answer[CONFLICT, lane]
-            used[b] = int(answer[USED, lane])
-            if answer[LOST, lane] != 0.0:
-                right &= sound(evidence[b], rho[b])
-                for e in range(E):
-                    alone[e] = rho[b, e] if engaged.size == 0 or engaged[b, e] else 0.0
-                if right:
+            hand_out_some(room, spare, belief[start:], uncertainty[start:], conflict[start:], used[start:])
+        if some_lost:
+            lost = carray(pointer(spare + BYTES * LOST), (WIDTH,), np.float64)
+            for b in range(start, min(start + WIDTH, B)):
+                if lost[b - start] != 0.0 and sound(evidence[b], rho[b]):
+                    for e in range(E):
+                        alone[e] = rho[b, e] if engaged.size == 0 or engaged[b, e] else 0.0
                     uncertainty[b], conflict[b], used[b] = fuse_event(evidence[b], alone, rule, prior, belief[b])
+                elif lost[b - start] != 0.0:
+                    right = False
     return right
 
 
@@ -133,22 +131,21 @@ def row_addresses(first: int, size: int, start: int, B: int) -> Any:
 
 @inlined
 def take_in(rho: int, start: int, B: int, E: int, ranked: int) -> bool:
-    """Eight events' reliabilities into E vectors at `ranked`; False where one is out of range."""
+    """Eight events' reliabilities into E vectors at `ranked`; False where one may be out of range."""
     rows = row_addresses(rho, 8 * E, start, B)
-    zero, one = lanes.spread(0.0), lanes.spread(1.0)
-    wrong = zero > one
+    # The bits of numbers up to 1 are at most those of 1; what has a sign, and a NaN, has higher ones.
+    zero, highest = lanes.spread(0.0), lanes.spread(0.0)
     for e in range(0, E - 1, 2):
         x, y = lanes.gather_pair(rows, 8 * e, 0.0)
         # Without the sign of -0.0, numbers sort as their bits do.
         lanes.store(ranked + BYTES * e, x + zero)
         lanes.store(ranked + BYTES * (e + 1), y + zero)
-        wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
-        wrong = lanes.either(wrong, lanes.neither(lanes.both(y >= zero, one >= y)))
+        highest = lanes.upper(highest, lanes.upper(x, y))
     if E % 2 == 1:
         x = lanes.gather_one(rows, 8 * (E - 1), 0.0)
         lanes.store(ranked + BYTES * (E - 1), x + zero)
-        wrong = lanes.either(wrong, lanes.neither(lanes.both(x >= zero, one >= x)))
-    return not lanes.some(wrong)
+        highest = lanes.upper(highest, x)
+    return not lanes.some(lanes.before(lanes.spread(1.0), highest))
 
 
 @kernel
@@ -205,10 +202,11 @@ def sorting_network(n: int) -> Ints:
 @inlined
 def fuse_lanes(
     ahead: int, places: int, ranked: int, room: int, E: int, K: int, like: float, rule: int, prior: float, answer: int
-) -> bool:
+) -> tuple[bool, bool]:
     """Eight events as `rank` left them, of numbers `like` this one; `room` is an address, see `rooms`.
 
-    Its first K vectors become the belief, `answer` the rest. False where evidence bears a minus sign.
+    Its first K vectors become the belief, `answer` the rest. Returns whether some are lost, and whether no evidence
+    bears a minus sign.
     """
     excess, sums, odds, share, left, x = rooms(room, E, K)
     zero, one = lanes.spread(0.0), lanes.spread(1.0)
@@ -229,9 +227,9 @@ def fuse_lanes(
     conflict = conflict / lanes.spread(E * (E - 1.0)) if E > 1 else zero
     lanes.store(answer + BYTES * UNCERTAINTY, normalise(excess, K))
     lanes.store(answer + BYTES * CONFLICT, lanes.larger(lanes.smaller(conflict, one), zero))
-    lanes.store(answer + BYTES * USED, use)
+    lanes.store(answer + BYTES * USED, lanes.whole(use))
     lanes.store(answer + BYTES * LOST, lanes.choose(lost, one, zero))
-    return right
+    return lanes.some(lost), right
 
 
 @inlined
@@ -455,3 +453,14 @@ def hand_out(excess: int, belief: int, K: int) -> None:
         last = carray(pointer(excess + BYTES * (K - 1)), (WIDTH,), np.float64)
         for lane in range(WIDTH):
             beliefs[lane, K - 1] = last[lane]
+
+
+@kernel
+def hand_out_some(excess: int, spare: int, belief: Floats, uncertainty: Floats, conflict: Floats, used: Ints) -> None:
+    """From lanes to fewer than eight rows; the answers stand at `spare`, and there is room for a belief behind them."""
+    rows, K = belief.shape
+    hand_out(excess, spare + BYTES * ANSWERS, K)
+    belief[:] = carray(pointer(spare + BYTES * ANSWERS), (WIDTH, K), np.float64)[:rows]
+    uncertainty[:] = carray(pointer(spare + BYTES * UNCERTAINTY), (WIDTH,), np.float64)[:rows]
+    conflict[:] = carray(pointer(spare + BYTES * CONFLICT), (WIDTH,), np.float64)[:rows]
+    used[:] = carray(pointer(spare + BYTES * USED), (WIDTH,), np.int64)[:rows]

@@ -380,6 +380,16 @@ def behaviour(backend: str, share: float = 1.0, most: int = 128, single: float =
             with pytest.raises(ValueError, match=r"^reliability: "):
                 self.fuse(np.ones((13, 3, 5)), rho, engaged)
 
+        @pytest.mark.parametrize("rule", RULES)
+        def test_minus_nothing_beside_numbers_that_fit_no_product(self, rule: Rule) -> None:
+            evidence, rho, _ = grid(3, 4)
+            evidence[7] = 1e100
+            evidence[:, 0] = -0.0
+            rho[4, 0] = -0.0
+            exact = fusion.fuse(np.abs(evidence), np.abs(rho), rule=rule, backend="reference")
+            for one, other in zip(self.fuse(evidence, rho, rule=rule), exact, strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
         def test_minus_nothing_is_nothing(self) -> None:
             plain = self.fuse(np.zeros((1, 2, 3)), np.array([[0.0, 0.5]]))
             signed = self.fuse(-np.zeros((1, 2, 3)), np.array([[-0.0, 0.5]]))
