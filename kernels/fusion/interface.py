@@ -79,6 +79,7 @@ def fuse(
     Zadeh's paradox, disarmed by discounting: the class both sources all but exclude stays unlikely.
 
     >>> import numpy as np
+    >>> from tocsin.kernels.fusion import fuse
     >>> certain = 1e6 * np.array([[[0.99, 0.01, 0.0], [0.0, 0.01, 0.99]]])
     >>> fuse(certain, np.full((1, 2), 0.99)).belief.round(2)
     array([[0.49, 0.01, 0.49]])

@@ -102,6 +102,7 @@ def score(
     Two experts of whom one is trusted.
 
     >>> import numpy as np
+    >>> from tocsin.kernels.score import Logits, score
     >>> found = score(np.array([[[9.0, 1.0], [0.0, 90.0]]]), Logits(np.array([[4.0, -4.0]])), least=0.6)
     >>> found.label.tolist(), found.belief.round(2).tolist()
     ([0], [[0.73, 0.08]])
