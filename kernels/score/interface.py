@@ -105,7 +105,7 @@ def score(
     >>> from tocsin.kernels.score import Logits, score
     >>> found = score(np.array([[[9.0, 1.0], [0.0, 90.0]]]), Logits(np.array([[4.0, -4.0]])), least=0.6)
     >>> found.label.tolist(), found.belief.round(2).tolist()
-    ([0], [[0.73, 0.08]])
+    ([0], [[0.73, 0.09]])
     """
     e = evidence if isinstance(evidence, Leaves) else numbers("evidence", evidence, keep_float32=True)
     (B, E, K), e = _sizes(e)
