@@ -74,6 +74,7 @@ def fuse_tensors(evidence: Any, rho: Any, rule: Rule, prior: float) -> tuple[Any
                 EP=height,
                 BLOCK=block,
                 DOUBLE=evidence.dtype == torch.float64,
+                enable_fp_fusion=False,
             )
     return belief, rest[0], rest[1], used
 

@@ -83,9 +83,9 @@ def fuse_block(
     DOUBLE: tl.constexpr,
 ):
     """Belief [events, KP], uncertainty, conflict and used of a block, from rho [events, EP], 0 beyond E."""
-    # Beyond `huge` sums could overflow, and below `least` so could b / u; `slack` is more than the sums' rounding.
+    # Beyond `huge` sums could overflow, below `least` so could b / u; `slack` is more than the rounding of sums.
     huge: tl.constexpr = 1e280 if DOUBLE else 1e30
-    shrink: tl.constexpr = 2.0**-200 if DOUBLE else 2.0**-60
+    shrink: tl.constexpr = 6.223015277861142e-61 if DOUBLE else 8.673617379884035e-19
     least: tl.constexpr = 1e-290 if DOUBLE else 1e-30
     slack: tl.constexpr = 1e-12 if DOUBLE else 1e-5
     column = tl.arange(0, EP)[None, :]

@@ -122,10 +122,11 @@ def score_tensors(
                 DOUBLE=double,
                 GATHER=cap is not None,
                 NETWORK=H > 0,
-                NULL=null,
+                NULL=int(null),
                 LOGIT=LOGIT,
                 CLIP=CLIP,
                 LEAK=LEAK,
                 MOST=MAX_RELIABILITY,
+                enable_fp_fusion=False,
             )
     return label, rho, belief, rest, used

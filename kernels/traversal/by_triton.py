@@ -36,5 +36,7 @@ def traverse_tensors(flat: Flat, X: Any) -> Any:
     if B:
         # A column where there is none: nothing is read of it, but it must have an address.
         rows = X.contiguous() if F else X.new_zeros((B, 1))
-        traverse_kernel[((B + BLOCK - 1) // BLOCK, E)](*flat, rows, out, B, E, N, F, BLOCK=BLOCK)
+        traverse_kernel[((B + BLOCK - 1) // BLOCK, E)](
+            *flat, rows, out, B, E, N, F, BLOCK=BLOCK, enable_fp_fusion=False
+        )
     return out
