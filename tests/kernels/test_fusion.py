@@ -18,8 +18,16 @@ TestTorch = behaviour("torch")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
-class TestTriton(behaviour("triton", share=0.04, most=20, single=1e-4)):  # type: ignore[misc]
+class TestTriton(behaviour("triton", share=0.04, most=9, single=1e-4)):  # type: ignore[misc]
     """By the interpreter: few examples, for it is slow."""
+
+    def test_very_many_experts_stay_numbers(self) -> None:
+        rng = np.random.default_rng(0)
+        evidence, rho = rng.gamma(0.3, 50.0, (3, 128, 4)), rng.uniform(0.5, 0.999, (3, 128))
+        for dtype, tolerance in ((np.float64, 1e-9), (np.float32, 1e-4)):
+            found = fuse(evidence.astype(dtype), rho, backend="triton")
+            exact = fuse(evidence, rho, backend="reference")
+            np.testing.assert_allclose(found.belief, exact.belief, rtol=0, atol=tolerance)
 
 
 # Errors
