@@ -8,7 +8,7 @@ FILES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.yaml' -o -name 'py
 INSTALLED := $(VENV)/.installed-$(FILES)
 TYPED := $(foreach package,$(PACKAGES),-p tocsin.$(package))
 
-.PHONY: install demo test proof check format bench bench-service kafka clean
+.PHONY: install demo test proof gpu check format bench bench-service kafka clean
 
 install: $(INSTALLED)
 
@@ -29,6 +29,10 @@ test: install check  ## everything that fits into ten minutes
 
 proof: install  ## the longer proofs
 	$(BIN)/python -m pytest -m proof --timeout 3600 $(PYTEST)
+
+gpu: install  ## the kernels on a CUDA device: right first, then timed; says so where there is none
+	$(BIN)/python -m pytest tests/kernels -m 'not proof' -k 'Triton or Device' $(PYTEST)
+	$(BIN)/python benchmarks/fusion_gpu.py
 
 check: install  ## style, types, layers
 	$(BIN)/ruff check .

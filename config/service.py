@@ -77,6 +77,14 @@ class Replay(Group):
     """How many later events are decided before an event's label is known."""
 
 
+class Kernels(Group):
+    """What the numbers are computed on."""
+
+    backend: Literal["auto", "triton", "numba", "torch", "reference"] = "auto"
+    """What fuses evidence. `auto`: Triton where there is a CUDA device, numba elsewhere (or what the variable
+    `TOCSIN_KERNELS_BACKEND` names). Back ends agree to 1e-9, not to the bit: workers of one service should run one."""
+
+
 class Monitor(Group):
     """Metrics and telemetry."""
 

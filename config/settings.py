@@ -24,7 +24,7 @@ from tocsin.config.model import (
     unfit_pool,
 )
 from tocsin.config.schema import Schema
-from tocsin.config.service import Batching, Bounds, Explanation, Monitor, Replay, State
+from tocsin.config.service import Batching, Bounds, Explanation, Kernels, Monitor, Replay, State
 
 
 class _Environment(EnvSettingsSource):
@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     state: State = State()
     replay: Replay = Replay()
     monitor: Monitor = Monitor()
+    kernels: Kernels = Kernels()
     seed: Seed = 0
 
     @classmethod

@@ -21,3 +21,11 @@ def kernel(function: F) -> F:
     if not function.__module__.startswith("tocsin."):
         function.__module__ = f"tocsin.{function.__module__}"
     return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """As `kernel`, and made part of every kernel that calls it: where vectors would go through memory by a call."""
+    if not function.__module__.startswith("tocsin."):
+        function.__module__ = f"tocsin.{function.__module__}"
+    compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+    return cast(F, compiled(function))

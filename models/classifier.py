@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.model import Model
 from tocsin.config.settings import Settings
+from tocsin.kernels import fusion
 from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
@@ -88,6 +89,8 @@ class Classifier(RiverFace):
     settings
         What the model's state depends on; `Classifier.from_config` takes it from a service's settings. With no
         features and no classes named, both are discovered (river's way of using it).
+    backend
+        What fuses evidence, see `tocsin.kernels.backends`. Raises UnknownBackendError where it does not run here.
 
     Examples
     --------
@@ -100,8 +103,11 @@ class Classifier(RiverFace):
     True
     """
 
-    def __init__(self, settings: Model | None = None) -> None:
+    def __init__(self, settings: Model | None = None, backend: str = "auto") -> None:
+        fusion.backend(backend)
         self.settings = settings
+        self.backend = backend
+        """What fuses evidence, as it was asked for."""
         self._model = settings or Model()
         self.columns: list[str] = [feature.name for feature in self._model.features]
         self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
@@ -125,7 +131,7 @@ class Classifier(RiverFace):
     @classmethod
     def from_config(cls, settings: Settings) -> Classifier:
         """The classifier of a service."""
-        return cls(settings.model)
+        return cls(settings.model, settings.kernels.backend)
 
     @property
     def digest(self) -> str:
@@ -170,7 +176,8 @@ class Classifier(RiverFace):
     def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
         engaged = self._engaged(evidence, reliability)
-        return engaged, fuse(evidence, reliability, engaged, rule=self._model.fusion.rule, prior=self._prior())
+        rule, prior = self._model.fusion.rule, self._prior()
+        return engaged, fuse(evidence, reliability, engaged, rule=rule, prior=prior, backend=self.backend)
 
     def _engaged(self, evidence: Floats, reliability: Floats) -> Bools:
         """[B, E], the active experts that the router engages."""
@@ -185,7 +192,7 @@ class Classifier(RiverFace):
         """Have everything compiled and loaded before the first event and the first label, which would wait for it."""
         if not self.classes:
             return  # what an expert compiles depends on the number of classes, and there is none to know yet
-        other = Classifier(self.settings)  # what is learnt here is thrown away with it
+        other = Classifier(self.settings, self.backend)  # what is learnt here is thrown away with it
         text = "warm up, 1 £" if self._model.text else None
         batch = Batch.of(np.zeros((1, len(other.columns))), texts=[text])
         for name in self.classes[:2]:

@@ -31,7 +31,7 @@ def record(
         "time": now,
         "started_at": started_at,
         "feedback_offset": classifier.feedback_offset,
-        "backend": backend(),
+        "backend": backend(classifier.backend),
         "counts": counts.totals(),
         "reasons": dict(counts.reasons),
         "dead_letters": dict(counts.dead_letters),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tocsin.kernels.backends import cuda_there
 from tocsin.streams.embedded import EmbeddedBroker
 
 from .brokers import ApacheKafka, NoBrokerError, running
@@ -18,6 +19,10 @@ with warnings.catch_warnings():
     import kafka.admin  # noqa: F401
 
 pytest.register_assert_rewrite("tests.streams.logs.behaviour")
+
+if not cuda_there():
+    # Before anything imports Triton, which settles then whether it compiles or interprets.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session")

@@ -186,6 +186,7 @@ OTHER_SETTINGS = {
     "state.snapshot_every": 7,
     "replay.label": "class",
     "monitor.port": 1,
+    "kernels.backend": "reference",
 }
 
 

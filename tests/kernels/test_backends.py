@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tocsin.kernels import fusion
-from tocsin.kernels.backends import ORDER, VARIABLE, Registry, UnknownBackendError
+from tocsin.kernels import score as scoring
+from tocsin.kernels.backends import ORDER, VARIABLE, Registry, UnknownBackendError, cuda_there
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +58,24 @@ def test_fusion_always_has_its_reference(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fusion.backend() == "reference"
     with pytest.raises(UnknownBackendError):
         fusion.fuse(np.ones((1, 1, 2)), np.ones((1, 1)), backend="abacus")
+
+
+def test_auto_passes_by_what_does_not_suit() -> None:
+    made = registry("reference", "numba")
+    made.register("triton", suits=lambda: False)(lambda: "triton")
+    assert made.choose() == "numba"
+    assert made.choose("triton") == "triton"
+
+
+def test_fusion_takes_triton_only_where_there_is_a_device() -> None:
+    expected = "triton" if cuda_there() else "numba"
+    assert fusion.backend() == scoring.backend() == expected
+
+
+def test_a_back_end_that_does_not_run_here_is_not_here() -> None:
+    made = registry("reference")
+    made.register("torch", runs=lambda: False)(lambda: "torch")
+    assert made.here() == ("reference",)
+    assert made.choose() == "reference"
+    with pytest.raises(UnknownBackendError, match="'torch'"):
+        made.get("torch")

@@ -1,0 +1,173 @@
+"""Scoring: the interface of every back end, and its checks."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tocsin.kernels.backends import Registry
+from tocsin.kernels.fusion.interface import Evidence, Floats, Ints, Rule, checked_prior, checked_rule, numbers
+from tocsin.kernels.router import Router
+
+ABSTAINED = -1
+
+
+class Leaves(NamedTuple):
+    """Evidence as the class weights of leaves, as `tocsin.kernels.hoeffding.evidence` gives it."""
+
+    ids: NDArray[Any]
+    """int32 [B, E]: the leaf of each tree that answers, -1 where none does."""
+    weights: Floats
+    """[E, N, K]: a pool's `counts`, or `faded`."""
+    cap: float = np.inf
+    """The most that a leaf's weights add up to; beyond it they are scaled down."""
+
+
+class Logits(NamedTuple):
+    """A router's outputs."""
+
+    logits: Floats
+    """[B, E], or [B, E + 1] where the last is the null slot's, the trust that goes to nobody."""
+    accuracy: Floats | None = None
+    """[E] faded prequential accuracy: reliabilities are multiplied by how far it is above chance. None: not."""
+
+
+class Network(NamedTuple):
+    """A router itself, see `tocsin.kernels.router`."""
+
+    router: Router
+    X: Floats
+    """[B, F], as it came."""
+    hidden: int
+    """Hidden units H."""
+
+
+class Scored(NamedTuple):
+    """The decisions on B events, and what they rest on."""
+
+    label: Ints
+    """[B], the most probable class, or -1 where its pignistic probability is below `least`."""
+    reliability: Floats
+    """[B, E]"""
+    belief: Floats
+    """[B, K]"""
+    uncertainty: Floats
+    """[B]"""
+    conflict: Floats
+    """[B]"""
+    used: Ints
+    """[B]"""
+
+
+Score = Registry[[Evidence | Leaves, Logits | Network, Rule, float, float], Scored]
+registry: Score = Registry("score")
+
+
+def score(
+    evidence: ArrayLike | Leaves,
+    gate: Logits | Network,
+    rule: Rule = "dempster",
+    prior: float | None = None,
+    least: float = 0.0,
+    backend: str = "auto",
+) -> Scored:
+    """Decide B events.
+
+    Parameters
+    ----------
+    evidence
+        [B, E, K], as `tocsin.kernels.fusion.fuse` takes it, or `Leaves`.
+    gate
+        `Logits` or a `Network`, which gives them.
+    rule, prior
+        See `fuse`.
+    least
+        The least pignistic probability b + u / K of a class that is decided for, in [0, 1].
+    backend
+        "auto" or the name of one, see `tocsin.kernels.backends`.
+
+    Returns
+    -------
+    Scored, float64, whose events do not depend on their batch.
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit or a value is out of its range.
+
+    Examples
+    --------
+    Two experts of whom one is trusted.
+
+    >>> import numpy as np
+    >>> from tocsin.kernels.score import Logits, score
+    >>> found = score(np.array([[[9.0, 1.0], [0.0, 90.0]]]), Logits(np.array([[4.0, -4.0]])), least=0.6)
+    >>> found.label.tolist(), found.belief.round(2).tolist()
+    ([0], [[0.73, 0.09]])
+    """
+    e = evidence if isinstance(evidence, Leaves) else numbers("evidence", evidence, keep_float32=True)
+    (B, E, K), e = _sizes(e)
+    gate = _checked_logits(gate, B, E) if isinstance(gate, Logits) else _checked_network(gate, B, E)
+    if not 0.0 <= least <= 1.0:
+        raise ValueError(f"least: {least!r} must lie in [0, 1]")
+    return registry.get(backend)(e, gate, checked_rule(rule), checked_prior(prior, K), least)
+
+
+def backend(name: str = "auto") -> str:
+    """The back end that `score` runs on. Raises UnknownBackendError."""
+    return registry.choose(name)
+
+
+def backends() -> tuple[str, ...]:
+    """The back ends that `score` has here."""
+    return registry.here()
+
+
+def _sizes(evidence: Any) -> tuple[tuple[int, int, int], Any]:
+    """B, E, K, and the evidence as back ends want it."""
+    if not isinstance(evidence, Leaves):
+        if evidence.ndim != 3 or 0 in evidence.shape[1:]:
+            raise ValueError(f"evidence: has shape {evidence.shape}, expected [B, E, K] with E >= 1 and K >= 1")
+        return evidence.shape, evidence
+    ids, weights = np.ascontiguousarray(evidence.ids, np.int32), np.ascontiguousarray(evidence.weights, np.float64)
+    if weights.ndim != 3 or ids.ndim != 2 or ids.shape[1] != weights.shape[0] or 0 in weights.shape:
+        raise ValueError(f"evidence: leaves {ids.shape} and weights {weights.shape} are not [B, E] and [E, N, K]")
+    if ids.max(initial=-1) >= weights.shape[1]:
+        raise ValueError(f"evidence: a leaf's number is beyond the {weights.shape[1]} that have weights")
+    if not evidence.cap > 0.0:
+        raise ValueError(f"evidence: cap {evidence.cap} must be above 0")
+    return (len(ids), len(weights), weights.shape[2]), Leaves(ids, weights, float(evidence.cap))
+
+
+def _checked_logits(gate: Logits, B: int, E: int) -> Logits:
+    logits = numbers("logits", gate.logits)
+    if logits.shape not in ((B, E), (B, E + 1)):
+        raise ValueError(f"logits: has shape {logits.shape}, expected [B, E] or [B, E + 1] with B, E = {B}, {E}")
+    if np.isnan(logits).any():
+        raise ValueError("logits: must be numbers")
+    if gate.accuracy is None:
+        return Logits(logits)
+    accuracy = numbers("accuracy", gate.accuracy)
+    if accuracy.shape != (E,) or not ((accuracy >= 0) & (accuracy <= 1)).all():
+        raise ValueError(f"accuracy: must be {E} numbers in [0, 1]")
+    return Logits(logits, accuracy)
+
+
+def _checked_network(gate: Network, B: int, E: int) -> Network:
+    X = numbers("X", gate.X)
+    if X.ndim != 2 or X.shape != (B, gate.router.mean.size):
+        raise ValueError(f"X: has shape {X.shape}, expected [B, F] = {(B, gate.router.mean.size)}")
+    weights = (3 * E + X.shape[1]) * gate.hidden + gate.hidden + (gate.hidden + 1) * (E + 1)
+    if gate.router.skill.size != E or gate.router.weights.size != weights:
+        raise ValueError(f"router: is not one of {E} experts, {X.shape[1]} features and {gate.hidden} hidden units")
+    return Network(gate.router, X, gate.hidden)
+
+
+def above_chance(accuracy: Floats | None, E: int, K: int) -> Floats:
+    """How far each expert's accuracy is above chance, in [0, 1]: [E]."""
+    if accuracy is None:
+        return np.ones(E)
+    chance = 1.0 / max(K, 2)
+    return np.clip((accuracy - chance) / (1.0 - chance), 0.0, 1.0)

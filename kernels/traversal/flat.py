@@ -1,0 +1,55 @@
+"""A pool's trees as plain arrays of their branches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tocsin.kernels.compiled import kernel
+from tocsin.kernels.hoeffding import at
+from tocsin.kernels.hoeffding.layout import LEAF, Floats, Header, Ints, Pool
+from tocsin.kernels.hoeffding.walk import most_travelled
+
+
+class Flat(NamedTuple):
+    """E trees of at most N nodes, all [E, N]; see `tocsin.kernels.hoeffding.layout.NODE` for what the fields mean."""
+
+    kind: Ints
+    feature: Ints
+    first: Ints
+    last: Ints
+    next: Ints
+    busiest: Ints
+    """The child that a branch sends an event to when it cannot tell; 0 for a leaf, -1 for the root of an empty tree."""
+    value: Floats
+    edge: Floats
+
+
+INTEGERS = ("kind", "feature", "first", "last", "next", "busiest")
+
+
+def flatten(pool: Pool) -> Flat:
+    """A copy of what a walk needs."""
+    used = max(int(pool.trees["n_nodes"].max(initial=0)), 1)
+    nodes = pool.nodes[:, :used]
+    busiest = np.zeros(nodes.shape, np.int32)
+    find_busiest(pool.header, busiest)
+    columns = {name: np.ascontiguousarray(nodes[name]) for name in ("kind", "feature", "first", "last", "next")}
+    return Flat(
+        **columns,
+        busiest=busiest,
+        value=np.ascontiguousarray(nodes["value"]),
+        edge=np.ascontiguousarray(nodes["edge"]),
+    )
+
+
+@kernel
+def find_busiest(pool: Header, out: Ints) -> None:
+    """See `Flat.busiest`."""
+    for e in range(out.shape[0]):
+        if at.trees(pool)[e].n_nodes == 0:
+            out[e, 0] = -1
+        for node in range(at.trees(pool)[e].n_nodes):
+            if at.nodes(pool)[e, node].kind != LEAF:
+                out[e, node] = most_travelled(pool, e, node)

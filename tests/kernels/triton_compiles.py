@@ -1,0 +1,48 @@
+"""Compile the Triton kernels for a card that is not here, and print the size of each binary. Run by itself, because a
+process that interprets Triton compiles nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from tocsin.kernels.fusion.triton_block import fuse_kernel
+from tocsin.kernels.score.triton_kernel import score_kernel
+from tocsin.kernels.traversal.triton_kernel import traverse_kernel
+
+HOPPER = GPUTarget("cuda", 90, 32)
+TILES = {"RULE": 0, "KP": 16, "EP": 16, "BLOCK": 64, "DOUBLE": False}
+ROUTER = {"HP": 32, "NETWORK": True, "NULL": 1, "LOGIT": 6.0, "CLIP": 5.0, "LEAK": 0.05, "MOST": 0.999}
+SINGLE = {"evidence", "to_belief", "to_rest"}
+INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out"}
+WHOLE = {"to_label", "to_used"}
+
+
+def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
+    """Bytes of the binary."""
+
+    def kind(name: str) -> str:
+        if name in constants:
+            return "constexpr"
+        if len(name) == 1 and name != "X":
+            return "i32"
+        return "*i32" if name in INTEGER else "*i64" if name in WHOLE else "*fp32" if name in single else "*fp64"
+
+    names = kernel.arg_names
+    source = ASTSource(
+        kernel,
+        signature={name: kind(name) for name in names},
+        constexprs={(names.index(name),): value for name, value in constants.items()},
+    )
+    compiled = triton.compile(source, target=HOPPER, options={"enable_fp_fusion": False})
+    return len(compiled.asm["cubin"])
+
+
+if __name__ == "__main__":
+    print("fuse", size(fuse_kernel, TILES, SINGLE | {"rho", "prior"}))
+    print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
+    print("traverse", size(traverse_kernel, {"BLOCK": 128}, set()))
