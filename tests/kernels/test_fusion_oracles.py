@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torchbelief as tb
 
 from tocsin.kernels.fusion import Rule, backends, discount, fuse, opinions
 
@@ -32,8 +34,6 @@ def check(rule: Rule, backend: str, evidence: Any, rho: Any, belief: Any, uncert
 @pytest.mark.parametrize("rule", ["dempster", "cautious", "murphy"])
 @pytest.mark.parametrize("E", EXPERTS)
 def test_torchbelief_agrees(backend: str, rule: Rule, E: int) -> None:
-    tb = pytest.importorskip("torchbelief")
-    torch = pytest.importorskip("torch")
     for seed, K in enumerate((2, 3, 5)):
         evidence, rho, b, u = opinion(E, K, seed)
         frame = tb.Frame(K)

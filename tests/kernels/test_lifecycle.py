@@ -59,7 +59,7 @@ def test_a_share_of_the_routing_is_the_routers_load() -> None:
     state = router.new(sizes, 0, -1.0, 1.0)
     rates = router.Rates(0.01, 1.0, 0.999, 0.99, 1e4, 1e-4, 200.0, 1.0, 0.99, 0.0)
     rho = np.empty((200, E))
-    router.learn_rows(state, np.zeros((200, 0)), evidence, y, np.ones(200), 4, rates, rho)
+    router.learn_rows(state, np.zeros((200, 0)), evidence, y, np.ones(200), np.zeros(200, np.int64), 4, rates, rho)
     window = kernel.new(E, K, len(PAIRS))
     kernel.observe(window, evidence, rho, engaged, y, decided, PAIRS, float(K))
     np.testing.assert_allclose(window.parts / 200, state.load[1], rtol=1e-12)

@@ -27,7 +27,7 @@ class TestDeviceScorer:
         evidence = hoeffding.evidence(pool, X, cap=30.0)
         rates = routing.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 100.0, 4.0, 0.995, 0.0)
         y = evidence[:, 0].argmax(axis=1)
-        routing.learn_rows(router, X, evidence, y, np.ones(len(X)), H, rates, np.empty((len(X), E)))
+        routing.learn_rows(router, X, evidence, y, np.ones(len(X)), np.zeros_like(y), H, rates, np.empty((len(X), E)))
         here = Leaves(hoeffding.leaf_ids(pool, X[:90]), pool.counts[:, :, : evidence.shape[2]], 30.0)
         scorer = DeviceScorer(pool, router, H, cap=30.0, least=0.7)
         agree(scorer(X[:90]), score(here, Network(router, X[:90], H), least=0.7, backend="numba"))
