@@ -36,6 +36,9 @@ class ForestExpert(Group):
     """ADWIN's delta at which that tree takes over."""
     adapts: bool = True
     """Whether trees are replaced when their errors rise."""
+    forget: float = Field(default=1.0, gt=0, le=1)
+    """What a leaf keeps of its class weights at each of its events; 1 keeps all. By what is left it answers (where it
+    answers by the majority) and its answer weighs; where trees split does not change."""
     fade: float = Field(default=0.998, gt=0, lt=1)
     """How fast the accuracy by which a tree's vote weighs forgets."""
     sharpness: float = Field(default=4.0, ge=0, le=32)

@@ -55,6 +55,9 @@ class TreeExpert(Group):
     max_depth: int | None = Field(default=None, ge=1)
     max_size: float = Field(default=16.0, gt=0)
     """MiB above which the least promising leaves lose their observers."""
+    forget: float = Field(default=1.0, gt=0, le=1)
+    """What a leaf keeps of its class weights at each of its events; 1 keeps all. By what is left it answers (where it
+    answers by the majority) and its answer weighs; where trees split does not change."""
     one_vs_rest: bool = False
     """One tree a class, each of which tells its class from the rest."""
     strength: float = Field(default=30.0, gt=0, le=1_000)

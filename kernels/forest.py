@@ -34,7 +34,8 @@ from tocsin.kernels.hoeffding.learning import (
     learn_event,
     most_children,
 )
-from tocsin.kernels.hoeffding.leaves import predict_leaf, total_weight
+from tocsin.kernels.hoeffding.leaves import predict_leaf
+from tocsin.kernels.hoeffding.leaves import support as weight_behind
 from tocsin.kernels.hoeffding.memory import enforce, estimate
 from tocsin.kernels.hoeffding.turnover import empty
 from tocsin.kernels.hoeffding.walk import leaf_of, walk
@@ -266,7 +267,7 @@ def learn_rows(
                     support, weighs = 0.0, 0.0
                     if asked:
                         leaf = leaf_of(pool, e, x)
-                        support = total_weight(pool, e, leaf) if leaf >= 0 else 0.0
+                        support = weight_behind(pool, e, leaf) if leaf >= 0 else 0.0
                         weighs = trust(record, e, K, rules[0].sharpness)
                     step, lacking = teach(pool, e, x, y[b], w, order, votes, p, step)
                     if asked:
@@ -332,7 +333,7 @@ def vote_rows(
             leaf = leaf_of(pool, e, x)
             if leaf >= 0:
                 predict_leaf(pool, e, leaf, x, votes, p)
-                add_vote(share, weights[t], total_weight(pool, e, leaf), out[b], sums)
+                add_vote(share, weights[t], weight_behind(pool, e, leaf), out[b], sums)
         count_votes(out[b], sums, members.size, rules)
 
 

@@ -68,6 +68,7 @@ class TreeExpert:
             leaf_prediction=s.leaf_prediction,
             max_depth=s.max_depth,
             max_size=s.max_size,
+            fade=s.forget,
         )
         nominal = np.array([True] * s.history + self._nominal, np.bool_)
         return hoeffding.new_pool([settings], len(nominal), classes, nominal)

@@ -37,11 +37,17 @@ def total_weight(pool: Header, e: int, node: int) -> float:
 
 
 @kernel
+def class_weight(pool: Header, e: int, node: int, k: int) -> float:
+    """How much a leaf remembers of a class: its weight, faded where the pool fades."""
+    return float(at.faded(pool)[e, node, k] if pool.fading > 0 else at.counts(pool)[e, node, k])
+
+
+@kernel
 def support(pool: Header, e: int, node: int) -> float:
     """How much a leaf's answer rests on: its class weights, faded where the pool fades, summed by class."""
     total = 0.0
     for k in range(pool.K):
-        total += at.faded(pool)[e, node, k] if pool.fading > 0 else at.counts(pool)[e, node, k]
+        total += class_weight(pool, e, node, k)
     return total
 
 
@@ -131,7 +137,7 @@ def majority_choice(pool: Header, e: int, node: int, total: float) -> int:
     highest = -math.inf
     for i in range(at.nodes(pool)[e, node].n_classes):
         # Scaled before they are compared, for two weights may round to one probability.
-        share = at.counts(pool)[e, node, at.order(pool)[e, node, i]] * factor
+        share = class_weight(pool, e, node, at.order(pool)[e, node, i]) * factor
         if share > highest:
             highest = share
             best = i
@@ -174,10 +180,12 @@ def predict_leaf(pool: Header, e: int, node: int, x: Row, votes: Row, out: Row) 
         for i in range(n):
             share[at.order(pool)[e, node, i]] = math.exp(vote[i] - norm)
         return True
+    if pool.fading > 0:
+        total = support(pool, e, node)
     factor = 1.0 / total if total != 0.0 else 1.0
     for i in range(n):
         k = at.order(pool)[e, node, i]
-        share[k] = at.counts(pool)[e, node, k] * factor
+        share[k] = class_weight(pool, e, node, k) * factor
     return False
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from river.datasets import synth
 
 from tocsin.config.forest import ForestExpert
+from tocsin.config.model import TreeExpert as TreeSettings
 from tocsin.models.batch import Batch
 from tocsin.models.expert import SnapshotError
 from tocsin.models.forest import Forest
 from tocsin.models.tree import HoeffdingTree
+from tocsin.models.tree_expert import TreeExpert
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -225,3 +227,30 @@ def test_memory_of_a_tree() -> None:
     assert forest.nbytes / 10 < 2 * 2**20
     saved = sum(array.nbytes for array in forest.arrays().values())
     assert saved / (forest.n_nodes.sum() / 1000) < 2**20
+
+
+def test_leaves_that_forget_follow_a_turn_that_no_detector_sees() -> None:
+    X, y = turned(6000)
+    batch, w = Batch.of(X), np.ones(len(y))
+    accuracy = {}
+    for forget in (1.0, 0.98):
+        own = ForestExpert(adapts=False, leaf_prediction="mc", forget=forget, **SMALL)
+        forest = Forest(own, [False] * 3)
+        forest.resize(3, 2)
+        said = forest.predict_then_learn(batch, y, w)
+        accuracy[forget] = float((said.argmax(axis=1) == y)[3000:4000].mean())
+        twin = Forest(own, [False] * 3)
+        twin.restore(forest.arrays())
+        np.testing.assert_array_equal(twin.evidence(batch), forest.evidence(batch))
+    assert accuracy[0.98] > accuracy[1.0] + 0.1
+
+
+def test_a_tree_that_forgets_answers_by_what_it_remembers() -> None:
+    tree = TreeExpert(TreeSettings(leaf_prediction="mc", forget=0.5))
+    tree.resize(1, 2)
+    batch, y = Batch.of(np.zeros((8, 1))), np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    tree.learn(batch, y, np.ones(8))
+    expected = np.zeros(2)
+    for label in y:
+        expected = 0.5 * expected + np.eye(2)[label]
+    np.testing.assert_allclose(tree.evidence(batch)[0], expected, rtol=1e-12)
