@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tocsin.config.base import Group
 from tocsin.config.forest import ForestExpert
+from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
@@ -104,7 +105,8 @@ ExpertSettings = Annotated[
     | NaiveBayesExpert
     | LinearExpert
     | PersistenceExpert
-    | SS3Expert,
+    | SS3Expert
+    | LinearTextExpert,
     Field(discriminator="kind"),
 ]
 

@@ -534,7 +534,7 @@ def word_key(word: str) -> int:
     """The hash of one word, as `tokenise` gives it."""
     key = int(_SEED)
     for code in map(ord, word):
-        key = _step(key, code)
+        key = plain_step(key, code)
     return key
 
 
@@ -542,11 +542,12 @@ def ngram_key(spelt: Sequence[str]) -> int:
     """The hash of an n-gram of one or more words."""
     key = word_key(spelt[0])
     for word in spelt[1:]:
-        key = _step(_step(key, int(_TWIST)), word_key(word))
+        key = plain_step(plain_step(key, int(_TWIST)), word_key(word))
     return key
 
 
-def _step(key: int, code: int) -> int:
+def plain_step(key: int, code: int) -> int:
+    """`step` in plain Python: the reference."""
     key = ((key ^ code) * int(_PRIME)) & 0xFFFF_FFFF_FFFF_FFFF
     return key ^ (key >> int(_SHIFT))
 

@@ -20,10 +20,9 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
-from tocsin.models.expert import SnapshotError, predict_then_learn
+from tocsin.models.expert import Reader, SnapshotError, predict_then_learn
 from tocsin.models.gate import Gate, gate
 from tocsin.models.river_face import RiverFace
-from tocsin.models.text_expert import TextExpert
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -275,8 +274,8 @@ class Classifier(RiverFace):
             subject_label=np.array([s.subject_label for s in seen], np.int64),
         )
         for expert in self.experts:
-            if isinstance(expert, TextExpert):
-                expert.learn(*_with_posts(batch, y, weight, posts))
+            if isinstance(expert, Reader) and any(posts):
+                expert.learn_posts(batch, y, weight, posts)
             else:
                 expert.learn(batch, y, weight)
         evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
@@ -300,10 +299,11 @@ class Classifier(RiverFace):
         batch = self._remember_all(batch, y)
         evidence = np.empty((len(batch), len(self.experts), len(self.classes)))
         for e, expert in enumerate(self.experts):
-            if isinstance(expert, TextExpert) and posts is not None and any(posts):
+            if isinstance(expert, Reader) and posts is not None and any(posts):
                 for i in range(len(batch)):
-                    evidence[i, e] = expert.evidence(batch.rows(i, i + 1))[0]
-                    expert.learn(*_with_posts(batch.rows(i, i + 1), y[i : i + 1], weight[i : i + 1], posts[i : i + 1]))
+                    event, earlier = batch.rows(i, i + 1), posts[i : i + 1]
+                    evidence[i, e] = expert.recall(event, earlier)[0]
+                    expert.learn_posts(event, y[i : i + 1], weight[i : i + 1], earlier)
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         reliability = self.router.learn(batch.X, evidence, y, weight)
@@ -427,13 +427,3 @@ class Classifier(RiverFace):
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     prefix = f"{part}/"
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _with_posts(batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> tuple[Batch, Ints, Floats]:
-    """The texts to learn from: each subject's earlier posts before the event's own text."""
-    if not any(posts):
-        return batch, y, weight
-    texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
-    lengths = [len(group) for group in texts]
-    flat = [text for group in texts for text in group]
-    return Batch.of(np.zeros((len(flat), 0)), texts=flat), np.repeat(y, lengths), np.repeat(weight, lengths)
