@@ -81,6 +81,7 @@ class Batch:
             history=columns.get("history", np.full((rows, 0), -1, np.int64)),
             subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
             categories=columns.get("categories", ()),
+            threads=columns.get("threads", {}),
         )
 
 

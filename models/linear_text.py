@@ -188,6 +188,8 @@ class LinearText:
             if rows != len(model.weights):
                 raise SnapshotError(f"the snapshot has {rows - 1} buckets, these settings {len(model.weights) - 1}")
             learnt = np.array(arrays["rows"], np.int64)
+            if not arrays["weights"].shape == arrays["variances"].shape == (len(learnt), classes):
+                raise SnapshotError(f"{len(learnt)} rows for {classes} classes do not fit their weights or variances")
             model.weights[learnt], model.variances[learnt] = arrays["weights"], arrays["variances"]
             fit = np.array(arrays["fit"], np.float64)
         except (KeyError, TypeError, ValueError, IndexError) as error:
