@@ -7,13 +7,13 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.config.base import ClassName
+from tocsin.config.early_risk import EarlyRisk
 from tocsin.config.kafka import Kafka, Topics
 from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.model import (
     DEFAULT_EXPERTS,
     Abstention,
-    ClassName,
-    EarlyRisk,
     ExpertSettings,
     Fusion,
     Model,

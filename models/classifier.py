@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -20,9 +20,10 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
-from tocsin.models.expert import Reader, SnapshotError, predict_then_learn
+from tocsin.models.expert import Follower, Reader, SnapshotError, predict_then_learn
 from tocsin.models.gate import Gate, gate
 from tocsin.models.river_face import RiverFace
+from tocsin.models.thread import Thread
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -63,6 +64,8 @@ class Scores:
     threshold: float
     learnt: int
     """Feedback records the model had learnt."""
+    threads: dict[str, list[Thread]] = field(default_factory=dict)
+    """By expert that reads whole subjects: what to keep of each event's subject after that event."""
 
     def seen(self, i: int) -> Seen:
         """What to keep with event i until its label comes."""
@@ -135,7 +138,7 @@ class Classifier(RiverFace):
             batch = self._recall(batch)
         if not self.classes:
             return self._score_unknowing(batch)
-        evidence = np.stack([expert.evidence(batch) for expert in self.experts], axis=1)
+        evidence, threads = self._hear(batch)
         reliability = self.router.reliability(batch.X, evidence)
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
@@ -158,7 +161,22 @@ class Classifier(RiverFace):
             sets=sets,
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
+            threads=threads,
         )
+
+    @property
+    def followers(self) -> list[Follower]:
+        """The experts that read whole subjects: what they keep comes with a batch, see `Batch.threads`."""
+        return [cast(Follower, expert) for expert in self.experts if getattr(expert, "whole_subject", False)]
+
+    def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[Thread]]]:
+        """The evidence of all experts [B, E, K], and what those who read whole subjects keep."""
+        threads: dict[str, list[Thread]] = {}
+        said: dict[str, Floats] = {}
+        for follower in self.followers:
+            said[follower.name], threads[follower.name], _ = follower.follow(batch)
+        evidence = [said[e.name] if e.name in said else e.evidence(batch) for e in self.experts]
+        return np.stack(evidence, axis=1), threads
 
     def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
