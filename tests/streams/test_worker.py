@@ -461,7 +461,9 @@ def test_a_label_of_a_subject_teaches_from_the_beginnings_of_its_thread(tmp_path
         first, second = service.decisions[-2:]
         assert first["belief"]["spam"] > first["belief"]["ham"]
         assert second["belief"]["spam"] > second["belief"]["ham"]
-        alone = worker.classifier.experts[0].evidence(Batch.of(np.zeros((2, 0)), texts=["win", "see"]))
+        alone = worker.classifier.experts[0].evidence(
+            Batch.of(np.zeros((2, 0)), texts=["win", "see"], subjects=["x", "y"])
+        )
         assert alone.argmax(axis=1).tolist() == [1, 0]
 
 
