@@ -1037,42 +1037,102 @@ def look_up(table: Table, young: Once, old: Once, key: np.uint64, counts: Floats
     return -1
 
 
+class Memo(NamedTuple):
+    """The values of n-grams as they were last read; a moment is a state of the counts, from 1."""
+
+    read: NDArray[np.int64]
+    """The moment at which an n-gram was last valued, int64 [room]."""
+    words: Floats
+    """Its global values [room, C], where it is a single word."""
+    values: Floats
+    """Its confidence values [room, C]."""
+
+
+def memo(room: int, classes: int) -> Memo:
+    """Nothing was read yet."""
+    return Memo(np.zeros(room, np.int64), np.empty((room, classes)), np.empty((room, classes)))
+
+
 @_kernel
-def recognise(
+def value_word(
+    number: int, table: Table, top: Floats, best: Floats, r: Rule, memo: Memo, moment: int, scratch: Floats
+) -> None:
+    """Value an admitted word in the memo."""
+    memo.read[number] = moment
+    word, value = memo.words[number], memo.values[number]
+    global_values(table.counts[number], top[0], r, scratch, word)
+    for c in range(len(word)):
+        value[c] = word[c]
+        if r.xai:
+            value[c] = word[c] / best[0, c] if best[0, c] > 0.0 else 0.0
+
+
+@_kernel
+def seen_once(young: Once, old: Once, key: np.uint64) -> int:
+    """The class in which an n-gram was seen once; -1 where it never was."""
+    i = find_once(young, key)
+    if young.classes[i] >= 0:
+        return int(young.classes[i])
+    i = find_once(old, key)
+    return int(old.classes[i]) if old.classes[i] >= 0 else -1
+
+
+class Room(NamedTuple):
+    """Scratch for one text: ids [T], global and confidence values of its words [T, C], values and presence of the
+    n-grams at one word [order, C], and a row or three more."""
+
+    ids: NDArray[np.int64]
+    words_gv: Floats
+    words_cv: Floats
+    cv: Floats
+    there: NDArray[np.bool_]
+    scratch: Floats
+
+
+@_kernel
+def scratch_room(T: int, order: int, C: int) -> Room:
+    """Room for texts of up to T words."""
+    return Room(
+        np.empty(T, np.int64),
+        np.empty((T, C)),
+        np.empty((T, C)),
+        np.empty((order, C)),
+        np.empty((order, C), np.bool_),
+        np.empty((3, C)),
+    )
+
+
+@_kernel
+def recognise_into(
     keys: Keys,
     before: Flags,
     stop: int,
     young: Once,
     old: Once,
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
-
-    At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
-    in some class; words that are worth nothing are kept too. `stop` is what ends an n-gram: SENTENCE or
-    BREAK.
-    """
+    memo: Memo,
+    moment: int,
+    room: Room,
+    firsts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    values: Floats,
+) -> int:
+    """`recognise` into arrays that are there already: [T], [T], [T, C]; returns m."""
     T = len(keys)
     order, C = top.shape
-    firsts = np.empty(T, np.int64)
-    lengths = np.empty(T, np.int64)
-    values = np.zeros((T, C))
-    counts = np.empty((order, C))
-    cv = np.empty((order, C))
-    words_gv = np.zeros((T, C))
-    words_cv = np.zeros((T, C))
-    scratch = np.empty((3, C))
+    ids, words_gv, words_cv, cv, there, scratch = room
     for t in range(T):
-        if look_up(table, young, old, keys[t], counts[0]) >= 0:
-            global_values(counts[0], top[0], r, scratch, words_gv[t])
+        ids[t] = find(table, keys[t])
+        for c in range(C):
+            words_gv[t, c], words_cv[t, c] = 0.0, 0.0
+        if ids[t] >= 0:
+            if memo.read[ids[t]] != moment:
+                value_word(ids[t], table, top, best, r, memo, moment, scratch)
             for c in range(C):
-                words_cv[t, c] = words_gv[t, c]
-                if r.xai:
-                    words_cv[t, c] = words_gv[t, c] / best[0, c] if best[0, c] > 0.0 else 0.0
+                words_gv[t, c], words_cv[t, c] = memo.words[ids[t], c], memo.values[ids[t], c]
     m = 0
     t = 0
     while t < T:
@@ -1083,27 +1143,30 @@ def recognise(
                 if before[t + depth] & stop:
                     break
                 key = step(step(key, _TWIST), keys[t + depth])
-            if look_up(table, young, old, key, counts[depth]) == -1:
+            number = ids[t] if depth == 0 else find(table, key)
+            once = seen_once(young, old, key) if number < 0 else -1
+            if number < 0 and once < 0:
                 break
-            if depth == 0:
-                cv[0] = words_cv[t]
-            else:
-                confidence_value(
-                    counts[depth],
-                    top[depth],
-                    best[depth],
-                    words_gv[t : t + depth + 1],
-                    depth + 1,
-                    r,
-                    scratch,
-                    cv[depth],
-                )
+            for c in range(C):
+                there[depth, c] = table.counts[number, c] > 0.0 if number >= 0 else c == once
+                cv[depth, c] = 0.0  # what was seen once is worth nothing
+            if number >= 0 and depth == 0:
+                for c in range(C):
+                    cv[0, c] = words_cv[t, c]
+            elif number >= 0:
+                value = memo.values[number]
+                if memo.read[number] != moment:
+                    memo.read[number] = moment
+                    parts = words_gv[t : t + depth + 1]
+                    confidence_value(table.counts[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
+                for c in range(C):
+                    cv[depth, c] = value[c]
             depth += 1
         most, length, apart = 0.0, 1, 0.0
         for c in range(C):
             alone = 0.0
             for d in range(depth):
-                if counts[d, c] <= 0.0:
+                if not there[d, c]:
                     break
                 alone += words_cv[t + d, c]
                 if cv[d, c] > most:
@@ -1112,12 +1175,41 @@ def recognise(
         if most <= r.a or apart > most:
             length = 1
         firsts[m], lengths[m] = t, length
-        if depth > 0:
-            for c in range(C):
-                v = cv[length - 1, c]
-                values[m, c] = v if v > r.a else 0.0
+        for c in range(C):
+            v = cv[length - 1, c] if depth > 0 else 0.0
+            values[m, c] = v if v > r.a else 0.0
         m += 1
         t += length
+    return m
+
+
+@_kernel
+def recognise(
+    keys: Keys,
+    before: Flags,
+    stop: int,
+    young: Once,
+    old: Once,
+    table: Table,
+    top: Floats,
+    best: Floats,
+    r: Rule,
+    memo: Memo,
+    moment: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
+
+    At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
+    in some class; words that are worth nothing are kept too. `stop` is what ends an n-gram: SENTENCE or
+    BREAK.
+    """
+    T = len(keys)
+    order, C = top.shape
+    firsts, lengths, values = np.empty(T, np.int64), np.empty(T, np.int64), np.zeros((T, C))
+    m = recognise_into(
+        keys, before, stop, young, old, table, top, best, r, memo, moment, scratch_room(T, order, C),
+        firsts, lengths, values,
+    )  # fmt: skip
     return firsts[:m], lengths[:m], values[:m]
 
 
@@ -1130,26 +1222,38 @@ def confidence_of(
     young: Once,
     old: Once,
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
+    memo: Memo,
+    moment: int,
 ) -> Floats:
     """The confidence vectors [B, C] of B texts: n-grams add up to sentences, sentences to the text."""
     B = len(bounds) - 1
-    C = top.shape[1]
+    order, C = top.shape
+    longest = 0
+    for b in range(B):
+        longest = max(longest, bounds[b + 1] - bounds[b])
+    room = scratch_room(longest, order, C)
+    firsts, lengths, values = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty((longest, C))
     out = np.zeros((B, C))
     sentence = np.zeros(C)
     for b in range(B):
         lo, hi = bounds[b], bounds[b + 1]
-        firsts, _, values = recognise(keys[lo:hi], before[lo:hi], stop, young, old, table, size, top, best, r)
+        m = recognise_into(
+            keys[lo:hi], before[lo:hi], stop, young, old, table, top, best, r, memo, moment, room,
+            firsts, lengths, values,
+        )  # fmt: skip
         sentence[:] = 0.0
-        for i in range(len(firsts)):
+        for i in range(m):
             if before[lo + firsts[i]] & SENTENCE:
-                out[b] += sentence
-                sentence[:] = 0.0
-            sentence += values[i]
-        out[b] += sentence
+                for c in range(C):
+                    out[b, c] += sentence[c]
+                    sentence[c] = 0.0
+            for c in range(C):
+                sentence[c] += values[i, c]
+        for c in range(C):
+            out[b, c] += sentence[c]
     return out
 
 
@@ -1158,32 +1262,25 @@ def word_confidence_of(
     keys: Keys,
     bounds: NDArray[np.int64],
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
+    memo: Memo,
+    moment: int,
 ) -> Floats:
-    """`confidence_of` where only single words count: each distinct word is valued once."""
+    """`confidence_of` where only single words count."""
     B = len(bounds) - 1
     C = top.shape[1]
     out = np.zeros((B, C))
-    known = np.zeros(size, np.uint8)
-    memory = np.empty((size, C))
     scratch = np.empty((3, C))
     for b in range(B):
         for t in range(bounds[b], bounds[b + 1]):
             number = find(table, keys[t])
             if number < 0:
                 continue
-            if not known[number]:
-                known[number] = 1
-                row = memory[number]
-                global_values(table.counts[number], top[0], r, scratch, row)
-                for c in range(C):
-                    if r.xai:
-                        row[c] = row[c] / best[0, c] if best[0, c] > 0.0 else 0.0
-                    if row[c] <= r.a:
-                        row[c] = 0.0
+            if memo.read[number] != moment:
+                value_word(number, table, top, best, r, memo, moment, scratch)
             for c in range(C):
-                out[b, c] += memory[number, c]
+                v = memo.values[number, c]
+                out[b, c] += v if v > r.a else 0.0
     return out

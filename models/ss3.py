@@ -109,6 +109,7 @@ class SS3:
         self._clear(len(self.classes))
 
     def _clear(self, classes: int) -> None:
+        self._moment = 0
         self._names: list[str] = []
         self._table = _table(64, classes)
         self._young, self._old = _once(64), _once(1)
@@ -117,8 +118,14 @@ class SS3:
         self._forget_lead()
 
     def _forget_lead(self) -> None:
-        self._best: Floats | None = None
+        self._learnt()
+        self._memo = kernel.memo(len(self._table.keys), len(self.classes))
         self._lead = kernel.lead(self.ngrams, len(self.classes), len(self._table.keys))
+
+    def _learnt(self) -> None:
+        """What was read is void: every value may be another now."""
+        self._best: Floats | None = None
+        self._moment += 1
 
     def __len__(self) -> int:
         return len(self._names)
@@ -147,7 +154,7 @@ class SS3:
         with self._lock:
             for b, (label, weight) in enumerate(zip(labels, weighed, strict=True)):
                 self._count(found, b, self._column(label), weight)
-            self._best = None
+            self._learnt()
 
     def _measure(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -267,23 +274,15 @@ class SS3:
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
         found = kernel.tokenise(texts, self.ngrams > 1, self.characters, spell=False)
-        best, size = self._strongest(), len(self._names)
+        best, memo, moment = self._strongest(), self._memo, self._moment
+        table, top, rule = self._table, self._top, self._rule
         out: Floats
         if self.ngrams == 1:
-            out = kernel.word_confidence_of(found.keys, found.bounds, self._table, size, self._top, best, self._rule)
+            out = kernel.word_confidence_of(found.keys, found.bounds, table, top, best, rule, memo, moment)
         else:
+            once = self._young, self._old
             out = kernel.confidence_of(
-                found.keys,
-                found.before,
-                found.bounds,
-                self._stop,
-                self._young,
-                self._old,
-                self._table,
-                size,
-                self._top,
-                best,
-                self._rule,
+                found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment
             )
         return out
 
@@ -380,10 +379,11 @@ class SS3:
             self._young,
             self._old,
             self._table,
-            len(self._names),
             self._top,
             self._strongest(),
             self._rule,
+            self._memo,
+            self._moment,
         )
         return firsts, lengths, values
 
