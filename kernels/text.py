@@ -97,6 +97,7 @@ def _pieces(text: str, characters: bool) -> list[str]:
 # ------------------------------------------------------------ words: kernel
 
 _WORD, _DIGIT, _SPACE, _DOT, _LETTER, _ALNUM, _DROP = 1, 2, 4, 8, 16, 32, 64
+_MORE = _WORD | _DIGIT | _DROP
 _HASH, _NEWLINE, _STOP, _COMMA, _DOLLAR, _PERCENT = 35, 10, 46, 44, 36, 37
 _MINUS, _SLASH, _BACKSLASH, _BLANK = 45, 47, 92, 32
 _SEED, _PRIME, _TWIST = (
@@ -347,6 +348,7 @@ def _scan(
     Unless it is prepared, a number that is not plain ends it with a count of -1: prepare it first.
     """
     pending = BREAK | SENTENCE
+    quick = not spell and not characters
     i = lo
     while i < hi:
         c = text[i]
@@ -357,6 +359,16 @@ def _scan(
             pending = 0
             alone = characters and c > 127
             while True:
+                if quick:  # the common case, by itself: letters of which only the hash is asked for
+                    while f & _MORE == _WORD:
+                        key = step(key, np.uint64(lower[c]))
+                        i += 1
+                        if i >= hi:
+                            break
+                        c = text[i]
+                        f = flags[c]
+                    if i >= hi:
+                        break
                 if f & _WORD:
                     if f & _DIGIT and not prepared:
                         end = _plain(text, lo, i, hi, flags)
