@@ -607,15 +607,21 @@ EMPTY, MOVED = -1, -2
 
 
 @_kernel
+def find_in(slots: Ids, keys: Keys, key: np.uint64) -> int:
+    """The id of an admitted n-gram, or -1, from a table's slots and keys."""
+    mask = np.uint64(len(slots) - 1)
+    i = key & mask
+    while True:
+        there = slots[i]
+        if there < 0 or keys[there] == key:
+            return int(there)
+        i = (i + np.uint64(1)) & mask
+
+
+@_kernel
 def find(table: Table, key: np.uint64) -> int:
     """The id of an admitted n-gram, or -1."""
-    mask = len(table.slots) - 1
-    i = np.int64(key & np.uint64(mask))
-    while True:
-        there = table.slots[i]
-        if there < 0 or table.keys[there] == key:
-            return int(there)
-        i = (i + 1) & mask
+    return int(find_in(table.slots, table.keys, key))
 
 
 @_kernel
@@ -1080,13 +1086,13 @@ def value_word(
 
 
 @_kernel
-def seen_once(young: Once, old: Once, key: np.uint64) -> int:
-    """The class in which an n-gram was seen once; -1 where it never was."""
-    i = find_once(young, key)
-    if young.classes[i] >= 0:
-        return int(young.classes[i])
-    i = find_once(old, key)
-    return int(old.classes[i]) if old.classes[i] >= 0 else -1
+def seen_in(keys: Keys, classes: Ids, key: np.uint64) -> int:
+    """The class in which an n-gram was seen once; negative where it never was, or has moved on."""
+    mask = np.uint64(len(keys) - 1)
+    i = key & mask
+    while classes[i] != EMPTY and keys[i] != key:
+        i = (i + np.uint64(1)) & mask
+    return int(classes[i])
 
 
 class Room(NamedTuple):
@@ -1136,12 +1142,16 @@ def recognise_into(
     T = len(keys)
     order, C = top.shape
     ids, words_gv, words_cv, cv, there, scratch = room
+    # Arrays by themselves: what is in a tuple is counted at every call.
+    slots, table_keys, counted = table.slots, table.keys, table.counts
+    young_keys, young_classes, old_keys, old_classes = young.keys, young.classes, old.keys, old.classes
+    read, memo_values = memo.read, memo.values
     for t in range(T):
-        ids[t] = find(table, keys[t])
+        ids[t] = find_in(slots, table_keys, keys[t])
         for c in range(C):
             words_gv[t, c], words_cv[t, c] = 0.0, 0.0
         if ids[t] >= 0:
-            if memo.read[ids[t]] != moment:
+            if read[ids[t]] != moment:
                 value_word(ids[t], table, top, best, r, memo, moment, scratch)
             for c in range(C):
                 words_gv[t, c], words_cv[t, c] = memo.words[ids[t], c], memo.values[ids[t], c]
@@ -1155,24 +1165,25 @@ def recognise_into(
                 if before[t + depth] & stop:
                     break
                 key = step(step(key, _TWIST), keys[t + depth])
-            number = ids[t] if depth == 0 else find(table, key)
-            once = seen_once(young, old, key) if number < 0 else -1
-            if number < 0 and once < 0:
-                break
+            number = ids[t] if depth == 0 else find_in(slots, table_keys, key)
+            if number < 0:
+                once = seen_in(young_keys, young_classes, key)
+                if once < 0:
+                    once = seen_in(old_keys, old_classes, key)
+                if once < 0:
+                    break
+                for c in range(C):  # what was seen once is there, and worth nothing
+                    there[depth, c] = c == once
+                    cv[depth, c] = 0.0
+                depth += 1
+                continue
+            if read[number] != moment:
+                read[number] = moment
+                parts, value = words_gv[t : t + depth + 1], memo_values[number]
+                confidence_value(counted[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
             for c in range(C):
-                there[depth, c] = table.counts[number, c] > 0.0 if number >= 0 else c == once
-                cv[depth, c] = 0.0  # what was seen once is worth nothing
-            if number >= 0 and depth == 0:
-                for c in range(C):
-                    cv[0, c] = words_cv[t, c]
-            elif number >= 0:
-                value = memo.values[number]
-                if memo.read[number] != moment:
-                    memo.read[number] = moment
-                    parts = words_gv[t : t + depth + 1]
-                    confidence_value(table.counts[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
-                for c in range(C):
-                    cv[depth, c] = value[c]
+                there[depth, c] = counted[number, c] > 0.0
+                cv[depth, c] = memo_values[number, c]
             depth += 1
         most, length, apart = 0.0, 1, 0.0
         for c in range(C):
@@ -1285,14 +1296,15 @@ def word_confidence_of(
     C = top.shape[1]
     out = np.zeros((B, C))
     scratch = np.empty((3, C))
+    slots, table_keys, read, values = table.slots, table.keys, memo.read, memo.values
     for b in range(B):
         for t in range(bounds[b], bounds[b + 1]):
-            number = find(table, keys[t])
+            number = find_in(slots, table_keys, keys[t])
             if number < 0:
                 continue
-            if memo.read[number] != moment:
+            if read[number] != moment:
                 value_word(number, table, top, best, r, memo, moment, scratch)
             for c in range(C):
-                v = memo.values[number, c]
+                v = values[number, c]
                 out[b, c] += v if v > r.a else 0.0
     return out
