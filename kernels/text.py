@@ -330,7 +330,9 @@ def _plain(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> int:
 def _scan(
     text: Codes,
     lo: int,
+    start: int,
     hi: int,
+    pending: int,
     prepared: bool,
     flags: Flags,
     lower: Codes,
@@ -342,14 +344,16 @@ def _scan(
     before: Flags,
     ends: NDArray[np.int64],
     count: int,
-) -> tuple[int, int]:
-    """The words of one piece; `position` and `count` say how much of the outputs is in use.
+) -> tuple[int, int, int, int, int]:
+    """The words of one piece [lo, hi) from `start` on; `position` and `count` say how much of the outputs is in use.
 
-    Unless it is prepared, a number that is not plain ends it with a count of -1: prepare it first.
+    Returns position, count, what is pending before the next word, and -1 twice. Unless the piece is prepared, a number
+    that is not plain ends it: then the first three are those of a place before it where words part, and that place and
+    the number's follow.
     """
-    pending = BREAK | SENTENCE
     quick = not spell and not characters
-    i = lo
+    safe, safe_position, safe_count, safe_pending = start, position, count, pending
+    i = start
     while i < hi:
         c = text[i]
         f = flags[c]
@@ -373,7 +377,7 @@ def _scan(
                     if f & _DIGIT and not prepared:
                         end = _plain(text, lo, i, hi, flags)
                         if end < 0:
-                            return position, -1
+                            return safe_position, safe_count, safe_pending, safe, i
                         for low in (110, 110, 98, 114, 114):
                             if spell:
                                 out[position] = low
@@ -411,7 +415,39 @@ def _scan(
         if characters and not f & _DROP:
             pending |= BREAK
         i += 1
-    return position, count
+        if f & _SPACE:
+            safe, safe_position, safe_count, safe_pending = i, position, count, pending
+    return position, count, pending, -1, -1
+
+
+@_kernel
+def _apart(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> bool:
+    """Whether no number that is marked reaches over i, and no word: what stands on both sides can be read apart."""
+    if i <= lo or i >= hi:
+        return True
+    c = text[i]
+    if not flags[text[i - 1]] & _SPACE or flags[c] & (_SPACE | _DROP):
+        return False
+    if c == 67 or c == 99 or c == 70 or c == 102 or c == _PERCENT:
+        return False
+    i -= 1
+    while i >= lo and flags[text[i]] & (_SPACE | _DROP):
+        i -= 1
+    return i < lo or text[i] != _DOLLAR
+
+
+@_kernel
+def _stretch(text: Codes, lo: int, safe: int, i: int, hi: int, flags: Flags) -> tuple[int, int]:
+    """What to prepare for a number at i: from where to where; (lo, hi) where it cannot be told apart."""
+    if not _apart(text, lo, safe, hi, flags):
+        return lo, hi
+    end = i + 1
+    while not _apart(text, lo, end, hi, flags):
+        end += 1
+    for k in range(safe, end):
+        if text[k] == _HASH:  # whether it is a break depends on what stands before
+            return lo, hi
+    return safe, end
 
 
 @_kernel
@@ -456,29 +492,24 @@ def _tokenise(
                     hi += 1
             else:
                 hi = offsets[b + 1]
-            reached, found = _scan(
-                text, lo, hi, False, flags, lower, characters, spell, out, position, keys, before, ends, count
-            )
-            if found < 0:
-                n, second = _prepare(text, lo, hi, flags, a, b_)
-                ready = b_ if second else a
-                reached, found = _scan(
-                    ready,
-                    0,
-                    n,
-                    True,
-                    flags,
-                    lower,
-                    characters,
-                    spell,
-                    out,
-                    position,
-                    keys,
-                    before,
-                    ends,
-                    count,
-                )
-            position, count = reached, found
+            first_position, first_count = position, count
+            start, pending = lo, BREAK | SENTENCE
+            while start < hi:
+                position, count, pending, safe, number = _scan(
+                    text, lo, start, hi, pending, False, flags, lower, characters, spell,
+                    out, position, keys, before, ends, count,
+                )  # fmt: skip
+                if number < 0:
+                    break
+                start, end = _stretch(text, lo, safe, number, hi, flags)
+                if start == lo:
+                    position, count, pending = first_position, first_count, BREAK | SENTENCE
+                n, second = _prepare(text, start, end, flags, a, b_)
+                position, count, pending, _, _ = _scan(
+                    b_ if second else a, 0, 0, n, pending, True, flags, lower, characters, spell,
+                    out, position, keys, before, ends, count,
+                )  # fmt: skip
+                start = end
             lo = hi + 1
         bounds[b + 1] = count
     return keys[:count], before[:count], ends[: count if spell else 0], out[:position], bounds
