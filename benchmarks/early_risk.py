@@ -336,18 +336,22 @@ def accumulated_delays(excess: Sequence[Floats], config: EarlyRisk) -> list[int]
 
 
 def spread_candidates() -> list[dict[str, Any]]:
-    grid = product((0.0, 0.25, 0.5, 1.0, 2.0, 3.0), (1, 2, 3, 4, 6, 10))
+    grid = product((0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 24.0), (1, 2, 3, 4, 6, 10))
     return [{"policy": "spread", "gamma": g, "minimum_posts": least} for g, least in grid]
 
 
-def spread_delays(excess: Sequence[Floats], others: Sequence[Floats], config: EarlyRisk) -> list[int]:
-    """As the service does, but for the live subjects: those that were before, at their last post."""
+def spread_delays(excess: Sequence[Floats], before: Sequence[Floats], config: EarlyRisk) -> list[int]:
+    """As the service rings where one thread is read after the other: the live subjects stand at their last post."""
     counts = empty()
-    for one in others:
+    for one in before:
         counts[bin_of(float(one[-1]))] += 1
-    median, deviation = median_and_deviation(counts)
-    least = median + config.gamma * deviation + 1e-12
-    return first_over(excess, np.array([np.inf] * (config.minimum_posts - 1) + [least] * 128)[:128])
+    delays = []
+    for one in excess:
+        median, deviation = median_and_deviation(counts)
+        least = median + config.gamma * deviation + 1e-12
+        delays += first_over([one], np.array([np.inf] * (config.minimum_posts - 1) + [least] * 128)[:128])
+        counts[bin_of(float(one[-1]))] += 1
+    return delays
 
 
 # Rivals
@@ -476,22 +480,26 @@ def _told(chosen: Mapping[str, Any]) -> str:
 # All together
 
 
-def ours(parts: Split, hours: float) -> None:
+def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
     heard = serve(parts.known, parts.new, {"policy": "fused"}, hours)
     belief, excess = ordered(heard.belief, parts.fifth), ordered(heard.excess, parts.fifth)
-    others = ordered(heard.excess, parts.first)
-    fused = choose(fused_candidates(), lambda c: fused_delays(belief, c), parts.fifth)
-    spread = choose(spread_candidates(), lambda c: spread_delays(excess, others, c), parts.fifth)
-    plain = choose(accumulated_candidates(), lambda c: accumulated_delays(excess, c), parts.fifth)
-    for name, config in (("(c) fused", fused), ("(b) spread", spread), ("(a) accumulated", plain)):
+    before = ordered(heard.excess, parts.first)
+    delays_of: dict[str, tuple[list[dict[str, Any]], Callable[[EarlyRisk], list[int]]]] = {
+        "fused": (fused_candidates(), lambda c: fused_delays(belief, c)),
+        "spread": (spread_candidates(), lambda c: spread_delays(excess, before, c)),
+        "accumulated": (accumulated_candidates(), lambda c: accumulated_delays(excess, c)),
+    }
+    for policy in policies:
+        config = choose(*delays_of[policy], parts.fifth)
         run = serve(parts.known, parts.new, config, hours)
         delays = [run.delay.get(subject.name, 0) for subject in parts.new]
-        show(f"ours {name}; {_told(config)}", measure(delays, parts.told), run.seconds)
+        show(f"ours, {policy}: {_told(config)}", measure(delays, parts.told), run.seconds)
+        if policy == "fused":
+            run = serve(parts.known, parts.new, config, None)
+            delays = [run.delay.get(subject.name, 0) for subject in parts.new]
+            show("  frozen: no labels of the second part", measure(delays, parts.told), run.seconds)
     first = [one[:1] for one in ordered(heard.belief, parts.new)]
     show("ours at the first post alone", measure(first_over(first, 0.5), parts.told))
-    frozen = serve(parts.known, parts.new, fused, None)
-    delays = [frozen.delay.get(subject.name, 0) for subject in parts.new]
-    show("ours (c) fused, frozen: no labels of the second part", measure(delays, parts.told), frozen.seconds)
 
 
 def main() -> None:
@@ -499,6 +507,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--label-delay-hours", type=float, default=24.0)
     parser.add_argument("--refit-every", type=int, default=100, help="0: the batch model is never fitted again")
+    parser.add_argument("--policies", nargs="*", default=["fused", "spread", "accumulated"])
+    parser.add_argument("--rivals", nargs="*", default=["batch", "pyss3"])
     args = parser.parse_args()
     if not args.data.exists():
         raise SystemExit(f"{args.data} is not here: give the path of the threads by --data")
@@ -510,9 +520,12 @@ def main() -> None:
     print(f"{'':52} {'F-latency':>9} {'ERDE5':>6} {'ERDE50':>6} {'F1':>6} {'P':>6} {'R':>6} {'delay':>5} us a post")
     show("always", measure([1] * len(parts.new), parts.told))
     show("never", measure([0] * len(parts.new), parts.told))
-    ours(parts, args.label_delay_hours)
-    rival_batch(parts, args.label_delay_hours, args.refit_every)
-    rival_pyss3(parts)
+    if args.policies:
+        ours(parts, args.label_delay_hours, args.policies)
+    if "batch" in args.rivals:
+        rival_batch(parts, args.label_delay_hours, args.refit_every)
+    if "pyss3" in args.rivals:
+        rival_pyss3(parts)
 
 
 if __name__ == "__main__":

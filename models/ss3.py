@@ -219,7 +219,7 @@ class SS3:
             self._old, self._young = self._young, _once(64)
             self._young_slots = self._young_waiting = 0
         if 2 * (self._young_slots + more) > len(self._young.keys):
-            # By what waits, not by the slots: those that have moved on are left behind, or the table would grow for ever.
+            # By what waits, not by the slots: with those that have moved on the table would grow for ever.
             fresh = _once(4 * (self._young_waiting + more))
             self._young_slots = kernel.refill(self._young, fresh)
             self._young = fresh
