@@ -511,7 +511,8 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="*", default=["batch", "pyss3"])
     args = parser.parse_args()
     if not args.data.exists():
-        raise SystemExit(f"{args.data} is not here: give the path of the threads by --data")
+        print(f"{args.data} is not here: nothing is measured; give the path of the threads by --data")
+        return
     print((__doc__ or "").splitlines()[0])
     parts = split(subjects(args.data))
     posts = sum(len(subject.texts) for subject in parts.new)

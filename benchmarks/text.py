@@ -230,7 +230,8 @@ def main() -> None:
     parser.add_argument("--skip-quality", action="store_true")
     args = parser.parse_args()
     if not args.data.is_dir():
-        raise SystemExit(f"{args.data} is not here: give the folder of the texts by --data")
+        print(f"{args.data} is not here: nothing is measured; give the folder of the texts by --data")
+        return
     print((__doc__ or "").splitlines()[0])
     sets = {"SMS spam": sms(args.data), "hate speech": hate(args.data)}
     for name, (texts, labels) in {} if args.skip_quality else sets.items():
