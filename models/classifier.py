@@ -291,8 +291,9 @@ class Classifier(RiverFace):
             history=np.array([list(s.history) for s in seen], np.int64).reshape(len(seen), -1),
             subject_label=np.array([s.subject_label for s in seen], np.int64),
         )
+        has_posts = any(posts)
         for expert in self.experts:
-            if isinstance(expert, Reader) and any(posts):
+            if has_posts and isinstance(expert, Reader):
                 expert.learn_posts(batch, y, weight, posts)
             else:
                 expert.learn(batch, y, weight)
@@ -317,7 +318,7 @@ class Classifier(RiverFace):
         batch = self._remember_all(batch, y)
         evidence = np.empty((len(batch), len(self.experts), len(self.classes)))
         for e, expert in enumerate(self.experts):
-            if isinstance(expert, Reader) and posts is not None and any(posts):
+            if posts is not None and any(posts) and isinstance(expert, Reader):
                 for i in range(len(batch)):
                     event, earlier = batch.rows(i, i + 1), posts[i : i + 1]
                     evidence[i, e] = expert.recall(event, earlier)[0]

@@ -18,7 +18,7 @@ from tocsin.models.thread import Thread
 
 START = np.array([0.7, 1.0, 0.0])
 """log a, the strength and the labels seen (see `tocsin.kernels.arow`) before anything was learnt."""
-MAX_WORDS = 64
+MAX_WORDS = 16
 """N-grams that an explanation is given, the strongest."""
 
 
@@ -163,8 +163,9 @@ class LinearText:
             return []
         weights = self._model.weights[buckets]
         lifts = np.maximum(weights - weights.mean(axis=1, keepdims=True), 0.0) / np.sqrt(len(buckets))
-        strongest = np.sort(np.argsort(-lifts.max(axis=1), kind="stable")[:MAX_WORDS])
-        return [(spell(i), lifts[i]) for i in strongest.tolist() if lifts[i].any()]
+        most = lifts.max(axis=1)
+        strongest = np.argsort(-most, kind="stable")[:MAX_WORDS]
+        return [(spell(i), lifts[i]) for i in np.sort(strongest[most[strongest] > 0]).tolist()]
 
     # Snapshots
 
