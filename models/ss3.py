@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Once, Table, Words
+from tocsin.kernels.text import Once, Rule, Table, Words
 from tocsin.models.expert import Arrays, SnapshotError
 
 Floats = NDArray[np.float64]
@@ -93,20 +93,41 @@ class SS3:
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
-        if not (0 < s <= 1 and l >= 0 and p >= 0 and 0 <= a <= 1):
-            raise ValueError(f"s is in (0, 1], l and p are at least 0, a is in [0, 1], not {s}, {l}, {p}, {a}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:
             raise ValueError("max_vocabulary and max_text are at least 1")
         if len(set(classes)) != len(classes):
             raise ValueError("a class is given twice")
-        self.s, self.l, self.p, self.a, self.mode, self.ngrams = s, l, p, a, mode, ngrams
+        self.mode, self.ngrams = mode, ngrams
         self.max_vocabulary, self.max_text, self.characters = max_vocabulary, max_text, characters
         self.classes: list[str] = list(classes)
         self._lock = RLock()
-        self._rule = kernel.rule(float(s), float(l), float(p), float(a), mode == "xai")
+        self._rule = self._ruled(s, l, p, a)
         self._clear(len(self.classes))
+
+    def _ruled(self, s: float, l: float, p: float, a: float) -> Rule:  # noqa: E741
+        if not (0 < s <= 1 and l >= 0 and p >= 0 and 0 <= a <= 1):
+            raise ValueError(f"s is in (0, 1], l and p are at least 0, a is in [0, 1], not {s}, {l}, {p}, {a}")
+        self.s, self.l, self.p, self.a = s, l, p, a
+        return kernel.rule(float(s), float(l), float(p), float(a), self.mode == "xai")
+
+    def set_hyperparameters(
+        self,
+        s: float | None = None,
+        l: float | None = None,  # noqa: E741
+        p: float | None = None,
+        a: float | None = None,
+    ) -> None:
+        """Value the same counts by other hyperparameters, None for those that stay; nothing is learnt anew.
+
+        Raises ValueError, and changes nothing, for one that is out of its range.
+        """
+        with self._lock:
+            old = self.s, self.l, self.p, self.a
+            new = [was if given is None else given for was, given in zip(old, (s, l, p, a), strict=True)]
+            self._rule = self._ruled(*new)
+            self._forget_lead()
 
     def _clear(self, classes: int) -> None:
         self._moment = 0

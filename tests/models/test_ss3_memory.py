@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.memory import own_bytes
 from tocsin.models.ss3 import SS3
+
+from ..memory import own_bytes
 
 CAP, TOKENS, TEXT = 100_000, 10_000_000, 2_000
 LETTERS = str.maketrans("0123456789", "ghijklmnop")  # SS3 takes all numbers for one word

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.memory import own_bytes
 from tocsin.models.classifier import Classifier
 from tocsin.streams.decide import Decide
 from tocsin.streams.decode import DecodedEvent, Decoder
 from tocsin.streams.schema import EventSchema
 from tocsin.streams.state import State
 
+from ..memory import own_bytes
 from .support import START, record, text_settings
 
 SUBJECTS, BATCH = 1_000_000, 1_000
