@@ -1267,6 +1267,38 @@ def recognise(
     return firsts[:m], lengths[:m], values[:m]
 
 
+SUM, MAX, MEAN = range(3)
+"""How values become one: by sum (SS3's own), by the largest of each class, or by the mean."""
+
+
+@_kernel
+def combine(operator: int, total: Floats, value: Floats) -> None:
+    """Take one more value [C] into the total [C], which begins at 0."""
+    for c in range(len(total)):
+        total[c] = max(total[c], value[c]) if operator == MAX else total[c] + value[c]
+
+
+@_kernel
+def conclude(operator: int, total: Floats, count: int) -> None:
+    """Make the total of so many values what the operator says."""
+    if operator == MEAN and count > 0:
+        for c in range(len(total)):
+            total[c] /= count
+
+
+def reference_combined(operator: int, values: Sequence[Sequence[float]], classes: int) -> list[float]:
+    """`combine` and `conclude` of values [n, C], as one would write them.
+
+    >>> reference_combined(MEAN, [[1, 0], [2, 4]], 2)
+    [1.5, 2.0]
+    """
+    columns = [[row[c] for row in values] for c in range(classes)]
+    if operator == MAX:
+        return [max(column, default=0.0) for column in columns]
+    divisor = len(values) if operator == MEAN and values else 1
+    return [sum(column) / divisor for column in columns]
+
+
 @_kernel
 def confidence_of(
     keys: Keys,
@@ -1281,8 +1313,10 @@ def confidence_of(
     r: Rule,
     memo: Memo,
     moment: int,
+    of_words: int,
+    of_sentences: int,
 ) -> Floats:
-    """The confidence vectors [B, C] of B texts: n-grams add up to sentences, sentences to the text."""
+    """The confidence vectors [B, C] of B texts: n-grams make sentences by `of_words`, these texts by `of_sentences`."""
     B = len(bounds) - 1
     order, C = top.shape
     longest = 0
@@ -1298,16 +1332,20 @@ def confidence_of(
             keys[lo:hi], before[lo:hi], stop, young, old, table, top, best, r, memo, moment, room,
             firsts, lengths, values,
         )  # fmt: skip
+        grams, sentences = 0, 0
         sentence[:] = 0.0
         for i in range(m):
-            if before[lo + firsts[i]] & SENTENCE:
-                for c in range(C):
-                    out[b, c] += sentence[c]
-                    sentence[c] = 0.0
-            for c in range(C):
-                sentence[c] += values[i, c]
-        for c in range(C):
-            out[b, c] += sentence[c]
+            if grams > 0 and before[lo + firsts[i]] & SENTENCE:
+                conclude(of_words, sentence, grams)
+                combine(of_sentences, out[b], sentence)
+                sentence[:] = 0.0
+                grams = 0
+                sentences += 1
+            combine(of_words, sentence, values[i])
+            grams += 1
+        conclude(of_words, sentence, grams)
+        combine(of_sentences, out[b], sentence)
+        conclude(of_sentences, out[b], sentences + 1)
     return out
 
 

@@ -19,6 +19,9 @@ from tocsin.models.expert import Arrays, SnapshotError
 Floats = NDArray[np.float64]
 
 FORMAT = 1
+Operator = Literal["sum", "max", "mean"]
+OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
+"""In the order of their numbers in the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class WordValue:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a text: its n-grams in order and their sum."""
+    """One sentence of a text: its n-grams in order and what they come to (their sum, unless it is said otherwise)."""
 
     words: tuple[WordValue, ...]
     values: tuple[float, ...]
@@ -59,6 +62,9 @@ class SS3:
     max_vocabulary` entries that forgets the oldest first. Above `max_vocabulary` admitted n-grams the rarest
     go, the older of two equals first. With `characters` each word character outside ASCII is a word of its
     own, for languages without spaces.
+
+    `operators` say how the values of n-grams become a sentence's, and those of sentences a text's; SS3's own is the
+    sum for both.
 
     Every method holds one lock, so threads may read and learn at once; each call sees one state.
 
@@ -90,16 +96,21 @@ class SS3:
         max_vocabulary: int = 200_000,
         max_text: int = 100_000,
         characters: bool = False,
+        operators: tuple[Operator, Operator] = ("sum", "sum"),
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
+        if len(operators) != 2 or not set(operators) <= set(OPERATORS):
+            raise ValueError(f"operators are two of {', '.join(OPERATORS)}, not {operators!r}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:
             raise ValueError("max_vocabulary and max_text are at least 1")
         if len(set(classes)) != len(classes):
             raise ValueError("a class is given twice")
-        self.mode, self.ngrams = mode, ngrams
+        self.mode, self.ngrams, self.operators = mode, ngrams, operators
+        self._of_words, self._of_sentences = (OPERATORS.index(operator) for operator in operators)
+        self._sentences = ngrams > 1 or operators != ("sum", "sum")  # sums of single words ask for no sentences
         self.max_vocabulary, self.max_text, self.characters = max_vocabulary, max_text, characters
         self.classes: list[str] = list(classes)
         self._lock = RLock()
@@ -295,17 +306,18 @@ class SS3:
             return out
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
-        found = kernel.tokenise(texts, self.ngrams > 1, self.characters, spell=False)
+        found = kernel.tokenise(texts, self._sentences, self.characters, spell=False)
         best, memo, moment = self._strongest(), self._memo, self._moment
         table, top, rule = self._table, self._top, self._rule
         out: Floats
-        if self.ngrams == 1:
+        if not self._sentences:
             out = kernel.word_confidence_of(found.keys, found.bounds, table, top, best, rule, memo, moment)
         else:
             once = self._young, self._old
             out = kernel.confidence_of(
-                found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment
-            )
+                found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment,
+                self._of_words, self._of_sentences,
+            )  # fmt: skip
         return out
 
     @property
@@ -378,7 +390,7 @@ class SS3:
         strength = values.max(axis=1, initial=0.0)
         listed = set(np.argsort(-strength, kind="stable")[:top].tolist())
         sentences: list[Sentence] = []
-        border = kernel.SENTENCE if self.ngrams > 1 else kernel.BREAK
+        border = kernel.SENTENCE if self._sentences else kernel.BREAK
         cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & border]
         for lo, hi in pairwise([*cuts, len(firsts)]):
             words = tuple(
@@ -386,12 +398,13 @@ class SS3:
                 for i in range(lo, hi)
                 if i in listed and (top is None or strength[i] > 0)
             )
-            sentences.append(Sentence(words, tuple(values[lo:hi].sum(axis=0).tolist())))
+            total = kernel.reference_combined(self._of_words, values[lo:hi].tolist(), len(classes))
+            sentences.append(Sentence(words, tuple(total)))
         return TextExplanation(classes, tuple(sentences), tuple(confidence.tolist()))
 
     def _found(self, text: str) -> Words:
         """The words that `confidence` sees: pyss3 cuts into sentences only where it looks for n-grams."""
-        return kernel.tokenise([text], sentences=self.ngrams > 1, characters=self.characters)
+        return kernel.tokenise([text], sentences=self._sentences, characters=self.characters)
 
     def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
         firsts, lengths, values = kernel.recognise(
