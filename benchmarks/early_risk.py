@@ -410,6 +410,7 @@ def rival_batch(parts: Split, hours: float, every: int) -> None:
     model = fit_batch(parts.known)
     scores = batch_scores(model, parts.new)
     seconds = rescan_seconds(model, parts.new[:20])
+    again = refitted_scores(parts, hours, every) if every else []
     rumours = [subject.rumour for subject in parts.fifth]
     wants: dict[str, Callable[[Measures], float]] = {
         "all three": lambda m: m.objective,
@@ -421,9 +422,7 @@ def rival_batch(parts: Split, hours: float, every: int) -> None:
         at = max(np.linspace(-8, 8, 321).tolist(), key=lambda t: want(measure(first_over(tried, t), rumours)))
         show(f"batch logistic regression, chosen by {name}", measure(first_over(scores, at), parts.told), seconds)
         if every:
-            again = refitted_scores(parts, hours, every)
             show(f"  fitted again every {every} subjects", measure(first_over(again, at), parts.told), seconds)
-            every = 0
 
 
 def refitted_scores(parts: Split, hours: float, every: int) -> list[Floats]:
