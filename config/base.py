@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Group(BaseModel):
@@ -16,3 +18,13 @@ class Group(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,  # an input may hold a secret
     )
+
+
+def _class_name(value: Any) -> Any:
+    """YAML reads `0` and `true` as a number and a boolean; a class is always named by a string."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]

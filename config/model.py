@@ -7,25 +7,18 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from tocsin.config.base import Group
+from tocsin.config.base import ClassName, Group
+from tocsin.config.early_risk import EarlyRisk as EarlyRisk
 from tocsin.config.forest import ForestExpert
 from tocsin.config.lifecycle import Lifecycle
+from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
 from tocsin.config.schema import Feature
 
-
-def _class_name(value: Any) -> Any:
-    """YAML reads `0` and `true` as a number and a boolean; a class is always named by a string."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int) else value
-
-
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]
 
 
 class RiverExpert(Group):
@@ -108,7 +101,8 @@ ExpertSettings = Annotated[
     | NaiveBayesExpert
     | LinearExpert
     | PersistenceExpert
-    | SS3Expert,
+    | SS3Expert
+    | LinearTextExpert,
     Field(discriminator="kind"),
 ]
 
@@ -185,16 +179,6 @@ class Abstention(Group):
     """An abstention at or above this conflict is put down to `conflict`."""
     novelty: float = Field(default=8.0, gt=0)
     """An abstention with a feature this many standard deviations out is put down to `novel`."""
-
-
-class EarlyRisk(Group):
-    """Alerts for subjects that write over time."""
-
-    classes: tuple[ClassName, ...] = ()
-    """The classes that ring the alarm; none switches alerts off."""
-    minimum_posts: int = Field(default=1, ge=1, le=10_000)
-    margin: float = Field(default=0.0, ge=0)
-    """The accumulated risk must exceed all other classes' together by this."""
 
 
 def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:

@@ -7,13 +7,14 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.config.base import ClassName
+from tocsin.config.early_risk import EarlyRisk
 from tocsin.config.kafka import Kafka, Topics
 from tocsin.config.lifecycle import Lifecycle
+from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.model import (
     DEFAULT_EXPERTS,
     Abstention,
-    ClassName,
-    EarlyRisk,
     ExpertSettings,
     Fusion,
     Model,
@@ -97,8 +98,10 @@ class Settings(BaseSettings):
             )
         if unfit := unfit_pool(self.experts):
             raise ValueError(f"experts: {unfit}")
-        if self.schema_.text is None and any(isinstance(e, SS3Expert) for e in self.experts):
-            raise ValueError("experts: an ss3 expert needs `schema.text`, the path of the text")
+        readers = [e.kind for e in self.experts if isinstance(e, SS3Expert | LinearTextExpert)]
+        if self.schema_.text is None and readers:
+            article = "an" if readers[0] == "ss3" else "a"
+            raise ValueError(f"experts: {article} {readers[0]} expert needs `schema.text`, the path of the text")
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")

@@ -16,7 +16,7 @@ from tocsin.config.service import Explanation as ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
 from tocsin.models.classifier import Classifier, Scores
-from tocsin.models.text_expert import TextExpert
+from tocsin.models.expert import Reader
 
 
 class Explainer:
@@ -26,6 +26,7 @@ class Explainer:
         self._classifier = classifier
         self._settings = settings
         self._names = [expert.name for expert in classifier.experts]
+        self._readers = [expert for expert in classifier.experts if isinstance(expert, Reader)]
 
     def explain(self, scores: Scores, i: int) -> dict[str, Any] | None:
         """The explanation of event i, as `Explanation`; None at level `none`."""
@@ -73,7 +74,6 @@ class Explainer:
     def _words(self, scores: Scores, i: int, most: int | None) -> list[dict[str, Any]] | None:
         """The words of the event's text that moved its text experts."""
         text = scores.batch.texts[i]
-        readers = [expert for expert in self._classifier.experts if isinstance(expert, TextExpert)]
-        if text is None or not readers:
+        if text is None or not self._readers:
             return None
-        return [word for expert in readers for word in word_parts.words(expert, text, scores.classes, most)]
+        return [word for expert in self._readers for word in word_parts.words(expert, text, scores.classes, most)]

@@ -73,6 +73,31 @@ class Enough(_Part):
     """The same in words."""
 
 
+class MatteringPost(_Part):
+    """One of the posts that raised a subject's risk most."""
+
+    event: str
+    """The event's id."""
+    post: int
+    """Its number among the subject's posts, from 1."""
+    gain: float
+    """By how much it raised what the policy compares; in log odds for the policy `fused`."""
+
+
+class Tipping(_Part):
+    """Why an alert rang at this post."""
+
+    policy: Literal["accumulated", "spread", "fused"]
+    score: float
+    """What was compared: the accumulated risk, its excess over all other classes, or the fused belief."""
+    threshold: float
+    """What it had to exceed."""
+    gain: float
+    """By how much this post raised it."""
+    posts: list[MatteringPost]
+    """The posts that mattered most, the strongest first."""
+
+
 class Explanation(_Part):
     """Why an event was decided as it was, or abstained from."""
 
@@ -90,3 +115,5 @@ class Explanation(_Part):
     """How many experts, most reliable first, were enough to know the outcome."""
     enough: Enough | None = None
     """For an abstention."""
+    alert: Tipping | None = None
+    """For an alert."""

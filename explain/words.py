@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.models.text_expert import TextExpert
+from tocsin.models.expert import Reader
 
 
-def words(expert: TextExpert, text: str, classes: Sequence[str], most: int | None) -> list[dict[str, Any]]:
+def words(expert: Reader, text: str, classes: Sequence[str], most: int | None) -> list[dict[str, Any]]:
     """The strongest words of a text as `Word`s, at most `most`."""
     found = [(word, values) for word, values in expert.words(text) if values.any()]
     found.sort(key=lambda pair: (-float(pair[1].max()), pair[0]))

@@ -97,6 +97,7 @@ def _pieces(text: str, characters: bool) -> list[str]:
 # ------------------------------------------------------------ words: kernel
 
 _WORD, _DIGIT, _SPACE, _DOT, _LETTER, _ALNUM, _DROP = 1, 2, 4, 8, 16, 32, 64
+_MORE = _WORD | _DIGIT | _DROP
 _HASH, _NEWLINE, _STOP, _COMMA, _DOLLAR, _PERCENT = 35, 10, 46, 44, 36, 37
 _MINUS, _SLASH, _BACKSLASH, _BLANK = 45, 47, 92, 32
 _SEED, _PRIME, _TWIST = (
@@ -329,7 +330,9 @@ def _plain(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> int:
 def _scan(
     text: Codes,
     lo: int,
+    start: int,
     hi: int,
+    pending: int,
     prepared: bool,
     flags: Flags,
     lower: Codes,
@@ -341,13 +344,16 @@ def _scan(
     before: Flags,
     ends: NDArray[np.int64],
     count: int,
-) -> tuple[int, int]:
-    """The words of one piece; `position` and `count` say how much of the outputs is in use.
+) -> tuple[int, int, int, int, int]:
+    """The words of one piece [lo, hi) from `start` on; `position` and `count` say how much of the outputs is in use.
 
-    Unless it is prepared, a number that is not plain ends it with a count of -1: prepare it first.
+    Returns position, count, what is pending before the next word, and -1 twice. Unless the piece is prepared, a number
+    that is not plain ends it: then the first three are those of a place before it where words part, and that place and
+    the number's follow.
     """
-    pending = BREAK | SENTENCE
-    i = lo
+    quick = not spell and not characters
+    safe, safe_position, safe_count, safe_pending = start, position, count, pending
+    i = start
     while i < hi:
         c = text[i]
         f = flags[c]
@@ -357,11 +363,21 @@ def _scan(
             pending = 0
             alone = characters and c > 127
             while True:
+                if quick:  # the common case, by itself: letters of which only the hash is asked for
+                    while f & _MORE == _WORD:
+                        key = step(key, np.uint64(lower[c]))
+                        i += 1
+                        if i >= hi:
+                            break
+                        c = text[i]
+                        f = flags[c]
+                    if i >= hi:
+                        break
                 if f & _WORD:
                     if f & _DIGIT and not prepared:
                         end = _plain(text, lo, i, hi, flags)
                         if end < 0:
-                            return position, -1
+                            return safe_position, safe_count, safe_pending, safe, i
                         for low in (110, 110, 98, 114, 114):
                             if spell:
                                 out[position] = low
@@ -399,7 +415,39 @@ def _scan(
         if characters and not f & _DROP:
             pending |= BREAK
         i += 1
-    return position, count
+        if f & _SPACE:
+            safe, safe_position, safe_count, safe_pending = i, position, count, pending
+    return position, count, pending, -1, -1
+
+
+@_kernel
+def _apart(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> bool:
+    """Whether no number that is marked reaches over i, and no word: what stands on both sides can be read apart."""
+    if i <= lo or i >= hi:
+        return True
+    c = text[i]
+    if not flags[text[i - 1]] & _SPACE or flags[c] & (_SPACE | _DROP):
+        return False
+    if c == 67 or c == 99 or c == 70 or c == 102 or c == _PERCENT:
+        return False
+    i -= 1
+    while i >= lo and flags[text[i]] & (_SPACE | _DROP):
+        i -= 1
+    return i < lo or text[i] != _DOLLAR
+
+
+@_kernel
+def _stretch(text: Codes, lo: int, safe: int, i: int, hi: int, flags: Flags) -> tuple[int, int]:
+    """What to prepare for a number at i: from where to where; (lo, hi) where it cannot be told apart."""
+    if not _apart(text, lo, safe, hi, flags):
+        return lo, hi
+    end = i + 1
+    while not _apart(text, lo, end, hi, flags):
+        end += 1
+    for k in range(safe, end):
+        if text[k] == _HASH:  # whether it is a break depends on what stands before
+            return lo, hi
+    return safe, end
 
 
 @_kernel
@@ -444,29 +492,24 @@ def _tokenise(
                     hi += 1
             else:
                 hi = offsets[b + 1]
-            reached, found = _scan(
-                text, lo, hi, False, flags, lower, characters, spell, out, position, keys, before, ends, count
-            )
-            if found < 0:
-                n, second = _prepare(text, lo, hi, flags, a, b_)
-                ready = b_ if second else a
-                reached, found = _scan(
-                    ready,
-                    0,
-                    n,
-                    True,
-                    flags,
-                    lower,
-                    characters,
-                    spell,
-                    out,
-                    position,
-                    keys,
-                    before,
-                    ends,
-                    count,
-                )
-            position, count = reached, found
+            first_position, first_count = position, count
+            start, pending = lo, BREAK | SENTENCE
+            while start < hi:
+                position, count, pending, safe, number = _scan(
+                    text, lo, start, hi, pending, False, flags, lower, characters, spell,
+                    out, position, keys, before, ends, count,
+                )  # fmt: skip
+                if number < 0:
+                    break
+                start, end = _stretch(text, lo, safe, number, hi, flags)
+                if start == lo:
+                    position, count, pending = first_position, first_count, BREAK | SENTENCE
+                n, second = _prepare(text, start, end, flags, a, b_)
+                position, count, pending, _, _ = _scan(
+                    b_ if second else a, 0, 0, n, pending, True, flags, lower, characters, spell,
+                    out, position, keys, before, ends, count,
+                )  # fmt: skip
+                start = end
             lo = hi + 1
         bounds[b + 1] = count
     return keys[:count], before[:count], ends[: count if spell else 0], out[:position], bounds
@@ -534,7 +577,7 @@ def word_key(word: str) -> int:
     """The hash of one word, as `tokenise` gives it."""
     key = int(_SEED)
     for code in map(ord, word):
-        key = _step(key, code)
+        key = plain_step(key, code)
     return key
 
 
@@ -542,11 +585,12 @@ def ngram_key(spelt: Sequence[str]) -> int:
     """The hash of an n-gram of one or more words."""
     key = word_key(spelt[0])
     for word in spelt[1:]:
-        key = _step(_step(key, int(_TWIST)), word_key(word))
+        key = plain_step(plain_step(key, int(_TWIST)), word_key(word))
     return key
 
 
-def _step(key: int, code: int) -> int:
+def plain_step(key: int, code: int) -> int:
+    """`step` in plain Python: the reference."""
     key = ((key ^ code) * int(_PRIME)) & 0xFFFF_FFFF_FFFF_FFFF
     return key ^ (key >> int(_SHIFT))
 
@@ -594,15 +638,21 @@ EMPTY, MOVED = -1, -2
 
 
 @_kernel
+def find_in(slots: Ids, keys: Keys, key: np.uint64) -> int:
+    """The id of an admitted n-gram, or -1, from a table's slots and keys."""
+    mask = np.uint64(len(slots) - 1)
+    i = key & mask
+    while True:
+        there = slots[i]
+        if there < 0 or keys[there] == key:
+            return int(there)
+        i = (i + np.uint64(1)) & mask
+
+
+@_kernel
 def find(table: Table, key: np.uint64) -> int:
     """The id of an admitted n-gram, or -1."""
-    mask = len(table.slots) - 1
-    i = np.int64(key & np.uint64(mask))
-    while True:
-        there = table.slots[i]
-        if there < 0 or table.keys[there] == key:
-            return int(there)
-        i = (i + 1) & mask
+    return int(find_in(table.slots, table.keys, key))
 
 
 @_kernel
@@ -1036,42 +1086,106 @@ def look_up(table: Table, young: Once, old: Once, key: np.uint64, counts: Floats
     return -1
 
 
+class Memo(NamedTuple):
+    """The values of n-grams as they were last read; a moment is a state of the counts, from 1."""
+
+    read: NDArray[np.int64]
+    """The moment at which an n-gram was last valued, int64 [room]."""
+    words: Floats
+    """Its global values [room, C], where it is a single word."""
+    values: Floats
+    """Its confidence values [room, C]."""
+
+
+def memo(room: int, classes: int) -> Memo:
+    """Nothing was read yet."""
+    return Memo(np.zeros(room, np.int64), np.empty((room, classes)), np.empty((room, classes)))
+
+
 @_kernel
-def recognise(
+def value_word(
+    number: int, table: Table, top: Floats, best: Floats, r: Rule, memo: Memo, moment: int, scratch: Floats
+) -> None:
+    """Value an admitted word in the memo."""
+    memo.read[number] = moment
+    word, value = memo.words[number], memo.values[number]
+    global_values(table.counts[number], top[0], r, scratch, word)
+    for c in range(len(word)):
+        value[c] = word[c]
+        if r.xai:
+            value[c] = word[c] / best[0, c] if best[0, c] > 0.0 else 0.0
+
+
+@_kernel
+def seen_in(keys: Keys, classes: Ids, key: np.uint64) -> int:
+    """The class in which an n-gram was seen once; negative where it never was, or has moved on."""
+    mask = np.uint64(len(keys) - 1)
+    i = key & mask
+    while classes[i] != EMPTY and keys[i] != key:
+        i = (i + np.uint64(1)) & mask
+    return int(classes[i])
+
+
+class Room(NamedTuple):
+    """Scratch for one text: ids [T], global and confidence values of its words [T, C], values and presence of the
+    n-grams at one word [order, C], and a row or three more."""
+
+    ids: NDArray[np.int64]
+    words_gv: Floats
+    words_cv: Floats
+    cv: Floats
+    there: NDArray[np.bool_]
+    scratch: Floats
+
+
+@_kernel
+def scratch_room(T: int, order: int, C: int) -> Room:
+    """Room for texts of up to T words."""
+    return Room(
+        np.empty(T, np.int64),
+        np.empty((T, C)),
+        np.empty((T, C)),
+        np.empty((order, C)),
+        np.empty((order, C), np.bool_),
+        np.empty((3, C)),
+    )
+
+
+@_kernel
+def recognise_into(
     keys: Keys,
     before: Flags,
     stop: int,
     young: Once,
     old: Once,
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
-
-    At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
-    in some class; words that are worth nothing are kept too. `stop` is what ends an n-gram: SENTENCE or
-    BREAK.
-    """
+    memo: Memo,
+    moment: int,
+    room: Room,
+    firsts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    values: Floats,
+) -> int:
+    """`recognise` into arrays that are there already: [T], [T], [T, C]; returns m."""
     T = len(keys)
     order, C = top.shape
-    firsts = np.empty(T, np.int64)
-    lengths = np.empty(T, np.int64)
-    values = np.zeros((T, C))
-    counts = np.empty((order, C))
-    cv = np.empty((order, C))
-    words_gv = np.zeros((T, C))
-    words_cv = np.zeros((T, C))
-    scratch = np.empty((3, C))
+    ids, words_gv, words_cv, cv, there, scratch = room
+    # Arrays by themselves: what is in a tuple is counted at every call.
+    slots, table_keys, counted = table.slots, table.keys, table.counts
+    young_keys, young_classes, old_keys, old_classes = young.keys, young.classes, old.keys, old.classes
+    read, memo_values = memo.read, memo.values
     for t in range(T):
-        if look_up(table, young, old, keys[t], counts[0]) >= 0:
-            global_values(counts[0], top[0], r, scratch, words_gv[t])
+        ids[t] = find_in(slots, table_keys, keys[t])
+        for c in range(C):
+            words_gv[t, c], words_cv[t, c] = 0.0, 0.0
+        if ids[t] >= 0:
+            if read[ids[t]] != moment:
+                value_word(ids[t], table, top, best, r, memo, moment, scratch)
             for c in range(C):
-                words_cv[t, c] = words_gv[t, c]
-                if r.xai:
-                    words_cv[t, c] = words_gv[t, c] / best[0, c] if best[0, c] > 0.0 else 0.0
+                words_gv[t, c], words_cv[t, c] = memo.words[ids[t], c], memo.values[ids[t], c]
     m = 0
     t = 0
     while t < T:
@@ -1082,27 +1196,31 @@ def recognise(
                 if before[t + depth] & stop:
                     break
                 key = step(step(key, _TWIST), keys[t + depth])
-            if look_up(table, young, old, key, counts[depth]) == -1:
-                break
-            if depth == 0:
-                cv[0] = words_cv[t]
-            else:
-                confidence_value(
-                    counts[depth],
-                    top[depth],
-                    best[depth],
-                    words_gv[t : t + depth + 1],
-                    depth + 1,
-                    r,
-                    scratch,
-                    cv[depth],
-                )
+            number = ids[t] if depth == 0 else find_in(slots, table_keys, key)
+            if number < 0:
+                once = seen_in(young_keys, young_classes, key)
+                if once < 0:
+                    once = seen_in(old_keys, old_classes, key)
+                if once < 0:
+                    break
+                for c in range(C):  # what was seen once is there, and worth nothing
+                    there[depth, c] = c == once
+                    cv[depth, c] = 0.0
+                depth += 1
+                continue
+            if read[number] != moment:
+                read[number] = moment
+                parts, value = words_gv[t : t + depth + 1], memo_values[number]
+                confidence_value(counted[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
+            for c in range(C):
+                there[depth, c] = counted[number, c] > 0.0
+                cv[depth, c] = memo_values[number, c]
             depth += 1
         most, length, apart = 0.0, 1, 0.0
         for c in range(C):
             alone = 0.0
             for d in range(depth):
-                if counts[d, c] <= 0.0:
+                if not there[d, c]:
                     break
                 alone += words_cv[t + d, c]
                 if cv[d, c] > most:
@@ -1111,13 +1229,74 @@ def recognise(
         if most <= r.a or apart > most:
             length = 1
         firsts[m], lengths[m] = t, length
-        if depth > 0:
-            for c in range(C):
-                v = cv[length - 1, c]
-                values[m, c] = v if v > r.a else 0.0
+        for c in range(C):
+            v = cv[length - 1, c] if depth > 0 else 0.0
+            values[m, c] = v if v > r.a else 0.0
         m += 1
         t += length
+    return m
+
+
+@_kernel
+def recognise(
+    keys: Keys,
+    before: Flags,
+    stop: int,
+    young: Once,
+    old: Once,
+    table: Table,
+    top: Floats,
+    best: Floats,
+    r: Rule,
+    memo: Memo,
+    moment: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
+
+    At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
+    in some class; words that are worth nothing are kept too. `stop` is what ends an n-gram: SENTENCE or
+    BREAK.
+    """
+    T = len(keys)
+    order, C = top.shape
+    firsts, lengths, values = np.empty(T, np.int64), np.empty(T, np.int64), np.zeros((T, C))
+    m = recognise_into(
+        keys, before, stop, young, old, table, top, best, r, memo, moment, scratch_room(T, order, C),
+        firsts, lengths, values,
+    )  # fmt: skip
     return firsts[:m], lengths[:m], values[:m]
+
+
+SUM, MAX, MEAN = range(3)
+"""How values become one: by sum (SS3's own), by the largest of each class, or by the mean."""
+
+
+@_kernel
+def combine(operator: int, total: Floats, value: Floats) -> None:
+    """Take one more value [C] into the total [C], which begins at 0."""
+    for c in range(len(total)):
+        total[c] = max(total[c], value[c]) if operator == MAX else total[c] + value[c]
+
+
+@_kernel
+def conclude(operator: int, total: Floats, count: int) -> None:
+    """Make the total of so many values what the operator says."""
+    if operator == MEAN and count > 0:
+        for c in range(len(total)):
+            total[c] /= count
+
+
+def reference_combined(operator: int, values: Sequence[Sequence[float]], classes: int) -> list[float]:
+    """`combine` and `conclude` of values [n, C], as one would write them.
+
+    >>> reference_combined(MEAN, [[1, 0], [2, 4]], 2)
+    [1.5, 2.0]
+    """
+    columns = [[row[c] for row in values] for c in range(classes)]
+    if operator == MAX:
+        return [max(column, default=0.0) for column in columns]
+    divisor = len(values) if operator == MEAN and values else 1
+    return [sum(column) / divisor for column in columns]
 
 
 @_kernel
@@ -1129,26 +1308,44 @@ def confidence_of(
     young: Once,
     old: Once,
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
+    memo: Memo,
+    moment: int,
+    of_words: int,
+    of_sentences: int,
 ) -> Floats:
-    """The confidence vectors [B, C] of B texts: n-grams add up to sentences, sentences to the text."""
+    """The confidence vectors [B, C] of B texts: n-grams make sentences by `of_words`, these texts by `of_sentences`."""
     B = len(bounds) - 1
-    C = top.shape[1]
+    order, C = top.shape
+    longest = 0
+    for b in range(B):
+        longest = max(longest, bounds[b + 1] - bounds[b])
+    room = scratch_room(longest, order, C)
+    firsts, lengths, values = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty((longest, C))
     out = np.zeros((B, C))
     sentence = np.zeros(C)
     for b in range(B):
         lo, hi = bounds[b], bounds[b + 1]
-        firsts, _, values = recognise(keys[lo:hi], before[lo:hi], stop, young, old, table, size, top, best, r)
+        m = recognise_into(
+            keys[lo:hi], before[lo:hi], stop, young, old, table, top, best, r, memo, moment, room,
+            firsts, lengths, values,
+        )  # fmt: skip
+        grams, sentences = 0, 0
         sentence[:] = 0.0
-        for i in range(len(firsts)):
-            if before[lo + firsts[i]] & SENTENCE:
-                out[b] += sentence
+        for i in range(m):
+            if grams > 0 and before[lo + firsts[i]] & SENTENCE:
+                conclude(of_words, sentence, grams)
+                combine(of_sentences, out[b], sentence)
                 sentence[:] = 0.0
-            sentence += values[i]
-        out[b] += sentence
+                grams = 0
+                sentences += 1
+            combine(of_words, sentence, values[i])
+            grams += 1
+        conclude(of_words, sentence, grams)
+        combine(of_sentences, out[b], sentence)
+        conclude(of_sentences, out[b], sentences + 1)
     return out
 
 
@@ -1157,32 +1354,26 @@ def word_confidence_of(
     keys: Keys,
     bounds: NDArray[np.int64],
     table: Table,
-    size: int,
     top: Floats,
     best: Floats,
     r: Rule,
+    memo: Memo,
+    moment: int,
 ) -> Floats:
-    """`confidence_of` where only single words count: each distinct word is valued once."""
+    """`confidence_of` where only single words count."""
     B = len(bounds) - 1
     C = top.shape[1]
     out = np.zeros((B, C))
-    known = np.zeros(size, np.uint8)
-    memory = np.empty((size, C))
     scratch = np.empty((3, C))
+    slots, table_keys, read, values = table.slots, table.keys, memo.read, memo.values
     for b in range(B):
         for t in range(bounds[b], bounds[b + 1]):
-            number = find(table, keys[t])
+            number = find_in(slots, table_keys, keys[t])
             if number < 0:
                 continue
-            if not known[number]:
-                known[number] = 1
-                row = memory[number]
-                global_values(table.counts[number], top[0], r, scratch, row)
-                for c in range(C):
-                    if r.xai:
-                        row[c] = row[c] / best[0, c] if best[0, c] > 0.0 else 0.0
-                    if row[c] <= r.a:
-                        row[c] = 0.0
+            if read[number] != moment:
+                value_word(number, table, top, best, r, memo, moment, scratch)
             for c in range(C):
-                out[b, c] += memory[number, c]
+                v = values[number, c]
+                out[b, c] += v if v > r.a else 0.0
     return out

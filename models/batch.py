@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tocsin.models.thread import Thread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,6 +35,8 @@ class Batch:
     subject_label: Ints
     categories: Sequence[dict[int, str]] = field(default=())
     """For each event the names behind its category codes, by column; empty where no feature is a category."""
+    threads: Mapping[tuple[str, str], Thread] = field(default_factory=dict)
+    """What subjects wrote before the first of these events, by the expert that reads it and the subject."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,6 +54,7 @@ class Batch:
             history=self.history[start:stop],
             subject_label=self.subject_label[start:stop],
             categories=self.categories[start:stop],
+            threads=self.threads,
         )
 
     @classmethod
@@ -76,6 +81,7 @@ class Batch:
             history=columns.get("history", np.full((rows, 0), -1, np.int64)),
             subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
             categories=columns.get("categories", ()),
+            threads=columns.get("threads", {}),
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -21,12 +21,12 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
-from tocsin.models.expert import Expert, SnapshotError, predict_then_learn
+from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predict_then_learn
 from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
 from tocsin.models.river_face import RiverFace
-from tocsin.models.text_expert import TextExpert
+from tocsin.models.thread import Thread
 from tocsin.models.tree_expert import TreeExpert
 
 MAX_CATEGORY_NAMES = 10_000
@@ -68,6 +68,8 @@ class Scores:
     threshold: float
     learnt: int
     """Feedback records the model had learnt."""
+    threads: dict[str, list[Thread]] = field(default_factory=dict)
+    """By expert that reads whole subjects: what to keep of each event's subject after that event."""
 
     def seen(self, i: int) -> Seen:
         """What to keep with event i until its label comes."""
@@ -146,9 +148,7 @@ class Classifier(RiverFace):
             batch = self._recall(batch)
         if not self.classes:
             return self._score_unknowing(batch)
-        evidence = np.zeros((len(batch), len(self.experts), len(self.classes)))
-        for e in np.flatnonzero(self.lifecycle.active).tolist():
-            evidence[:, e] = self.experts[e].evidence(batch)
+        evidence, threads = self._hear(batch)
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
@@ -171,7 +171,25 @@ class Classifier(RiverFace):
             sets=sets,
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
+            threads=threads,
         )
+
+    @property
+    def followers(self) -> list[Follower]:
+        """The experts that read whole subjects: what they keep comes with a batch, see `Batch.threads`."""
+        return [cast(Follower, expert) for expert in self.experts if getattr(expert, "whole_subject", False)]
+
+    def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[Thread]]]:
+        """The evidence of all experts [B, E, K], and what those who read whole subjects keep."""
+        threads: dict[str, list[Thread]] = {}
+        said: dict[str, Floats] = {}
+        for follower in self.followers:  # the retired, too: what they keep must be whole when they come back
+            said[follower.name], threads[follower.name], _ = follower.follow(batch)
+        evidence = np.zeros((len(batch), len(self.experts), len(self.classes)))
+        for e in np.flatnonzero(self.lifecycle.active).tolist():
+            expert = self.experts[e]
+            evidence[:, e] = said[expert.name] if expert.name in said else expert.evidence(batch)
+        return evidence, threads
 
     def _fuse(self, evidence: Floats, reliability: Floats) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
@@ -306,10 +324,11 @@ class Classifier(RiverFace):
     def _learn_late_piece(
         self, batch: Batch, seen: Sequence[Seen], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
     ) -> None:
+        has_posts = any(posts)
         for e in np.flatnonzero(self.lifecycle.active).tolist():
             expert = self.experts[e]
-            if isinstance(expert, TextExpert):
-                expert.learn(*_with_posts(batch, y, weight, posts))
+            if has_posts and isinstance(expert, Reader):
+                expert.learn_posts(batch, y, weight, posts)
             else:
                 expert.learn(batch, y, weight)
         evidence = np.zeros((len(seen), len(self.experts), len(self.classes)))
@@ -353,10 +372,11 @@ class Classifier(RiverFace):
         evidence = np.zeros((len(batch), len(self.experts), len(self.classes)))
         for e in np.flatnonzero(self.lifecycle.active).tolist():
             expert = self.experts[e]
-            if isinstance(expert, TextExpert) and posts is not None and any(posts):
+            if posts is not None and any(posts) and isinstance(expert, Reader):
                 for i in range(len(batch)):
-                    evidence[i, e] = expert.evidence(batch.rows(i, i + 1))[0]
-                    expert.learn(*_with_posts(batch.rows(i, i + 1), y[i : i + 1], weight[i : i + 1], posts[i : i + 1]))
+                    event, earlier = batch.rows(i, i + 1), posts[i : i + 1]
+                    evidence[i, e] = expert.recall(event, earlier)[0]
+                    expert.learn_posts(event, y[i : i + 1], weight[i : i + 1], earlier)
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         reliability = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
@@ -492,13 +512,3 @@ class Classifier(RiverFace):
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     prefix = f"{part}/"
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _with_posts(batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> tuple[Batch, Ints, Floats]:
-    """The texts to learn from: each subject's earlier posts before the event's own text."""
-    if not any(posts):
-        return batch, y, weight
-    texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
-    lengths = [len(group) for group in texts]
-    flat = [text for group in texts for text in group]
-    return Batch.of(np.zeros((len(flat), 0)), texts=flat), np.repeat(y, lengths), np.repeat(weight, lengths)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.batch import Batch, Floats, Ints
+from tocsin.models.thread import Thread
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -62,6 +63,36 @@ class Mergeable(Protocol):
 
     def merge(self, other: Any, share: float) -> None:
         """Become the mean of both, in which `other`, of the same class and columns, has `share` in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """An expert that reads texts: a label of a subject teaches it from the subject's earlier texts as well."""
+
+    name: str
+    whole_subject: bool
+    """Whether its evidence is of all that a subject wrote, rather than of the event's own text."""
+
+    def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
+        """The evidence [B, K] for events whose subjects had written `posts` before."""
+        ...
+
+    def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
+        """`Expert.learn` of events whose labels hold of the subject's earlier texts, too."""
+        ...
+
+    def words(self, text: str) -> list[tuple[str, Floats]]:
+        """The n-grams that moved the evidence of a text, each with what it adds to each class [K]."""
+        ...
+
+
+@runtime_checkable
+class Follower(Reader, Protocol):
+    """A reader of whole subjects: what they wrote before comes with the batch, and what to keep of it goes out."""
+
+    def follow(self, batch: Batch) -> tuple[Floats, list[Thread], Floats]:
+        """The evidence [B, K] of B events in order, the thread after each, and by how much each moved it [B, K]."""
         ...
 
 

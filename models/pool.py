@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tocsin.config.forest import ForestExpert
+from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.model import (
     ExpertSettings,
     LinearExpert,
@@ -18,6 +19,7 @@ from tocsin.config.neighbours import NeighboursExpert
 from tocsin.models.expert import Expert
 from tocsin.models.forest import Forest
 from tocsin.models.linear import Linear
+from tocsin.models.linear_text import LinearText
 from tocsin.models.naive_bayes import NaiveBayes
 from tocsin.models.neighbours import Neighbours
 from tocsin.models.persistence import Persistence
@@ -69,6 +71,8 @@ def _expert(expert: ExpertSettings, settings: Model, names: Sequence[str], nomin
         return Linear(expert, nominal)
     if isinstance(expert, PersistenceExpert):
         return Persistence(expert)
+    if isinstance(expert, LinearTextExpert):
+        return LinearText(expert, max_text=settings.max_text)
     return TextExpert(
         expert,
         max_vocabulary=settings.max_vocabulary,

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Once, Table, Words
+from tocsin.kernels.text import Once, Rule, Table, Words
 from tocsin.models.expert import Arrays, SnapshotError
 
 Floats = NDArray[np.float64]
 
 FORMAT = 1
+Operator = Literal["sum", "max", "mean"]
+OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
+"""In the order of their numbers in the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class WordValue:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a text: its n-grams in order and their sum."""
+    """One sentence of a text: its n-grams in order and what they come to (their sum, unless it is said otherwise)."""
 
     words: tuple[WordValue, ...]
     values: tuple[float, ...]
@@ -59,6 +62,9 @@ class SS3:
     max_vocabulary` entries that forgets the oldest first. Above `max_vocabulary` admitted n-grams the rarest
     go, the older of two equals first. With `characters` each word character outside ASCII is a word of its
     own, for languages without spaces.
+
+    `operators` say how the values of n-grams become a sentence's, and those of sentences a text's; SS3's own is the
+    sum for both.
 
     Every method holds one lock, so threads may read and learn at once; each call sees one state.
 
@@ -90,25 +96,52 @@ class SS3:
         max_vocabulary: int = 200_000,
         max_text: int = 100_000,
         characters: bool = False,
+        operators: tuple[Operator, Operator] = ("sum", "sum"),
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
-        if not (0 < s <= 1 and l >= 0 and p >= 0 and 0 <= a <= 1):
-            raise ValueError(f"s is in (0, 1], l and p are at least 0, a is in [0, 1], not {s}, {l}, {p}, {a}")
+        if len(operators) != 2 or not set(operators) <= set(OPERATORS):
+            raise ValueError(f"operators are two of {', '.join(OPERATORS)}, not {operators!r}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:
             raise ValueError("max_vocabulary and max_text are at least 1")
         if len(set(classes)) != len(classes):
             raise ValueError("a class is given twice")
-        self.s, self.l, self.p, self.a, self.mode, self.ngrams = s, l, p, a, mode, ngrams
+        self.mode, self.ngrams, self.operators = mode, ngrams, operators
+        self._of_words, self._of_sentences = (OPERATORS.index(operator) for operator in operators)
+        self._sentences = ngrams > 1 or operators != ("sum", "sum")  # sums of single words ask for no sentences
         self.max_vocabulary, self.max_text, self.characters = max_vocabulary, max_text, characters
         self.classes: list[str] = list(classes)
         self._lock = RLock()
-        self._rule = kernel.rule(float(s), float(l), float(p), float(a), mode == "xai")
+        self._rule = self._ruled(s, l, p, a)
         self._clear(len(self.classes))
 
+    def _ruled(self, s: float, l: float, p: float, a: float) -> Rule:  # noqa: E741
+        if not (0 < s <= 1 and l >= 0 and p >= 0 and 0 <= a <= 1):
+            raise ValueError(f"s is in (0, 1], l and p are at least 0, a is in [0, 1], not {s}, {l}, {p}, {a}")
+        self.s, self.l, self.p, self.a = s, l, p, a
+        return kernel.rule(float(s), float(l), float(p), float(a), self.mode == "xai")
+
+    def set_hyperparameters(
+        self,
+        s: float | None = None,
+        l: float | None = None,  # noqa: E741
+        p: float | None = None,
+        a: float | None = None,
+    ) -> None:
+        """Value the same counts by other hyperparameters, None for those that stay; nothing is learnt anew.
+
+        Raises ValueError, and changes nothing, for one that is out of its range.
+        """
+        with self._lock:
+            old = self.s, self.l, self.p, self.a
+            new = [was if given is None else given for was, given in zip(old, (s, l, p, a), strict=True)]
+            self._rule = self._ruled(*new)
+            self._forget_lead()
+
     def _clear(self, classes: int) -> None:
+        self._moment = 0
         self._names: list[str] = []
         self._table = _table(64, classes)
         self._young, self._old = _once(64), _once(1)
@@ -117,8 +150,14 @@ class SS3:
         self._forget_lead()
 
     def _forget_lead(self) -> None:
-        self._best: Floats | None = None
+        self._learnt()
+        self._memo = kernel.memo(len(self._table.keys), len(self.classes))
         self._lead = kernel.lead(self.ngrams, len(self.classes), len(self._table.keys))
+
+    def _learnt(self) -> None:
+        """What was read is void: every value may be another now."""
+        self._best: Floats | None = None
+        self._moment += 1
 
     def __len__(self) -> int:
         return len(self._names)
@@ -147,7 +186,7 @@ class SS3:
         with self._lock:
             for b, (label, weight) in enumerate(zip(labels, weighed, strict=True)):
                 self._count(found, b, self._column(label), weight)
-            self._best = None
+            self._learnt()
 
     def _measure(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -212,9 +251,10 @@ class SS3:
             self._old, self._young = self._young, _once(64)
             self._young_slots = self._young_waiting = 0
         if 2 * (self._young_slots + more) > len(self._young.keys):
-            bigger = _once(2 * (self._young_slots + more))
-            self._young_slots = kernel.refill(self._young, bigger)
-            self._young = bigger
+            # By what waits, not by the slots: with those that have moved on the table would grow for ever.
+            fresh = _once(4 * (self._young_waiting + more))
+            self._young_slots = kernel.refill(self._young, fresh)
+            self._young = fresh
 
     def _evict(self) -> None:
         """Keep the most frequent 15 of 16, so that this is rare."""
@@ -266,25 +306,18 @@ class SS3:
             return out
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
-        found = kernel.tokenise(texts, self.ngrams > 1, self.characters, spell=False)
-        best, size = self._strongest(), len(self._names)
+        found = kernel.tokenise(texts, self._sentences, self.characters, spell=False)
+        best, memo, moment = self._strongest(), self._memo, self._moment
+        table, top, rule = self._table, self._top, self._rule
         out: Floats
-        if self.ngrams == 1:
-            out = kernel.word_confidence_of(found.keys, found.bounds, self._table, size, self._top, best, self._rule)
+        if not self._sentences:
+            out = kernel.word_confidence_of(found.keys, found.bounds, table, top, best, rule, memo, moment)
         else:
+            once = self._young, self._old
             out = kernel.confidence_of(
-                found.keys,
-                found.before,
-                found.bounds,
-                self._stop,
-                self._young,
-                self._old,
-                self._table,
-                size,
-                self._top,
-                best,
-                self._rule,
-            )
+                found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment,
+                self._of_words, self._of_sentences,
+            )  # fmt: skip
         return out
 
     @property
@@ -357,7 +390,7 @@ class SS3:
         strength = values.max(axis=1, initial=0.0)
         listed = set(np.argsort(-strength, kind="stable")[:top].tolist())
         sentences: list[Sentence] = []
-        border = kernel.SENTENCE if self.ngrams > 1 else kernel.BREAK
+        border = kernel.SENTENCE if self._sentences else kernel.BREAK
         cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & border]
         for lo, hi in pairwise([*cuts, len(firsts)]):
             words = tuple(
@@ -365,12 +398,13 @@ class SS3:
                 for i in range(lo, hi)
                 if i in listed and (top is None or strength[i] > 0)
             )
-            sentences.append(Sentence(words, tuple(values[lo:hi].sum(axis=0).tolist())))
+            total = kernel.reference_combined(self._of_words, values[lo:hi].tolist(), len(classes))
+            sentences.append(Sentence(words, tuple(total)))
         return TextExplanation(classes, tuple(sentences), tuple(confidence.tolist()))
 
     def _found(self, text: str) -> Words:
         """The words that `confidence` sees: pyss3 cuts into sentences only where it looks for n-grams."""
-        return kernel.tokenise([text], sentences=self.ngrams > 1, characters=self.characters)
+        return kernel.tokenise([text], sentences=self._sentences, characters=self.characters)
 
     def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
         firsts, lengths, values = kernel.recognise(
@@ -380,10 +414,11 @@ class SS3:
             self._young,
             self._old,
             self._table,
-            len(self._names),
             self._top,
             self._strongest(),
             self._rule,
+            self._memo,
+            self._moment,
         )
         return firsts, lengths, values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ class TextExpert:
     >>> (expert.evidence(Batch.of(np.zeros((2, 0)), ["a prize", "unheard"])) > 0).tolist()
     [[True, False], [False, False]]
     """
+
+    whole_subject = False
 
     def __init__(
         self,
@@ -97,6 +100,18 @@ class TextExpert:
                 cut = self._cut(text)
                 self._fit(self.model.confidence(cut), label, w)
                 self.model.learn(cut, self.model.classes[label], w)
+
+    def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
+        """See `Reader`; earlier texts make no difference."""
+        return self.evidence(batch)
+
+    def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
+        """See `Reader`; each subject's earlier texts are learnt before the event's own."""
+        texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
+        lengths = [len(group) for group in texts]
+        flat = [text for group in texts for text in group]
+        all_texts = Batch.of(np.zeros((len(flat), 0)), texts=flat)
+        self.learn(all_texts, np.repeat(y, lengths), np.repeat(weight, lengths))
 
     def _fit(self, confidence: Floats, label: int, weight: float) -> None:
         if not confidence.any():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tocsin.config.settings import Settings
 from tocsin.explain.decision import Explainer
-from tocsin.models.batch import Floats
+from tocsin.explain.tipping import tipping
+from tocsin.models.batch import Batch, Floats
 from tocsin.models.classifier import Classifier, Scores
-from tocsin.models.early_risk import SubjectRisk, accumulate
-from tocsin.models.text_expert import TextExpert
+from tocsin.models.early_risk import Post, Ring, SubjectRisk, ringing
+from tocsin.models.expert import Reader
+from tocsin.models.thread import Thread
 from tocsin.streams.decode import DecodedEvent, Decoder
 from tocsin.streams.outputs import Output, encode, finite
 from tocsin.streams.state import Transaction
@@ -42,7 +44,11 @@ class Decide:
         self._decoder = decoder
         self._explainer = Explainer(classifier, settings.explanation)
         self._digest = classifier.digest
-        self._text_experts = [i for i, e in enumerate(classifier.experts) if isinstance(e, TextExpert)]
+        self._of_one_post = [
+            i for i, e in enumerate(classifier.experts) if isinstance(e, Reader) and not e.whole_subject
+        ]
+        self._followers = [expert.name for expert in classifier.followers]
+        self._keeps_subjects = bool(settings.early_risk.classes or self._followers)
         self.last: Scores | None = None
         """The scores of the last batch, for telemetry."""
 
@@ -50,9 +56,22 @@ class Decide:
         """Decide events at one instant (epoch ms)."""
         if not events:
             return []
-        scores = self._classifier.score(self._decoder.batch([decoded.event for decoded in events]))
+        batch = self._decoder.batch([decoded.event for decoded in events])
+        scores = self._classifier.score(self._with_threads(batch, transaction))
         self.last = scores
         return [self._one(decoded, scores, i, transaction, now) for i, decoded in enumerate(events)]
+
+    def _with_threads(self, batch: Batch, transaction: Transaction) -> Batch:
+        """The batch with what its subjects wrote before, for the experts that read it."""
+        if not self._followers:
+            return batch
+        threads: dict[tuple[str, str], Thread] = {}
+        for subject in dict.fromkeys(batch.subjects):
+            kept = transaction.subject(subject) or {}
+            for name in self._followers:
+                if name in kept.get("threads", {}):
+                    threads[name, subject] = Thread.of(kept["threads"][name])
+        return replace(batch, threads=threads)
 
     def _one(self, decoded: DecodedEvent, scores: Scores, i: int, transaction: Transaction, now: int) -> Decided:
         event, topics = decoded.event, self._settings.topics
@@ -60,10 +79,10 @@ class Decide:
         entry_decision = {**decision, "explanation": None}
         key = event["subject"].encode()
         outputs: list[Output] = []
-        if self._settings.early_risk.classes:
-            risk, ringing = self._early_risk(event["subject"], scores, i, transaction)
+        if self._keeps_subjects:
+            risk, rings = self._early_risk(event, scores, i, transaction)
             decision["risk"] = entry_decision["risk"] = risk
-            alerts = [self._alert(event, c, risk, decision["explanation"]) for c in ringing]
+            alerts = [self._alert(event, ring, risk, decision["explanation"]) for ring in rings]
             outputs += [Output(topics.alerts, key, encode(alert), decoded.record.headers) for alert in alerts]
         outputs.insert(0, Output(topics.decisions, key, encode(decision), decoded.record.headers))
         if decision["status"] == "abstained":
@@ -100,33 +119,49 @@ class Decide:
         }
 
     def _early_risk(
-        self, subject: str, scores: Scores, i: int, transaction: Transaction
-    ) -> tuple[dict[str, Any], list[str]]:
+        self, event: dict[str, Any], scores: Scores, i: int, transaction: Transaction
+    ) -> tuple[dict[str, Any], list[Ring]]:
         """The subject's state after this event, and the classes that ring now."""
+        settings, subject = self._settings.early_risk, event["subject"]
         kept = transaction.subject(subject)
         state = SubjectRisk(**kept) if kept else SubjectRisk()
-        ringing = accumulate(state, self._contribution(scores, i), list(scores.classes), self._settings.early_risk)
-        result = asdict(state)
-        transaction.set_subject(subject, result, self._settings.bounds.subjects)
-        return result, ringing
+        rings = ringing(
+            state,
+            self._contribution(scores, i),
+            list(scores.classes),
+            settings,
+            Post(event["id"], event["time"], scores.betp[i]),
+            {name: transaction.spread(name) for name in self._spread_of},
+        )
+        for name, threads in scores.threads.items():
+            state.threads[name] = threads[i].plain()
+        result = state.plain()
+        transaction.set_subject(subject, result, self._settings.bounds.subjects, self._spread_of)
+        return result, rings
+
+    @property
+    def _spread_of(self) -> tuple[str, ...]:
+        """The classes whose spread over all subjects is asked for."""
+        settings = self._settings.early_risk
+        return settings.classes if settings.policy == "spread" else ()
 
     def _contribution(self, scores: Scores, i: int) -> Floats:
-        """What one event adds to its subject's risk [K]: the text experts' evidence, else the pignistic probability."""
-        if not self._text_experts:
+        """What one event adds to its subject's risk [K]: the evidence of experts that read its own text, else BetP."""
+        if not self._of_one_post:
             betp: Floats = scores.betp[i]
             return betp
-        evidence: Floats = np.sum(scores.evidence[i, self._text_experts], axis=0)
+        evidence: Floats = np.sum(scores.evidence[i, self._of_one_post], axis=0)
         return evidence
 
-    @staticmethod
-    def _alert(event: dict[str, Any], name: str, risk: dict[str, Any], explanation: Any) -> dict[str, Any]:
+    def _alert(self, event: dict[str, Any], ring: Ring, risk: dict[str, Any], explanation: Any) -> dict[str, Any]:
+        policy = self._settings.early_risk.policy
         return {
             "subject": event["subject"],
-            "class": name,
+            "class": ring.name,
             "time": event["time"],
-            "delay": risk["alerts"][name],
-            "risk": risk["risk"].get(name, 0.0),
-            "explanation": explanation,
+            "delay": risk["alerts"][ring.name],
+            "risk": ring.score if policy == "fused" else risk["risk"].get(ring.name, 0.0),
+            "explanation": explanation and {**explanation, "alert": tipping(policy, ring)},
         }
 
 

@@ -32,6 +32,8 @@ class Rebuild:
         self._decoder = decoder
         self._state = state
         self._reader = reader
+        risk = settings.early_risk
+        self._spread_of = risk.classes if risk.policy == "spread" else ()
 
     def __call__(self, partition: Partition, committed: int, now: int) -> int:
         """Remember the events from the state's position, or as many as may be pending, to `committed`.
@@ -81,7 +83,7 @@ class Rebuild:
                 entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
                 remembered += t.remember(event, entry, now)
                 if decision is not None and decision.get("risk"):
-                    t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects)
+                    t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects, self._spread_of)
         return remembered
 
 

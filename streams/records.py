@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from tocsin.explain.explanation import Explanation
+from tocsin.explain.explanation import Explanation, MatteringPost
 
 LATEST = 253_402_300_799_999
 """31 December 9999, the last instant that ISO 8601 writes with four digits of year; epoch milliseconds."""
@@ -139,6 +139,16 @@ class ModelVersion(Record):
     segment: str
 
 
+class Thread(Record):
+    """What one expert keeps of all that a subject wrote."""
+
+    sums: list[float]
+    """The weights of its n-grams, added up, by class."""
+    ngrams: int = Field(ge=0)
+    sketch: str
+    """Which n-grams it had, a bit each, in base 85."""
+
+
 class SubjectState(Record):
     """What a subject has accumulated so far: the last decision of a subject carries all its state."""
 
@@ -146,6 +156,16 @@ class SubjectState(Record):
     risk: dict[str, float]
     alerts: dict[str, int]
     """The classes that rang, with the delay in posts."""
+    time: int = 0
+    """Of the latest post, epoch milliseconds."""
+    odds: dict[str, float] = {}
+    """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
+    confirmed: dict[str, int] = {}
+    """Policy `fused`: at how many posts the belief has stood at the threshold."""
+    mattered: dict[str, list[MatteringPost]] = {}
+    """The posts that raised a class most, until it rings."""
+    threads: dict[str, Thread] = {}
+    """What experts of whole subjects keep, by expert."""
 
 
 class Decision(Record):

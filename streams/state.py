@@ -12,14 +12,17 @@ import fcntl
 import hashlib
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import lmdb
+import numpy as np
 import orjson
 
+from tocsin.models.early_risk import excess
+from tocsin.models.spread import Counts, bin_of, empty
 from tocsin.streams.logs.log import Offsets, Partition
 
 FORMAT = b"3"
@@ -33,6 +36,8 @@ _PENDING_HEADER = 32
 """Bytes before a pending event's entry: its order (16) and its subject's fingerprint (16)."""
 
 
+_SPREAD, _SPREADS = "spread:", "spreads"
+"""Notes: the spread of a class, and the classes whose spread is kept up."""
 MAX_CORRECTIONS = 8
 """Labels of one source for one event that are remembered."""
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
@@ -366,20 +371,57 @@ class Transaction:
         found = self._get("subjects", fingerprint(subject))
         return None if found is None else _loads(found[8:])
 
-    def set_subject(self, subject: str, state: dict[str, Any], most: int) -> None:
-        """Keep a subject's state; beyond `most` the one longest silent is forgotten."""
+    def set_subject(self, subject: str, state: dict[str, Any], most: int, spread_of: Sequence[str] = ()) -> None:
+        """Keep a subject's state; beyond `most` the one longest silent is forgotten.
+
+        The spread of the classes `spread_of` over all subjects is kept up.
+        """
         key = fingerprint(subject)
         old = self._get("subjects", key)
+        spreads = {name: self.spread(name) for name in spread_of}
         if old is not None:
             self._delete("subjects_order", old[:8])
+            _count(spreads, old, -1)
         order = self._sequence()
-        self._put("subjects", key, order + orjson.dumps(state))
+        new = order + orjson.dumps(state)
+        self._put("subjects", key, new)
         self._put("subjects_order", order, key)
+        _count(spreads, new, 1)
         for oldest, silent in self._oldest("subjects_order"):
             if self.count("subjects") <= most:
                 break
+            _count(spreads, self._get("subjects", silent), -1)
             self._delete("subjects", silent)
             self._delete("subjects_order", oldest)
+        self._set_spreads(spreads)
+
+    def spread(self, name: str) -> Counts:
+        """How many subjects have which excess of a class's accumulated evidence: see `tocsin.models.spread`."""
+        kept = self.meta(_SPREAD + name)
+        if kept is not None:
+            return np.frombuffer(kept, np.int64).copy()
+        counts = {name: empty()}
+        for _, value in self._txn.cursor(self._databases["subjects"]):
+            _count(counts, bytes(value), 1)
+        return counts[name]
+
+    def _set_spreads(self, spreads: Mapping[str, Counts]) -> None:
+        """Keep these and no others: one that is not kept up is of no use, and is counted anew when it is wanted."""
+        for name, counts in spreads.items():
+            self.set_meta(_SPREAD + name, counts.tobytes())
+        kept = orjson.dumps(sorted(spreads))
+        if (self.meta(_SPREADS) or b"[]") != kept:
+            for name in set(orjson.loads(self.meta(_SPREADS) or b"[]")) - set(spreads):
+                self._delete("meta", (_SPREAD + name).encode())
+            self.set_meta(_SPREADS, kept)
+
+
+def _count(spreads: Mapping[str, Counts], kept: bytes | None, by: int) -> None:
+    """Count a subject's state, as it is kept, into the spreads, or out of them."""
+    if spreads and kept is not None:
+        risk = orjson.loads(kept[8:])["risk"]
+        for name, counts in spreads.items():
+            counts[bin_of(excess(risk, name))] += by
 
 
 def _partition_key(partition: Partition) -> bytes:

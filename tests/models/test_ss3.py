@@ -1,6 +1,7 @@
 """What SS3 promises besides pyss3's values."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,3 +257,29 @@ def test_threads_may_read_while_one_learns() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         SS3(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operators", [("max", "sum"), ("mean", "max"), ("sum", "mean"), ("mean", "mean")])
+@pytest.mark.parametrize("ngrams", [1, 3])
+def test_sentences_and_texts_are_made_by_the_operators(operators: tuple[Any, Any], ngrams: int) -> None:
+    plain, other = SS3(ngrams=ngrams), SS3(ngrams=ngrams, operators=operators)
+    for model in (plain, other):
+        for _ in range(3):
+            model.learn("red fire. warm red sun", "hot")
+            model.learn("blue ice. cold blue sea", "cold")
+    text = "red ice. unheard of. fire fire blue. warm"
+    of_words, of_sentences = ({"sum": sum, "max": max, "mean": np.mean}[operator] for operator in operators)
+    parts = [
+        [of_words([word.values[c] for word in sentence.words]) for c in range(2)]
+        for sentence in other.explain(text).sentences
+    ]
+    assert len(parts) == 4
+    expected = [of_sentences([part[c] for part in parts]) for c in range(2)]
+    np.testing.assert_allclose(other.confidence(text), expected, rtol=1e-12)
+    assert not np.allclose(other.confidence(text), plain.confidence(text))
+    assert [sentence.values for sentence in other.explain(text).sentences] == [pytest.approx(p) for p in parts]
+
+
+def test_an_operator_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="operators"):
+        SS3(operators=("sum", "median"))  # type: ignore[arg-type]

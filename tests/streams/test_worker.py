@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
+from tocsin.models.batch import Batch
 from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
 from tocsin.streams.state import StateError
 from tocsin.streams.worker import Worker
@@ -337,6 +339,132 @@ def test_an_alarm_rings_once_though_the_worker_restarts(tmp_path: Path, loss: st
         assert last["posts"] == 4
         assert last["alerts"] == {"spam": 2}
     assert len(service.values("alerts")) == 1
+
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "accumulated": {"policy": "accumulated"},
+    "spread": {"policy": "spread", "minimum_subjects": 2, "gamma": 1.0},
+    "fused": {"policy": "fused", "threshold": 0.6, "confirm": 2},
+}
+READERS = [
+    {"kind": "ss3", "name": "ss3"},
+    {"kind": "linear-text", "bits": 12},
+    {"kind": "linear-text", "name": "thread", "bits": 12, "scope": "subject"},
+]
+
+
+def risk_settings(directory: Path, policy: str, **changes: Any) -> Any:
+    early_risk = {"classes": ["spam"], "minimum_posts": 2, **POLICIES[policy]}
+    return text_settings(directory, early_risk=early_risk, experts=READERS, **changes)
+
+
+def crowd(service: Service) -> None:
+    """Subjects who write what nobody rings for."""
+    service.send(*[{**spam(90 + i, "see you at lunch"), "subject": f"calm{i}"} for i in range(4)])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("loss", ["none", "crash", "state"])
+def test_under_every_policy_an_alarm_rings_once_though_the_worker_restarts(
+    tmp_path: Path, policy: str, loss: str
+) -> None:
+    service = Service(risk_settings(tmp_path, policy))
+    worker = service.worker()
+    with worker_that_crashes(worker) if loss == "crash" else worker:
+        taught(service, worker)
+        crowd(service)
+        service.send(spam(0), spam(1), spam(2))
+        drain(worker)
+        [alert] = service.values("alerts")
+        assert (alert["subject"], alert["class"], alert["delay"]) == ("u", "spam", 2)
+        tipped = alert["explanation"]["alert"]
+        assert tipped["policy"] == policy
+        assert tipped["score"] >= tipped["threshold"]
+        assert {post["event"] for post in tipped["posts"]} <= {"m0", "m1"} != set()
+    before = service.decisions[-1]["risk"]
+    if loss == "state":
+        shutil.rmtree(tmp_path)
+    with running(service) as worker:
+        with worker._state.transaction() as t:
+            assert t.subject("u") == before
+        service.send(spam(3))
+        drain(worker)
+        last = service.decisions[-1]["risk"]
+        assert last["posts"] == 4
+        assert last["alerts"] == {"spam": 2}
+        assert last["threads"]["thread"]["ngrams"] == before["threads"]["thread"]["ngrams"]
+    assert len(service.values("alerts")) == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_subject_that_another_worker_takes_over_rings_no_second_time(tmp_path: Path, policy: str) -> None:
+    service = Service(risk_settings(tmp_path / "one", policy), partitions=2)
+    with running(service) as one:
+        taught(service, one)
+        crowd(service)
+        service.send(spam(0), spam(1), {**spam(5), "subject": "v"})
+        drain(one)
+        rang = [alert["subject"] for alert in service.values("alerts")]
+        assert rang == ["u"]
+        with running(service, risk_settings(tmp_path / "two", policy)) as two:
+            drain(one, two)
+            service.send(spam(2), {**spam(6), "subject": "v"})
+            drain(one, two)
+    with running(service, risk_settings(tmp_path / "three", policy)) as three:
+        service.send(spam(3), {**spam(7), "subject": "v"})
+        drain(three)
+    assert sorted(alert["subject"] for alert in service.values("alerts")) == ["u", "v"]
+    posts = {d["subject"]: d["risk"]["posts"] for d in service.decisions}
+    assert (posts["u"], posts["v"]) == (4, 3)
+
+
+def test_the_spread_is_that_of_the_subjects_that_are_held(tmp_path: Path) -> None:
+    service = Service(risk_settings(tmp_path, "spread", bounds={"subjects": 3}))
+    with running(service) as worker:
+        taught(service, worker)
+        service.send(*[{**spam(i, ["win prize now", "see you"][i % 2]), "subject": f"u{i % 7}"} for i in range(20)])
+        drain(worker)
+        with worker._state.transaction() as t:
+            kept = t.spread("spam")
+            assert kept.sum() == t.count("subjects") == 3
+            t._delete("meta", b"spread:spam")
+            assert np.array_equal(kept, t.spread("spam"))  # counted anew from the subjects
+
+
+def test_how_events_were_cut_into_batches_leaves_no_trace_in_a_subjects_state(tmp_path: Path) -> None:
+    told = []
+    for size in (1, 7, 1_000):
+        service = Service(risk_settings(tmp_path / str(size), "fused", batching={"max_events": size}))
+        with running(service) as worker:
+            taught(service, worker)
+            service.send(
+                *[{**spam(i, ["win prize", "see you", "now"][i % 3]), "subject": f"u{i % 4}"} for i in range(30)]
+            )
+            drain(worker)
+        told.append([(d["risk"], d["belief"]) for d in service.decisions])
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_label_of_a_subject_teaches_from_the_beginnings_of_its_thread(tmp_path: Path) -> None:
+    early_risk = {"classes": ["spam"], "policy": "fused"}
+    service = Service(text_settings(tmp_path, early_risk=early_risk, experts=READERS[2:]))
+    with running(service) as worker:
+        for i in range(12):
+            words = ["win", "prize", "now"] if i % 2 else ["see", "you", "soon"]
+            posts = [{**spam(10 * i + j, word), "subject": f"t{i}"} for j, word in enumerate(words)]
+            service.send(*posts)
+            drain(worker)
+            service.tell({"subject": f"t{i}", "label": "spam" if i % 2 else "ham", "time": START + 1000})
+            drain(worker)
+        service.send(*[{**spam(500 + j, word), "subject": "new"} for j, word in enumerate(["win", "prize"])])
+        drain(worker)
+        first, second = service.decisions[-2:]
+        assert first["belief"]["spam"] > first["belief"]["ham"]
+        assert second["belief"]["spam"] > second["belief"]["ham"]
+        alone = worker.classifier.experts[0].evidence(
+            Batch.of(np.zeros((2, 0)), texts=["win", "see"], subjects=["x", "y"])
+        )
+        assert alone.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_subjects_beyond_the_bound_are_forgotten(tmp_path: Path) -> None:
