@@ -31,7 +31,6 @@ def experts(variant: Literal["data", "task"]) -> tuple[ExpertSettings, ...]:
         LinearExpert(name="linear-faster", step=0.2, strength=STRENGTH),
         LinearExpert(name="linear-fast", step=0.02, strength=STRENGTH),
         LinearExpert(name="linear-slow", step=0.002, strength=STRENGTH),
-        LinearExpert(name="linear-slower", step=0.0005, strength=STRENGTH),
         PersistenceExpert(name="persistence", strength=STRENGTH),
         TreeExpert(name="tree", strength=STRENGTH, one_vs_rest=task),
         TreeExpert(name="tree-history", history=1, strength=STRENGTH, one_vs_rest=task),
