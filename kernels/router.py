@@ -43,11 +43,11 @@ BIG, SHRINK = 1e100, 2.0**-300
 DRIFT_DELTA = 0.002
 """ADWIN's confidence that the fused decision has not become worse."""
 
-RECORDS, PENDING, STEPS, SPEED, IN_WINDOW, DELAYS = range(6)
+RECORDS, PENDING, STEPS, SPEED, IN_WINDOW, DELAYS, DRIFTS = range(7)
 """What `Router.counters` holds: records learnt, gradients since the last step, steps taken, by how much steps are
-faster than usual (it fades), records in the current window of the load, and the sum of the delays of the labels since
-the last step."""
-COUNTERS = 6
+faster than usual (it fades), records in the current window of the load, the sum of the delays of the labels since the
+last step, and how often the fused decision has become worse."""
+COUNTERS = 7
 
 FULL_STEP_DELAY = 100.0
 """Up to so many records of delay steps are whole; beyond it they shrink as its inverse. A gradient that is D records
@@ -163,9 +163,11 @@ def widened(router: Router, sizes: Sizes, features: int, seed: int) -> Router:
         for f in range(sizes.features, features)
     ]
     empty = np.zeros(more * sizes.hidden)
+    # The running squares of the other inputs: from 0 the first steps would be some thirty times the usual ones.
+    squares = np.tile(router.squares[:at].reshape(sizes.inputs, sizes.hidden).mean(axis=0), more)
     return router._replace(
         weights=np.insert(router.weights, at, np.concatenate(fresh)),
-        squares=np.insert(router.squares, at, empty),
+        squares=np.insert(router.squares, at, squares),
         gradient=np.insert(router.gradient, at, empty),
         rows=np.concatenate([router.rows, np.zeros(more)]),
         mean=np.concatenate([router.mean, np.zeros(more)]),
@@ -404,6 +406,7 @@ def watch(router: Router, P: Floats, y: int, rates: Rates) -> None:
     counters[SPEED] *= rates.calm
     if adwin.rose(router.drift, 0, 0.0 if best == y else 1.0, DRIFT_DELTA):
         counters[SPEED] = rates.boost
+        counters[DRIFTS] += 1.0
 
 
 # ------------------------------------------------------------ many events

@@ -481,7 +481,7 @@ class Classifier(RiverFace):
         manifest, arrays = snapshot.read(Path(directory))
         if manifest.get("config") != self.digest:
             raise SnapshotError(f"the snapshot is of config {manifest.get('config')}, this one is {self.digest}")
-        restored = type(self)(self.settings)
+        restored = type(self)(self.settings, self.backend)
         try:
             restored._restore(manifest, arrays)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:

@@ -54,6 +54,12 @@ class Pool:
         return self.classifier.learn_at_once(Batch.of(X), y, weight)
 
 
+def check_weights(weights: Floats) -> None:
+    """Raises ValueError, before anything is learnt, where a weight is negative or no number."""
+    if not bool(np.all((weights >= 0.0) & np.isfinite(weights))):
+        raise ValueError("w: a weight is negative or not finite")
+
+
 class DriftMoE(base.Classifier):
     """A mixture of experts that follows drift: nearest neighbours, linear models, trees, forests, persistence.
 
@@ -185,6 +191,7 @@ class DriftMoE(base.Classifier):
 
     def learn_one(self, x: dict[Hashable, Any], y: Label, w: float = 1.0) -> None:
         """Learn a labelled event."""
+        check_weights(np.array([float(w)]))
         row = self._row(x, learning=True)
         index = self._index.get(y, -1)
         if index < 0:
@@ -213,6 +220,7 @@ class DriftMoE(base.Classifier):
         if labels.shape != rows.shape[:1]:
             raise ValueError(f"y {labels.shape} is not [{len(rows)}]")
         weights = np.ones(len(rows)) if w is None else np.asarray(w, np.float64).reshape(len(rows))
+        check_weights(weights)
         parts = [(run, self._engine.predict_then_learn(rows[run], k, weights[run])) for run, k in self._runs(labels)]
         out = np.zeros((len(rows), len(self._labels)))
         for run, p in parts:

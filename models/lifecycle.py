@@ -52,7 +52,7 @@ class Lifecycle:
     """Looks at the pool once a window of feedback records, and regrows, merges, retires or revives experts.
 
     Windows are cut at fixed numbers of records (`pieces`), so what becomes of an expert depends on the feedback alone.
-    Late labels are counted by what was said at the event's own time.
+    Late labels are counted by the evidence of the event's own time, weighed by the router of today.
 
     Parameters
     ----------
@@ -214,17 +214,19 @@ class Lifecycle:
 
     def _merge(self, experts: list[Expert], router: Gate, fresh: Fresh) -> None:
         """Of two redundant experts one stays: the one that the router chose more, with what the other learnt."""
+        chosen, trust = self._window.parts.copy(), self._window.trust / np.maximum(self._window.spoke, 1)
         for a, b in self._pairs[self._twins >= self._settings.patience].tolist():
             # A pair may have lost one to an earlier pair, or to an illness.
             if not (self._judged()[[a, b]].all() and self.active.sum() > self._settings.keep):
                 continue
-            stays, goes = (a, b) if self._window.parts[a] >= self._window.parts[b] else (b, a)
-            chosen = self._window.parts[[stays, goes]]
+            stays, goes = (a, b) if chosen[a] >= chosen[b] else (b, a)
+            both = chosen[stays] + chosen[goes]
             keeper = experts[stays]
             if isinstance(keeper, Mergeable):
-                keeper.merge(experts[goes], float(chosen[1] / chosen.sum()) if chosen.sum() > 0 else 0.5)
-            mean = self._window.trust[[stays, goes]] / self._window.spoke[[stays, goes]]
-            router.inherit(stays, (float(mean[0]), float(mean[1])))
+                keeper.merge(experts[goes], float(chosen[goes] / both) if both > 0 else 0.5)
+            router.inherit(stays, (float(trust[stays]), float(trust[goes])))
+            # A third that is alike meets one that stands for two.
+            chosen[stays], trust[stays] = both, 1.0 - (1.0 - trust[stays]) * (1.0 - trust[goes])
             self._events[[stays, goes], MERGED] += 1
             self._retire(goes, experts, router, fresh)
 
@@ -285,7 +287,7 @@ class Lifecycle:
 
     def restore(self, arrays: Arrays) -> None:
         """See `Expert`."""
-        fresh = kernel.new(len(self._kin), arrays["window.labels"].size, len(self._pairs))
+        fresh = kernel.new(len(self._kin), self._window.labels.size, len(self._pairs))
         window = kernel.Window(*(np.array(arrays[f"window.{name}"]) for name in kernel.Window._fields))
         pairs = [(name, getattr(self, _attribute(name)), np.array(arrays[name])) for name in STATE]
         pairs += [(name, old, new) for name, old, new in zip(kernel.Window._fields, fresh, window, strict=True)]

@@ -27,7 +27,7 @@ from tocsin.models.river_expert import RiverExpert as River
 from tocsin.models.text_expert import TextExpert
 from tocsin.models.tree_expert import TreeExpert as Tree
 
-SEES = ("kind", "model", "history", "by", "ngrams", "characters", "one_vs_rest")
+SEES = ("kind", "model", "history", "by", "ngrams", "characters", "one_vs_rest", "buckets", "scope")
 """The settings that say of what kind an expert is and what it sees."""
 
 

@@ -68,8 +68,8 @@ class Reliability:
 
     @property
     def drifts(self) -> int:
-        """How often the error of the fused decision changed, by ADWIN."""
-        return int(self._router.drift["detections"][0])
+        """How often the error of the fused decision rose, by ADWIN."""
+        return int(self._router.counters[kernel.DRIFTS])
 
     @property
     def scaler(self) -> Standardiser:
@@ -85,9 +85,13 @@ class Reliability:
 
     def forget(self, expert: int) -> None:
         """Trust an expert as at the start: its outer weights, its record and its load are those of a new one."""
-        for flat in (self._router.weights, self._router.squares, self._router.gradient):
+        for flat in (self._router.weights, self._router.gradient):
             *_, outer, bias = kernel.unpacked(flat, *self._sizes)
             outer[:, expert] = bias[expert] = 0.0
+        # With squares of 0 the first step would be some thirty times a usual one: take those of the others.
+        *_, outer, bias = kernel.unpacked(self._router.squares, *self._sizes)
+        others = [o for o in range(self._sizes.experts) if o != expert] or [self._sizes.experts]
+        outer[:, expert], bias[expert] = outer[:, others].mean(axis=1), bias[others].mean()
         kernel.unpacked(self._router.weights, *self._sizes)[3][expert] = START
         self._router.skill[expert], self._router.answers[expert] = 0.5, 0.0
         self._router.load[:, expert] = 0.0

@@ -149,7 +149,6 @@ class Arrays:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._like = type(model)(**model._get_params())
 
     def run(self, stream: Stream, delay: int) -> Ints:
         """See `Model`."""
@@ -260,6 +259,10 @@ OURS = ("tocsin", "paper", "Hoeffding tree", "no-change")
 
 
 def package(model: str) -> str:
-    """The package and version behind a model."""
+    """The package and version behind a model; of our own pool, the digest of its settings as well."""
     name = MODELS[model][0]
-    return f"{name} {version(name)}"
+    if model != "tocsin":
+        return f"{name} {version(name)}"
+    from tocsin.config.driftmoe import tocsin
+
+    return f"{name} {version(name)} {tocsin().digest()[:8]}"

@@ -172,3 +172,15 @@ def test_the_published_trees_drive_the_output(variant: Any) -> None:
     before = model.predict_proba_many(X)
     engine._ask = lambda X: np.full((len(X), 4, 1) if variant == "task" else (len(X), 12, 4), 0.25)  # type: ignore[method-assign]
     assert (model.predict_proba_many(X).argmax(axis=1) != before.argmax(axis=1)).mean() > 0.1
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_a_weight_that_is_none_teaches_nobody(weight: float) -> None:
+    model = DriftMoE()
+    model.learn_many(np.zeros((4, 2)), [0, 1, 0, 1])
+    before = model.predict_proba_many(np.ones((1, 2)))
+    with pytest.raises(ValueError, match="w: a weight is negative or not finite"):
+        model.learn_many(np.ones((2, 2)), [0, 1], [1.0, weight])
+    with pytest.raises(ValueError, match="w: a weight is negative or not finite"):
+        model.learn_one({"0": 1.0, "1": 1.0}, 1, weight)
+    np.testing.assert_array_equal(model.predict_proba_many(np.ones((1, 2))), before)

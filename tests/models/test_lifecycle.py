@@ -143,14 +143,14 @@ def test_a_retired_expert_neither_scores_nor_learns() -> None:
 def test_two_linear_experts_alike_are_merged(late: bool) -> None:
     experts = LinearExpert(name="one"), LinearExpert(name="two"), TreeExpert()
     settings = QUICK.model_copy(update={"probation": 1_000})
-    twins, one_less = classifier(*experts, lifecycle=settings), classifier(*experts, lifecycle=NEVER)
+    twins, unchanged = classifier(*experts, lifecycle=settings), classifier(*experts, lifecycle=NEVER)
     X, y = events(3_000)
     if late:
-        for model in (twins, one_less):
+        for model in (twins, unchanged):
             seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(500)]
             labels = [CLASSES[k] for k in y[:500]]
             model.learn(FeedbackBatch(Batch.of(X[:500]), labels, np.ones(500), seen, [()] * 500))
-    said = [right(model, (X, y)).mean() for model in (twins, one_less)]
+    said = [right(model, (X, y)).mean() for model in (twins, unchanged)]
     assert [one.get("merged", 0) > 0 for one in happened(twins)] == [True, True, False]
     assert sum(one.get("retired", 0) for one in happened(twins)) == happened(twins)[0]["merged"]
     assert said[0] >= said[1] - 0.002
@@ -383,3 +383,18 @@ def test_a_long_healthy_stream_befalls_nothing() -> None:
     X, y = events(12_000)
     right(model, (X, y), poll=1_000)
     assert not any(happened(model))
+
+
+def test_experts_that_see_categories_apart_are_not_kin() -> None:
+    settings = Model(
+        experts=(LinearExpert(name="one"), LinearExpert(name="two", buckets=4), LinearExpert(name="three"))
+    )
+    one, two, three = kin(settings)
+    assert one == three != two
+
+
+def test_a_snapshot_leaves_the_back_end_that_was_asked_for(tmp_path: Path) -> None:
+    model = Classifier(Model(), backend="reference")
+    model.save(tmp_path / "snapshot")
+    model.load(tmp_path / "snapshot")
+    assert model.backend == "reference"

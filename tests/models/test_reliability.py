@@ -135,3 +135,36 @@ def test_an_expert_that_inherits_is_trusted_as_both_were() -> None:
     after = router.reliability(X, evidence).mean(axis=0)
     assert after[1] == pytest.approx(1.0 - (1.0 - before[1]) * (1.0 - before[2]), abs=0.03)
     np.testing.assert_allclose(after[[0, 2]], before[[0, 2]])
+
+
+@pytest.mark.parametrize("what", ["an expert forgotten", "a column that comes late"])
+def test_what_is_new_takes_steps_no_longer_than_the_others(what: str) -> None:
+    router, X, evidence = taught_router()
+    y = evidence[:, 0].argmax(axis=1)
+    if what == "an expert forgotten":
+        router.forget(1)
+    else:
+        router.resize(3)
+        X = np.column_stack([X, X[:, 0]])
+        # Its scale first: until two rows are known it stands at its mean.
+        router.learn(X[:10], evidence[:10], y[:10], np.ones(10), np.zeros(10, np.int64))
+    before = router.arrays()["weights"]
+    router.learn(X[10:11], evidence[10:11], y[10:11], np.ones(1), np.zeros(1, np.int64))
+    moved = np.abs(router.arrays()["weights"] - before).max()
+    assert 0.0 < moved < 8 * ReliabilityRouter().step
+
+
+def test_an_error_that_falls_is_no_drift() -> None:
+    router = Reliability(ReliabilityRouter(), experts=1, features=0, seed=0, prior=None)
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 8_000)
+    wrong = rng.random(8_000) < np.where(np.arange(8_000) < 4_000, 0.4, 0.02)
+    evidence = 30.0 * np.eye(2)[np.where(wrong, 1 - y, y)][:, None]
+    now = np.zeros(4_000, np.int64)
+    router.learn(np.zeros((4_000, 0)), evidence[:4_000], y[:4_000], np.ones(4_000), now)
+    before = router.drifts
+    router.learn(np.zeros((4_000, 0)), evidence[4_000:], y[4_000:], np.ones(4_000), now)
+    assert router.drifts == before
+    back = slice(0, 4_000)
+    router.learn(np.zeros((4_000, 0)), evidence[back], y[back], np.ones(4_000), now)
+    assert router.drifts > before
