@@ -106,9 +106,9 @@ class Abstention:
 
     def labels(self, betp: Floats, classes: Sequence[str]) -> Ints:
         """The class to decide for [B]: the most probable, or that of least expected cost where costs are given."""
-        if self._settings.controls != "cost":
-            return betp.argmax(axis=1)
-        return expected_costs(betp, classes, self._settings.costs).argmin(axis=1)
+        costly = self._settings.controls == "cost"
+        best: Ints = (-expected_costs(betp, classes, self._settings.costs) if costly else betp).argmax(axis=1)
+        return best
 
     def judge(
         self, betp: Floats, conflict: Floats, distance: Floats, classes: Sequence[str] = ()
@@ -200,7 +200,7 @@ class Abstention:
             "known": np.array(self.known),
             "count": np.array(self.count),
             "alpha": np.array(self.alpha),
-            "class_scores": np.array([scores.ring for scores in self._by_class]).reshape(len(self._by_class), -1),
+            "class_scores": np.array([s.ring for s in self._by_class]).reshape(-1, self._settings.window),
             "class_counts": np.array([scores.count for scores in self._by_class], np.int64),
         }
 

@@ -25,7 +25,9 @@ def plain_selective(doubts: list[float], scores: list[float], error: float) -> f
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, math.inf]), SHARES), max_size=80), st.floats(0.05, 0.45))
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, math.inf]), SHARES), max_size=80), st.floats(0.05, 0.45)
+)
 def test_the_selective_limit_is_the_one_that_trying_all_finds(pairs: list[tuple[float, float]], error: float) -> None:
     doubts, scores = [d for d, _ in pairs], [s for _, s in pairs]
     assert selective(np.array(doubts), np.array(scores), error) == plain_selective(doubts, scores, error)

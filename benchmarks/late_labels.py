@@ -1,7 +1,7 @@
 """Does coverage hold with late labels?
 
-    python benchmarks/coverage.py [--events 40000] [--seeds 1 2] [--delays 0 100 500 5000] [--error 0.1]
-                                  [--controls coverage|error] [--per-class] [--recordings DIRECTORY]
+    python benchmarks/late_labels.py [--events 40000] [--seeds 1 2] [--delays 0 100 500 5000] [--error 0.1]
+                                     [--controls coverage|error] [--per-class] [--recordings DIRECTORY]
 
 Every event of SEA and LED with abrupt drifts, of five-class RandomRBF that never rests and of the electricity market is
 scored by the service's classifier with DriftMoE's pool; its label comes so many events later, in polls of 50 (with no
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--error", type=float, default=0.1)
     parser.add_argument("--controls", choices=["coverage", "error"], default="coverage")
     parser.add_argument("--per-class", action="store_true")
-    parser.add_argument("--recordings", type=Path, default=Path(gettempdir()) / "tocsin-coverage")
+    parser.add_argument("--recordings", type=Path, default=Path(gettempdir()) / "tocsin-late-labels")
     given = parser.parse_args()
     settings = AbstentionSettings(error=given.error, controls=given.controls, per_class=given.per_class)
     for delay in given.delays:
