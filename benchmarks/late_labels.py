@@ -6,7 +6,8 @@
 Every event of SEA and LED with abrupt drifts, of five-class RandomRBF that never rests and of the electricity market is
 scored by the service's classifier with DriftMoE's pool; its label comes so many events later, in polls of 50 (with no
 delay, at once). What the classifier said of each event is recorded once a stream, seed and delay, and abstention alone
-is then run over the recording, as the service would run it: scores, thresholds and labels in the same order.
+is then run over the recording, as the service would run it: scores, thresholds and labels in the same order. Delete
+the recordings (in the temporary folder, if no other is named) after a change of the model.
 
 Coverage is that of the thresholds, over all events that were judged by one: the true class scored at most what it had
 to. The sets that decisions carry also hold the most probable class, so they cover at least as much (`sets`). Windows of

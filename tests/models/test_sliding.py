@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tocsin.models.sliding import Sliding, selective
 
 SHARES = st.floats(0.0, 1.0, allow_subnormal=False)
+DOUBTS = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.inf])
 
 
 def plain_selective(doubts: list[float], scores: list[float], error: float) -> float:
