@@ -189,7 +189,8 @@ class Abstention(Group):
     gain: float = Field(default=0.005, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
     window: int = Field(default=1_000, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees."""
+    """How many labelled scores the sliding quantile sees; twice as many where `error` is controlled, since only the
+    part of the events that is decided tells."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)

@@ -52,8 +52,10 @@ class Abstention:
 
     def __init__(self, settings: AbstentionSettings) -> None:
         self._settings = settings
-        self._scores = Sliding(settings.window)
-        self._doubts = Sliding(settings.window if settings.controls == "error" else 0)
+        # Only the part of the events that passes tells where errors begin, so that control looks back twice as far.
+        selects = settings.controls == "error"
+        self._scores = Sliding(2 * settings.window if selects else settings.window)
+        self._doubts = Sliding(2 * settings.window if selects else 0)
         self._by_class: list[Sliding] = []
         self.count = 0
         """Labelled events learnt."""
