@@ -80,8 +80,8 @@ def test_how_polls_were_cut_leaves_no_trace_in_the_model(
 @pytest.mark.parametrize(
     "abstention",
     [
-        Abstention(controls="error", error=0.2, window=50, cold_start=5),
-        Abstention(per_class=True, error=0.2, window=50, cold_start=5),
+        Abstention(controls="error", error=0.05, window=100, cold_start=5),
+        Abstention(per_class=True, error=0.05, window=100, cold_start=5),
         Abstention(controls="cost", costs={"low": {"high": 5.0}}, abstain_cost=0.4, cold_start=5),
     ],
     ids=["error", "per-class", "cost"],
