@@ -167,8 +167,6 @@ MODEL_SETTINGS = {
     "fusion.prior": 3.0,
     "abstention.enabled": False,
     "abstention.error": 0.2,
-    "abstention.per_class": True,
-    "abstention.abstain_cost": 0.2,
     "abstention.controls": "error",
     "abstention.per_class": True,
     "abstention.costs": {"x": {"y": 2.0}},

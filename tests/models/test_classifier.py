@@ -102,31 +102,6 @@ def test_whatever_abstention_controls_polls_and_snapshots_leave_no_trace(
     )
 
 
-@pytest.mark.parametrize(
-    "abstention",
-    [
-        Abstention(controls="error", error=0.2, window=50, cold_start=5),
-        Abstention(per_class=True, error=0.2, window=50, cold_start=5),
-        Abstention(controls="cost", costs={"low": {"high": 5.0}}, abstain_cost=0.4, cold_start=5),
-    ],
-    ids=["error", "per-class", "cost"],
-)
-def test_whatever_abstention_controls_polls_and_snapshots_leave_no_trace(
-    feedback: FeedbackBatch, tmp_path: Path, abstention: Abstention
-) -> None:
-    model = MODEL.model_copy(update={"abstention": abstention})
-    one, other = (teach(Classifier(model), cut(feedback, 0, 250), poll) for poll in (7, 1_000))
-    assert state(one, tmp_path / "a") == state(other, tmp_path / "b")
-    restored = Classifier(model)
-    restored.load(tmp_path / "a")
-    scores = restored.score(feedback.batch)
-    same(scores, one.score(feedback.batch))
-    assert scores.decided.any()
-    assert state(teach(restored, cut(feedback, 250, 300), 1), tmp_path / "c") == state(
-        teach(other, cut(feedback, 250, 300), 7), tmp_path / "d"
-    )
-
-
 def test_other_users_of_random_numbers_leave_no_trace(feedback: FeedbackBatch, tmp_path: Path) -> None:
     states = []
     for seed in (1, 2):
