@@ -20,6 +20,8 @@ from tocsin.config.schema import Feature
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
+CostValue = Annotated[float, Field(ge=0, le=1e12)]
+
 
 class RiverExpert(Group):
     """Any classifier of river, by its path below `river` (for example `tree.HoeffdingTreeClassifier`)."""
@@ -167,18 +169,39 @@ class Abstention(Group):
     """When to keep silent: adaptive conformal inference on the pignistic probability."""
 
     enabled: bool = True
+    controls: Literal["coverage", "error", "cost"] = "coverage"
+    """`coverage`: an event is decided where its prediction set holds one class, and sets miss the true class in a share
+    `error` of all events. `error`: decided where the most probable class is probable enough that a share `error` of
+    what is decided is wrong. `cost`: decided for the class of least expected cost, where that is at most
+    `abstain_cost`."""
     error: float = Field(default=0.1, gt=0, lt=0.5)
-    """Target share of events whose prediction set misses the true class."""
+    """Target share of events whose prediction set misses the true class, or of decisions that are wrong."""
+    per_class: bool = False
+    """Whether sets miss at most the share `error` of every class rather than of all events: a rare class keeps its
+    coverage, and more is abstained from. A class with fewer than 1 / error labels shares the threshold of all."""
+    costs: dict[ClassName, dict[ClassName, CostValue]] = Field(default_factory=dict)
+    """What a decision costs: true class, then decided class; 0 where right and 1 where wrong, if nothing is given."""
+    abstain_cost: float = Field(default=0.1, ge=0)
+    """What an abstention costs, in the unit of `costs`."""
     gain: float = Field(default=0.005, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
     window: int = Field(default=1_000, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees."""
+    """How many labelled scores the sliding quantile sees; twice as many where `error` is controlled, since only the
+    part of the events that is decided tells."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)
     """An abstention at or above this conflict is put down to `conflict`."""
     novelty: float = Field(default=8.0, gt=0)
     """An abstention with a feature this many standard deviations out is put down to `novel`."""
+
+    @model_validator(mode="after")
+    def _one_control(self) -> Self:
+        if self.costs and self.controls != "cost":
+            raise ValueError(f"costs are given but abstention controls {self.controls}: set controls to cost")
+        if self.per_class and self.controls == "error":
+            raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
+        return self
 
 
 def unfit_pool(experts: Sequence[ExpertSettings]) -> str | None:
@@ -220,6 +243,10 @@ class Model(Group):
     def _consistent(self) -> Self:
         if unfit := unfit_pool(self.experts):
             raise ValueError(unfit)
+        if self.classes:
+            named = {name for true, row in self.abstention.costs.items() for name in (true, *row)}
+            if unknown := sorted(named - set(self.classes)):
+                raise ValueError(f"abstention.costs names {unknown[0]!r}, which is none of the classes")
         return self
 
     def digest(self) -> str:

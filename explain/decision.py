@@ -52,8 +52,8 @@ class Explainer:
             result["opinions"] = experts.opinions_before(scores, i, self._names, s)
             result["fused"] = experts.masses(scores.classes, scores.betp[i])
         if not scores.decided[i]:
-            cold_start = model.abstention.cold_start
-            result["enough"] = recourse.enough(scores, i, cold_start, self._classifier.abstention.count)
+            known = self._classifier.abstention.known
+            result["enough"] = recourse.enough(scores, i, model.abstention, known)
         return result
 
     def _path(self, scores: Scores, i: int) -> dict[str, Any] | None:

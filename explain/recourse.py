@@ -6,24 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from tocsin.config.model import Abstention
 from tocsin.models.abstention import COLD_START
 from tocsin.models.classifier import Scores
 
 
-def enough(scores: Scores, i: int, cold_start: int, labels_known: int) -> dict[str, Any]:
-    """For an abstention, `Enough`."""
+def enough(scores: Scores, i: int, settings: Abstention, labels_known: int) -> dict[str, Any]:
+    """For an abstention, `Enough`; what is wanting depends on what abstention controls."""
     if scores.reasons[i] == COLD_START:
-        missing = max(cold_start - labels_known, 1)
-        return _cold(missing)
-    order = np.argsort(-scores.betp[i], kind="stable")
-    label, rival = scores.classes[order[0]], scores.classes[order[1]]
-    p, q = float(scores.betp[i, order[0]]), float(scores.betp[i, order[1]])
-    # Below the threshold a class stays in the set while it ties with the best.
-    needed = min(max(1.0 - scores.threshold, 0.0), q)
-    if needed > 0:
-        would = f"evidence that brings it below {needed:.0%} would decide"
+        return _cold(max(settings.cold_start - labels_known, 1))
+    nearest = int(scores.label[i])
+    order = [k for k in np.argsort(-scores.betp[i], kind="stable").tolist() if k != nearest]
+    label, rival = scores.classes[nearest], scores.classes[order[0]]
+    p, q = float(scores.betp[i, nearest]), float(scores.betp[i, order[0]])
+    if settings.controls == "coverage":
+        needed, would = _coverage(scores.threshold, q)
+    elif settings.controls == "error":
+        needed, would = _error(scores.threshold, q)
     else:
-        would = "what labels are known exclude no class yet"
+        needed, would = _cost(settings.abstain_cost, settings.costs.get(rival, {}).get(label, 1.0), q)
     return {
         "label": label,
         "rival": rival,
@@ -32,6 +33,26 @@ def enough(scores: Scores, i: int, cold_start: int, labels_known: int) -> dict[s
         "needed": round(needed, 6),
         "words": f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: {would}",
     }
+
+
+def _coverage(threshold: float, q: float) -> tuple[float, str]:
+    # Below the threshold a class stays in the set while it ties with the best.
+    needed = min(max(1.0 - threshold, 0.0), q)
+    if needed > 0:
+        return needed, f"evidence that brings it below {needed:.0%} would decide"
+    return needed, "what labels are known exclude no class yet"
+
+
+def _error(threshold: float, q: float) -> tuple[float, str]:
+    if threshold < 0:
+        return 0.0, "of late too many answers were wrong, however sure"
+    return min(threshold, q), f"all others together below {threshold:.0%} would decide"
+
+
+def _cost(abstain: float, mistake: float, q: float) -> tuple[float, str]:
+    """A class that costs nothing to mistake is no obstacle: others are."""
+    needed = min(abstain / mistake, q) if mistake > 0 else q
+    return needed, f"an expected cost of at most {abstain:g} would decide, and mistaking it costs {mistake:g}"
 
 
 def _cold(missing: int) -> dict[str, Any]:

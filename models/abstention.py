@@ -5,19 +5,25 @@ the threshold, a quantile of the scores that recent labelled events gave their t
 follows Gibbs & Candes 2021, alpha_{t+1} = alpha_t + gain (alpha - err_t), with err_t judged against the threshold
 that judged the event itself, and with a gain that shrinks as labels come later: an integrator with dead time swings
 (the measured traps are in `docs/architecture.md`).
+
+What is controlled is a setting (`abstention.controls`): the coverage of the prediction sets; the error among what is
+decided, by a threshold on the most probable class (see `tocsin.models.sliding.selective`), whose level is steered by
+the errors among decided events; or the expected cost of a decision, by a matrix.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.model import Abstention as AbstentionSettings
-from tocsin.models.batch import Bools, Floats
+from tocsin.models.batch import Bools, Floats, Ints
+from tocsin.models.costs import expected_costs
+from tocsin.models.sliding import Sliding, selective
 
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
@@ -34,44 +40,85 @@ def pignistic(belief: Floats, uncertainty: Floats) -> Floats:
     return result
 
 
+def doubts(betp: Floats) -> Floats:
+    """1 - BetP of the most probable class, [B]; infinite where several classes tie, so that no limit lets them pass."""
+    top = betp.max(axis=1, initial=0.0)
+    result: Floats = np.where((betp >= top[:, None] - TIE).sum(axis=1) == 1, 1.0 - top, np.inf)
+    return result
+
+
 class Abstention:
     """The online threshold and the rule that follows from it."""
 
     def __init__(self, settings: AbstentionSettings) -> None:
         self._settings = settings
-        self._scores = np.zeros(settings.window)
-        self._filled = 0
+        # Only the part of the events that passes tells where errors begin, so that control looks back twice as far.
+        selects = settings.controls == "error"
+        self._scores = Sliding(2 * settings.window if selects else settings.window)
+        self._doubts = Sliding(2 * settings.window if selects else 0)
+        self._by_class: list[Sliding] = []
         self.count = 0
         """Labelled events learnt."""
         self.alpha = settings.error
         self._threshold: float | None = None
 
     @property
+    def known(self) -> int:
+        """Labels that the threshold rests on, or rested on before they left the window."""
+        return self._scores.count
+
+    @property
     def cold(self) -> bool:
         """Whether too few labels are known to decide anything."""
-        return self.count < max(self._settings.cold_start, 1)
+        return self.known < max(self._settings.cold_start, 1)
 
     def threshold(self) -> float:
-        """The score up to which a class belongs to the set; infinite while cold."""
+        """The score up to which a class belongs to the set; infinite while cold.
+
+        Where the error among decided events is controlled: the greatest doubt that is decided, -1 if none is.
+        """
         if self.cold:
             return math.inf
         if self._threshold is None:
-            # The ceiling of (n + 1)(1 - alpha) gives split conformal prediction its finite-sample guarantee.
-            rank = math.ceil((self._filled + 1) * (1.0 - self.alpha)) - 1
-            last = self._filled - 1
-            scores = self._scores[: self._filled]
-            self._threshold = 1.0 if rank > last else float(np.partition(scores, rank)[rank])
+            if self._settings.controls == "error":
+                self._threshold = selective(self._doubts.values, self._scores.values, self.alpha)
+            else:
+                self._threshold = self._scores.quantile(self.alpha)
         return self._threshold
+
+    def thresholds(self, classes: int) -> Floats:
+        """The score up to which each class belongs to the set, [K]; infinite while cold.
+
+        Per class it rests on the events of that class alone, once there are enough of them to tell the target share.
+        """
+        if self.cold:
+            return np.full(classes, np.inf)
+        controls_error = self._settings.controls == "error"
+        result = np.full(classes, self._scores.quantile(self._settings.error) if controls_error else self.threshold())
+        for k, scores in enumerate(self._by_class[:classes]):
+            if (scores.count + 1) * self._settings.error >= 1.0:
+                result[k] = scores.quantile(self._settings.error)
+        return result
 
     def sets(self, betp: Floats) -> Bools:
         """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
-        result: Bools = ((1.0 - betp) <= self.threshold()) | (betp >= betp.max(axis=1, keepdims=True) - TIE)
+        within = (1.0 - betp) <= self.thresholds(betp.shape[1])
+        result: Bools = within | (betp >= betp.max(axis=1, keepdims=True) - TIE)
         return result
 
-    def judge(self, betp: Floats, conflict: Floats, distance: Floats) -> tuple[Bools, list[str | None], Bools]:
+    def labels(self, betp: Floats, classes: Sequence[str]) -> Ints:
+        """The class to decide for [B]: the most probable, or that of least expected cost where costs are given."""
+        costly = self._settings.controls == "cost"
+        best: Ints = (-expected_costs(betp, classes, self._settings.costs) if costly else betp).argmax(axis=1)
+        return best
+
+    def judge(
+        self, betp: Floats, conflict: Floats, distance: Floats, classes: Sequence[str] = ()
+    ) -> tuple[Bools, list[str | None], Bools]:
         """Decide or keep silent.
 
-        Parameters: BetP [B, K]; conflict [B]; distance [B], the farthest standardised feature of each event.
+        Parameters: BetP [B, K]; conflict [B]; distance [B], the farthest standardised feature of each event; the names
+        of the classes [K], which only costs need.
         Returns: decided [B]; the reason of each abstention, None where decided; the prediction sets [B, K].
         """
         sets = self.sets(betp)
@@ -79,39 +126,97 @@ class Abstention:
             return np.ones(len(betp), np.bool_), [None] * len(betp), sets
         if self.cold:
             return np.zeros(len(betp), np.bool_), [COLD_START] * len(betp), sets
-        decided: Bools = sets.sum(axis=1) == 1
+        decided = self._decided(betp, sets, classes)
         reasons: list[str | None] = [None] * len(betp)
         for i in np.flatnonzero(~decided):
             reasons[i] = self._reason(float(conflict[i]), float(distance[i]))
         return decided, reasons, sets
+
+    def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
+        """[B], whether what is controlled allows a decision."""
+        if self._settings.controls == "error":
+            return doubts(betp) <= self.threshold()
+        if self._settings.controls == "cost":
+            costs = expected_costs(betp, classes, self._settings.costs)
+            result: Bools = costs.min(axis=1, initial=np.inf) <= self._settings.abstain_cost
+            return result
+        single: Bools = sets.sum(axis=1) == 1
+        return single
 
     def _reason(self, conflict: float, distance: float) -> str:
         if distance >= self._settings.novelty:
             return NOVEL
         return CONFLICT if conflict >= self._settings.conflict else UNCERTAIN
 
-    def learn(self, score: float, judged_by: float, delay: int) -> None:
+    def learn(self, score: float, judged_by: float, delay: int, doubt: float = math.inf, label: int = 0) -> None:
         """One late label.
 
         `score` is 1 - BetP of the true class as it was at the event's time, `judged_by` the threshold then (infinite
-        if it was cold), `delay` the feedback records that came between.
+        if it was cold), `delay` the feedback records that came between, `doubt` as `doubts` gives it for that BetP,
+        `label` the true class, by its place.
         """
         if math.isfinite(judged_by):
-            gain = self._settings.gain * min(1.0, FULL_GAIN_DELAY / max(delay, 1))
-            self.alpha += gain * (self._settings.error - (score > judged_by))
-            self.alpha = min(max(self.alpha, ALPHA[0]), ALPHA[1])
-        self._scores[self.count % len(self._scores)] = score
+            self._steer(score, judged_by, delay, doubt)
+        if self._tells(delay):
+            self._keep(score, doubt, label)
         self.count += 1
-        self._filled = min(self.count, len(self._scores))
         self._threshold = None
+
+    def _steer(self, score: float, judged_by: float, delay: int, doubt: float) -> None:
+        """Move the level by the error of one event."""
+        if self._settings.per_class:
+            return  # each class has its own threshold, and what judged the event is that of all
+        target, gain = self._settings.error, self._settings.gain * min(1.0, FULL_GAIN_DELAY / max(delay, 1))
+        if self._settings.controls != "error":
+            self.alpha += gain * (target - (score > judged_by))
+            self.alpha = min(max(self.alpha, ALPHA[0]), ALPHA[1])
+            return
+        # What was abstained from tells nothing of the error among decided events; the level leaks back to its target,
+        # or a run of errors would shut it for ever. Above the target it would allow more than it was asked to.
+        self.alpha += gain * ((target - (score > doubt)) if doubt <= judged_by else (target - self.alpha))
+        self.alpha = min(max(self.alpha, ALPHA[0]), target)
+
+    def _tells(self, delay: int) -> bool:
+        """Whether an event's score says anything of today's model.
+
+        A model that knew nothing is equally unsure of all. Where labels are late they bring many scores of it, and the
+        threshold of the model that has learnt would rest on nothing else.
+        """
+        learnt = self.count - delay  # by the model that judged the event
+        return learnt < 0 or learnt >= min(delay, self._settings.cold_start)
+
+    def _keep(self, score: float, doubt: float, label: int) -> None:
+        self._scores.add(score)
+        if self._settings.controls == "error":
+            self._doubts.add(doubt)
+        if self._settings.per_class:
+            while len(self._by_class) <= label:
+                self._by_class.append(Sliding(self._settings.window))
+            self._by_class[label].add(score)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.expert.Expert`."""
-        return {"scores": self._scores, "count": np.array(self.count), "alpha": np.array(self.alpha)}
+        return {
+            "scores": self._scores.ring,
+            "doubts": self._doubts.ring,
+            "known": np.array(self.known),
+            "count": np.array(self.count),
+            "alpha": np.array(self.alpha),
+            "class_scores": np.array([s.ring for s in self._by_class]).reshape(-1, self._settings.window),
+            "class_counts": np.array([scores.count for scores in self._by_class], np.int64),
+        }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `arrays` gave."""
-        self._scores = np.array(arrays["scores"])
+        known = int(arrays["known"])
+        self._scores, self._doubts = _restored(arrays["scores"], known), _restored(arrays["doubts"], known)
+        by_class = zip(arrays["class_scores"], arrays["class_counts"].tolist(), strict=True)
+        self._by_class = [_restored(ring, count) for ring, count in by_class]
         self.count, self.alpha = int(arrays["count"]), float(arrays["alpha"])
-        self._filled = min(self.count, len(self._scores))
         self._threshold = None
+
+
+def _restored(ring: NDArray[Any], count: int) -> Sliding:
+    result = Sliding(0)
+    result.ring, result.count = np.array(ring, np.float64), count
+    return result

@@ -19,7 +19,7 @@ from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
-from tocsin.models.abstention import Abstention, pignistic
+from tocsin.models.abstention import Abstention, doubts, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
 from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predict_then_learn
 from tocsin.models.forest import Forest
@@ -59,7 +59,8 @@ class Scores:
     betp: Floats
     """[B, K] pignistic probabilities."""
     label: Ints
-    """[B], the most probable class; -1 while no class is known."""
+    """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
+    known."""
     decided: Bools
     reasons: Sequence[str | None]
     """Why an event was abstained from; None where it was decided."""
@@ -153,7 +154,7 @@ class Classifier(RiverFace):
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
-        decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance)
+        decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance, self.classes)
         return Scores(
             batch=batch,
             classes=tuple(self.classes),
@@ -165,7 +166,7 @@ class Classifier(RiverFace):
             conflict=fused.conflict,
             used=fused.used,
             betp=betp,
-            label=betp.argmax(axis=1),
+            label=self.abstention.labels(betp, self.classes),
             decided=decided,
             reasons=reasons,
             sets=sets,
@@ -338,9 +339,13 @@ class Classifier(RiverFace):
         evidence[self.lifecycle.unborn([known.learnt for known in seen])] = 0.0
         delay = self.learnt + np.arange(len(seen)) - np.array([known.learnt for known in seen], np.int64)
         reliability = self.router.learn(batch.X, evidence, y, weight, delay)
-        for subject, label, known in zip(batch.subjects, y.tolist(), seen, strict=True):
-            betp = float(known.betp[label]) if label < len(known.betp) else 0.0
-            self.abstention.learn(1.0 - betp, known.threshold, self.learnt - known.learnt)
+        said = np.zeros((len(seen), len(self.classes)))
+        for i, known in enumerate(seen):
+            said[i, : len(known.betp)] = known.betp
+        scores, doubt = 1.0 - said[np.arange(len(y)), y], doubts(said)
+        for i, (subject, label, known) in enumerate(zip(batch.subjects, y.tolist(), seen, strict=True)):
+            late = self.learnt - known.learnt
+            self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label)
             self._remember(subject, label)
             self.learnt += 1
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
@@ -383,8 +388,9 @@ class Classifier(RiverFace):
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
         if self._model.abstention.enabled:
-            for p in betp[np.arange(len(y)), y].tolist():
-                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0)
+            true = betp[np.arange(len(y)), y]
+            for p, doubt, label in zip(true.tolist(), doubts(betp).tolist(), y.tolist(), strict=True):
+                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label)
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp

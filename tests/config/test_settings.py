@@ -81,6 +81,20 @@ def test_the_bound_on_classes_never_cuts_those_that_are_named() -> None:
     assert made(classes=names, bounds={"classes": 2}).model.max_classes == 5
 
 
+@pytest.mark.parametrize(
+    ("abstention", "wrong"),
+    [
+        ({"costs": {"x": {"y": 2.0}}}, "set controls to cost"),
+        ({"controls": "cost", "costs": {"z": {"y": 2.0}}}, "'z'"),
+        ({"controls": "cost", "costs": {"x": {"y": -1.0}}}, "greater than or equal to 0"),
+        ({"controls": "error", "per_class": True}, "per_class"),
+    ],
+)
+def test_a_control_that_does_not_fit_is_refused_by_name(abstention: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValidationError, match=wrong):
+        _ = made(classes=["x", "y"], abstention=abstention).model
+
+
 # The digest that decisions carry
 
 BASE: dict[str, Any] = {
@@ -93,6 +107,7 @@ BASE: dict[str, Any] = {
         {"kind": "ss3"},
         {"kind": "linear-text"},
     ],
+    "abstention": {"controls": "cost"},
 }
 
 
@@ -159,6 +174,10 @@ MODEL_SETTINGS = {
     "fusion.prior": 3.0,
     "abstention.enabled": False,
     "abstention.error": 0.2,
+    "abstention.controls": "error",
+    "abstention.per_class": True,
+    "abstention.costs": {"x": {"y": 2.0}},
+    "abstention.abstain_cost": 0.2,
     "abstention.gain": 0.01,
     "abstention.window": 500,
     "abstention.cold_start": 31,

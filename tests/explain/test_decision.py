@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from tocsin.config.forest import ForestExpert
-from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert, TreeExpert
+from tocsin.config.model import Abstention, LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert, TreeExpert
 from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.config.schema import Feature
 from tocsin.config.service import Explanation as Settings
@@ -319,3 +319,24 @@ def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
     assert told is not None
     assert told["enough"]["needed"] == 0.0
     assert "exclude no class yet" in told["enough"]["words"]
+
+
+@pytest.mark.parametrize(
+    "control",
+    [{"controls": "error", "error": 0.12}, {"controls": "cost", "costs": {"yes": {"no": 4.0}}, "abstain_cost": 0.3}],
+    ids=["error", "cost"],
+)
+def test_what_would_have_been_enough_is_enough_for_what_is_controlled(control: dict[str, Any]) -> None:
+    model = taught(TABLE.model_copy(update={"abstention": Abstention(**control)}), *table(900))
+    batch = table(300, seed=1)[0]
+    scores = model.score(batch)
+    explainer, silent = Explainer(model, Settings()), np.flatnonzero(~scores.decided).tolist()
+    assert 0 < len(silent) < 300
+    for i in silent:
+        enough = validated(explainer.explain(scores, i) or {}).enough
+        assert enough is not None
+        assert enough.label == scores.classes[scores.label[i]]
+        assert 0 < enough.needed <= enough.rival_probability
+        no = enough.needed - 1e-6 if enough.label == "yes" else 1.0 - enough.needed + 1e-6
+        betp = np.array([[no, 1.0 - no]])
+        assert model.abstention.judge(betp, np.zeros(1), np.zeros(1), scores.classes)[0][0]

@@ -18,7 +18,7 @@ import torch
 from river import checks
 
 from tocsin.config import Settings
-from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert
+from tocsin.config.model import Abstention, LinearExpert, Model, PersistenceExpert, RiverExpert
 from tocsin.config.schema import Feature
 from tocsin.models.batch import Batch, FeedbackBatch
 from tocsin.models.classifier import Classifier, Scores, UnknownClassError
@@ -75,6 +75,31 @@ def test_how_polls_were_cut_leaves_no_trace_in_the_model(
     other["manifest"] = (snapshot / "manifest.json").read_bytes()
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
+
+
+@pytest.mark.parametrize(
+    "abstention",
+    [
+        Abstention(controls="error", error=0.1, window=100, cold_start=5),
+        Abstention(per_class=True, error=0.05, window=100, cold_start=5),
+        Abstention(controls="cost", costs={"low": {"high": 5.0}}, abstain_cost=0.4, cold_start=5),
+    ],
+    ids=["error", "per-class", "cost"],
+)
+def test_whatever_abstention_controls_polls_and_snapshots_leave_no_trace(
+    feedback: FeedbackBatch, tmp_path: Path, abstention: Abstention
+) -> None:
+    model = MODEL.model_copy(update={"abstention": abstention})
+    one, other = (teach(Classifier(model), cut(feedback, 0, 250), poll) for poll in (7, 1_000))
+    assert state(one, tmp_path / "a") == state(other, tmp_path / "b")
+    restored = Classifier(model)
+    restored.load(tmp_path / "a")
+    scores = restored.score(feedback.batch)
+    same(scores, one.score(feedback.batch))
+    assert scores.decided.any()
+    assert state(teach(restored, cut(feedback, 250, 300), 1), tmp_path / "c") == state(
+        teach(other, cut(feedback, 250, 300), 7), tmp_path / "d"
+    )
 
 
 def test_other_users_of_random_numbers_leave_no_trace(feedback: FeedbackBatch, tmp_path: Path) -> None:
