@@ -242,7 +242,7 @@ def restore(saved: Arrays) -> Pool:
         weights["faded"][at_tree, at_node, index] = saved["class_faded"]
     disabled = np.zeros((E, N, F), np.int8)
     flags = np.unpackbits(saved["disabled"], count=int(used.sum()) * F)
-    disabled[used] = flags.reshape(-1, F)
+    disabled[used] = flags.reshape(int(used.sum()), F)
     pool = Pool(
         trees=trees,
         nodes=nodes,
