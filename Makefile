@@ -44,7 +44,7 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## every benchmark, one question a file
+bench: install  ## every benchmark, one question a file; hours, for the rivals of streams.py
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[bench]'
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 

@@ -145,28 +145,31 @@ class NoChange:
 
 
 class Arrays:
-    """A model of ours that learns arrays; late labels are for `Tocsin`."""
+    """A model of ours that learns arrays."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def run(self, stream: Stream, delay: int) -> Ints:
         """See `Model`."""
-        predicted = np.full(len(stream.y), -1, np.int64)
+        return self._late(stream, delay) if delay else self._at_once(stream)
+
+    def _at_once(self, stream: Stream) -> Ints:
+        predicted = np.empty(len(stream.y), np.int64)
         for start in range(0, len(stream.y), CHUNK):
             now = slice(start, start + CHUNK)
-            if delay:
-                break
             p = self._model.predict_then_learn_many(stream.X[now], stream.y[now])
             predicted[now] = np.array(self._model.classes)[p.argmax(axis=1)]
-        for start in range(0, len(stream.y) if delay else 0, LATE_CHUNK):
-            now, past = (
-                slice(start, start + LATE_CHUNK),
-                slice(max(start - delay, 0), max(start + LATE_CHUNK - delay, 0)),
-            )
+        return predicted
+
+    def _late(self, stream: Stream, delay: int) -> Ints:
+        predicted = np.full(len(stream.y), -1, np.int64)
+        for start in range(0, len(stream.y), LATE_CHUNK):
+            stop = start + LATE_CHUNK
             if self._model.classes:
-                p = self._model.predict_proba_many(stream.X[now])
-                predicted[now] = np.array(self._model.classes)[p.argmax(axis=1)]
+                p = self._model.predict_proba_many(stream.X[start:stop])
+                predicted[start:stop] = np.array(self._model.classes)[p.argmax(axis=1)]
+            past = slice(max(start - delay, 0), max(stop - delay, 0))
             if past.stop > past.start:
                 self._model.learn_many(stream.X[past], stream.y[past])
         return predicted
@@ -184,10 +187,6 @@ class Tocsin(Arrays):
 
         super().__init__(DriftMoE(seed=seed))
         self._seed = seed
-
-    def run(self, stream: Stream, delay: int) -> Ints:
-        """See `Model`."""
-        return self._late(stream, delay) if delay else super().run(stream, delay)
 
     def _late(self, stream: Stream, delay: int) -> Ints:
         from tocsin.config.driftmoe import tocsin
