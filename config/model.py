@@ -145,13 +145,25 @@ class MultiHotRouter(Group):
     """How fast an expert's record (prequential accuracy) forgets."""
 
 
+class SkillRouter(Group):
+    """No network: every expert is trusted as far as its recent record goes, the same for every event."""
+
+    kind: Literal["skill"] = "skill"
+    engage: float = Field(default=1.0, gt=0, le=1)
+    """Top-p engagement: the most reliable experts are engaged until their share of all reliability reaches this."""
+    fade: float = Field(default=0.995, gt=0, lt=1)
+    """How fast an expert's record (prequential accuracy) forgets."""
+
+
 def _router_kind(value: Any) -> Any:
     """The kind of router that settings speak of; where they do not say, they speak of the default."""
     return value.get("kind", "reliability") if isinstance(value, dict) else getattr(value, "kind", None)
 
 
 RouterSettings = Annotated[
-    Annotated[ReliabilityRouter, Tag("reliability")] | Annotated[MultiHotRouter, Tag("multi-hot")],
+    Annotated[ReliabilityRouter, Tag("reliability")]
+    | Annotated[MultiHotRouter, Tag("multi-hot")]
+    | Annotated[SkillRouter, Tag("skill")],
     Discriminator(_router_kind),
 ]
 """What says, for each event, how far each expert can be trusted."""
@@ -163,6 +175,11 @@ class Fusion(Group):
     rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "dempster"
     prior: float | None = Field(default=None, gt=0)
     """The prior weight s of an opinion, u = s / (sum e + s); the number of classes where none is given."""
+    contextual: bool = False
+    """Whether what an expert says is first discounted class by class, by how often it was right when it named that
+    class; with `router.kind: skill` that is all the discounting there is."""
+    fade: float = Field(default=0.995, gt=0, lt=1)
+    """How fast that record forgets."""
 
 
 class Abstention(Group):

@@ -24,7 +24,7 @@ def of_expert(classifier: Classifier, e: int, scores: Scores, i: int, names: Map
     if isinstance(expert, RiverExpert):
         return path(expert, expert.row(scores.batch, i), names, scores.classes)
     if isinstance(expert, TreeExpert):
-        steps, x = expert.path(scores.batch, i, int(scores.evidence[i, e].argmax()), MAX_CONDITIONS)
+        steps, x = expert.path(scores.batch, i, int(scores.said[i, e].argmax()), MAX_CONDITIONS)
     elif isinstance(expert, Forest):
         steps, x = expert.path(scores.batch, i, MAX_CONDITIONS)
     else:

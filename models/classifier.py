@@ -21,6 +21,7 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, doubts, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
+from tocsin.models.contextual import Contextual
 from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predict_then_learn
 from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
@@ -44,8 +45,10 @@ class Scores:
     batch: Batch
     """The events as they were scored: with the label history as it was known."""
     classes: tuple[str, ...]
+    said: Floats
+    """[B, E, K], the experts' evidence as they gave it, in pseudo-counts."""
     evidence: Floats
-    """[B, E, K] pseudo-counts."""
+    """[B, E, K], what of it is fused: the same, unless it is discounted class by class (`fusion.contextual`)."""
     reliability: Floats
     """[B, E]"""
     engaged: Bools
@@ -77,7 +80,7 @@ class Scores:
         return Seen(
             history=self.batch.history[i].tolist(),
             subject_label=int(self.batch.subject_label[i]),
-            evidence=self.evidence[i],
+            evidence=self.said[i],
             betp=self.betp[i],
             threshold=self.threshold,
             learnt=self.learnt,
@@ -117,6 +120,7 @@ class Classifier(RiverFace):
         self.classes: list[str] = list(self._model.classes)
         self.experts = pool.build(self._model, self.columns, self.nominal)
         self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
+        self.contextual = self._new_contextual()
         self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
         self.feedback_offset = 0
@@ -149,7 +153,8 @@ class Classifier(RiverFace):
             batch = self._recall(batch)
         if not self.classes:
             return self._score_unknowing(batch)
-        evidence, threads = self._hear(batch)
+        said, threads = self._hear(batch)
+        evidence = said if self.contextual is None else self.contextual.discount(said, self._prior())
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
@@ -158,6 +163,7 @@ class Classifier(RiverFace):
         return Scores(
             batch=batch,
             classes=tuple(self.classes),
+            said=said,
             evidence=evidence,
             reliability=reliability,
             engaged=engaged,
@@ -227,11 +233,12 @@ class Classifier(RiverFace):
     def _score_unknowing(self, batch: Batch) -> Scores:
         """No class is known yet: all is uncertain."""
         rows, experts = len(batch), len(self.experts)
-        none = np.zeros((rows, 0))
+        none, silence = np.zeros((rows, 0)), np.zeros((rows, experts, 0))
         return Scores(
             batch=batch,
             classes=(),
-            evidence=np.zeros((rows, experts, 0)),
+            said=silence,
+            evidence=silence,
             reliability=np.zeros((rows, experts)),
             engaged=np.zeros((rows, experts), np.bool_),
             belief=none,
@@ -337,6 +344,7 @@ class Classifier(RiverFace):
             evidence[i, :, : known.evidence.shape[1]] = known.evidence
         # An expert that has begun anew since is not judged by what the one before it said.
         evidence[self.lifecycle.unborn([known.learnt for known in seen])] = 0.0
+        evidence = self._learn_worth(evidence, y)
         delay = self.learnt + np.arange(len(seen)) - np.array([known.learnt for known in seen], np.int64)
         reliability = self.router.learn(batch.X, evidence, y, weight, delay)
         said = np.zeros((len(seen), len(self.classes)))
@@ -350,6 +358,10 @@ class Classifier(RiverFace):
             self.learnt += 1
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
         self._live(evidence, reliability, self._engaged(evidence, reliability), y, decided)
+
+    def _learn_worth(self, said: Floats, y: Ints) -> Floats:
+        """The evidence [B, E, K] as it is fused just before each of B records, from which its worth is then learnt."""
+        return said if self.contextual is None else self.contextual.learn(said, y, self._prior())
 
     def _live(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
         """Let the lifecycle see records of one of its pieces, and do what is due where they end a window."""
@@ -384,6 +396,7 @@ class Classifier(RiverFace):
                     expert.learn_posts(event, y[i : i + 1], weight[i : i + 1], earlier)
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
+        evidence = self._learn_worth(evidence, y)
         reliability = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
         engaged, fused = self._fuse(evidence, reliability)
         betp = pignistic(fused.belief, fused.uncertainty)
@@ -436,14 +449,21 @@ class Classifier(RiverFace):
             self.classes.append(name)
         self._resize()
 
+    def _new_contextual(self) -> Contextual | None:
+        return Contextual(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
+
     def _fresh(self, e: int) -> Expert:
-        """Expert e as one that has learnt nothing, with room for what is known."""
+        """Expert e as one that has learnt nothing, with room for what is known; the worth of its word is forgotten."""
+        if self.contextual is not None:
+            self.contextual.forget(e)
         expert = pool.fresh(self._model, e, self.columns, self.nominal)
         expert.resize(len(self.columns), len(self.classes))
         return expert
 
     def _resize(self) -> None:
         self.router.resize(len(self.columns))
+        if self.contextual is not None:
+            self.contextual.resize(len(self.classes))
         self.lifecycle.resize(len(self.classes))
         for expert in self.experts:
             expert.resize(len(self.columns), len(self.classes))
@@ -460,9 +480,14 @@ class Classifier(RiverFace):
         arrays["subjects"] = np.frombuffer(orjson.dumps(list(self._subjects.items())), np.uint8)
         snapshot.write(Path(directory), self._manifest(), arrays)
 
-    def _parts(self) -> list[tuple[str, Gate | Lifecycle | Abstention]]:
+    def _parts(self) -> list[tuple[str, Gate | Contextual | Lifecycle | Abstention]]:
         """What has a state beside the experts, by name."""
-        return [("router", self.router), ("lifecycle", self.lifecycle), ("abstention", self.abstention)]
+        parts: list[tuple[str, Gate | Contextual | Lifecycle | Abstention]] = [
+            ("router", self.router),
+            ("lifecycle", self.lifecycle),
+            ("abstention", self.abstention),
+        ]
+        return parts if self.contextual is None else [*parts, ("contextual", self.contextual)]
 
     def _manifest(self) -> dict[str, Any]:
         try:
@@ -506,6 +531,7 @@ class Classifier(RiverFace):
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         self.experts = pool.build(self._model, self.columns, self.nominal)
         self.router = gate(self._model, len(self.experts), len(self.columns))
+        self.contextual = self._new_contextual()
         self._resize()
         for part, model in self._parts():
             model.restore(_below(part, arrays))

@@ -6,12 +6,13 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tocsin.config.model import Model, MultiHotRouter
+from tocsin.config.model import Model, MultiHotRouter, SkillRouter
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
 from tocsin.models.reliability import Reliability
 from tocsin.models.router import Router
+from tocsin.models.skill import Skill
 
 
 class Gate(Protocol):
@@ -86,4 +87,6 @@ def gate(settings: Model, experts: int, features: int) -> Gate:
     router = settings.router
     if isinstance(router, MultiHotRouter):
         return Router(router, experts, features, settings.seed)
+    if isinstance(router, SkillRouter):
+        return Skill(router, experts, features, settings.fusion.contextual)
     return Reliability(router, experts, features, settings.seed, settings.fusion.prior)

@@ -20,6 +20,8 @@ from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
+from tocsin.models.record import Record
+from tocsin.models.top_share import top_share
 
 MAX_RELIABILITY = 0.999
 MEMORY = 4
@@ -33,10 +35,7 @@ class Router:
         self._settings = settings
         self._experts = experts
         self.scaler = Standardiser(features)
-        self.skill = np.full(experts, 0.5)
-        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
-        self.answers = np.zeros(experts)
-        """How many answers `skill` rests on."""
+        self._record = Record(experts, settings.fade)
         self._net = self._build(features, torch.Generator().manual_seed(seed))
         self._optimiser = self._new_optimiser()
         size = settings.every * (MEMORY + 1)
@@ -77,13 +76,23 @@ class Router:
         self._load_moments(state)
 
     @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        return self._record.skill
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        return self._record.answers
+
+    @property
     def drifts(self) -> int:
         """See `Gate`: nothing watches here."""
         return 0
 
     def forget(self, expert: int) -> None:
         """See `Gate`: of its record alone. What the net says of it is trained anew within some hundred records."""
-        self.skill[expert], self.answers[expert] = 0.5, 0.0
+        self._record.forget(expert)
 
     def inherit(self, stays: int, trust: tuple[float, float]) -> None:
         """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
@@ -102,24 +111,11 @@ class Router:
         """
         with torch.inference_mode():
             gate = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
-        chance = 1.0 / max(evidence.shape[2], 2)
-        skill = np.clip((self.skill - chance) / (1.0 - chance), 0.0, 1.0)
-        # Without a record there is no telling: an expert that has not answered yet is taken at its word, halved.
-        return np.minimum(gate * np.where(self.answers > 0, skill, 0.5), MAX_RELIABILITY)
+        return np.minimum(gate * self._record.above_chance(evidence.shape[2]), MAX_RELIABILITY)
 
     def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
         """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
-        if self._settings.engage >= 1.0:
-            return np.ones(reliability.shape, np.bool_)
-        order = np.argsort(-reliability, axis=1, kind="stable")
-        ranked = np.take_along_axis(reliability, order, axis=1)
-        total = np.maximum(ranked.sum(axis=1, keepdims=True), 1e-12)
-        before = ranked.cumsum(axis=1) - ranked
-        chosen = before < self._settings.engage * total
-        chosen[:, 0] = True
-        result: Bools = np.empty_like(chosen)
-        np.put_along_axis(result, order, chosen, axis=1)
-        return result
+        return top_share(reliability, self._settings.engage)
 
     def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
         """See `Gate`."""
@@ -137,18 +133,10 @@ class Router:
         self._masks[slot] = torch.from_numpy(correctness(evidence, y))
         # Silence is neither right nor wrong: an expert that seldom speaks must not be distrusted for it.
         self._weights[slot] = torch.from_numpy(weight * (evidence.max(axis=1) > 0).astype(np.float32))
-        self._record(evidence, y)
+        self._record.learn(evidence, y)
         self.count += 1
         if self.count % self._settings.every == 0:
             self._step()
-
-    def _record(self, evidence: Floats, y: int) -> None:
-        answered = evidence.max(axis=1) > 0
-        right = evidence.argmax(axis=1) == y
-        self.answers += answered
-        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
-        share = np.maximum(1.0 - self._settings.fade, 1.0 / np.maximum(self.answers + 1.0, 1.0))
-        self.skill = np.where(answered, self.skill + share * (right - self.skill), self.skill)
 
     def _step(self) -> None:
         rows = min(self.count, len(self._inputs))
@@ -161,8 +149,7 @@ class Router:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         result: dict[str, NDArray[Any]] = {
-            "skill": self.skill,
-            "answers": self.answers,
+            **self._record.arrays(),
             "count": np.array(self.count),
             "inputs": self._inputs.numpy().copy(),
             "masks": self._masks.numpy().copy(),
@@ -176,7 +163,7 @@ class Router:
 
     def restore(self, arrays: Arrays) -> None:
         """See `Expert`."""
-        self.skill, self.answers = np.array(arrays["skill"]), np.array(arrays["answers"])
+        self._record.restore(arrays)
         self.count = int(arrays["count"])
         self.scaler.restore(_below("scaler.", arrays))
         self.resize(len(self.scaler.mean))

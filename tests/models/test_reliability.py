@@ -1,4 +1,4 @@
-"""Both routers inside a classifier: late labels, polls of any length, snapshots, engagement."""
+"""Every router inside a classifier: late labels, polls of any length, snapshots, engagement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tocsin.config.driftmoe import tocsin
-from tocsin.config.model import Model, MultiHotRouter, ReliabilityRouter
+from tocsin.config.model import Fusion, Model, MultiHotRouter, ReliabilityRouter, SkillRouter
 from tocsin.models import Batch, Classifier, FeedbackBatch
 from tocsin.models.reliability import Reliability
 
@@ -18,11 +18,15 @@ ROUTERS = {
     "reliability": ReliabilityRouter(every=3),
     "top-p": ReliabilityRouter(engage=0.9),
     "multi-hot": MultiHotRouter(),
+    "skill": SkillRouter(),
+    "skill by class": SkillRouter(engage=0.9),
+    "reliability by class": ReliabilityRouter(),
 }
 
 
 def settings(router: str) -> Model:
-    return tocsin("data").model_copy(update={"router": ROUTERS[router]})
+    fusion = Fusion(contextual=router.endswith("by class"))
+    return tocsin("data").model_copy(update={"router": ROUTERS[router], "fusion": fusion})
 
 
 def events(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +50,7 @@ def bits(model: Classifier) -> list[bytes]:
         model.router.arrays(),
         model.lifecycle.arrays(),
         model.abstention.arrays(),
+        *([] if model.contextual is None else [model.contextual.arrays()]),
         *(e.arrays() for e in model.experts),
     ]
     return [array.tobytes() for arrays in parts for array in arrays.values()]
