@@ -168,7 +168,7 @@ def _ends(settings: Settings, names: Sequence[str]) -> dict[str, int]:
 @contextmanager
 def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
     """An administration client, ended at the end; its errors become LogErrors that say where to look."""
-    # kafka-python leaks its sockets, and says little, where it cannot connect: librdkafka goes first.
+    # kafka-python says little where it cannot connect: librdkafka goes first.
     KafkaLog(kafka, group="tocsin-topics", patience=_ANSWER_SECONDS).close()
     where = f"broker {kafka.bootstrap} (kafka.bootstrap, or TOCSIN_KAFKA__BOOTSTRAP)"
     try:

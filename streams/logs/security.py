@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tocsin.config.kafka import Kafka, Security
+from tocsin.streams.logs.sockets import ClosingSelector
 
 
 class _Hidden(str):
@@ -29,7 +30,8 @@ def client_options(settings: Kafka) -> dict[str, Any]:
 
 def admin_options(settings: Kafka) -> dict[str, Any]:
     """How kafka-python reaches and convinces the broker."""
-    return {"bootstrap_servers": settings.bootstrap.split(",")} | _kafka_python(settings.security)
+    servers = settings.bootstrap.split(",")
+    return {"bootstrap_servers": servers, "selector": ClosingSelector} | _kafka_python(settings.security)
 
 
 def _librdkafka(security: Security) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ _log = logging.getLogger(__name__)
 TAIL = 10_000
 """Records of each partition that the monitor goes back to at its start."""
 _ANSWER_SECONDS = 10.0
-_CLOSE_MS = 100
 _LOOK_SECONDS = 30.0
 """Time between two looks for partitions that were added."""
 _MOST = 2_000
@@ -96,9 +94,6 @@ class Reader:
 
     def close(self) -> None:
         """Let go of every connection."""
-        # kafka-python leaves a connection that is still being made to the garbage collector: let it be made.
-        with contextlib.suppress(KafkaError, OSError):
-            self._consumer.poll(timeout_ms=_CLOSE_MS, max_records=1, update_offsets=False)
         self._consumer.close(autocommit=False, timeout_ms=1_000)
 
     def _look_for_partitions(self) -> None:
