@@ -105,12 +105,17 @@ def checked(evidence: Any, reliability: Any, engaged: Any) -> tuple[Evidence, Fl
         raise ValueError(f"evidence: has shape {e.shape}, expected [B, E, K] with E >= 1 and K >= 1")
     if rho.shape != e.shape[:2]:
         raise ValueError(f"reliability: has shape {rho.shape}, expected [B, E] = {e.shape[:2]}")
+    return e, rho, checked_mask(engaged, *rho.shape)
+
+
+def checked_mask(engaged: Any, B: int, E: int) -> Bools | None:
+    """Who is engaged, in C order; None where all are. Raises ValueError where shape or type do not fit."""
     if engaged is None:
-        return e, rho, None
+        return None
     mask = np.asarray(engaged)
-    if mask.dtype != np.bool_ or mask.shape != rho.shape:
-        raise ValueError(f"engaged: must be bool of shape [B, E] = {rho.shape}")
-    return e, rho, np.ascontiguousarray(mask)
+    if mask.dtype != np.bool_ or mask.shape != (B, E):
+        raise ValueError(f"engaged: must be bool of shape [B, E] = {(B, E)}")
+    return np.ascontiguousarray(mask)
 
 
 def checked_rule(rule: Any) -> Rule:

@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.fusion.by_numba import fuse_rows, network, scratch
 from tocsin.kernels.fusion.careful import CODES
-from tocsin.kernels.fusion.interface import Evidence, Floats, Ints, Rule, check_values
+from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule, check_values
 from tocsin.kernels.router import MAX_RELIABILITY, reliability_rows, sigmoid
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
 
@@ -18,7 +18,14 @@ CHUNK = 256
 
 
 @registry.register("numba")
-def score_numba(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float) -> Scored:
+def score_numba(
+    evidence: Evidence | Leaves,
+    gate: Logits | Network,
+    engaged: Bools | None,
+    rule: Rule,
+    prior: float,
+    least: float,
+) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     B = len(evidence.ids if isinstance(evidence, Leaves) else evidence)
     E, K = sizes(evidence)
@@ -27,6 +34,7 @@ def score_numba(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule,
     )
     room, order = scratch(E, K), network(E)
     gathered = np.empty((min(B, CHUNK), E, K) if isinstance(evidence, Leaves) else (0, E, K))
+    mask = np.empty((0, 0), np.bool_) if engaged is None else engaged
     skill = above_chance(gate.accuracy if isinstance(gate, Logits) else None, E, K)
     for start in range(0, B, CHUNK):
         part = slice(start, start + CHUNK)
@@ -38,7 +46,7 @@ def score_numba(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule,
         else:
             trust_rows(gate.logits[part], skill, rho)
         if not decide_rows(
-            rows, CODES[rule], prior, least, room, order, label, rho, belief, uncertainty, conflict, used
+            rows, mask[part], CODES[rule], prior, least, room, order, label, rho, belief, uncertainty, conflict, used
         ):
             check_values(rows, rho)
     return out
@@ -89,6 +97,7 @@ def trust_rows(logits: Floats, skill: Floats, rho: Floats) -> None:
 @kernel
 def decide_rows(
     evidence: Evidence,
+    engaged: Bools,
     rule: int,
     prior: float,
     least: float,
@@ -101,9 +110,8 @@ def decide_rows(
     conflict: Floats,
     used: Ints,
 ) -> bool:
-    """Fuse and decide B events; False where a number is out of its range."""
-    all_of_them = np.empty((0, 0), np.bool_)
-    right = fuse_rows(evidence, rho, all_of_them, rule, prior, room, order, belief, uncertainty, conflict, used)
+    """Fuse and decide B events; `engaged` is empty where all are. False where a number is out of its range."""
+    right = fuse_rows(evidence, rho, engaged, rule, prior, room, order, belief, uncertainty, conflict, used)
     K = belief.shape[1]
     for b in range(belief.shape[0]):
         best = 0

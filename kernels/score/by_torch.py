@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 
 from tocsin.kernels.fusion.by_torch import LANES, fuse_tensors
-from tocsin.kernels.fusion.interface import Evidence, Rule, check_values
+from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
 from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY, Router, unpacked
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
 
 
 @registry.register("torch")
-def score_torch(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float) -> Scored:
+def score_torch(
+    evidence: Evidence | Leaves,
+    gate: Logits | Network,
+    engaged: Bools | None,
+    rule: Rule,
+    prior: float,
+    least: float,
+) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
 
@@ -29,7 +36,11 @@ def score_torch(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule,
     e = torch.nn.functional.pad(e, (0, 0, 0, 0, 0, -B % LANES))
     rho = network(e, gate, device) if isinstance(gate, Network) else trust(gate, E, K, device)
     rho = rho.T[: len(e)].contiguous()
-    belief, uncertainty, conflict, used = fuse_tensors(e, rho, rule, prior)
+    heard = rho
+    if engaged is not None:
+        mask = torch.nn.functional.pad(torch.from_numpy(engaged), (0, 0, 0, len(e) - B)).to(device)
+        heard = torch.where(mask, rho, 0.0)
+    belief, uncertainty, conflict, used = fuse_tensors(e, heard, rule, prior)
     betp = belief + uncertainty[:, None] / K
     best = betp.max(dim=1)
     label = torch.where(best.values >= least, best.indices, ABSTAINED)

@@ -11,30 +11,41 @@ import numpy as np
 from tocsin.kernels.backends import cuda_there, triton_runs
 from tocsin.kernels.fusion.by_triton import LEAST_PRIOR, device, power_of_two, tiles
 from tocsin.kernels.fusion.careful import CODES
-from tocsin.kernels.fusion.interface import Evidence, Rule, check_values
+from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
 from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY
 from tocsin.kernels.score.interface import Leaves, Logits, Network, Scored, above_chance, registry
 
 
 @registry.register("triton", runs=triton_runs, suits=cuda_there)
-def score_triton(evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float) -> Scored:
+def score_triton(
+    evidence: Evidence | Leaves,
+    gate: Logits | Network,
+    engaged: Bools | None,
+    rule: Rule,
+    prior: float,
+    least: float,
+) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
 
     if not isinstance(evidence, Leaves):
         check_values(evidence, np.zeros(1))
     place = device()
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)).to(place) for name, a in arrays(evidence, gate).items()}
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(a)).to(place) for name, a in arrays(evidence, gate, engaged).items()
+    }
     parts = score_tensors(tensors, gate_sizes(gate), rule, prior, least, evidence_cap(evidence))
     label, rho, belief, rest, used = (part.cpu().numpy() for part in parts)
     rest = rest.astype(np.float64)
     return Scored(label, rho, belief.astype(np.float64), rest[0], rest[1], used)
 
 
-def arrays(evidence: Evidence | Leaves, gate: Logits | Network) -> dict[str, Any]:
+def arrays(evidence: Evidence | Leaves, gate: Logits | Network, engaged: Bools | None = None) -> dict[str, Any]:
     """What a launch reads; what this one does not need is empty."""
     nothing = np.zeros(1)
     found: dict[str, Any] = dict.fromkeys(("leaves", "logits", "X", "weights", "mean", "inverse"), nothing)
+    if engaged is not None:
+        found |= {"engaged": engaged.view(np.uint8)}
     if isinstance(evidence, Leaves):
         found |= {"leaves": evidence.ids, "evidence": evidence.weights}
     else:
@@ -102,6 +113,7 @@ def score_tensors(
                 tensors["weights"],
                 tensors["mean"],
                 tensors["inverse"],
+                tensors.get("engaged", label),
                 label,
                 rho,
                 belief,
@@ -123,6 +135,7 @@ def score_tensors(
                 GATHER=cap is not None,
                 NETWORK=H > 0,
                 NULL=int(null),
+                MASK="engaged" in tensors,
                 LOGIT=LOGIT,
                 CLIP=CLIP,
                 LEAK=LEAK,

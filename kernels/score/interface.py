@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tocsin.kernels.backends import Registry
-from tocsin.kernels.fusion.interface import Evidence, Floats, Ints, Rule, checked_prior, checked_rule, numbers
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Ints,
+    Rule,
+    checked_mask,
+    checked_prior,
+    checked_rule,
+    numbers,
+)
 from tocsin.kernels.router import Router
 
 ABSTAINED = -1
@@ -61,7 +71,7 @@ class Scored(NamedTuple):
     """[B]"""
 
 
-Score = Registry[[Evidence | Leaves, Logits | Network, Rule, float, float], Scored]
+Score = Registry[[Evidence | Leaves, Logits | Network, Bools | None, Rule, float, float], Scored]
 registry: Score = Registry("score")
 
 
@@ -72,6 +82,7 @@ def score(
     prior: float | None = None,
     least: float = 0.0,
     backend: str = "auto",
+    engaged: ArrayLike | None = None,
 ) -> Scored:
     """Decide B events.
 
@@ -87,6 +98,8 @@ def score(
         The least pignistic probability b + u / K of a class that is decided for, in [0, 1].
     backend
         "auto" or the name of one, see `tocsin.kernels.backends`.
+    engaged
+        [B, E] bool, who is heard; all where None. Whoever is not keeps his reliability and adds nothing.
 
     Returns
     -------
@@ -112,7 +125,8 @@ def score(
     gate = _checked_logits(gate, B, E) if isinstance(gate, Logits) else _checked_network(gate, B, E)
     if not 0.0 <= least <= 1.0:
         raise ValueError(f"least: {least!r} must lie in [0, 1]")
-    return registry.get(backend)(e, gate, checked_rule(rule), checked_prior(prior, K), least)
+    heard = checked_mask(engaged, B, E)
+    return registry.get(backend)(e, gate, heard, checked_rule(rule), checked_prior(prior, K), least)
 
 
 def backend(name: str = "auto") -> str:

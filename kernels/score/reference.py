@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.kernels.fusion.interface import Evidence, Floats, Ints, Rule
+from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule
 from tocsin.kernels.fusion.reference import fuse_reference
 from tocsin.kernels.router import LOGIT, MAX_RELIABILITY, reference_reliability
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
@@ -12,13 +12,18 @@ from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, S
 
 @registry.register("reference")
 def score_reference(
-    evidence: Evidence | Leaves, gate: Logits | Network, rule: Rule, prior: float, least: float
+    evidence: Evidence | Leaves,
+    gate: Logits | Network,
+    engaged: Bools | None,
+    rule: Rule,
+    prior: float,
+    least: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     if isinstance(evidence, Leaves):
         evidence = leaf_evidence(evidence)
     rho = reliabilities(evidence, gate)
-    fused = fuse_reference(evidence, rho, None, rule, prior)
+    fused = fuse_reference(evidence, rho, engaged, rule, prior)
     return Scored(decisions(fused.belief, fused.uncertainty, least), rho, *fused)
 
 

@@ -91,6 +91,7 @@ def score_kernel(
     weights,
     mean,
     inverse,
+    engaged,
     to_label,
     to_reliability,
     to_belief,
@@ -112,6 +113,7 @@ def score_kernel(
     GATHER: tl.constexpr,
     NETWORK: tl.constexpr,
     NULL: tl.constexpr,
+    MASK: tl.constexpr,
     LOGIT: tl.constexpr,
     CLIP: tl.constexpr,
     LEAK: tl.constexpr,
@@ -142,6 +144,10 @@ def score_kernel(
     rho = tl.minimum(q * skill[None, :], MOST)
     rho = tl.where((column < E)[None, :], rho, 0.0)
     tl.store(to_reliability + event[:, None] * E + column[None, :], rho, mask=live[:, None] & (column < E)[None, :])
+    if MASK:
+        inside = live[:, None] & (column < E)[None, :]
+        heard = tl.load(engaged + event[:, None] * E + column[None, :], mask=inside, other=0)
+        rho = tl.where(heard != 0, rho, 0.0)
     if DOUBLE:
         trust = rho
     else:

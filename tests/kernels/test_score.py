@@ -72,6 +72,24 @@ def behaviour(backend: str) -> type:
             X, evidence, _ = events(17, E, K, F)
             self.check(leaves(17, E, K) if tables else evidence, Network(learnt(E, K, F, H), X, H), least=0.5)
 
+        @pytest.mark.parametrize(("E", "K", "F", "H"), [(3, 4, 5, 8), (12, 10, 0, 5)])
+        def test_who_is_not_engaged_is_not_heard_and_keeps_his_reliability(
+            self, E: int, K: int, F: int, H: int
+        ) -> None:
+            X, evidence, _ = events(300, E, K, F)
+            engaged = np.random.default_rng(4).random((300, E)) < 0.6
+            engaged[:3] = False
+            every = np.ones_like(engaged)
+            for gate in (Network(learnt(E, K, F, H), X, H), Logits(np.linspace(-3.0, 3.0, 300 * E).reshape(300, E))):
+                found = self.check(evidence, gate, least=0.4, engaged=engaged)
+                assert (found.uncertainty[:3] == 1.0).all()
+                assert (found.used <= engaged.sum(axis=1)).all()
+                whole = score(evidence, gate, least=0.4, engaged=every, backend=backend)
+                plain = score(evidence, gate, least=0.4, backend=backend)
+                assert all(np.array_equal(a, b) for a, b in zip(whole, plain, strict=True))
+                assert np.array_equal(found.reliability, plain.reliability)
+            self.check(leaves(300, E, K), gate, engaged=engaged)
+
         def test_it_abstains_below_the_least_and_only_there(self) -> None:
             _, evidence, _ = events(40, 3, 4, 0)
             gate = Logits(np.full((40, 3), 1.0))
@@ -160,6 +178,12 @@ def test_a_router_of_another_shape_is_refused() -> None:
         score(evidence, Network(learnt(3, 4, 5, 8), X, 9))
     with pytest.raises(ValueError, match=r"^least: "):
         score(evidence, Logits(np.zeros((3, 3))), least=1.5)
+
+
+@pytest.mark.parametrize("engaged", [np.ones((3, 2), bool), np.ones((3, 3))])
+def test_a_mask_of_another_shape_or_type_is_refused(engaged: Any) -> None:
+    with pytest.raises(ValueError, match=r"^engaged: "):
+        score(np.ones((3, 3, 2)), Logits(np.zeros((3, 3))), engaged=engaged)
 
 
 def test_what_runs_can_be_told() -> None:

@@ -16,9 +16,10 @@ from tocsin.kernels.traversal.triton_kernel import traverse_kernel
 
 HOPPER = GPUTarget("cuda", 90, 32)
 TILES = {"RULE": 0, "KP": 16, "EP": 16, "BLOCK": 64, "DOUBLE": False}
-ROUTER = {"HP": 32, "NETWORK": True, "NULL": 1, "LOGIT": 6.0, "CLIP": 5.0, "LEAK": 0.05, "MOST": 0.999}
+ROUTER = {"HP": 32, "NETWORK": True, "NULL": 1, "MASK": True, "LOGIT": 6.0, "CLIP": 5.0, "LEAK": 0.05, "MOST": 0.999}
 SINGLE = {"evidence", "to_belief", "to_rest"}
 INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out"}
+BYTE = {"engaged"}
 WHOLE = {"to_label", "to_used"}
 
 
@@ -30,6 +31,8 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
             return "constexpr"
         if len(name) == 1 and name != "X":
             return "i32"
+        if name in BYTE:
+            return "*u8"
         return "*i32" if name in INTEGER else "*i64" if name in WHOLE else "*fp32" if name in single else "*fp64"
 
     names = kernel.arg_names
