@@ -1,15 +1,10 @@
 """The router whose reliabilities are learnt through the fused decision, one event at a time.
 
 A small MLP looks at an event (standardised inputs, each expert's record and what it says now) and gives each expert
-a reliability rho. Dempster's rule has a closed form on singletons and the whole frame, so the decision is a smooth
-function of the reliabilities: with evidence e, S = sum e + s,
-
-    r_k = rho e_k / (S - rho (S - s)),   P_k = prod over experts of (1 + r_k),   Z = sum P - (K - 1),
-    BetP_k = (P_k - 1 + 1 / K) / Z,
-
-and -log BetP_y is what the MLP is trained by: the reliabilities are those that best explain the labels. Steps are
-SGD normalised by a running mean of squared gradients (RMS). `reference_*` are the same formulae in plain numpy, as
-written, and a test holds the two together.
+a reliability rho. Every rule has a closed form on singletons and the whole frame, so the decision is a function of the
+reliabilities with a slope (see `tocsin.kernels.fused_loss`), and -log BetP_y is what the MLP is trained by: the
+reliabilities are those that best explain the labels. Steps are SGD normalised by a running mean of squared gradients
+(RMS). `reference_*` are the same formulae in plain numpy, as written, and a test holds the two together.
 
 Sources: Shafer 1976 (discounting); DriftMoE, arXiv 2507.18464 (an online router over incremental experts); AdaMoE,
 arXiv 2406.13233 (null experts); Demons in the Detail, arXiv 2501.11873 (load balance over more than a batch).
@@ -25,6 +20,8 @@ from numpy.typing import NDArray
 
 from tocsin.kernels import adwin
 from tocsin.kernels.compiled import kernel
+from tocsin.kernels.fused_loss import combine, slope
+from tocsin.kernels.fusion.careful import DEMPSTER
 from tocsin.kernels.moments import inverse_scale, learn_row
 
 Floats = NDArray[np.float64]
@@ -37,8 +34,6 @@ LOGIT = 6.0
 """Logits end here, whichever way: an expert at the bottom still gets gradient towards the top, so none starves."""
 LEAK = 0.05
 """The slope of a hidden unit below 0, so that none is dead for good after a drift."""
-BIG, SHRINK = 1e100, 2.0**-300
-"""P above BIG is scaled by SHRINK, an exact power of two, so that any number of experts fits a float64."""
 
 DRIFT_DELTA = 0.002
 """ADWIN's confidence that the fused decision has not become worse."""
@@ -118,6 +113,8 @@ class Rates(NamedTuple):
     """How much of that is left after each record."""
     prior: float
     """The prior weight s of an opinion; 0 stands for K."""
+    rule: int = DEMPSTER
+    """The rule of fusion that is learnt through, by its code in `tocsin.kernels.fusion.careful`."""
 
 
 def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
@@ -244,51 +241,6 @@ def trust(logits: Floats, rho: Floats) -> None:
     somebody = 1.0 - sigmoid(logits[E])
     for e in range(E):
         rho[e] = min(somebody * sigmoid(logits[e]), MAX_RELIABILITY)
-
-
-@kernel
-def combine(evidence: Floats, rho: Floats, prior: float, P: Floats) -> tuple[float, float]:
-    """Dempster's rule: P [K], all scaled by the first number returned, and Z, scaled alike."""
-    E, K = evidence.shape
-    one = 1.0
-    P[:] = 1.0
-    for e in range(E):
-        total = prior
-        for k in range(K):
-            total += evidence[e, k]
-        share = rho[e] / (total - rho[e] * (total - prior))
-        top = 0.0
-        for k in range(K):
-            P[k] *= 1.0 + share * evidence[e, k]
-            top = max(top, P[k])
-        if top > BIG:
-            one *= SHRINK
-            for k in range(K):
-                P[k] *= SHRINK
-    Z = -(K - 1.0) * one
-    for k in range(K):
-        Z += P[k]
-    return one, Z
-
-
-@kernel
-def slope(evidence: Floats, rho: Floats, prior: float, y: int, P: Floats, one: float, Z: float, out: Floats) -> None:
-    """The gradient of -log BetP_y by each reliability, into `out` [E]."""
-    E, K = evidence.shape
-    right = P[y] - one + one / K
-    for e in range(E):
-        total = prior
-        for k in range(K):
-            total += evidence[e, k]
-        under = total - rho[e] * (total - prior)
-        share = rho[e] / under
-        result = 0.0
-        for k in range(K):
-            by_p = 1.0 / Z
-            if k == y:
-                by_p -= 1.0 / right
-            result += by_p * P[k] / (1.0 + share * evidence[e, k]) * evidence[e, k]
-        out[e] = result * total / (under * under)
 
 
 @kernel
@@ -444,8 +396,8 @@ def learn_rows(
         look(router, X[b], evidence[b], inputs)
         forward(router.weights, inputs, hidden, logits)
         trust(logits, rho)
-        one, Z = combine(evidence[b], rho, prior, P)
-        slope(evidence[b], rho, prior, y[b], P, one, Z, by_rho)
+        one, Z = combine(evidence[b], rho, prior, rates.rule, P)
+        slope(evidence[b], rho, prior, rates.rule, y[b], P, one, Z, by_rho)
         pull(router, logits, by_rho, rho, rates, w[b], by_logit)
         backward(router.weights, inputs, hidden, by_logit, router.gradient)
         router.counters[RECORDS] += 1.0
@@ -484,15 +436,6 @@ def reference_inputs(router: Router, x: Floats, evidence: Floats) -> Floats:
     usable = (scale > 1e-12) & (router.rows > 1) & ~np.isnan(x)
     z = np.where(usable, (x - router.mean) / np.where(scale > 1e-12, scale, 1.0), 0.0)
     return np.concatenate([2.0 * (router.skill - 0.5), confidence, support, np.clip(z, -CLIP, CLIP)])
-
-
-def reference_loss(evidence: Floats, rho: Floats, y: int, prior: float) -> float:
-    """-log BetP_y of Dempster's rule; evidence [E, K], rho [E]."""
-    S = evidence.sum(axis=1, keepdims=True) + prior
-    r = rho[:, None] * evidence / (S - rho[:, None] * (S - prior))
-    P = np.prod(1.0 + r, axis=0)
-    K = evidence.shape[1]
-    return float(-np.log((P[y] - 1.0 + 1.0 / K) / (P.sum() - (K - 1.0))))
 
 
 def unpacked(weights: Floats, F: int, E: int, H: int) -> tuple[Any, Any, Any, Any]:

@@ -26,6 +26,7 @@ from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predic
 from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
+from tocsin.models.reliability import Reliability
 from tocsin.models.river_face import RiverFace
 from tocsin.models.thread import Thread
 from tocsin.models.tree_expert import TreeExpert
@@ -119,7 +120,7 @@ class Classifier(RiverFace):
         self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
         self.classes: list[str] = list(self._model.classes)
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
+        self.router: Gate = self._new_router()
         self.contextual = self._new_contextual()
         self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
@@ -449,6 +450,12 @@ class Classifier(RiverFace):
             self.classes.append(name)
         self._resize()
 
+    def _new_router(self) -> Gate:
+        router = gate(self._model, len(self.experts), len(self.columns))
+        if isinstance(router, Reliability):
+            router.learn_through(self._model.fusion.rule)
+        return router
+
     def _new_contextual(self) -> Contextual | None:
         return Contextual(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
 
@@ -530,7 +537,7 @@ class Classifier(RiverFace):
         self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router = gate(self._model, len(self.experts), len(self.columns))
+        self.router = self._new_router()
         self.contextual = self._new_contextual()
         self._resize()
         for part, model in self._parts():

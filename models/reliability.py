@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.model import ReliabilityRouter as RouterSettings
 from tocsin.kernels import adwin
 from tocsin.kernels import router as kernel
+from tocsin.kernels.fusion import Rule
+from tocsin.kernels.fusion.careful import CODES
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
@@ -45,6 +47,10 @@ class Reliability:
             calm=CALM,
             prior=prior or 0.0,
         )
+
+    def learn_through(self, rule: Rule) -> None:
+        """Learn through the decisions that this rule of fusion makes, from now on; Dempster's if none is named."""
+        self._rates = self._rates._replace(rule=CODES[rule])
 
     @property
     def count(self) -> int:

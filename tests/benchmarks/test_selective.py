@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from parts.selective import (
     augrc,
-    auroc,
     aurc,
+    auroc,
     excess_aurc,
     failure_auroc,
     risk_coverage,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tocsin.kernels import router as kernel
-from tocsin.kernels.fusion import fuse_reference
+from tocsin.kernels.fused_loss import reference_loss
+from tocsin.kernels.fusion import RULES, Rule
+from tocsin.kernels.fusion.careful import CODES
 
 F, E, K, H = 4, 3, 3, 8
 RATES = kernel.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 100.0, 4.0, 0.995, 0.0)
@@ -37,31 +39,9 @@ def test_reliabilities_are_those_of_the_formulae() -> None:
     assert ((rho > 0) & (rho < 1)).all()
 
 
-def test_the_closed_form_is_the_fusion_kernels_dempster() -> None:
-    rng = np.random.default_rng(3)
-    _, evidence, _ = events(20, seed=3)
-    rho = rng.uniform(0.01, 0.999, (20, E))
-    fused = fuse_reference(evidence, rho, None, "dempster", float(K))
-    betp = fused.belief + fused.uncertainty[:, None] / K
-    for i in range(20):
-        for y in range(K):
-            assert kernel.reference_loss(evidence[i], rho[i], y, K) == pytest.approx(-np.log(betp[i, y]), rel=1e-9)
-
-
-def test_any_number_of_experts_fits() -> None:
-    many = 400
-    evidence = np.full((many, 2), 1e3)
-    evidence[:, 1] = 1.0
-    rho, P, slope = np.full(many, 0.999), np.empty(2), np.empty(many)
-    one, Z = kernel.combine(evidence, rho, 2.0, P)
-    kernel.slope(evidence, rho, 2.0, 0, P, one, Z, slope)
-    assert np.isfinite(P).all()
-    assert np.isfinite(slope).all()
-    assert (P[0] - one / 2) / Z == pytest.approx(1.0)
-
-
-def test_the_gradient_is_that_of_the_loss() -> None:
-    """By every weight, through the network, the null slot and Dempster's rule."""
+@pytest.mark.parametrize("rule", RULES)
+def test_the_gradient_is_that_of_the_loss(rule: Rule) -> None:
+    """By every weight, through the network, the null slot and the rule."""
     rng = np.random.default_rng(4)
     router = learnt()
     router.weights[:] += rng.normal(scale=0.1, size=router.weights.size)
@@ -71,14 +51,14 @@ def test_the_gradient_is_that_of_the_loss() -> None:
 
         def loss(at: int, by: float) -> float:
             router.weights[at] = before[at] + by  # noqa: B023 - called within the loop
-            value = kernel.reference_loss(e, kernel.reference_reliability(router, x, e, H), int(label), K)  # noqa: B023
+            value = reference_loss(e, kernel.reference_reliability(router, x, e, H), int(label), K, rule)  # noqa: B023
             router.weights[at] = before[at]  # noqa: B023
             return value
 
         numeric = [(loss(i, 1e-6) - loss(i, -1e-6)) / 2e-6 for i in range(before.size)]
         one_step = router._replace(weights=before.copy(), gradient=np.zeros(before.size))
         # With steps that never come the gradient only adds up.
-        rates = RATES._replace(every=1e9)
+        rates = RATES._replace(every=1e9, rule=CODES[rule])
         prompt, said = np.zeros(1, np.int64), np.empty((1, E))
         kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), prompt, H, rates, said)
         np.testing.assert_allclose(one_step.gradient, numeric, atol=2e-8)
