@@ -128,6 +128,9 @@ class ReliabilityRouter(Group):
     """Feedback records over which those shares are taken."""
     boost: float = Field(default=1.0, ge=0, le=100)
     """By how much steps are larger than usual at the start and after a drift; it fades within some 500 records."""
+    sharpness_step: float = Field(default=0.001, ge=0, le=0.1)
+    """Step of the power of the pignistic probability that decisions are made by, learnt with the reliabilities; at 0 it
+    stays 1."""
 
 
 class MultiHotRouter(Group):
@@ -172,7 +175,7 @@ RouterSettings = Annotated[
 class Fusion(Group):
     """How the experts' opinions become one belief."""
 
-    rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "dempster"
+    rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "cumulative"
     prior: float | None = Field(default=None, gt=0)
     """The prior weight s of an opinion, u = s / (sum e + s); the number of classes where none is given."""
     contextual: bool = False

@@ -3,13 +3,17 @@
 With evidence e, S = sum e + s and reliability rho a discounted opinion has b = rho e / S, u = 1 - rho + rho s / S and
 r = b / u = rho e / (S - rho (S - s)). A rule gives P_k (see `tocsin.kernels.fusion`), Z = sum P - (K - 1), and
 
-    BetP_k = (P_k - 1 + 1 / K) / Z;   the loss is -log BetP_y.
+    BetP_k = (P_k - 1 + 1 / K) / Z;   the loss is -log q_y, with q proportional to BetP ** a,
+
+where a is the sharpness (see `tocsin.kernels.sharpness`).
 
 `combine` and `slope` are one event's; `reference_loss` is the same in plain numpy, and a test holds the slope to its
 finite differences.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +26,8 @@ Floats = NDArray[np.float64]
 
 BIG, SHRINK = 1e100, 2.0**-300
 """P above BIG is scaled by SHRINK, an exact power of two, so that any number of experts fits a float64."""
+FAINT = 1e-290
+"""A class fainter than that beside the most probable one counts as so faint, or it would have no logarithm."""
 
 
 @kernel
@@ -34,19 +40,14 @@ def support(evidence: Floats, e: int, prior: float) -> float:
 
 
 @kernel
-def combine(evidence: Floats, rho: Floats, prior: float, rule: int, P: Floats) -> tuple[float, float]:
-    """P [K], all scaled by the first number returned, and Z, scaled alike; evidence [E, K], rho [E]."""
+def combine(evidence: Floats, rho: Floats, prior: float, rule: int, P: Floats) -> float:
+    """P [K], all scaled by the number returned; evidence [E, K], rho [E]."""
     if rule == DEMPSTER:
-        one = by_product(evidence, rho, prior, P)
-    elif rule == MURPHY:
-        one = by_power(evidence, rho, prior, P)
-    else:
-        one = 1.0
-        by_sum(evidence, rho, prior, rule, P)
-    Z = -(P.size - 1.0) * one
-    for k in range(P.size):
-        Z += P[k]
-    return one, Z
+        return by_product(evidence, rho, prior, P)
+    if rule == MURPHY:
+        return by_power(evidence, rho, prior, P)
+    by_sum(evidence, rho, prior, rule, P)
+    return 1.0
 
 
 @kernel
@@ -125,17 +126,18 @@ def by_power(evidence: Floats, rho: Floats, prior: float, P: Floats) -> float:
 
 @kernel
 def slope(
-    evidence: Floats, rho: Floats, prior: float, rule: int, y: int, P: Floats, one: float, Z: float, out: Floats
-) -> None:
-    """The gradient of -log BetP_y by each reliability, into `out` [E]; P, one and Z as `combine` gave them."""
+    evidence: Floats, rho: Floats, prior: float, rule: int, a: float, y: int, P: Floats, one: float, out: Floats
+) -> float:
+    """The gradient of the loss by each reliability, into `out` [E]; returns that by log a.
+
+    P and one as `combine` gave them; a is the sharpness.
+    """
     E, K = evidence.shape
     by_p = np.empty(K)
-    for k in range(K):
-        by_p[k] = 1.0 / Z
-    by_p[y] -= 1.0 / (P[y] - one + one / K)
+    by_log_a = slope_by_p(P, one, a, y, by_p)
     if rule == MURPHY:
         slope_by_power(evidence, rho, prior, by_p, P, out)
-        return
+        return by_log_a
     for e in range(E):
         total = support(evidence, e, prior)
         under = total - rho[e] * (total - prior)
@@ -153,6 +155,29 @@ def slope(
         if rule == AVERAGING:
             result /= E
         out[e] = result * total / (under * under)
+    return by_log_a
+
+
+@kernel
+def slope_by_p(P: Floats, one: float, a: float, y: int, out: Floats) -> float:
+    """The gradient of the loss by P into `out` [K]; returns that by log a. Z is the same for all, and cancels."""
+    K = P.size
+    top, total = 0.0, 0.0
+    for k in range(K):
+        top = max(top, P[k] - one + one / K)
+    least = FAINT * top
+    for k in range(K):
+        out[k] = (max(P[k] - one + one / K, least) / top) ** a
+        total += out[k]
+    by_log_a = 0.0
+    for k in range(K):
+        betp = max(P[k] - one + one / K, least)
+        error = out[k] / total
+        if k == y:
+            error -= 1.0
+        by_log_a += a * error * math.log(betp / top)
+        out[k] = a * error / betp
+    return by_log_a
 
 
 @kernel
@@ -171,8 +196,10 @@ def slope_by_power(evidence: Floats, rho: Floats, prior: float, by_p: Floats, P:
         out[e] = result
 
 
-def reference_loss(evidence: Floats, rho: Floats, y: int, prior: float, rule: Rule = "dempster") -> float:
-    """-log BetP_y in plain numpy; evidence [E, K], rho [E]."""
+def reference_loss(
+    evidence: Floats, rho: Floats, y: int, prior: float, rule: Rule = "dempster", a: float = 1.0
+) -> float:
+    """-log q_y in plain numpy; evidence [E, K], rho [E], a the sharpness."""
     E, K = evidence.shape
     S = evidence.sum(axis=1, keepdims=True) + prior
     r = rho[:, None] * evidence / (S - rho[:, None] * (S - prior))
@@ -187,4 +214,5 @@ def reference_loss(evidence: Floats, rho: Floats, y: int, prior: float, rule: Ru
     else:
         b, u = rho[:, None] * evidence / S, 1.0 - rho[:, None] + rho[:, None] * prior / S
         P = (1.0 + b.mean(axis=0) / u.mean()) ** E
-    return float(-np.log((P[y] - 1.0 + 1.0 / K) / (P.sum() - (K - 1.0))))
+    powers = ((P - 1.0 + 1.0 / K) / (P.sum() - (K - 1.0))) ** a
+    return float(-np.log(powers[y] / powers.sum()))

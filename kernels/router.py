@@ -2,9 +2,10 @@
 
 A small MLP looks at an event (standardised inputs, each expert's record and what it says now) and gives each expert
 a reliability rho. Every rule has a closed form on singletons and the whole frame, so the decision is a function of the
-reliabilities with a slope (see `tocsin.kernels.fused_loss`), and -log BetP_y is what the MLP is trained by: the
-reliabilities are those that best explain the labels. Steps are SGD normalised by a running mean of squared gradients
-(RMS). `reference_*` are the same formulae in plain numpy, as written, and a test holds the two together.
+reliabilities with a slope (see `tocsin.kernels.fused_loss`), and its -log is what the MLP is trained by: the
+reliabilities are those that best explain the labels, and so is the sharpness of the decision, learnt beside them. Steps
+are SGD normalised by a running mean of squared gradients (RMS). `reference_*` are the same formulae in plain numpy, as
+written, and a test holds the two together.
 
 Sources: Shafer 1976 (discounting); DriftMoE, arXiv 2507.18464 (an online router over incremental experts); AdaMoE,
 arXiv 2406.13233 (null experts); Demons in the Detail, arXiv 2501.11873 (load balance over more than a batch).
@@ -23,6 +24,8 @@ from tocsin.kernels.compiled import kernel
 from tocsin.kernels.fused_loss import combine, slope
 from tocsin.kernels.fusion.careful import DEMPSTER
 from tocsin.kernels.moments import inverse_scale, learn_row
+from tocsin.kernels.sharpness import LOG, STATE
+from tocsin.kernels.sharpness import learn as sharpen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,6 +91,8 @@ class Router(NamedTuple):
     """[2, E]: each expert's part in the decisions of the current window so far (a sum), and in the last (a mean)."""
     counters: Floats
     """[COUNTERS]"""
+    sharpness: Floats
+    """See `tocsin.kernels.sharpness`."""
     drift: adwin.Windows
     """WINDOW [1], on the error of the fused decision."""
 
@@ -115,6 +120,8 @@ class Rates(NamedTuple):
     """The prior weight s of an opinion; 0 stands for K."""
     rule: int = DEMPSTER
     """The rule of fusion that is learnt through, by its code in `tocsin.kernels.fusion.careful`."""
+    sharpen: float = 0.0
+    """The step of the decision's sharpness, one each record; at 0 it stays 1."""
 
 
 def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
@@ -140,6 +147,7 @@ def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
         answers=np.zeros(E),
         load=np.zeros((2, E)),
         counters=counters,
+        sharpness=np.zeros(STATE),
         drift=adwin.new_windows(1),
     )
     bias = 3 * E * H + H + H * (E + 1)
@@ -285,6 +293,12 @@ def backward(weights: Floats, inputs: Floats, hidden: Floats, by_logit: Floats, 
 
 
 @kernel
+def shorter(delay: float) -> float:
+    """By which factor steps shrink with the labels' delay."""
+    return min(1.0, FULL_STEP_DELAY / max(delay, 1.0))
+
+
+@kernel
 def descend(router: Router, rates: Rates) -> None:
     """One step down the summed gradient, normalised by its running mean square; the sum begins anew."""
     counters = router.counters
@@ -292,7 +306,7 @@ def descend(router: Router, rates: Rates) -> None:
     delay = counters[DELAYS] / max(counters[PENDING], 1.0)
     # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
     young = 1.0 - rates.memory ** min(counters[STEPS], 1e6)
-    step = rates.step * (1.0 + counters[SPEED]) * min(1.0, FULL_STEP_DELAY / max(delay, 1.0))
+    step = rates.step * (1.0 + counters[SPEED]) * shorter(delay)
     keep, take = rates.memory, (1.0 - rates.memory) / (rates.every * rates.every)
     weights, squares, gradient = router.weights, router.squares, router.gradient
     for i in range(weights.size):
@@ -378,9 +392,19 @@ def reliability_rows(router: Router, X: Floats, evidence: Floats, H: int, out: F
 
 @kernel
 def learn_rows(
-    router: Router, X: Floats, evidence: Floats, y: Ints, w: Floats, delay: Ints, H: int, rates: Rates, out: Floats
+    router: Router,
+    X: Floats,
+    evidence: Floats,
+    y: Ints,
+    w: Floats,
+    delay: Ints,
+    H: int,
+    rates: Rates,
+    out: Floats,
+    sharp: Floats,
 ) -> None:
-    """Learn B events in order, and say into `out` [B, E] how far each expert was trusted just before.
+    """Learn B events in order, and say just before each how far each expert was trusted, into `out` [B, E], and how
+    sharp the decision was, into `sharp` [B].
 
     `delay` [B] is how many records were learnt between an event's decision and its label.
 
@@ -392,14 +416,16 @@ def learn_rows(
     hidden, logits, by_logit = np.empty(H), np.empty(E + 1), np.empty(E + 1)
     by_rho, P = np.empty(E), np.empty(K)
     for b in range(X.shape[0]):
-        rho = out[b]
+        rho, a = out[b], math.exp(router.sharpness[LOG])
+        sharp[b] = a
         look(router, X[b], evidence[b], inputs)
         forward(router.weights, inputs, hidden, logits)
         trust(logits, rho)
-        one, Z = combine(evidence[b], rho, prior, rates.rule, P)
-        slope(evidence[b], rho, prior, rates.rule, y[b], P, one, Z, by_rho)
+        one = combine(evidence[b], rho, prior, rates.rule, P)
+        by_log_a = slope(evidence[b], rho, prior, rates.rule, a, y[b], P, one, by_rho)
         pull(router, logits, by_rho, rho, rates, w[b], by_logit)
         backward(router.weights, inputs, hidden, by_logit, router.gradient)
+        sharpen(router.sharpness, w[b] * by_log_a, rates.sharpen * shorter(delay[b]))
         router.counters[RECORDS] += 1.0
         router.counters[PENDING] += 1.0
         router.counters[DELAYS] += delay[b]

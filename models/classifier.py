@@ -18,6 +18,7 @@ from tocsin.config.model import Model
 from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.kernels.fusion import Fused, fuse
+from tocsin.kernels.sharpness import sharpen_rows
 from tocsin.models import pool, snapshot
 from tocsin.models.abstention import Abstention, doubts, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
@@ -61,7 +62,7 @@ class Scores:
     used: Ints
     """[B], how many experts the decision needed."""
     betp: Floats
-    """[B, K] pignistic probabilities."""
+    """[B, K] pignistic probabilities, as sharp as the router learnt they should be."""
     label: Ints
     """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
     known."""
@@ -158,7 +159,7 @@ class Classifier(RiverFace):
         evidence = said if self.contextual is None else self.contextual.discount(said, self._prior())
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
-        betp = pignistic(fused.belief, fused.uncertainty)
+        betp = self._betp(fused, np.full(len(batch), self._sharpness()))
         distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance, self.classes)
         return Scores(
@@ -204,6 +205,18 @@ class Classifier(RiverFace):
         engaged = self._engaged(evidence, reliability)
         rule, prior = self._model.fusion.rule, self._prior()
         return engaged, fuse(evidence, reliability, engaged, rule=rule, prior=prior, backend=self.backend)
+
+    def _sharpness(self) -> float:
+        """The power of BetP that decisions are made by."""
+        return self.router.sharpness if isinstance(self.router, Reliability) else 1.0
+
+    @staticmethod
+    def _betp(fused: Fused, sharpness: Floats) -> Floats:
+        """The pignistic probabilities [B, K] of fused beliefs, as sharp [B] as was learnt."""
+        betp = pignistic(fused.belief, fused.uncertainty)
+        result = np.empty_like(betp)
+        sharpen_rows(betp, sharpness, result)
+        return result
 
     def _engaged(self, evidence: Floats, reliability: Floats) -> Bools:
         """[B, E], the active experts that the router engages."""
@@ -398,9 +411,9 @@ class Classifier(RiverFace):
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         evidence = self._learn_worth(evidence, y)
-        reliability = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
+        reliability, sharpness = self._teach(batch.X, evidence, y, weight)
         engaged, fused = self._fuse(evidence, reliability)
-        betp = pignistic(fused.belief, fused.uncertainty)
+        betp = self._betp(fused, sharpness)
         if self._model.abstention.enabled:
             true = betp[np.arange(len(y)), y]
             for p, doubt, label in zip(true.tolist(), doubts(betp).tolist(), y.tolist(), strict=True):
@@ -408,6 +421,13 @@ class Classifier(RiverFace):
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp
+
+    def _teach(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> tuple[Floats, Floats]:
+        """Teach the router B events whose labels came with them; reliability [B, E], sharpness [B] before each."""
+        at_once = np.zeros(len(y), np.int64)
+        if isinstance(self.router, Reliability):
+            return self.router.teach(X, evidence, y, weight, at_once)
+        return self.router.learn(X, evidence, y, weight, at_once), np.ones(len(y))
 
     def _remember_all(self, batch: Batch, y: Ints) -> Batch:
         """The batch with the label history as each event would have seen it; the history moves on past all of them."""

@@ -13,6 +13,8 @@ from tocsin.kernels import adwin
 from tocsin.kernels import router as kernel
 from tocsin.kernels.fusion import Rule
 from tocsin.kernels.fusion.careful import CODES
+from tocsin.kernels.sharpness import LOG
+from tocsin.kernels.sharpness import STATE as STATE_OF_SHARPNESS
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
@@ -24,7 +26,19 @@ START = -1.0
 """The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
 MINIMUM = 1e-6
 """Less than any expert is ever trusted."""
-STATE = ("weights", "squares", "gradient", "rows", "mean", "square", "skill", "answers", "load", "counters")
+STATE = (
+    "weights",
+    "squares",
+    "gradient",
+    "rows",
+    "mean",
+    "square",
+    "skill",
+    "answers",
+    "load",
+    "counters",
+    "sharpness",
+)
 
 
 class Reliability:
@@ -46,6 +60,7 @@ class Reliability:
             boost=settings.boost,
             calm=CALM,
             prior=prior or 0.0,
+            sharpen=settings.sharpness_step,
         )
 
     def learn_through(self, rule: Rule) -> None:
@@ -76,6 +91,11 @@ class Reliability:
     def drifts(self) -> int:
         """How often the error of the fused decision rose, by ADWIN."""
         return int(self._router.counters[kernel.DRIFTS])
+
+    @property
+    def sharpness(self) -> float:
+        """The power of BetP that decisions are made by, see `tocsin.kernels.sharpness`."""
+        return math.exp(self._router.sharpness[LOG])
 
     @property
     def scaler(self) -> Standardiser:
@@ -137,7 +157,11 @@ class Reliability:
         `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
         Returns how far each expert was trusted [B, E] just before each record was learnt.
         """
-        out = np.empty(evidence.shape[:2])
+        return self.teach(X, evidence, y, weight, delay)[0]
+
+    def teach(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> tuple[Floats, Floats]:
+        """As `learn`; returns also how sharp the decision was [B] just before each record."""
+        trust, sharp = np.empty(evidence.shape[:2]), np.empty(len(evidence))
         kernel.learn_rows(
             self._router,
             _row_major(X),
@@ -147,9 +171,10 @@ class Reliability:
             np.ascontiguousarray(delay, np.int64),
             self._sizes.hidden,
             self._rates,
-            out,
+            trust,
+            sharp,
         )
-        return out
+        return trust, sharp
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
@@ -163,6 +188,8 @@ class Reliability:
         sizes = self._sizes._replace(features=len(state["mean"]))
         if state["weights"].shape != (sizes.weights,) or state["load"].shape != (2, sizes.experts):
             raise ValueError(f"weights {state['weights'].shape} are not those of {sizes}")
+        if state["sharpness"].shape != (STATE_OF_SHARPNESS,):
+            raise ValueError(f"sharpness {state['sharpness'].shape} is not ({STATE_OF_SHARPNESS},)")
         if state["counters"].shape != (kernel.COUNTERS,):
             raise ValueError(f"counters {state['counters'].shape} are not ({kernel.COUNTERS},)")
         self._router = kernel.Router(drift=drift, **state)

@@ -8,6 +8,7 @@ import pytest
 from tocsin.kernels.fused_loss import combine, reference_loss, slope
 from tocsin.kernels.fusion import RULES, Rule, fuse_reference
 from tocsin.kernels.fusion.careful import CODES
+from tocsin.kernels.sharpness import reference_sharpen
 
 E, K = 4, 3
 
@@ -27,24 +28,29 @@ def test_the_loss_is_that_of_the_fused_decision(rule: Rule, prior: float) -> Non
         fused = fuse_reference(evidence[None], rho[None], None, rule, prior)
         betp = fused.belief[0] + fused.uncertainty[0] / K
         P = np.empty(K)
-        one, Z = combine(evidence, rho, prior, CODES[rule], P)
-        np.testing.assert_allclose((P - one + one / K) / Z, betp, rtol=1e-9)
+        one = combine(evidence, rho, prior, CODES[rule], P)
+        np.testing.assert_allclose((P - one + one / K) / (P.sum() - (K - 1) * one), betp, rtol=1e-9)
         for y in range(K):
             assert reference_loss(evidence, rho, y, prior, rule) == pytest.approx(-np.log(betp[y]), rel=1e-9)
+            sharp = reference_sharpen(betp[None], np.array([1.7]))[0]
+            assert reference_loss(evidence, rho, y, prior, rule, 1.7) == pytest.approx(-np.log(sharp[y]), rel=1e-9)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("prior", [0.25, float(K)])
-def test_the_slope_is_that_of_finite_differences(rule: Rule, prior: float) -> None:
+@pytest.mark.parametrize("a", [1.0, 0.4, 2.5])
+def test_the_slope_is_that_of_finite_differences(rule: Rule, prior: float, a: float) -> None:
     P, out, step = np.empty(K), np.empty(E), 1e-6
     for seed in range(20):
         evidence, rho = event(100 + seed)
         for y in range(K):
-            one, Z = combine(evidence, rho, prior, CODES[rule], P)
-            slope(evidence, rho, prior, CODES[rule], y, P, one, Z, out)
+            one = combine(evidence, rho, prior, CODES[rule], P)
+            by_log_a = slope(evidence, rho, prior, CODES[rule], a, y, P, one, out)
+            up, down = (reference_loss(evidence, rho, y, prior, rule, a * np.exp(by)) for by in (step, -step))
+            assert by_log_a == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-6)
             for e in range(E):
                 by = step * np.eye(E)[e]
-                up, down = (reference_loss(evidence, rho + sign * by, y, prior, rule) for sign in (1, -1))
+                up, down = (reference_loss(evidence, rho + sign * by, y, prior, rule, a) for sign in (1, -1))
                 assert out[e] == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-6)
 
 
@@ -54,9 +60,9 @@ def test_any_number_of_experts_fits(rule: Rule) -> None:
     evidence = np.full((many, 2), 1e3)
     evidence[:, 1] = 1.0
     rho, P, out = np.full(many, 0.999), np.empty(2), np.empty(many)
-    one, Z = combine(evidence, rho, 2.0, CODES[rule], P)
-    slope(evidence, rho, 2.0, CODES[rule], 0, P, one, Z, out)
+    one = combine(evidence, rho, 2.0, CODES[rule], P)
+    assert np.isfinite(slope(evidence, rho, 2.0, CODES[rule], 1.5, 0, P, one, out))
     assert np.isfinite(P).all()
     assert np.isfinite(out).all()
     fused = fuse_reference(evidence[None], rho[None], None, rule, 2.0)
-    assert (P[0] - one / 2) / Z == pytest.approx(fused.belief[0, 0] + fused.uncertainty[0] / 2, rel=1e-9)
+    assert (P[0] - one / 2) / (P.sum() - one) == pytest.approx(fused.belief[0, 0] + fused.uncertainty[0] / 2, rel=1e-9)

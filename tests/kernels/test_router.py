@@ -9,6 +9,7 @@ from tocsin.kernels import router as kernel
 from tocsin.kernels.fused_loss import reference_loss
 from tocsin.kernels.fusion import RULES, Rule
 from tocsin.kernels.fusion.careful import CODES
+from tocsin.kernels.sharpness import reference_sharpen
 
 F, E, K, H = 4, 3, 3, 8
 RATES = kernel.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 100.0, 4.0, 0.995, 0.0)
@@ -21,10 +22,25 @@ def events(n: int, seed: int = 0) -> tuple[kernel.Floats, kernel.Floats, kernel.
     return rng.normal(size=(n, F)), evidence, rng.integers(0, K, n)
 
 
+def learn(
+    router: kernel.Router,
+    X: kernel.Floats,
+    evidence: kernel.Floats,
+    y: kernel.Ints,
+    rates: kernel.Rates = RATES,
+    delay: kernel.Ints | None = None,
+) -> kernel.Floats:
+    """Learn, and say how far each expert was trusted before."""
+    n = len(y)
+    late, rho = np.zeros(n, np.int64) if delay is None else delay, np.empty((n, E))
+    kernel.learn_rows(router, X, evidence, y, np.ones(n), late, H, rates, rho, np.empty(n))
+    return rho
+
+
 def learnt(n: int = 300, seed: int = 1, rates: kernel.Rates = RATES) -> kernel.Router:
     router = kernel.new(kernel.Sizes(F, E, H), seed, -1.0, 4.0)
     X, evidence, y = events(n, seed)
-    kernel.learn_rows(router, X, evidence, y, np.ones(n), np.zeros(n, np.int64), H, rates, np.empty((n, E)))
+    learn(router, X, evidence, y, rates)
     return router
 
 
@@ -39,8 +55,9 @@ def test_reliabilities_are_those_of_the_formulae() -> None:
     assert ((rho > 0) & (rho < 1)).all()
 
 
+@pytest.mark.parametrize("sharpness", [1.0, 0.7])
 @pytest.mark.parametrize("rule", RULES)
-def test_the_gradient_is_that_of_the_loss(rule: Rule) -> None:
+def test_the_gradient_is_that_of_the_loss(rule: Rule, sharpness: float) -> None:
     """By every weight, through the network, the null slot and the rule."""
     rng = np.random.default_rng(4)
     router = learnt()
@@ -51,27 +68,44 @@ def test_the_gradient_is_that_of_the_loss(rule: Rule) -> None:
 
         def loss(at: int, by: float) -> float:
             router.weights[at] = before[at] + by  # noqa: B023 - called within the loop
-            value = reference_loss(e, kernel.reference_reliability(router, x, e, H), int(label), K, rule)  # noqa: B023
+            rho = kernel.reference_reliability(router, x, e, H)  # noqa: B023
+            value = reference_loss(e, rho, int(label), K, rule, sharpness)  # noqa: B023
             router.weights[at] = before[at]  # noqa: B023
             return value
 
         numeric = [(loss(i, 1e-6) - loss(i, -1e-6)) / 2e-6 for i in range(before.size)]
         one_step = router._replace(weights=before.copy(), gradient=np.zeros(before.size))
+        one_step.sharpness[0] = np.log(sharpness)
         # With steps that never come the gradient only adds up.
         rates = RATES._replace(every=1e9, rule=CODES[rule])
-        prompt, said = np.zeros(1, np.int64), np.empty((1, E))
-        kernel.learn_rows(one_step, x[None], e[None], np.array([label]), np.ones(1), prompt, H, rates, said)
+        learn(one_step, x[None], e[None], np.array([label]), rates)
         np.testing.assert_allclose(one_step.gradient, numeric, atol=2e-8)
         router = learnt()
         router.weights[:] = before
+
+
+def test_the_decision_becomes_as_sharp_as_it_is_right() -> None:
+    """Of one expert with too sure an opinion: right in 80 of 100, where it claims 30 pseudo-counts of one class."""
+    rng = np.random.default_rng(12)
+    n = 8_000
+    X, y = np.zeros((n, F)), rng.integers(0, K, n)
+    evidence = np.zeros((n, E, K))
+    evidence[np.arange(n), :, np.where(rng.random(n) < 0.8, y, (y + 1) % K)] = 1_000.0
+    # The network cannot learn: what is left to calibrate by is the sharpness.
+    router = kernel.new(kernel.Sizes(F, E, H), 0, 5.0, 0.0)
+    rho = learn(router, X, evidence, y, RATES._replace(step=0.0, sharpen=0.01))
+    P = np.empty(K)
+    kernel.combine(evidence[-1], rho[-1], float(K), RATES.rule, P)
+    q = reference_sharpen((P / P.sum())[None], np.exp(router.sharpness[:1]))
+    assert (P / P.sum()).max() > 0.99
+    assert q.max() == pytest.approx(0.8, abs=0.04)
 
 
 def test_the_one_who_knows_is_trusted_most() -> None:
     X, evidence, y = events(3_000, seed=6)
     evidence[:, 0] = 2.0
     evidence[np.arange(3_000), 0, y] = 30.0
-    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((3_000, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(3_000), np.zeros(3_000, np.int64), H, RATES, rho)
+    rho = learn(kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), X, evidence, y)
     late = rho[-500:].mean(axis=0)
     assert late[0] > 0.9
     assert (late[1:] < 0.6).all()
@@ -79,8 +113,7 @@ def test_the_one_who_knows_is_trusted_most() -> None:
 
 def test_nobody_is_trusted_where_nobody_knows() -> None:
     X, evidence, y = events(4_000, seed=7)
-    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((4_000, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(4_000), np.zeros(4_000, np.int64), H, RATES, rho)
+    rho = learn(kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), X, evidence, y)
     assert rho[-500:].mean() < 0.1
 
 
@@ -90,8 +123,8 @@ def test_one_who_was_wrong_for_long_is_heard_again() -> None:
     wrong = (y + 1) % K
     evidence[:] = 1.0
     evidence[np.arange(n), 0, np.where(np.arange(n) < n // 2, wrong, y)] = 30.0
-    router, rho = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0), np.empty((n, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(n), np.zeros(n, np.int64), H, RATES, rho)
+    router = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0)
+    rho = learn(router, X, evidence, y)
     assert rho[n // 2 - 200 : n // 2, 0].mean() < 0.05
     assert rho[-200:, 0].mean() > 0.8
     assert router.drift["detections"][0] > 0
@@ -111,12 +144,10 @@ def test_how_records_are_cut_leaves_no_trace() -> None:
     states = []
     for size in (1, 7, 1_000):
         router = kernel.new(kernel.Sizes(F, E, H), 0, -1.0, 4.0)
-        rates = RATES._replace(every=3.0, balance=0.01)
+        rates = RATES._replace(every=3.0, balance=0.01, sharpen=0.001)
         for i in range(0, 1_000, size):
             part = slice(i, i + size)
-            n = len(y[part])
-            late = np.arange(1_000)[part] % 250
-            kernel.learn_rows(router, X[part], evidence[part], y[part], np.ones(n), late, H, rates, np.empty((n, E)))
+            learn(router, X[part], evidence[part], y[part], rates, np.arange(1_000)[part] % 250)
         states.append([array.tobytes() for array in router])
     assert states[0] == states[1] == states[2]
 
@@ -127,8 +158,7 @@ def test_steps_shrink_with_the_labels_delay() -> None:
     for delay in (0, 100, 500):
         router = learnt()
         before = router.weights.copy()
-        late = np.full(1, delay)
-        kernel.learn_rows(router, X, evidence, y, np.ones(1), late, H, RATES, np.empty((1, E)))
+        learn(router, X, evidence, y, delay=np.full(1, delay))
         moved[delay] = np.abs(router.weights - before).max()
     assert moved[0] == moved[100] == pytest.approx(5.0 * moved[500])
 
