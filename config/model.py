@@ -183,11 +183,14 @@ class Abstention(Group):
     """What a decision costs: true class, then decided class; 0 where right and 1 where wrong, if nothing is given."""
     abstain_cost: float = Field(default=0.1, ge=0)
     """What an abstention costs, in the unit of `costs`."""
-    gain: float = Field(default=0.005, ge=0, le=0.5)
+    gain: float = Field(default=0.0025, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
-    window: int = Field(default=1_000, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees; twice as many where `error` is controlled, since only the
-    part of the events that is decided tells."""
+    window: int = Field(default=300, ge=20, le=1_000_000)
+    """How many labelled scores the sliding quantile sees; where labels come late, three fifths of their delay, if that
+    is more."""
+    late_window: int = Field(default=3_000, ge=20, le=1_000_000)
+    """The most that it sees however late labels come; and what the control of `error` sees, since only the part of the
+    events that is decided tells."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +101,12 @@ class Seen:
     """The conformal threshold that judged the event; infinite while there was none."""
     learnt: int
     """Feedback records that the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
+
+    def limit(self, label: int) -> float:
+        """The own threshold of a class then; infinite where it had none."""
+        return self.limits[label] if self.limits is not None and label < len(self.limits) else math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Scores:
     threshold: float
     learnt: int
     """Feedback records the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K]; None where they have none of their own."""
     threads: dict[str, list[Thread]] = field(default_factory=dict)
     """By expert that reads whole subjects: what to keep of each event's subject after that event."""
 
@@ -81,6 +83,7 @@ class Scores:
             betp=self.betp[i],
             threshold=self.threshold,
             learnt=self.learnt,
+            limits=self.limits,
         )
 
 
@@ -172,6 +175,7 @@ class Classifier(RiverFace):
             sets=sets,
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
+            limits=self.abstention.limits(len(self.classes)),
             threads=threads,
         )
 
@@ -345,7 +349,7 @@ class Classifier(RiverFace):
         scores, doubt = 1.0 - said[np.arange(len(y)), y], doubts(said)
         for i, (subject, label, known) in enumerate(zip(batch.subjects, y.tolist(), seen, strict=True)):
             late = self.learnt - known.learnt
-            self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label)
+            self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label, known.limit(label))
             self._remember(subject, label)
             self.learnt += 1
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
@@ -390,7 +394,9 @@ class Classifier(RiverFace):
         if self._model.abstention.enabled:
             true = betp[np.arange(len(y)), y]
             for p, doubt, label in zip(true.tolist(), doubts(betp).tolist(), y.tolist(), strict=True):
-                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label)
+                limits = self.abstention.limits(len(self.classes))
+                own = limits[label] if limits is not None else math.inf
+                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label, own)
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp

@@ -168,7 +168,7 @@ class Decide:
 def saw(scores: Scores, i: int) -> dict[str, Any]:
     """What the model saw of event i, as `tocsin.streams.records.Saw`."""
     seen = scores.seen(i)
-    return {
+    result = {
         "history": seen.history,
         "subject_label": seen.subject_label,
         "evidence": np.ascontiguousarray(seen.evidence),
@@ -176,3 +176,4 @@ def saw(scores: Scores, i: int) -> dict[str, Any]:
         "threshold": finite(seen.threshold),
         "learnt": seen.learnt,
     }
+    return result if seen.limits is None else {**result, "limits": seen.limits}

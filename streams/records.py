@@ -204,6 +204,8 @@ class Saw(Record):
     threshold: float | None
     """The conformal threshold that judged the event; null while there was none."""
     learnt: int
+    limits: list[float] | None = None
+    """The threshold of each class, where `abstention.per_class` gives each its own."""
 
 
 class Feedback(Record):

@@ -180,6 +180,7 @@ MODEL_SETTINGS = {
     "abstention.abstain_cost": 0.2,
     "abstention.gain": 0.01,
     "abstention.window": 500,
+    "abstention.late_window": 2_000,
     "abstention.cold_start": 31,
     "abstention.conflict": 0.5,
     "abstention.novelty": 9.0,
