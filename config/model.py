@@ -186,7 +186,7 @@ class Abstention(Group):
     gain: float = Field(default=0.0025, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
     window: int = Field(default=300, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees; where labels come late, three fifths of their delay, if that
+    """How many labelled scores the sliding quantile sees; where labels come late, two fifths of their delay, if that
     is more."""
     late_window: int = Field(default=3_000, ge=20, le=1_000_000)
     """The most that it sees however late labels come; and what the control of `error` sees, since only the part of the

@@ -30,12 +30,15 @@ FULL_GAIN_DELAY = 100
 SLOW_DELAY, MOST_HASTE = 1_000, 2.0
 """Beyond this delay the gain shrinks as its square root alone, until it is so many times 100 / delay: the quantile that
 it steers looks back further and further, and follows less by itself."""
-SPAN = 0.6
+SPAN = 0.4
 """The quantile looks back on at least this share of the delay."""
 DELAY_MEMORY = 100
 """Labels over which the delay is averaged."""
-ALPHA = (0.001, 0.5)
-"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut."""
+ALPHA = (-0.05, 0.5)
+"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut. Below 0 it is a
+debt: nothing is wider than the greatest score, but what was missed must be made good before it narrows again."""
+LEAST_ERROR = 0.001
+"""The least level where the error among decided events is controlled."""
 TIE = 1e-9
 """Classes as close as this to the most probable one are as probable: nothing but their order tells them apart."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
@@ -101,7 +104,7 @@ class Abstention:
         It is never one that covers all: a level beyond what the scores can tell would lock the threshold open.
         """
         span = min(max(self._settings.window, math.ceil(SPAN * self.delay)), len(scores.ring))
-        least = 1.0 / (min(scores.count, span) + 1)
+        least = (1.0 + 1e-6) / (min(scores.count, span) + 1)  # more than rounding can take back
         return scores.quantile(max(alpha, least) if least < self._settings.error else alpha, span)
 
     def thresholds(self, classes: int) -> Floats:
@@ -202,19 +205,19 @@ class Abstention:
         """Move the level by the error of one event."""
         target, gain = self._settings.error, self._settings.gain * haste(delay)
         if self._settings.controls != "error":
-            self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)), ALPHA[1])
+            self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
             return
         # What was abstained from tells nothing of the error among decided events; the level leaks back to its target,
         # or a run of errors would shut it for ever. Above the target it would allow more than it was asked to.
         step = (target - (score > doubt)) if doubt <= judged_by else (target - self.alpha)
-        self.alpha = _kept(self.alpha + gain * step, target)
+        self.alpha = min(max(self.alpha + gain * step, LEAST_ERROR), target)
 
     def _steer_class(self, label: int, wrong: bool, delay: int) -> None:
         """Move the level of one class by the error of one of its events: of the labels that came between, only those
         of the class told of it."""
         share = self._by_class[label].count / max(self.known, 1)
         gain = self._settings.gain * haste(share * delay)
-        self._class_alphas[label] = _kept(self._class_alphas[label] + gain * (self._settings.error - wrong), ALPHA[1])
+        self._class_alphas[label] = _kept(self._class_alphas[label] + gain * (self._settings.error - wrong))
 
     def _make_room(self, label: int) -> None:
         """Have a place for each class up to this one."""
@@ -270,8 +273,8 @@ def haste(delay: float) -> float:
     return FULL_GAIN_DELAY / delay * min(math.sqrt(max(delay / SLOW_DELAY, 1.0)), MOST_HASTE)
 
 
-def _kept(alpha: float, most: float) -> float:
-    return min(max(alpha, ALPHA[0]), most)
+def _kept(alpha: float) -> float:
+    return min(max(alpha, ALPHA[0]), ALPHA[1])
 
 
 def _restored(ring: NDArray[Any], count: int) -> Sliding:

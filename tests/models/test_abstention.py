@@ -84,16 +84,17 @@ def test_the_later_labels_come_the_further_back_is_looked() -> None:
     for _ in range(1_000):
         made.learn(0.1, math.inf, 2_000)
     made.learn(0.9, math.inf, 2_000)
-    # Three fifths of 2,000 are more than it keeps: all 700 count, and no more.
+    # Two fifths of 2,000 are more than it keeps: all 700 count, and no more.
     assert (made.delay, made.threshold()) == (pytest.approx(2_000, rel=0.01), pytest.approx(0.1))
     assert len(made.arrays()["scores"]) == 700
 
 
-def test_no_level_covers_all_where_the_scores_can_tell_the_target() -> None:
-    made = warm(np.linspace(0.1, 0.5, 50), window=50, error=0.1, gain=0.5)
+@pytest.mark.parametrize("window", [20, 50, 97, 300, 301, 999])
+def test_no_level_covers_all_where_the_scores_can_tell_the_target(window: int) -> None:
+    made = warm(np.linspace(0.1, 0.5, window), window=window, error=0.1, gain=0.5)
     for _ in range(20):
         made.learn(0.5, 0.1, 0)
-    assert made.alpha == ALPHA[0] < 1 / 51
+    assert made.alpha == ALPHA[0] < 1 / (window + 1)
     assert made.threshold() == 0.5  # the greatest score, not the 1.0 that holds every class
 
 
