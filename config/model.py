@@ -195,6 +195,9 @@ class Abstention(Group):
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)
     """An abstention at or above this conflict is put down to `conflict`."""
+    budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    """At most so many abstentions an hour of event time go to review, each partition of the events having its share of
+    them. Beyond it the least doubtful events are decided all the same. No bound where none is given."""
     novelty: float = Field(default=8.0, gt=0)
     """An abstention with a feature this many standard deviations out is put down to `novel`."""
 

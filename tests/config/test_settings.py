@@ -183,6 +183,7 @@ MODEL_SETTINGS = {
     "abstention.late_window": 2_000,
     "abstention.cold_start": 31,
     "abstention.conflict": 0.5,
+    "abstention.budget": 9,
     "abstention.novelty": 9.0,
     "early_risk.classes": ["x"],
     "early_risk.minimum_posts": 2,
