@@ -108,13 +108,14 @@ def judged(recording: Recording, delay: int, settings: AbstentionSettings) -> Ju
     """Run abstention over a recording."""
     betp, y = recording.betp, recording.y
     made, rows, calm = Abstention(settings), np.arange(len(y)), np.zeros(POLL)
+    seen_before = np.zeros(POLL, np.bool_)
     scores, doubt, limits, own = 1.0 - betp[rows, y], doubts(betp), np.full(len(y), np.inf), np.full(len(y), np.inf)
     result = Judged(*(np.zeros(len(y), np.bool_) for _ in Judged._fields))
     poll = POLL if delay else 1
     for start in range(0, len(y), poll):
         now = slice(start, min(start + poll, len(y)))
         limits[now] = made.threshold()
-        decided, _, sets = made.judge(betp[now], calm[: now.stop - start], calm[: now.stop - start])
+        decided, _, sets = made.judge(betp[now], calm[: now.stop - start], seen_before[: now.stop - start])
         result.warm[now], result.decided[now] = not made.cold, decided
         result.inside[now] = sets[np.arange(len(sets)), y[now]]
         own[now] = made.thresholds(betp.shape[1])[y[now]]

@@ -198,8 +198,15 @@ class Abstention(Group):
     budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
     """At most so many abstentions an hour of event time go to review, each partition of the events having its share of
     them. Beyond it the least doubtful events are decided all the same. No bound where none is given."""
-    novelty: float = Field(default=8.0, gt=0)
-    """An abstention with a feature this many standard deviations out is put down to `novel`."""
+    novelty: float = Field(default=0.01, gt=0, le=0.5)
+    """An event is novel where at most this share of recent labelled events lay as far from those before them, or found
+    as little support with the experts: the share of false alarms. An abstention from one is put down to `novel`."""
+    novelty_window: int = Field(default=1_000, ge=20, le=1_000_000)
+    """How many labelled events that share is taken of."""
+    novelty_memory: int = Field(default=256, ge=1, le=100_000)
+    """How many labelled events are remembered for distances to be taken from."""
+    abstain_novel: bool = False
+    """Whether novel events are abstained from even where their evidence would decide."""
 
     @model_validator(mode="after")
     def _one_control(self) -> Self:

@@ -139,12 +139,12 @@ class Abstention:
         return best
 
     def judge(
-        self, betp: Floats, conflict: Floats, distance: Floats, classes: Sequence[str] = ()
+        self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str] = ()
     ) -> tuple[Bools, list[str | None], Bools]:
         """Decide or keep silent.
 
-        Parameters: BetP [B, K]; conflict [B]; distance [B], the farthest standardised feature of each event; the names
-        of the classes [K], which only costs need.
+        Parameters: BetP [B, K]; conflict [B]; novel [B], see `tocsin.models.novelty`; the names of the classes [K],
+        which only costs need.
         Returns: decided [B]; the reason of each abstention, None where decided; the prediction sets [B, K].
         """
         sets = self.sets(betp)
@@ -153,9 +153,11 @@ class Abstention:
         if self.cold:
             return np.zeros(len(betp), np.bool_), [COLD_START] * len(betp), sets
         decided = self._decided(betp, sets, classes)
+        if self._settings.abstain_novel:
+            decided &= ~novel
         reasons: list[str | None] = [None] * len(betp)
         for i in np.flatnonzero(~decided):
-            reasons[i] = self._reason(float(conflict[i]), float(distance[i]))
+            reasons[i] = self._reason(float(conflict[i]), bool(novel[i]))
         return decided, reasons, sets
 
     def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
@@ -169,8 +171,8 @@ class Abstention:
         single: Bools = sets.sum(axis=1) == 1
         return single
 
-    def _reason(self, conflict: float, distance: float) -> str:
-        if distance >= self._settings.novelty:
+    def _reason(self, conflict: float, novel: bool) -> str:
+        if novel:
             return NOVEL
         return CONFLICT if conflict >= self._settings.conflict else UNCERTAIN
 

@@ -103,6 +103,8 @@ class Seen:
     """Feedback records that the model had learnt."""
     limits: Sequence[float] | None = None
     """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
+    strangeness: Sequence[float] | None = None
+    """How strange the event was, [2], see `tocsin.models.novelty`; None where nobody asks."""
 
     def limit(self, label: int) -> float:
         """The own threshold of a class then; infinite where it had none."""

@@ -206,4 +206,5 @@ def saw(scores: Scores, i: int) -> dict[str, Any]:
         "threshold": finite(seen.threshold),
         "learnt": seen.learnt,
     }
-    return result if seen.limits is None else {**result, "limits": seen.limits}
+    asked = {"limits": seen.limits, "strangeness": seen.strangeness}
+    return result | {name: value for name, value in asked.items() if value is not None}

@@ -119,6 +119,7 @@ def _seen(saw: dict[str, Any] | None) -> Seen | None:
         threshold=math.inf if saw["threshold"] is None else saw["threshold"],
         learnt=saw["learnt"],
         limits=saw.get("limits"),
+        strangeness=saw.get("strangeness"),
     )
 
 

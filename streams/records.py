@@ -209,6 +209,8 @@ class Saw(Record):
     learnt: int
     limits: list[float] | None = None
     """The threshold of each class, where `abstention.per_class` gives each its own."""
+    strangeness: list[float] | None = None
+    """How far it lay from what was labelled before, and how little support it found; only where abstention is on."""
 
 
 class Feedback(Record):

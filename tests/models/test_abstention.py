@@ -161,21 +161,28 @@ def test_no_run_of_luck_locks_the_level(labels: list[tuple[float, float, int]]) 
 # The rule
 
 
-def judged(made: Abstention, betp: Any, conflict: float = 0.0, distance: float = 0.0) -> tuple[bool, str | None, Any]:
-    decided, reasons, sets = made.judge(np.array([betp]), np.array([conflict]), np.array([distance]))
+def judged(made: Abstention, betp: Any, conflict: float = 0.0, novel: bool = False) -> tuple[bool, str | None, Any]:
+    decided, reasons, sets = made.judge(np.array([betp]), np.array([conflict]), np.array([novel]))
     return bool(decided[0]), reasons[0], sets[0].tolist()
 
 
 def test_the_reason_says_what_was_wrong() -> None:
-    made = warm([0.3] * 100, conflict=0.4, novelty=8.0)
+    made = warm([0.3] * 100, conflict=0.4)
     made.learn(0.5, math.inf, 0)
     assert judged(made, [0.9, 0.1]) == (True, None, [True, False])
-    made = warm([0.5] * 100, conflict=0.4, novelty=8.0)
+    made = warm([0.5] * 100, conflict=0.4)
     assert judged(made, [0.5, 0.5]) == (False, UNCERTAIN, [True, True])
     assert judged(made, [0.5, 0.5], conflict=0.4) == (False, CONFLICT, [True, True])
-    assert judged(made, [0.5, 0.5], distance=8.0) == (False, NOVEL, [True, True])
-    assert judged(made, [0.5, 0.5], conflict=0.9, distance=9.0) == (False, NOVEL, [True, True])
-    assert judged(made, [0.9, 0.1], conflict=0.9, distance=9.0) == (True, None, [True, False])
+    assert judged(made, [0.5, 0.5], novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.5, 0.5], conflict=0.9, novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.9, 0.1], conflict=0.9, novel=True) == (True, None, [True, False])
+
+
+def test_a_novel_event_is_decided_unless_the_config_says_otherwise() -> None:
+    assert judged(warm([0.3] * 100), [0.9, 0.1], novel=True)[:2] == (True, None)
+    made = warm([0.3] * 100, abstain_novel=True)
+    assert judged(made, [0.9, 0.1], novel=True)[:2] == (False, NOVEL)
+    assert judged(made, [0.9, 0.1])[:2] == (True, None)
 
 
 def test_too_few_labels_are_a_cold_start() -> None:
@@ -200,7 +207,7 @@ def test_switched_off_it_decides_all() -> None:
 def test_no_set_is_empty() -> None:
     made = warm([0.05] * 100)
     assert judged(made, [0.4, 0.35, 0.25]) == (True, None, [True, False, False])
-    decided, reasons, sets = made.judge(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    decided, reasons, sets = made.judge(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.bool_))
     assert (decided.shape, reasons, sets.shape) == ((0,), [], (0, 3))
 
 
@@ -254,7 +261,7 @@ def selected(made: Abstention, betp: Floats, y: Any, delay: int) -> tuple[Bools,
     score, doubt = 1.0 - betp[np.arange(len(y)), y], doubts(betp)
     for i in range(len(y)):
         limits.append(made.threshold())
-        decided.append(bool(made.judge(betp[i : i + 1], np.zeros(1), np.zeros(1))[0][0]))
+        decided.append(bool(made.judge(betp[i : i + 1], np.zeros(1), np.zeros(1, np.bool_))[0][0]))
         if i >= delay:
             at = i - delay
             known = max(at - delay, 0)
@@ -390,7 +397,7 @@ def test_the_class_of_least_expected_cost_is_decided() -> None:
     )
     made.learn(0.1, math.inf, 0)
     betp = np.array([[0.99, 0.01], [0.9, 0.1], [0.97, 0.03], [0.1, 0.9]])
-    decided, reasons, _ = made.judge(betp, np.zeros(4), np.zeros(4), classes)
+    decided, reasons, _ = made.judge(betp, np.zeros(4), np.zeros(4, np.bool_), classes)
     assert made.labels(betp, classes).tolist() == [0, 1, 1, 1]
     assert decided.tolist() == [True, True, False, True]  # 0.5, 0.9, 0.97 and 0.1
     assert list(reasons) == [None, None, UNCERTAIN, None]
