@@ -18,7 +18,7 @@ from tocsin.models.expert import Arrays, SnapshotError
 
 Floats = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 Operator = Literal["sum", "max", "mean"]
 OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
 """In the order of their numbers in the kernel."""

@@ -14,18 +14,9 @@ from tocsin.kernels.text.confidence import (
     word_confidence_of,
 )
 from tocsin.kernels.text.counts import EMPTY, Lead, Once, Table, count_text, lead, place_all, refill
-from tocsin.kernels.text.tokens import (
-    BREAK,
-    SENTENCE,
-    Words,
-    alphabet,
-    ngram_key,
-    plain_step,
-    step,
-    tokenise,
-    word_key,
-    words,
-)
+from tocsin.kernels.text.keys import ngram_key, plain_step, step, word_key
+from tocsin.kernels.text.letters import alphabet
+from tocsin.kernels.text.tokens import Words, tokenise
 from tocsin.kernels.text.values import (
     Rule,
     global_values,
@@ -36,6 +27,7 @@ from tocsin.kernels.text.values import (
     rule,
     significance,
 )
+from tocsin.kernels.text.words import BREAK, SENTENCE, words
 
 __all__ = [
     "BREAK",

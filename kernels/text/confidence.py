@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.text.counts import EMPTY, Once, Table, find, find_in, find_once
-from tocsin.kernels.text.tokens import SENTENCE, TWIST, step
+from tocsin.kernels.text.keys import TWIST, step
 from tocsin.kernels.text.values import BONUS, GUARD, Rule, global_values
+from tocsin.kernels.text.words import SENTENCE
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.tokens import BREAK, TWIST, step
+from tocsin.kernels.text.keys import TWIST, step
+from tocsin.kernels.text.words import BREAK
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
