@@ -56,7 +56,7 @@ def _opens(text: Codes, i: int, hi: int, flags: Flags) -> bool:
 
 
 @kernel
-def _scan(
+def scan(
     text: Codes,
     lo: int,
     start: int,
@@ -166,7 +166,7 @@ def _apart(text: Codes, lo: int, i: int, hi: int, flags: Flags) -> bool:
 
 
 @kernel
-def _stretch(text: Codes, lo: int, safe: int, i: int, hi: int, flags: Flags) -> tuple[int, int]:
+def stretch(text: Codes, lo: int, safe: int, i: int, hi: int, flags: Flags) -> tuple[int, int]:
     """What to prepare for a number at i: from where to where; (lo, hi) where it cannot be told apart."""
     if not _apart(text, lo, safe, hi, flags):
         return lo, hi
@@ -177,6 +177,61 @@ def _stretch(text: Codes, lo: int, safe: int, i: int, hi: int, flags: Flags) -> 
         if text[k] == HASH:  # whether it is a break depends on what stands before
             return lo, hi
     return safe, end
+
+
+@kernel
+def read_text(
+    text: Codes,
+    lo: int,
+    last: int,
+    flags: Flags,
+    lower: Codes,
+    cut_stop: bool,
+    cut_line: bool,
+    characters: bool,
+    spell: bool,
+    a: Codes,
+    b: Codes,
+    out: Codes,
+    position: int,
+    keys: Keys,
+    before: Flags,
+    ends: NDArray[np.int64],
+    count: int,
+) -> tuple[int, int]:
+    """The words of the text [lo, last); `position` and `count` say how much of the outputs is in use, then as well.
+
+    `a` and `b` are scratch, 6 code points for each of the text's and 8 more.
+    """
+    while lo < last:
+        hi = lo
+        if cut_stop or cut_line:
+            while hi < last:
+                if (cut_line and text[hi] == NEWLINE) or (cut_stop and text[hi] == STOP):
+                    break
+                hi += 1
+        else:
+            hi = last
+        first_position, first_count = position, count
+        start, pending = lo, BREAK | SENTENCE
+        while start < hi:
+            position, count, pending, safe, number = scan(
+                text, lo, start, hi, pending, False, flags, lower, characters, spell,
+                out, position, keys, before, ends, count,
+            )  # fmt: skip
+            if number < 0:
+                break
+            start, end = stretch(text, lo, safe, number, hi, flags)
+            if start == lo:
+                position, count, pending = first_position, first_count, BREAK | SENTENCE
+            n, second = prepare(text, start, end, flags, a, b)
+            position, count, pending, _, _ = scan(
+                b if second else a, 0, 0, n, pending, True, flags, lower, characters, spell,
+                out, position, keys, before, ends, count,
+            )  # fmt: skip
+            start = end
+        lo = hi + 1
+    return position, count
 
 
 @kernel
@@ -211,35 +266,10 @@ def _tokenise(
     position = 0
     count = 0
     for b in range(len(offsets) - 1):
-        lo = offsets[b]
-        while lo < offsets[b + 1]:
-            hi = lo
-            if cut_stop or cut_line:
-                while hi < offsets[b + 1]:
-                    if (cut_line and text[hi] == NEWLINE) or (cut_stop and text[hi] == STOP):
-                        break
-                    hi += 1
-            else:
-                hi = offsets[b + 1]
-            first_position, first_count = position, count
-            start, pending = lo, BREAK | SENTENCE
-            while start < hi:
-                position, count, pending, safe, number = _scan(
-                    text, lo, start, hi, pending, False, flags, lower, characters, spell,
-                    out, position, keys, before, ends, count,
-                )  # fmt: skip
-                if number < 0:
-                    break
-                start, end = _stretch(text, lo, safe, number, hi, flags)
-                if start == lo:
-                    position, count, pending = first_position, first_count, BREAK | SENTENCE
-                n, second = prepare(text, start, end, flags, a, b_)
-                position, count, pending, _, _ = _scan(
-                    b_ if second else a, 0, 0, n, pending, True, flags, lower, characters, spell,
-                    out, position, keys, before, ends, count,
-                )  # fmt: skip
-                start = end
-            lo = hi + 1
+        position, count = read_text(
+            text, offsets[b], offsets[b + 1], flags, lower, cut_stop, cut_line, characters, spell,
+            a, b_, out, position, keys, before, ends, count,
+        )  # fmt: skip
         bounds[b + 1] = count
     return keys[:count], before[:count], ends[: count if spell else 0], out[:position], bounds
 
