@@ -6,6 +6,8 @@ asks for; a test holds the two together. What stands around a number that is not
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -104,6 +106,28 @@ def joined(texts: Sequence[str]) -> NDArray[np.uint8] | None:
     if not text.isascii():
         return None
     return np.frombuffer((text + _PAD).encode("ascii"), np.uint8)
+
+
+_FOREIGN = re.compile(r"[^\W\x00-\x7f]|(?=[^\x00-\x7f])\s")
+_ASIDE = re.compile(r"[^\x01-\x7f]")
+
+
+def flat(text: str, sentences: bool) -> str | None:
+    """ASCII without zero bytes in which the same words are found; None where there is none, for letters outside it.
+
+    >>> flat("caf\u00e9 \u2013 5 \u00a3", False), flat("\u4e2d", False)
+    ('cafe \\x01 5 \\x01', None)
+    """
+    if text.isascii():
+        return text.replace("\0", "\1")
+    text = unicodedata.normalize("NFKD", text.replace(".", "\n") if sentences else text)
+    if _FOREIGN.search(text) or (sentences and "." in text):  # a stop that comes of an ellipsis ends no sentence
+        return None
+    return _ASIDE.sub(_aside, text)
+
+
+def _aside(found: re.Match[str]) -> str:
+    return "" if unicodedata.category(found[0]) == "Mn" else "\1"
 
 
 _PAD = "\0" * (2 * BLOCK)
