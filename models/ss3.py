@@ -298,15 +298,20 @@ class SS3:
 
     def _slowly(self, texts: Sequence[str]) -> Floats:
         """Texts of which some are not ASCII: those that come to ASCII all the same are read with those that are."""
-        flat = [None if self.characters else kernel.flat(text, self._sentences) for text in texts]
-        out = np.zeros((len(texts), len(self.classes)))
-        if other := [b for b, text in enumerate(flat) if text is None]:
+        if self.characters or not texts:
+            return self._confidence_of(texts)
+        ready, other = list(texts), []
+        odd = [b for b, text in enumerate(texts) if not text.isascii() or "\0" in text]
+        for b, flat in zip(odd, kernel.flat([texts[b] for b in odd], self._sentences), strict=True):
+            ready[b] = flat or ""
+            if flat is None:
+                other.append(b)
+        text = kernel.joined(ready)
+        assert text is not None
+        ends, longest, _ = kernel.close_texts(text, len(ready))
+        out = self._quickly(text, ends, longest)
+        if other:
             out[other] = self._confidence_of([texts[b] for b in other])
-        rows = [b for b, text in enumerate(flat) if text is not None]
-        text = kernel.joined([text for text in flat if text is not None])
-        if rows and text is not None:
-            ends, longest, _ = kernel.close_texts(text, len(rows))
-            out[rows] = self._quickly(text, ends, longest)
         return out
 
     def _quickly(self, text: NDArray[np.uint8], ends: NDArray[np.int64], longest: int) -> Floats:

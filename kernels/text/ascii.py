@@ -108,26 +108,49 @@ def joined(texts: Sequence[str]) -> NDArray[np.uint8] | None:
     return np.frombuffer((text + _PAD).encode("ascii"), np.uint8)
 
 
+_OUTSIDE = re.compile(r"[^\x00-\x7f]")
 _FOREIGN = re.compile(r"[^\W\x00-\x7f]|(?=[^\x00-\x7f])\s")
-_ASIDE = re.compile(r"[^\x01-\x7f]")
+_NONE = "\uffff"
+_KEPT = 1 << 16
+"""Characters whose replacement is remembered."""
 
 
-def flat(text: str, sentences: bool) -> str | None:
-    """ASCII without zero bytes in which the same words are found; None where there is none, for letters outside it.
+class _Replacements(dict[str, str]):
+    """By character outside ASCII, the ASCII in which the same words are found; `_NONE` where there is none.
 
-    >>> flat("caf\u00e9 \u2013 5 \u00a3", False), flat("\u4e2d", False)
-    ('cafe \\x01 5 \\x01', None)
+    What is decomposed keeps its letters, and loses its marks; what is no letter parts words as any other sign does.
     """
-    if text.isascii():
-        return text.replace("\0", "\1")
-    text = unicodedata.normalize("NFKD", text.replace(".", "\n") if sentences else text)
-    if _FOREIGN.search(text) or (sentences and "." in text):  # a stop that comes of an ellipsis ends no sentence
-        return None
-    return _ASIDE.sub(_aside, text)
+
+    def __init__(self, sentences: bool) -> None:
+        super().__init__()
+        self._sentences = sentences
+
+    def __missing__(self, character: str) -> str:
+        found = unicodedata.normalize("NFKD", character)
+        # A stop that comes of an ellipsis ends no sentence.
+        if _FOREIGN.search(found) or (self._sentences and "." in found):
+            found = _NONE
+        else:
+            found = _OUTSIDE.sub(lambda m: "" if unicodedata.category(m[0]) == "Mn" else "\1", found)
+        if len(self) < _KEPT:
+            self[character] = found
+        return found
 
 
-def _aside(found: re.Match[str]) -> str:
-    return "" if unicodedata.category(found[0]) == "Mn" else "\1"
+_REPLACEMENTS = _Replacements(False), _Replacements(True)
+
+
+def flat(texts: Sequence[str], sentences: bool) -> list[str | None]:
+    """Each text as ASCII without zero bytes in which the same words are found; None for letters outside it.
+
+    >>> flat(["caf\u00e9 \u2013 5 \u00a3", "\u4e2d"], False)
+    ['cafe \\x01 5 \\x01', None]
+    """
+    replacement = _REPLACEMENTS[sentences]
+    plain = [text.replace("\0", "\1") for text in texts]
+    # Characters are replaced one by one: what decomposition would put in another order are marks alone.
+    parts = _OUTSIDE.sub(lambda m: replacement[m[0]], "\0".join(plain)).split("\0") if texts else []
+    return [part if part.isascii() else None for part in parts]
 
 
 _PAD = "\0" * (2 * BLOCK)
