@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +179,7 @@ def close_texts(text: NDArray[np.uint8], texts: int) -> tuple[Ints, int, int]:
 
 
 @kernel
-def _find_edges(address: int, n: int, cut: bool, into: Portion) -> int:
+def _find_edges(address: Any, n: int, cut: bool, into: Portion) -> int:
     """Lower n letters and find where words begin and end; how many such places there are."""
     low = np.int64(into.low.ctypes.data)
     edges, cuts, cut_before = into.edges, into.cuts, into.cut_before
@@ -304,7 +304,7 @@ def _sentence(text: Codes, lo: int, i: int, hi: int) -> tuple[int, int]:
 
 
 @kernel
-def _odd(low: int, lo: int, first: int, size: int, hi: int, cut: bool, flags: int) -> tuple[np.uint64, int]:
+def _odd(low: Any, lo: Any, first: Any, size: int, hi: int, cut: bool, flags: Any) -> tuple[np.uint64, int]:
     """`_spelt` of a word that is long or not of letters alone: the frequent kinds at once. `low` is its lower case."""
     if size > 16:
         key, pure = _long(low, size)

@@ -153,6 +153,7 @@ ODD = "abzAZ09.,!?'-_ \n\t\0\1\x7fé£…–ßſİKﬁⅧ中Σσ\u0301\u0323\u00
 
 
 @pytest.mark.parametrize("sentences", [False, True])
+@settings(max_examples=300, deadline=None)
 @given(texts=st.lists(st.text(alphabet=ODD, max_size=12) | st.text(max_size=8), max_size=5))
 def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], sentences: bool) -> None:
     flat = kernel.flat(texts, sentences)
