@@ -2,6 +2,7 @@
 
     python benchmarks/late_labels.py [--events 40000] [--seeds 1 2] [--delays 0 100 500 5000] [--error 0.1]
                                      [--controls coverage|error] [--per-class] [--recordings DIRECTORY]
+                                     [--hindsight]
 
 Every event of SEA and LED with abrupt drifts, of five-class RandomRBF that never rests and of the electricity market is
 scored by the service's classifier with DriftMoE's pool; its label comes so many events later, in polls of 50 (with no
@@ -14,7 +15,10 @@ to. The sets that decisions carry also hold the most probable class, so they cov
 2,000 events: those that hold an event younger than the delay after a drift, or after the first thresholds, are `young`;
 those of the next delay are `next`, for the labels that come then are of events that the model before the drift judged;
 `settled` are the others. RBF and the electricity market drift all the time, so their settled windows are so in name.
-Accepted is the share of events decided, `error` the share of these that was wrong.
+Accepted is the share of events decided, `error` the share of these that was wrong, in brackets by age.
+
+`--hindsight` prints, instead, what no rule could beat that takes a quantile of labels so late: for each window the
+look-back (100 to 8,000 scores) that comes closest to the target, chosen with the window's own labels known.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from tocsin.config.model import Abstention as AbstentionSettings
 from tocsin.models import Classifier
 from tocsin.models.abstention import Abstention, doubts
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Seen
+from tocsin.models.sliding import Sliding
 
 NAMES = ("SEA_a", "LED_a", "RBF_m", "Electricity")
 POLL, WINDOW = 50, 2_000
@@ -103,21 +108,58 @@ def judged(recording: Recording, delay: int, settings: AbstentionSettings) -> Ju
     """Run abstention over a recording."""
     betp, y = recording.betp, recording.y
     made, rows, calm = Abstention(settings), np.arange(len(y)), np.zeros(POLL)
-    scores, doubt, limits = 1.0 - betp[rows, y], doubts(betp), np.full(len(y), np.inf)
+    seen_before = np.zeros(POLL, np.bool_)
+    scores, doubt, limits, own = 1.0 - betp[rows, y], doubts(betp), np.full(len(y), np.inf), np.full(len(y), np.inf)
     result = Judged(*(np.zeros(len(y), np.bool_) for _ in Judged._fields))
     poll = POLL if delay else 1
     for start in range(0, len(y), poll):
         now = slice(start, min(start + poll, len(y)))
         limits[now] = made.threshold()
-        decided, _, sets = made.judge(betp[now], calm[: now.stop - start], calm[: now.stop - start])
+        decided, _, sets = made.judge(betp[now], calm[: now.stop - start], seen_before[: now.stop - start])
         result.warm[now], result.decided[now] = not made.cold, decided
         result.inside[now] = sets[np.arange(len(sets)), y[now]]
-        result.covered[now] = scores[now] <= made.thresholds(betp.shape[1])[y[now]]
+        own[now] = made.thresholds(betp.shape[1])[y[now]]
+        result.covered[now] = scores[now] <= own[now]
         for i in range(max(start - delay, 0), max(now.stop - delay, 0)):
             known = max(i // poll * poll - delay, 0)
-            made.learn(float(scores[i]), float(limits[i]), made.count - known, float(doubt[i]), int(y[i]))
+            late = made.count - known
+            made.learn(float(scores[i]), float(limits[i]), late, float(doubt[i]), int(y[i]), float(own[i]))
     result.right[:] = betp.argmax(axis=1) == y
     return result
+
+
+SPANS = (100, 200, 300, 500, 1_000, 2_000, 4_000, 8_000)
+
+
+def hindsight(recording: Recording, delay: int, error: float) -> tuple[Floats, Floats]:
+    """Of each window: where it starts, and the coverage closest to the target that any look-back reaches."""
+    betp, y = recording.betp, recording.y
+    scores, first = 1.0 - betp[np.arange(len(y)), y], delay + POLL
+    start = first + delay + SPANS[0]
+    starts = np.arange(start, len(y) - WINDOW + 1, WINDOW)
+    reached = np.empty((len(SPANS), len(starts)))
+    for row, span in zip(reached, SPANS, strict=True):
+        seen, held = Sliding(span), np.zeros(len(y), np.bool_)
+        for at in range(first, len(y) - delay):
+            seen.add(float(scores[at]))
+            held[at + delay] = scores[at + delay] <= seen.quantile(error)
+        row[:] = [held[s : s + WINDOW].mean() for s in starts]
+    closest = np.abs(reached - (1.0 - error)).argmin(axis=0)
+    return starts, reached[closest, np.arange(len(starts))]
+
+
+def in_hindsight(recording: Recording, delay: int, error: float) -> str:
+    """The figures of `hindsight` of one stream, in percent, by age."""
+    starts, reached = hindsight(recording, delay, error)
+    warm = np.arange(len(recording.y)) >= (starts[0] if len(starts) else 0)
+    nothing = np.zeros(len(warm), np.bool_)
+    groups = ages(Judged(warm, nothing, nothing, nothing, nothing), recording.drifts, delay)
+    parts = []
+    for age, some in groups.items():
+        shares = 100 * reached[np.isin(starts, some)]
+        if len(shares):
+            parts.append(f"{age} {shares.min():.1f}-{shares.max():.1f}")
+    return " ".join(parts)
 
 
 def ages(result: Judged, drifts: Ints, delay: int) -> dict[str, list[int]]:
@@ -165,6 +207,7 @@ def main() -> None:
     parser.add_argument("--error", type=float, default=0.1)
     parser.add_argument("--controls", choices=["coverage", "error"], default="coverage")
     parser.add_argument("--per-class", action="store_true")
+    parser.add_argument("--hindsight", action="store_true")
     parser.add_argument("--recordings", type=Path, default=Path(gettempdir()) / "tocsin-late-labels")
     given = parser.parse_args()
     settings = AbstentionSettings(error=given.error, controls=given.controls, per_class=given.per_class)
@@ -172,11 +215,11 @@ def main() -> None:
         for name in given.streams:
             for seed in given.seeds:
                 recording = record(name, seed, given.events, delay, given.recordings)
-                result = judged(recording, delay, settings)
-                print(
-                    f"{name:11} seed {seed} delay {delay:4}: {told(result, recording.drifts, delay, recording.y)}",
-                    flush=True,
-                )
+                if given.hindsight:
+                    figures = in_hindsight(recording, delay, given.error)
+                else:
+                    figures = told(judged(recording, delay, settings), recording.drifts, delay, recording.y)
+                print(f"{name:11} seed {seed} delay {delay:4}: {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -203,17 +203,30 @@ class Abstention(Group):
     """What a decision costs: true class, then decided class; 0 where right and 1 where wrong, if nothing is given."""
     abstain_cost: float = Field(default=0.1, ge=0)
     """What an abstention costs, in the unit of `costs`."""
-    gain: float = Field(default=0.005, ge=0, le=0.5)
+    gain: float = Field(default=0.0025, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
-    window: int = Field(default=1_000, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees; twice as many where `error` is controlled, since only the
-    part of the events that is decided tells."""
+    window: int = Field(default=300, ge=20, le=1_000_000)
+    """How many labelled scores the sliding quantile sees; where labels come late, two fifths of their delay, if that
+    is more."""
+    late_window: int = Field(default=3_000, ge=20, le=1_000_000)
+    """The most that it sees however late labels come; and what the control of `error` sees, since only the part of the
+    events that is decided tells."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)
     """An abstention at or above this conflict is put down to `conflict`."""
-    novelty: float = Field(default=8.0, gt=0)
-    """An abstention with a feature this many standard deviations out is put down to `novel`."""
+    budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    """At most so many abstentions an hour of event time go to review, each partition of the events having its share of
+    them. Beyond it the least doubtful events are decided all the same. No bound where none is given."""
+    novelty: float = Field(default=0.01, gt=0, le=0.5)
+    """An event is novel where at most this share of recent labelled events lay as far from those before them, or found
+    as little support with the experts: the share of false alarms. An abstention from one is put down to `novel`."""
+    novelty_window: int = Field(default=1_000, ge=20, le=1_000_000)
+    """How many labelled events that share is taken of."""
+    novelty_memory: int = Field(default=256, ge=1, le=100_000)
+    """How many labelled events are remembered for distances to be taken from."""
+    abstain_novel: bool = False
+    """Whether novel events are abstained from even where their evidence would decide."""
 
     @model_validator(mode="after")
     def _one_control(self) -> Self:

@@ -27,8 +27,18 @@ from tocsin.models.sliding import Sliding, selective
 
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
-ALPHA = (0.001, 0.5)
-"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut."""
+SLOW_DELAY, MOST_HASTE = 1_000, 2.0
+"""Beyond this delay the gain shrinks as its square root alone, until it is so many times 100 / delay: the quantile that
+it steers looks back further and further, and follows less by itself."""
+SPAN = 0.4
+"""The quantile looks back on at least this share of the delay."""
+DELAY_MEMORY = 100
+"""Labels over which the delay is averaged."""
+ALPHA = (-0.05, 0.5)
+"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut. Below 0 it is a
+debt: nothing is wider than the greatest score, but what was missed must be made good before it narrows again."""
+LEAST_ERROR = 0.001
+"""The least level where the error among decided events is controlled."""
 TIE = 1e-9
 """Classes as close as this to the most probable one are as probable: nothing but their order tells them apart."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
@@ -52,13 +62,15 @@ class Abstention:
 
     def __init__(self, settings: AbstentionSettings) -> None:
         self._settings = settings
-        # Only the part of the events that passes tells where errors begin, so that control looks back twice as far.
-        selects = settings.controls == "error"
-        self._scores = Sliding(2 * settings.window if selects else settings.window)
-        self._doubts = Sliding(2 * settings.window if selects else 0)
+        longest = max(settings.window, settings.late_window)
+        self._scores = Sliding(longest)
+        self._doubts = Sliding(longest if settings.controls == "error" else 0)
         self._by_class: list[Sliding] = []
+        self._class_alphas: list[float] = []
         self.count = 0
         """Labelled events learnt."""
+        self.delay = 0.0
+        """Feedback records between a decision and its label, on the average of the latest."""
         self.alpha = settings.error
         self._threshold: float | None = None
 
@@ -83,8 +95,17 @@ class Abstention:
             if self._settings.controls == "error":
                 self._threshold = selective(self._doubts.values, self._scores.values, self.alpha)
             else:
-                self._threshold = self._scores.quantile(self.alpha)
+                self._threshold = self._quantile(self._scores, self.alpha)
         return self._threshold
+
+    def _quantile(self, scores: Sliding, alpha: float) -> float:
+        """The quantile at 1 - alpha of as many of the latest scores as the delay asks for.
+
+        It is never one that covers all: a level beyond what the scores can tell would lock the threshold open.
+        """
+        span = min(max(self._settings.window, math.ceil(SPAN * self.delay)), len(scores.ring))
+        least = (1.0 + 1e-6) / (min(scores.count, span) + 1)  # more than rounding can take back
+        return scores.quantile(max(alpha, least) if least < self._settings.error else alpha, span)
 
     def thresholds(self, classes: int) -> Floats:
         """The score up to which each class belongs to the set, [K]; infinite while cold.
@@ -94,11 +115,16 @@ class Abstention:
         if self.cold:
             return np.full(classes, np.inf)
         controls_error = self._settings.controls == "error"
-        result = np.full(classes, self._scores.quantile(self._settings.error) if controls_error else self.threshold())
+        every = self._quantile(self._scores, self._settings.error) if controls_error else self.threshold()
+        result = np.full(classes, every)
         for k, scores in enumerate(self._by_class[:classes]):
             if (scores.count + 1) * self._settings.error >= 1.0:
-                result[k] = scores.quantile(self._settings.error)
+                result[k] = self._quantile(scores, self._class_alphas[k])
         return result
+
+    def limits(self, classes: int) -> list[float] | None:
+        """`thresholds` where classes have their own, which are to be kept with an event until its label comes."""
+        return self.thresholds(classes).tolist() if self._settings.per_class and not self.cold else None
 
     def sets(self, betp: Floats) -> Bools:
         """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
@@ -113,12 +139,12 @@ class Abstention:
         return best
 
     def judge(
-        self, betp: Floats, conflict: Floats, distance: Floats, classes: Sequence[str] = ()
+        self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str] = ()
     ) -> tuple[Bools, list[str | None], Bools]:
         """Decide or keep silent.
 
-        Parameters: BetP [B, K]; conflict [B]; distance [B], the farthest standardised feature of each event; the names
-        of the classes [K], which only costs need.
+        Parameters: BetP [B, K]; conflict [B]; novel [B], see `tocsin.models.novelty`; the names of the classes [K],
+        which only costs need.
         Returns: decided [B]; the reason of each abstention, None where decided; the prediction sets [B, K].
         """
         sets = self.sets(betp)
@@ -127,9 +153,11 @@ class Abstention:
         if self.cold:
             return np.zeros(len(betp), np.bool_), [COLD_START] * len(betp), sets
         decided = self._decided(betp, sets, classes)
+        if self._settings.abstain_novel:
+            decided &= ~novel
         reasons: list[str | None] = [None] * len(betp)
         for i in np.flatnonzero(~decided):
-            reasons[i] = self._reason(float(conflict[i]), float(distance[i]))
+            reasons[i] = self._reason(float(conflict[i]), bool(novel[i]))
         return decided, reasons, sets
 
     def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
@@ -143,20 +171,33 @@ class Abstention:
         single: Bools = sets.sum(axis=1) == 1
         return single
 
-    def _reason(self, conflict: float, distance: float) -> str:
-        if distance >= self._settings.novelty:
+    def _reason(self, conflict: float, novel: bool) -> str:
+        if novel:
             return NOVEL
         return CONFLICT if conflict >= self._settings.conflict else UNCERTAIN
 
-    def learn(self, score: float, judged_by: float, delay: int, doubt: float = math.inf, label: int = 0) -> None:
+    def learn(
+        self,
+        score: float,
+        judged_by: float,
+        delay: int,
+        doubt: float = math.inf,
+        label: int = 0,
+        class_judged_by: float = math.inf,
+    ) -> None:
         """One late label.
 
         `score` is 1 - BetP of the true class as it was at the event's time, `judged_by` the threshold then (infinite
         if it was cold), `delay` the feedback records that came between, `doubt` as `doubts` gives it for that BetP,
-        `label` the true class, by its place.
+        `label` the true class, by its place, and `class_judged_by` that class's own threshold then, if it had one.
         """
+        self.delay += (delay - self.delay) / min(self.count + 1, DELAY_MEMORY)
         if math.isfinite(judged_by):
             self._steer(score, judged_by, delay, doubt)
+        if self._settings.per_class:
+            self._make_room(label)
+            if math.isfinite(class_judged_by):
+                self._steer_class(label, score > class_judged_by, delay)
         if self._tells(delay):
             self._keep(score, doubt, label)
         self.count += 1
@@ -164,17 +205,27 @@ class Abstention:
 
     def _steer(self, score: float, judged_by: float, delay: int, doubt: float) -> None:
         """Move the level by the error of one event."""
-        if self._settings.per_class:
-            return  # each class has its own threshold, and what judged the event is that of all
-        target, gain = self._settings.error, self._settings.gain * min(1.0, FULL_GAIN_DELAY / max(delay, 1))
+        target, gain = self._settings.error, self._settings.gain * haste(delay)
         if self._settings.controls != "error":
-            self.alpha += gain * (target - (score > judged_by))
-            self.alpha = min(max(self.alpha, ALPHA[0]), ALPHA[1])
+            self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
             return
         # What was abstained from tells nothing of the error among decided events; the level leaks back to its target,
         # or a run of errors would shut it for ever. Above the target it would allow more than it was asked to.
-        self.alpha += gain * ((target - (score > doubt)) if doubt <= judged_by else (target - self.alpha))
-        self.alpha = min(max(self.alpha, ALPHA[0]), target)
+        step = (target - (score > doubt)) if doubt <= judged_by else (target - self.alpha)
+        self.alpha = min(max(self.alpha + gain * step, LEAST_ERROR), target)
+
+    def _steer_class(self, label: int, wrong: bool, delay: int) -> None:
+        """Move the level of one class by the error of one of its events: of the labels that came between, only those
+        of the class told of it."""
+        share = self._by_class[label].count / max(self.known, 1)
+        gain = self._settings.gain * haste(share * delay)
+        self._class_alphas[label] = _kept(self._class_alphas[label] + gain * (self._settings.error - wrong))
+
+    def _make_room(self, label: int) -> None:
+        """Have a place for each class up to this one."""
+        while len(self._by_class) <= label:
+            self._by_class.append(Sliding(self._settings.window))
+            self._class_alphas.append(self._settings.error)
 
     def _tells(self, delay: int) -> bool:
         """Whether an event's score says anything of today's model.
@@ -190,8 +241,6 @@ class Abstention:
         if self._settings.controls == "error":
             self._doubts.add(doubt)
         if self._settings.per_class:
-            while len(self._by_class) <= label:
-                self._by_class.append(Sliding(self._settings.window))
             self._by_class[label].add(score)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -202,6 +251,8 @@ class Abstention:
             "known": np.array(self.known),
             "count": np.array(self.count),
             "alpha": np.array(self.alpha),
+            "delay": np.array(self.delay),
+            "class_alphas": np.array(self._class_alphas),
             "class_scores": np.array([s.ring for s in self._by_class]).reshape(-1, self._settings.window),
             "class_counts": np.array([scores.count for scores in self._by_class], np.int64),
         }
@@ -212,8 +263,20 @@ class Abstention:
         self._scores, self._doubts = _restored(arrays["scores"], known), _restored(arrays["doubts"], known)
         by_class = zip(arrays["class_scores"], arrays["class_counts"].tolist(), strict=True)
         self._by_class = [_restored(ring, count) for ring, count in by_class]
-        self.count, self.alpha = int(arrays["count"]), float(arrays["alpha"])
+        self._class_alphas = [float(alpha) for alpha in arrays["class_alphas"]]
+        self.count, self.alpha, self.delay = int(arrays["count"]), float(arrays["alpha"]), float(arrays["delay"])
         self._threshold = None
+
+
+def haste(delay: float) -> float:
+    """The share of the gain that labels `delay` feedback records late leave."""
+    if delay <= FULL_GAIN_DELAY:
+        return 1.0
+    return FULL_GAIN_DELAY / delay * min(math.sqrt(max(delay / SLOW_DELAY, 1.0)), MOST_HASTE)
+
+
+def _kept(alpha: float) -> float:
+    return min(max(alpha, ALPHA[0]), ALPHA[1])
 
 
 def _restored(ring: NDArray[Any], count: int) -> Sliding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +101,14 @@ class Seen:
     """The conformal threshold that judged the event; infinite while there was none."""
     learnt: int
     """Feedback records that the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
+    strangeness: Sequence[float] | None = None
+    """How strange the event was, [2], see `tocsin.models.novelty`; None where nobody asks."""
+
+    def limit(self, label: int) -> float:
+        """The own threshold of a class then; infinite where it had none."""
+        return self.limits[label] if self.limits is not None and label < len(self.limits) else math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,14 @@ from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predic
 from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
+from tocsin.models.novelty import Novelty
 from tocsin.models.reliability import Reliability
 from tocsin.models.river_face import RiverFace
 from tocsin.models.thread import Thread
 from tocsin.models.tree_expert import TreeExpert
 
+Stateful = Gate | Contextual | Lifecycle | Abstention | Novelty
+"""What has `arrays` and `restore` beside the experts."""
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
 
@@ -74,6 +77,10 @@ class Scores:
     threshold: float
     learnt: int
     """Feedback records the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K]; None where they have none of their own."""
+    strangeness: Floats | None = None
+    """[B, 2], see `tocsin.models.novelty`; None where abstention is off."""
     threads: dict[str, list[Thread]] = field(default_factory=dict)
     """By expert that reads whole subjects: what to keep of each event's subject after that event."""
 
@@ -86,6 +93,8 @@ class Scores:
             betp=self.betp[i],
             threshold=self.threshold,
             learnt=self.learnt,
+            limits=self.limits,
+            strangeness=self.strangeness[i].tolist() if self.strangeness is not None else None,
         )
 
 
@@ -125,6 +134,7 @@ class Classifier(RiverFace):
         self.contextual = self._new_contextual()
         self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
+        self.novelty = Novelty(self._model.abstention)
         self.feedback_offset = 0
         """The next offset of the feedback log to learn from."""
         self.learnt = 0
@@ -160,8 +170,8 @@ class Classifier(RiverFace):
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
         betp = self._betp(fused, np.full(len(batch), self._sharpness()))
-        distance = np.abs(self.router.scaler.distances(batch.X)).max(axis=1, initial=0.0)
-        decided, reasons, sets = self.abstention.judge(betp, fused.conflict, distance, self.classes)
+        strangeness, novel = self._strangeness(batch.X, evidence, engaged)
+        decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
             batch=batch,
             classes=tuple(self.classes),
@@ -180,6 +190,8 @@ class Classifier(RiverFace):
             sets=sets,
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
+            limits=self.abstention.limits(len(self.classes)),
+            strangeness=strangeness,
             threads=threads,
         )
 
@@ -187,6 +199,13 @@ class Classifier(RiverFace):
     def followers(self) -> list[Follower]:
         """The experts that read whole subjects: what they keep comes with a batch, see `Batch.threads`."""
         return [cast(Follower, expert) for expert in self.experts if getattr(expert, "whole_subject", False)]
+
+    def _strangeness(self, X: Floats, evidence: Floats, engaged: Bools) -> tuple[Floats | None, Bools]:
+        """How strange events are [B, 2], and which are novel [B]."""
+        if not self._model.abstention.enabled:
+            return None, np.zeros(len(X), np.bool_)
+        strangeness = self.novelty.strangeness(X, _support(evidence, engaged))
+        return strangeness, self.novelty.novel(strangeness)
 
     def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[Thread]]]:
         """The evidence of all experts [B, E, K], and what those who read whole subjects keep."""
@@ -367,9 +386,11 @@ class Classifier(RiverFace):
         scores, doubt = 1.0 - said[np.arange(len(y)), y], doubts(said)
         for i, (subject, label, known) in enumerate(zip(batch.subjects, y.tolist(), seen, strict=True)):
             late = self.learnt - known.learnt
-            self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label)
+            self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label, known.limit(label))
             self._remember(subject, label)
             self.learnt += 1
+        if self._model.abstention.enabled:
+            self.novelty.learn(batch.X, [known.strangeness for known in seen])
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
         self._live(evidence, reliability, self._engaged(evidence, reliability), y, decided)
 
@@ -415,9 +436,12 @@ class Classifier(RiverFace):
         engaged, fused = self._fuse(evidence, reliability)
         betp = self._betp(fused, sharpness)
         if self._model.abstention.enabled:
+            self.novelty.predict_then_learn(batch.X, _support(evidence, engaged))
             true = betp[np.arange(len(y)), y]
             for p, doubt, label in zip(true.tolist(), doubts(betp).tolist(), y.tolist(), strict=True):
-                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label)
+                limits = self.abstention.limits(len(self.classes))
+                own = limits[label] if limits is not None else math.inf
+                self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label, own)
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp
@@ -492,6 +516,7 @@ class Classifier(RiverFace):
         if self.contextual is not None:
             self.contextual.resize(len(self.classes))
         self.lifecycle.resize(len(self.classes))
+        self.novelty.resize(self.nominal)
         for expert in self.experts:
             expert.resize(len(self.columns), len(self.classes))
 
@@ -507,12 +532,13 @@ class Classifier(RiverFace):
         arrays["subjects"] = np.frombuffer(orjson.dumps(list(self._subjects.items())), np.uint8)
         snapshot.write(Path(directory), self._manifest(), arrays)
 
-    def _parts(self) -> list[tuple[str, Gate | Contextual | Lifecycle | Abstention]]:
+    def _parts(self) -> list[tuple[str, Stateful]]:
         """What has a state beside the experts, by name."""
-        parts: list[tuple[str, Gate | Contextual | Lifecycle | Abstention]] = [
+        parts: list[tuple[str, Stateful]] = [
             ("router", self.router),
             ("lifecycle", self.lifecycle),
             ("abstention", self.abstention),
+            ("novelty", self.novelty),
         ]
         return parts if self.contextual is None else [*parts, ("contextual", self.contextual)]
 
@@ -566,6 +592,15 @@ class Classifier(RiverFace):
             expert.restore(_below(f"expert.{expert.name}", arrays))
             expert.resize(len(self.columns), len(self.classes))
         self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
+
+
+def _support(evidence: Floats, engaged: Bools) -> Floats:
+    """What the engaged experts have of evidence for any class, [B], from [B, E, K] and [B, E]."""
+    result = np.zeros(len(evidence))
+    for e in range(evidence.shape[1]):  # in one order, so that an event finds the same alone and among others
+        for k in range(evidence.shape[2]):
+            result += np.where(engaged[:, e], evidence[:, e, k], 0.0)
+    return result
 
 
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from river import base
 
 from tocsin.config.driftmoe import tocsin
 from tocsin.models.batch import Batch, Floats, Ints
 from tocsin.models.classifier import Classifier
 from tocsin.models.features import category_code
+from tocsin.models.labels import Label, Labels
 from tocsin.models.published import Published
-from tocsin.models.tree import ranks
-
-Label = Any
 
 
 class Engine(Protocol):
@@ -109,9 +107,7 @@ class DriftMoE(base.Classifier):
         self._engine: Engine = Pool(variant, seed) if preset == "tocsin" else Published(variant, seed)
         self._columns: dict[str, int] = {}
         self._nominal: list[bool] = []
-        self._labels: list[Label] = []
-        self._index: dict[Label, int] = {}
-        self._order: list[int] = []
+        self._labels = Labels()
 
     @property
     def _multiclass(self) -> bool:
@@ -125,7 +121,7 @@ class DriftMoE(base.Classifier):
     @property
     def classes(self) -> list[Label]:
         """Labels seen, sorted: the columns of `predict_proba_many`."""
-        return [self._labels[i] for i in self._order]
+        return self._labels.ordered
 
     # --- columns and labels
 
@@ -139,11 +135,9 @@ class DriftMoE(base.Classifier):
         self._widen()
 
     def _add_label(self, label: Label) -> int:
-        self._index[label] = len(self._labels)
-        self._labels.append(label)
-        self._order = np.argsort(ranks(self._labels)).tolist()
+        number = self._labels.add(label)
         self._widen()
-        return self._index[label]
+        return number
 
     def _row(self, x: Mapping[Hashable, Any], learning: bool) -> Floats:
         """An event as a row [1, F]."""
@@ -171,39 +165,23 @@ class DriftMoE(base.Classifier):
             raise ValueError(f"X {rows.shape} is not [B, {len(self._columns)}]")
         return rows
 
-    def _runs(self, y: NDArray[Any]) -> Iterator[tuple[slice, Ints]]:
-        """Runs of events up to the next new label, with their class indices.
-
-        A label is learnt of when its event comes, so that nothing depends on the batch it came in.
-        """
-        values, first, inverse = np.unique(y, return_index=True, return_inverse=True)
-        labels = values.tolist()
-        starts = sorted(int(at) for label, at in zip(labels, first, strict=True) if label not in self._index)
-        for start, stop in zip([0, *starts], [*starts, len(y)], strict=True):
-            if start < stop:
-                label = labels[inverse[start]]
-                if label not in self._index:
-                    self._add_label(label)
-                table = np.array([self._index.get(label, -1) for label in labels], np.int64)
-                yield slice(start, stop), table[inverse[start:stop]]
-
     # --- river's face
 
     def learn_one(self, x: dict[Hashable, Any], y: Label, w: float = 1.0) -> None:
         """Learn a labelled event."""
         check_weights(np.array([float(w)]))
         row = self._row(x, learning=True)
-        index = self._index.get(y, -1)
-        if index < 0:
-            index = self._add_label(y.item() if isinstance(y, np.generic) else y)
-        self._engine.predict_then_learn(row, np.array([index], np.int64), np.array([float(w)]))
+        number = self._labels.number(y)
+        if number < 0:
+            number = self._add_label(y.item() if isinstance(y, np.generic) else y)
+        self._engine.predict_then_learn(row, np.array([number], np.int64), np.array([float(w)]))
 
     def predict_proba_one(self, x: dict[Hashable, Any], **kwargs: Any) -> dict[Label, float]:
         """Probabilities of the labels seen."""
         if not self._labels:
             return {}
         p = self._engine.predict(self._row(x, learning=False))[0].tolist()
-        return {self._labels[i]: p[i] for i in self._order}
+        return {self._labels.names[i]: p[i] for i in self._labels.order}
 
     # --- arrays
 
@@ -221,15 +199,16 @@ class DriftMoE(base.Classifier):
             raise ValueError(f"y {labels.shape} is not [{len(rows)}]")
         weights = np.ones(len(rows)) if w is None else np.asarray(w, np.float64).reshape(len(rows))
         check_weights(weights)
-        parts = [(run, self._engine.predict_then_learn(rows[run], k, weights[run])) for run, k in self._runs(labels)]
+        runs = self._labels.runs(labels, self._add_label)
+        parts = [(run, self._engine.predict_then_learn(rows[run], k, weights[run])) for run, k in runs]
         out = np.zeros((len(rows), len(self._labels)))
         for run, p in parts:
             out[run, : p.shape[1]] = p
-        return out[:, self._order]
+        return out[:, self._labels.order]
 
     def predict_proba_many(self, X: ArrayLike) -> Floats:
         """Probabilities [B, K], columns as `classes`."""
         rows = self._check(X, learning=False)
         if not self._labels:
             return np.zeros((len(rows), 0))
-        return self._engine.predict(rows)[:, self._order]
+        return self._engine.predict(rows)[:, self._labels.order]

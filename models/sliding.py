@@ -22,17 +22,27 @@ class Sliding:
         """The values there are, in the order of the ring; a view."""
         return self.ring[: self.count]
 
+    def latest(self, most: int) -> Floats:
+        """At most so many of the latest values, in no order that means anything."""
+        held = min(self.count, len(self.ring))
+        if most >= held:
+            return self.values
+        stop = self.count % len(self.ring)
+        start = stop - most
+        return self.ring[start:stop] if start >= 0 else np.concatenate([self.ring[start:], self.ring[:stop]])
+
     def add(self, value: float) -> None:
         """Add one value, in the place of the oldest where the ring is full."""
         self.ring[self.count % len(self.ring)] = value
         self.count += 1
 
-    def quantile(self, error: float) -> float:
+    def quantile(self, error: float, most: int | None = None) -> float:
         """The quantile of split conformal prediction at 1 - error; 1.0 where so few values cannot tell.
 
-        The ceiling of (n + 1)(1 - error) is what gives it its finite-sample guarantee.
+        It is that of all values, or of the latest at `most`. The ceiling of (n + 1)(1 - error) is what gives it its
+        finite-sample guarantee.
         """
-        values = self.values
+        values = self.values if most is None else self.latest(most)
         rank = math.ceil((len(values) + 1) * (1.0 - error)) - 1
         return 1.0 if rank >= len(values) else float(np.partition(values, rank)[rank])
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tocsin.models.expert import Arrays, SnapshotError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, ARRAYS = "manifest.json", "arrays.npz"
 
 

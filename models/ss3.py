@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from threading import RLock
 from typing import Any, Literal
@@ -13,40 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Once, Rule, Table, Words
+from tocsin.kernels.text import Rule, Words
 from tocsin.models.expert import Arrays, SnapshotError
+from tocsin.models.ss3_counts import empty_table, grown, largest_counts, nothing_once, read, waited, waiting, written
+from tocsin.models.ss3_explanation import Sentence as Sentence
+from tocsin.models.ss3_explanation import TextExplanation as TextExplanation
+from tocsin.models.ss3_explanation import WordValue as WordValue
 
 Floats = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 Operator = Literal["sum", "max", "mean"]
 OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
 """In the order of their numbers in the kernel."""
-
-
-@dataclass(frozen=True, slots=True)
-class WordValue:
-    """One recognised n-gram of a text and what it is worth for each class."""
-
-    ngram: str
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One sentence of a text: its n-grams in order and what they come to (their sum, unless it is said otherwise)."""
-
-    words: tuple[WordValue, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TextExplanation:
-    """A text taken apart: sentences, their words, and the classes that the values are for."""
-
-    classes: tuple[str, ...]
-    sentences: tuple[Sentence, ...]
-    confidence: tuple[float, ...]
+_ALL = np.empty(0, np.uint64)
+"""The filter that holds every n-gram."""
 
 
 class SS3:
@@ -143,8 +123,9 @@ class SS3:
     def _clear(self, classes: int) -> None:
         self._moment = 0
         self._names: list[str] = []
-        self._table = _table(64, classes)
-        self._young, self._old = _once(64), _once(1)
+        self._known, self._entered = kernel.empty_filter(64 * self.ngrams), 0
+        self._table = empty_table(64, classes)
+        self._young, self._old = nothing_once(64), nothing_once(1)
         self._young_slots = self._young_waiting = 0
         self._top = np.ones((self.ngrams, classes))
         self._forget_lead()
@@ -189,9 +170,11 @@ class SS3:
             self._learnt()
 
     def _measure(self, texts: Iterable[str]) -> None:
-        for text in texts:
-            if len(text) > self.max_text:
-                raise ValueError(f"a text of {len(text)} characters exceeds max_text={self.max_text}")
+        self._bound(max(map(len, texts), default=0))
+
+    def _bound(self, longest: int) -> None:
+        if longest > self.max_text:
+            raise ValueError(f"a text of {longest} characters exceeds max_text={self.max_text}")
 
     def _column(self, label: str) -> int:
         try:
@@ -229,12 +212,14 @@ class SS3:
             old_size,
             self._young,
             self._old,
+            self._known,
             self._top,
             self._lead,
             admitted,
         )
         self._young_slots += filled
         self._young_waiting += waiting
+        self._entered += self.ngrams * (size - old_size)
         for first, length in admitted[: size - old_size].tolist():
             self._names.append(found.spelt(lo + first, lo + first + length))
         if size > self.max_vocabulary:
@@ -244,17 +229,24 @@ class SS3:
         size = len(self._names)
         room = len(self._table.keys)
         if size + more > room:
-            self._table = _grown(self._table, size, max(2 * room, size + more))
+            self._table = grown(self._table, size, max(2 * room, size + more))
             self._forget_lead()
+        if kernel.filled(self._known, self._entered + more * self.ngrams):
+            self._filter(2 * self.ngrams * (size + more))
         # What waits decides, not how the table lies in memory: a restored model must forget at the same text.
         if self._young_waiting >= 2 * self.max_vocabulary:
-            self._old, self._young = self._young, _once(64)
+            self._old, self._young = self._young, nothing_once(64)
             self._young_slots = self._young_waiting = 0
         if 2 * (self._young_slots + more) > len(self._young.keys):
             # By what waits, not by the slots: with those that have moved on the table would grow for ever.
-            fresh = _once(4 * (self._young_waiting + more))
+            fresh = nothing_once(4 * (self._young_waiting + more))
             self._young_slots = kernel.refill(self._young, fresh)
             self._young = fresh
+
+    def _filter(self, room: int) -> None:
+        """Enter what is admitted into a filter of this size: of what was evicted since, nothing is left in it."""
+        self._known, self._entered = kernel.empty_filter(room), self.ngrams * len(self._names)
+        kernel.enter_names(self._known, self._names)
 
     def _evict(self) -> None:
         """Keep the most frequent 15 of 16, so that this is rare."""
@@ -266,14 +258,14 @@ class SS3:
 
     def _keep(self, keep: NDArray[np.int64]) -> None:
         self._names = [self._names[i] for i in keep.tolist()]
-        table = _table(max(64, 2 * len(keep)), len(self.classes))
+        table = empty_table(max(64, 2 * len(keep)), len(self.classes))
         n = len(keep)
         table.keys[:n] = self._table.keys[keep]
         table.lengths[:n] = self._table.lengths[keep]
         table.counts[:n] = self._table.counts[keep]
         kernel.place_all(table.slots, table.keys, n)
         self._table = table
-        self._top = _largest_counts(table, n, self.ngrams)
+        self._top = largest_counts(table, n, self.ngrams)
         self._forget_lead()
 
     # ------------------------------------------------------------ reading
@@ -294,16 +286,47 @@ class SS3:
 
     def confidence_many(self, texts: Sequence[str]) -> Floats:
         """The confidence vectors of B texts, float64 [B, K]. Raises ValueError as `confidence` does."""
-        self._measure(texts)
-        plain = [text.isascii() for text in texts]
         with self._lock:
-            if all(plain):
-                return self._confidence_of(texts)
-            out = np.empty((len(texts), len(self.classes)))
-            for kind in (True, False):  # texts that are all ASCII are read much faster
-                rows = [b for b, ascii_only in enumerate(plain) if ascii_only is kind]
-                out[rows] = self._confidence_of([texts[b] for b in rows])
-            return out
+            text = None if self.characters or not texts else kernel.joined(texts)
+            if text is not None:
+                ends, longest, more = kernel.close_texts(text, len(texts))
+                if not more:
+                    self._bound(longest)
+                    return self._quickly(text, ends, longest)
+            self._measure(texts)
+            return self._slowly(texts)
+
+    def _slowly(self, texts: Sequence[str]) -> Floats:
+        """Texts of which some are not ASCII: those that come to ASCII all the same are read with those that are."""
+        if self.characters or not texts:
+            return self._confidence_of(texts)
+        ready, other = list(texts), []
+        odd = [b for b, text in enumerate(texts) if not text.isascii() or "\0" in text]
+        for b, flat in zip(odd, kernel.flat([texts[b] for b in odd], self._sentences), strict=True):
+            ready[b] = flat or ""
+            if flat is None:
+                other.append(b)
+        text = kernel.joined(ready)
+        assert text is not None
+        ends, longest, _ = kernel.close_texts(text, len(ready))
+        out = self._quickly(text, ends, longest)
+        if other:
+            out[other] = self._confidence_of([texts[b] for b in other])
+        return out
+
+    def _quickly(self, text: NDArray[np.uint8], ends: NDArray[np.int64], longest: int) -> Floats:
+        best, memo, moment = self._strongest(), self._memo, self._moment
+        table, top, rule = self._table, self._top, self._rule
+        read = text, ends, longest, *kernel.alphabet(128)
+        out: Floats
+        if not self._sentences:
+            out = kernel.quick_words(*read, table, top, best, rule, memo, moment)
+        else:
+            out = kernel.quick_ngrams(
+                *read, self._young, self._old, self._known, table, top, best, rule, memo, moment,
+                self._of_words, self._of_sentences,
+            )  # fmt: skip
+        return out
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
         found = kernel.tokenise(texts, self._sentences, self.characters, spell=False)
@@ -313,7 +336,7 @@ class SS3:
         if not self._sentences:
             out = kernel.word_confidence_of(found.keys, found.bounds, table, top, best, rule, memo, moment)
         else:
-            once = self._young, self._old
+            once = self._young, self._old, self._known
             out = kernel.confidence_of(
                 found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment,
                 self._of_words, self._of_sentences,
@@ -413,6 +436,7 @@ class SS3:
             self._stop,
             self._young,
             self._old,
+            _ALL,
             self._table,
             self._top,
             self._strongest(),
@@ -454,8 +478,8 @@ class SS3:
         """The whole state as arrays of numbers; texts are UTF-8 bytes with the offsets where each ends."""
         with self._lock:
             size = len(self._names)
-            names, name_ends = _written(self._names)
-            classes, class_ends = _written(self.classes)
+            names, name_ends = written(self._names)
+            classes, class_ends = written(self.classes)
             return {
                 "format": np.array([FORMAT, self.ngrams, int(self.characters)]),
                 "classes": classes,
@@ -466,8 +490,8 @@ class SS3:
                 "lengths": self._table.lengths[:size].copy(),
                 "counts": self._table.counts[:size].copy(),
                 "top": self._top.copy(),
-                **_waiting("young", self._young),
-                **_waiting("old", self._old),
+                **waiting("young", self._young),
+                **waiting("old", self._old),
             }
 
     def restore(self, arrays: Arrays) -> None:
@@ -476,84 +500,20 @@ class SS3:
             layout = np.asarray(arrays["format"]).tolist()
             if layout != [FORMAT, self.ngrams, int(self.characters)]:
                 raise SnapshotError(f"the snapshot has format, ngrams and characters {layout}")
-            classes = _read(arrays["classes"], arrays["class_ends"])
-            names = _read(arrays["vocabulary"], arrays["vocabulary_ends"])
-            table = _table(max(64, 2 * len(names)), len(classes))
+            classes = read(arrays["classes"], arrays["class_ends"])
+            names = read(arrays["vocabulary"], arrays["vocabulary_ends"])
+            table = empty_table(max(64, 2 * len(names)), len(classes))
             table.keys[: len(names)] = arrays["keys"]
             table.lengths[: len(names)] = arrays["lengths"]
             table.counts[: len(names)] = arrays["counts"]
             top = np.array(arrays["top"], np.float64).reshape(self.ngrams, len(classes))
-            young, old = _waited("young", arrays, len(classes)), _waited("old", arrays, len(classes))
+            young, old = waited("young", arrays, len(classes)), waited("old", arrays, len(classes))
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise SnapshotError(f"not the arrays of an SS3 model: {error}") from error
         kernel.place_all(table.slots, table.keys, len(names))
         with self._lock:
             self.classes, self._names, self._table, self._top = classes, names, table, top
             self._young, self._old = young, old
+            self._filter(2 * self.ngrams * (len(names) + 64))
             self._young_slots = self._young_waiting = int((young.classes >= 0).sum())
             self._forget_lead()
-
-
-def _power(at_least: int) -> int:
-    return 1 << max(0, (at_least - 1).bit_length())
-
-
-def _table(room: int, classes: int) -> Table:
-    return Table(
-        np.full(_power(2 * room), -1, np.int32),
-        np.zeros(room, np.uint64),
-        np.zeros(room, np.uint8),
-        np.zeros((room, classes)),
-    )
-
-
-def _grown(table: Table, size: int, room: int) -> Table:
-    bigger = _table(room, table.counts.shape[1])
-    bigger.keys[:size], bigger.lengths[:size] = table.keys[:size], table.lengths[:size]
-    bigger.counts[:size] = table.counts[:size]
-    kernel.place_all(bigger.slots, bigger.keys, size)
-    return bigger
-
-
-def _once(room: int) -> Once:
-    room = _power(room)
-    return Once(np.zeros(room, np.uint64), np.full(room, kernel.EMPTY, np.int32), np.zeros(room))
-
-
-def _largest_counts(table: Table, size: int, ngrams: int) -> Floats:
-    top = np.ones((ngrams, table.counts.shape[1]))
-    np.maximum.at(top, table.lengths[:size].astype(np.int64) - 1, table.counts[:size])
-    return top
-
-
-def _written(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return np.frombuffer(b"".join(parts), np.uint8), np.cumsum([len(part) for part in parts], dtype=np.int64)
-
-
-def _read(letters: NDArray[Any], ends: NDArray[Any]) -> list[str]:
-    whole = np.asarray(letters, np.uint8).tobytes()
-    bounds = [0, *np.asarray(ends).tolist()]
-    return [whole[lo:hi].decode("utf-8", "surrogatepass") for lo, hi in pairwise(bounds)]
-
-
-def _waiting(name: str, once: Once) -> dict[str, NDArray[Any]]:
-    taken = once.classes >= 0
-    return {
-        f"{name}_keys": once.keys[taken],
-        f"{name}_classes": once.classes[taken],
-        f"{name}_weights": once.weights[taken],
-    }
-
-
-def _waited(name: str, arrays: Arrays, classes: int) -> Once:
-    keys = np.asarray(arrays[f"{name}_keys"], np.uint64)
-    owner = np.asarray(arrays[f"{name}_classes"], np.int32)
-    if len(owner) and not (owner.min() >= 0 and owner.max() < classes):
-        raise ValueError("an n-gram was seen in a class that is not there")
-    packed = Once(keys, owner, np.asarray(arrays[f"{name}_weights"], np.float64))
-    if not len(packed.keys) == len(packed.classes) == len(packed.weights):
-        raise ValueError(f"{name} has columns of different lengths")
-    once = _once(2 * len(keys) + 1)
-    kernel.refill(packed, once)
-    return once

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from bisect import insort
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,10 @@ from tocsin.kernels.hoeffding.layout import (
     widened,
 )
 from tocsin.models.expert import Arrays, SnapshotError
+from tocsin.models.labels import Label, Labels, sort_key
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
-Label = Any
 KINDS = {NUMERIC: "numeric", NOMINAL_BINARY: "binary", NOMINAL_MULTIWAY: "multiway"}
 FIXED = (
     "max_depth",
@@ -48,24 +48,6 @@ FIXED = (
     "merit_preprune",
 )
 """Parameters that a snapshot and the tree that takes it over must share."""
-TABLE = 1 << 16
-"""Labels that are whole numbers below this are looked up in a table."""
-
-
-def sort_key(value: Hashable) -> tuple[str, str]:
-    """How categories that are not numbers sort."""
-    return type(value).__name__, value if isinstance(value, str) else repr(value)
-
-
-def ranks(labels: list[Label]) -> Ints:
-    """The place of each label among them all."""
-    try:
-        order = sorted(range(len(labels)), key=lambda i: labels[i])
-    except TypeError:
-        order = sorted(range(len(labels)), key=lambda i: sort_key(labels[i]))
-    rank = np.empty(len(labels), np.int32)
-    rank[order] = np.arange(len(labels))
-    return rank
 
 
 def plain(values: list[Any], what: str) -> NDArray[Any]:
@@ -189,9 +171,7 @@ class HoeffdingTree(base.Classifier):
         self._codes: dict[int, dict[Hashable, int]] = {}
         """Of nominal columns whose values are not numbers: code of every value."""
         self._sorted_codes: dict[int, list[tuple[tuple[str, str], int]]] = {}
-        self._labels: list[Label] = []
-        self._index: dict[Label, int] = {}
-        self._order: list[int] = []
+        self._labels = Labels()
 
     def _own_settings(self) -> hoeffding.Settings:
         return hoeffding.Settings(
@@ -262,23 +242,16 @@ class HoeffdingTree(base.Classifier):
     @property
     def classes(self) -> list[Label]:
         """Labels seen, sorted: the columns of `predict_proba_many`."""
-        return [self._labels[i] for i in self._order]
+        return self._labels.ordered
 
     def _add_label(self, label: Label) -> int:
-        index = len(self._labels)
-        self._labels.append(label)
-        self._index[label] = index
+        number = self._labels.add(label)
         self._pool = hoeffding.resize(self._pool, len(self._columns), len(self._labels))
-        self._sort_labels()
-        return index
-
-    def _sort_labels(self) -> None:
-        rank = ranks(self._labels)
-        self._pool.class_key[: len(rank)] = rank
-        self._order = np.argsort(rank).tolist()
+        self._pool.class_key[: len(self._labels)] = self._labels.rank
         # river's Hellinger distance asks for the labels 0 and 1 by name.
-        self._pool.counters[NEGATIVE] = self._index.get(0, -1)
-        self._pool.counters[POSITIVE] = self._index.get(1, -1)
+        self._pool.counters[NEGATIVE] = self._labels.number(0)
+        self._pool.counters[POSITIVE] = self._labels.number(1)
+        return number
 
     def _is_nominal(self, name: Hashable, value: Any) -> bool:
         declared = self.nominal_attributes is not None and name in self.nominal_attributes
@@ -349,56 +322,22 @@ class HoeffdingTree(base.Classifier):
             raise ValueError("columns whose categories are not numbers cannot come as arrays")
         return X
 
-    def _indices(self, y: ArrayLike) -> Iterator[tuple[slice, Ints]]:
-        """Runs of events up to the next new label, with their class indices.
-
-        A label is learnt of when its event comes, so that nothing depends on the batch it came in.
-        """
-        labels = np.asarray(y)
-        if labels.ndim != 1:
-            raise ValueError(f"y {labels.shape} is not [B]")
-        start = 0
-        indices = self._look_up(labels)
-        new = np.flatnonzero(indices < 0)
-        while new.size:
-            first = int(new[0])
-            if first > start:
-                yield slice(start, first), indices[start:first]
-            start = first
-            label = labels[first]
-            index = self._add_label(label.item() if isinstance(label, np.generic) else label)
-            same = labels[new] == label
-            indices[new[same]] = index
-            new = new[~same]
-        if start < len(labels):
-            yield slice(start, len(labels)), indices[start:]
-
-    def _look_up(self, labels: NDArray[Any]) -> Ints:
-        """Class indices, -1 for a label not seen."""
-        if labels.dtype.kind in "biu" and labels.size and int(labels.min()) >= 0 and int(labels.max()) < TABLE:
-            table = np.full(int(labels.max()) + 1, -1, np.int32)
-            for label, index in self._index.items():
-                if isinstance(label, int) and 0 <= label < table.size:
-                    table[int(label)] = index
-            return table[labels.astype(np.intp)]
-        return np.array([self._index.get(label, -1) for label in labels.tolist()], np.int32)
-
     # --- river's face
 
     def learn_one(self, x: dict[Any, Any], y: Label, *, w: float = 1.0) -> None:
         """Learn an event; weight 0 is skipped."""
         row, order = self._row(x, learning=True)
-        index = self._index.get(y, -1)
-        if index < 0:
-            index = self._add_label(y.item() if isinstance(y, np.generic) else y)
+        number = self._labels.number(y)
+        if number < 0:
+            number = self._add_label(y.item() if isinstance(y, np.generic) else y)
         weight = None if w == 1.0 else np.array([[w]])
-        self._pool = hoeffding.learn(self._pool, row, np.array([index]), weight, order)
+        self._pool = hoeffding.learn(self._pool, row, np.array([number]), weight, order)
 
     def predict_proba_one(self, x: dict[Any, Any], **kwargs: Any) -> dict[Label, float]:
         """Probabilities of the labels seen; zeros where the leaf saw nothing."""
         row, _ = self._row(x, learning=False)
         p = hoeffding.probabilities(self._pool, row)[0, 0].tolist()
-        return {self._labels[i]: p[i] for i in self._order}
+        return {self._labels.names[i]: p[i] for i in self._labels.order}
 
     # --- arrays
 
@@ -416,20 +355,20 @@ class HoeffdingTree(base.Classifier):
         parts: list[Floats] = []
         self._learn_many(X, y, w, parts)
         if len(parts) == 1:
-            return parts[0][:, 0, self._order]
+            return parts[0][:, 0, self._labels.order]
         out = np.zeros((len(X), len(self._labels)))
         start = 0
         for part in parts:
             out[start : start + len(part), : part.shape[2]] = part[:, 0]
             start += len(part)
-        return out[:, self._order]
+        return out[:, self._labels.order]
 
     def _learn_many(self, X: ArrayLike, y: ArrayLike, w: ArrayLike | None, parts: list[Floats] | None) -> None:
         X = self._check(X)
         if np.shape(y) != (len(X),):
             raise ValueError(f"y: has shape {np.shape(y)}, expected [B] = ({len(X)},)")
         weights = None if w is None else np.asarray(w, np.float64).reshape(len(X), 1)
-        for rows, indices in self._indices(y):
+        for rows, indices in self._labels.runs(np.asarray(y), self._add_label):
             part = None
             if parts is not None:
                 part = np.empty((len(indices), 1, len(self._labels)))
@@ -443,7 +382,7 @@ class HoeffdingTree(base.Classifier):
         X = np.ascontiguousarray(X, np.float64)
         if not self._labels:
             return np.zeros((len(X), 0))
-        return hoeffding.probabilities(self._pool, self._check(X))[:, 0, self._order]
+        return hoeffding.probabilities(self._pool, self._check(X))[:, 0, self._labels.order]
 
     # --- what it looks like
 
@@ -523,7 +462,7 @@ class HoeffdingTree(base.Classifier):
         """
         categories = [(column, value) for column, codes in self._codes.items() for value in codes]
         return hoeffding.arrays(self._pool) | {
-            "labels": plain(self._labels, "labels"),
+            "labels": plain(self._labels.names, "labels"),
             "columns": plain(list(self._columns), "feature names"),
             "category_column": np.array([column for column, _ in categories], np.int32),
             "categories": plain([value for _, value in categories], "categories"),
@@ -547,9 +486,7 @@ class HoeffdingTree(base.Classifier):
                 )
         hoeffding.configure(pool, 0, self._own_settings())
         self._pool = pool
-        self._labels = labels
-        self._index = {label: i for i, label in enumerate(labels)}
-        self._order = np.argsort(pool.class_key[: len(labels)]).tolist()
+        self._labels = Labels(labels)
         self._columns = {name: i for i, name in enumerate(columns)}
         self._codes = {i: {} for i in range(len(columns)) if pool.nominal[i] >= 0 and pool.coded[pool.nominal[i]]}
         for column, value in categories:

@@ -14,6 +14,8 @@ class Counts:
     """Events decided or abstained from."""
     decided: int = 0
     abstained: int = 0
+    over_budget: int = 0
+    """Events that would have gone to review, had the budget not been spent."""
     duplicates: int = 0
     """Events whose id was pending already: not decided again."""
     decided_twice: int = 0
@@ -36,7 +38,7 @@ class Counts:
     def totals(self) -> dict[str, int]:
         """The plain totals, by name."""
         names = (
-            "events", "decided", "abstained", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt",
-            "expired", "batches",
+            "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "alerts",
+            "rebuilt", "expired", "batches",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}

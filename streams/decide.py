@@ -11,11 +11,13 @@ import numpy as np
 from tocsin.config.settings import Settings
 from tocsin.explain.decision import Explainer
 from tocsin.explain.tipping import tipping
+from tocsin.models.abstention import doubts
 from tocsin.models.batch import Batch, Floats
 from tocsin.models.classifier import Classifier, Scores
 from tocsin.models.early_risk import Post, Ring, SubjectRisk, ringing
 from tocsin.models.expert import Reader
 from tocsin.models.thread import Thread
+from tocsin.streams.budget import Budget, decidable, share
 from tocsin.streams.decode import DecodedEvent, Decoder
 from tocsin.streams.outputs import Output, encode, finite
 from tocsin.streams.state import Transaction
@@ -49,6 +51,9 @@ class Decide:
         ]
         self._followers = [expert.name for expert in classifier.followers]
         self._keeps_subjects = bool(settings.early_risk.classes or self._followers)
+        self._budget = settings.abstention.budget
+        self.partitions = 1
+        """Of the events, among which the budget of reviews is shared."""
         self.last: Scores | None = None
         """The scores of the last batch, for telemetry."""
 
@@ -59,7 +64,28 @@ class Decide:
         batch = self._decoder.batch([decoded.event for decoded in events])
         scores = self._classifier.score(self._with_threads(batch, transaction))
         self.last = scores
-        return [self._one(decoded, scores, i, transaction, now) for i, decoded in enumerate(events)]
+        over = self._over_budget(events, scores, transaction)
+        return [self._one(decoded, scores, i, over[i], transaction, now) for i, decoded in enumerate(events)]
+
+    def _over_budget(
+        self, events: Sequence[DecodedEvent], scores: Scores, transaction: Transaction
+    ) -> list[str | None]:
+        """Why events would have gone to review, had the budget not been spent; None for all others."""
+        over: list[str | None] = [None] * len(events)
+        if self._budget is None:
+            return over
+        budgets: dict[int, Budget] = {}
+        doubt = doubts(scores.betp) if scores.classes else np.full(len(events), np.inf)
+        for i in np.flatnonzero(~scores.decided).tolist():
+            partition = events[i].record.partition
+            if partition not in budgets:
+                budgets[partition] = Budget(transaction.budget(partition))
+            most = share(self._budget, self.partitions, partition)
+            if not budgets[partition].spend(most, events[i].event["time"], float(doubt[i])):
+                over[i] = scores.reasons[i]
+        for partition, budget in budgets.items():
+            transaction.set_budget(partition, budget.kept())
+        return over
 
     def _with_threads(self, batch: Batch, transaction: Transaction) -> Batch:
         """The batch with what its subjects wrote before, for the experts that read it."""
@@ -73,9 +99,11 @@ class Decide:
                     threads[name, subject] = Thread.of(kept["threads"][name])
         return replace(batch, threads=threads)
 
-    def _one(self, decoded: DecodedEvent, scores: Scores, i: int, transaction: Transaction, now: int) -> Decided:
+    def _one(
+        self, decoded: DecodedEvent, scores: Scores, i: int, over: str | None, transaction: Transaction, now: int
+    ) -> Decided:
         event, topics = decoded.event, self._settings.topics
-        decision = self._decision(event, scores, i, now)
+        decision = self._decision(event, scores, i, over, now)
         entry_decision = {**decision, "explanation": None}
         key = event["subject"].encode()
         outputs: list[Output] = []
@@ -85,7 +113,7 @@ class Decide:
             alerts = [self._alert(event, ring, risk, decision["explanation"]) for ring in rings]
             outputs += [Output(topics.alerts, key, encode(alert), decoded.record.headers) for alert in alerts]
         outputs.insert(0, Output(topics.decisions, key, encode(decision), decoded.record.headers))
-        if decision["status"] == "abstained":
+        if decision["status"] == "abstained" and over is None:
             review = {"event": event, "decision": decision}
             outputs.append(Output(topics.review, key, encode(review), decoded.record.headers))
         entry = {
@@ -96,9 +124,10 @@ class Decide:
         }
         return Decided(event, decision, outputs, entry)
 
-    def _decision(self, event: dict[str, Any], scores: Scores, i: int, now: int) -> dict[str, Any]:
-        decided = bool(scores.decided[i])
-        return {
+    def _decision(self, event: dict[str, Any], scores: Scores, i: int, over: str | None, now: int) -> dict[str, Any]:
+        turned = over is not None and decidable(over, float(doubts(scores.betp[i : i + 1])[0]))
+        decided = bool(scores.decided[i]) or turned
+        decision = {
             "event": event["id"],
             "subject": event["subject"],
             "time": event["time"],
@@ -108,7 +137,7 @@ class Decide:
             "belief": dict(zip(scores.classes, scores.belief[i].tolist(), strict=True)),
             "uncertainty": float(scores.uncertainty[i]),
             "conflict": float(scores.conflict[i]),
-            "reason": scores.reasons[i],
+            "reason": None if decided else scores.reasons[i],
             "set": [c for c, within in zip(scores.classes, scores.sets[i].tolist(), strict=True) if within],
             "explanation": self._explainer.explain(scores, i),
             "model": {
@@ -117,6 +146,7 @@ class Decide:
                 "segment": SEGMENT,
             },
         }
+        return decision if self._budget is None else {**decision, "over_budget": over}
 
     def _early_risk(
         self, event: dict[str, Any], scores: Scores, i: int, transaction: Transaction
@@ -168,7 +198,7 @@ class Decide:
 def saw(scores: Scores, i: int) -> dict[str, Any]:
     """What the model saw of event i, as `tocsin.streams.records.Saw`."""
     seen = scores.seen(i)
-    return {
+    result = {
         "history": seen.history,
         "subject_label": seen.subject_label,
         "evidence": np.ascontiguousarray(seen.evidence),
@@ -176,3 +206,5 @@ def saw(scores: Scores, i: int) -> dict[str, Any]:
         "threshold": finite(seen.threshold),
         "learnt": seen.learnt,
     }
+    asked = {"limits": seen.limits, "strangeness": seen.strangeness}
+    return result | {name: value for name, value in asked.items() if value is not None}

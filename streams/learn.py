@@ -118,6 +118,8 @@ def _seen(saw: dict[str, Any] | None) -> Seen | None:
         betp=np.array(saw["betp"], np.float64),
         threshold=math.inf if saw["threshold"] is None else saw["threshold"],
         learnt=saw["learnt"],
+        limits=saw.get("limits"),
+        strangeness=saw.get("strangeness"),
     )
 
 

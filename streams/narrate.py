@@ -41,10 +41,12 @@ def _verdict(decision: dict[str, Any]) -> list[str]:
     belief = (
         f"Belief: {masses or 'none'}; not known: {decision['uncertainty']:.0%}; conflict: {decision['conflict']:.0%}."
     )
+    over = decision.get("over_budget")
+    spent = f" Nobody reviews it though {REASONS[over]}: the budget is spent." if over else ""
     if decision["status"] == "decided":
-        return [f"{who}: {decision['label']}.", belief]
+        return [f"{who}: {decision['label']}.{spent}", belief]
     possible = f" Possible: {', '.join(decision['set'])}." if decision["set"] else ""
-    return [f"{who}: no decision, because {REASONS[decision['reason']]}.{possible}", belief]
+    return [f"{who}: no decision, because {REASONS[decision['reason']]}.{possible}{spent}", belief]
 
 
 def _experts(explanation: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from tocsin.config.settings import Settings
+from tocsin.streams.budget import Budget
 from tocsin.streams.decode import Decoder, UnfitError
 from tocsin.streams.logs.log import Log, Partition, Record
 from tocsin.streams.outputs import encode, read_back
@@ -76,14 +77,20 @@ class Rebuild:
     ) -> int:
         remembered = 0
         with self._state.transaction() as t:
+            spent = Budget(t.budget(partition.index)) if self._settings.abstention.budget is not None else None
             for event in events:
                 kept = decisions.get(event["id"])
                 decision = None if kept is None else orjson.loads(kept)
                 # What was seen at the time is gone with the state: the learner scores such an event anew.
                 entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
-                remembered += t.remember(event, entry, now)
+                new = t.remember(event, entry, now)
+                remembered += new
+                if spent is not None and new and decision is not None:
+                    spent.recall(decision)
                 if decision is not None and decision.get("risk"):
                     t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects, self._spread_of)
+            if spent is not None:
+                t.set_budget(partition.index, spent.kept())
         return remembered
 
 

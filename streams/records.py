@@ -190,6 +190,9 @@ class Decision(Record):
     """The classes that cannot be excluded at the configured error."""
     explanation: Explanation | None
     model: ModelVersion
+    over_budget: Literal["uncertain", "conflict", "novel", "cold-start"] | None = None
+    """Why it would have gone to review, had `abstention.budget` not been spent. It is decided all the same; only what
+    nothing can decide (a cold start, classes that tie) is abstained from, and goes to nobody."""
     risk: SubjectState | None = None
     """Only where early risk is on."""
 
@@ -204,6 +207,10 @@ class Saw(Record):
     threshold: float | None
     """The conformal threshold that judged the event; null while there was none."""
     learnt: int
+    limits: list[float] | None = None
+    """The threshold of each class, where `abstention.per_class` gives each its own."""
+    strangeness: list[float] | None = None
+    """How far it lay from what was labelled before, and how little support it found; only where abstention is on."""
 
 
 class Feedback(Record):

@@ -36,6 +36,8 @@ _PENDING_HEADER = 32
 """Bytes before a pending event's entry: its order (16) and its subject's fingerprint (16)."""
 
 
+_BUDGET = "budget:"
+"""Notes: what each partition spent of the budget of reviews."""
 _SPREAD, _SPREADS = "spread:", "spreads"
 """Notes: the spread of a class, and the classes whose spread is kept up."""
 MAX_CORRECTIONS = 8
@@ -205,6 +207,16 @@ class Transaction:
         data = number.to_bytes(8, "big")
         self.set_meta("sequence", data)
         return data
+
+    # Budgets
+
+    def budget(self, partition: int) -> bytes | None:
+        """What a partition of the events spent of the budget of reviews, as `tocsin.streams.budget` keeps it."""
+        return self.meta(f"{_BUDGET}{partition}")
+
+    def set_budget(self, partition: int, kept: bytes) -> None:
+        """Keep it."""
+        self.set_meta(f"{_BUDGET}{partition}", kept)
 
     # Positions
 

@@ -92,6 +92,7 @@ class Worker:
             if self.classifier.classes:
                 self.classifier.warm_up()
             self._event_partitions = len(self._reader.ends(self.settings.topics.events))
+            self._decide.partitions = self._event_partitions
             self._catch_up()
             self._after_a_crash()
             self._log = self._open_log((self.settings.topics.events,), self._whole_positions(), self)
@@ -374,6 +375,7 @@ class Worker:
         else:
             counts.abstained += 1
             counts.reasons[decision["reason"]] += 1
+        counts.over_budget += decision.get("over_budget") is not None
         if decision["event"] in self._decided_before:
             self._decided_before.discard(decision["event"])
             counts.decided_twice += 1

@@ -1,31 +1,16 @@
 """Text to words (`tokens`), their counts by class (`counts`), what they are worth (`values`), texts to `confidence`."""
 
-from tocsin.kernels.text.confidence import (
-    MAX,
-    MEAN,
-    SUM,
-    Memo,
-    confidence_of,
-    confidence_value,
-    look_up,
-    memo,
-    recognise,
-    reference_combined,
-    word_confidence_of,
-)
+from tocsin.kernels.text.ascii import close_texts, flat, joined, read_ascii
+from tocsin.kernels.text.confidence import confidence_of, word_confidence_of
 from tocsin.kernels.text.counts import EMPTY, Lead, Once, Table, count_text, lead, place_all, refill
-from tocsin.kernels.text.tokens import (
-    BREAK,
-    SENTENCE,
-    Words,
-    alphabet,
-    ngram_key,
-    plain_step,
-    step,
-    tokenise,
-    word_key,
-    words,
-)
+from tocsin.kernels.text.filter import empty_filter, enter_names, filled, may_hold
+from tocsin.kernels.text.keys import ngram_key, plain_step, step, word_key
+from tocsin.kernels.text.letters import alphabet
+from tocsin.kernels.text.memo import Memo, confidence_value, memo
+from tocsin.kernels.text.operators import MAX, MEAN, SUM, reference_combined
+from tocsin.kernels.text.quick import quick_ngrams, quick_words
+from tocsin.kernels.text.recognise import look_up, recognise
+from tocsin.kernels.text.tokens import Words, tokenise
 from tocsin.kernels.text.values import (
     Rule,
     global_values,
@@ -36,6 +21,7 @@ from tocsin.kernels.text.values import (
     rule,
     significance,
 )
+from tocsin.kernels.text.words import BREAK, SENTENCE, words
 
 __all__ = [
     "BREAK",
@@ -51,18 +37,28 @@ __all__ = [
     "Table",
     "Words",
     "alphabet",
+    "close_texts",
     "confidence_of",
     "confidence_value",
     "count_text",
+    "empty_filter",
+    "enter_names",
+    "filled",
+    "flat",
     "global_values",
+    "joined",
     "largest",
     "lead",
     "local",
     "look_up",
+    "may_hold",
     "memo",
     "ngram_key",
     "place_all",
     "plain_step",
+    "quick_ngrams",
+    "quick_words",
+    "read_ascii",
     "recognise",
     "reference_combined",
     "reference_global_values",

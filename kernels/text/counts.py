@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.tokens import BREAK, TWIST, step
+from tocsin.kernels.text.filter import enter_key
+from tocsin.kernels.text.keys import TWIST, step
+from tocsin.kernels.text.words import BREAK
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
@@ -137,11 +139,12 @@ def count_text(
     size: int,
     young: Once,
     old: Once,
+    known: Keys,
     top: Floats,
     lead: Lead,
     admitted: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Count the n-grams of one text for one class.
+    """Count the n-grams of one text for one class; `known` is the filter that takes those admitted.
 
     `top` float64 [order, C] is the largest count by length and class and is kept up, as the candidates are.
     An n-gram is admitted at its second occurrence, or at a first one of weight above 1; until then it waits
@@ -179,6 +182,12 @@ def count_text(
                 table.lengths[number] = length
                 table.counts[number, :] = 0.0
                 place(table.slots, key, number)
+                prefix = keys[first]
+                for u in range(first + 1, t + 1):
+                    enter_key(known, prefix)
+                    prefix = step(step(prefix, TWIST), keys[u])
+                if length > 1:
+                    enter_key(known, prefix)
                 admitted[new, 0], admitted[new, 1] = first, length
                 new += 1
                 if young.classes[i] >= 0:

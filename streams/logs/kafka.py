@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from tocsin.config.kafka import Kafka
+from tocsin.streams.logs import faults
 from tocsin.streams.logs.log import (
     Headers,
     LogError,
@@ -52,47 +53,6 @@ _MAX_RECORD = 8 << 20
 
 _HURRY = {"fetch.wait.max.ms": 10}
 """For a reader that wants to know soon that it is at the end."""
-
-_LOST = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._ASSIGNMENT_LOST,
-    }
-)
-_PASSING = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._WAIT_COORD,
-        KafkaError._WAIT_CACHE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError._MAX_POLL_EXCEEDED,
-    }
-)
-_MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
-_REFUSED = frozenset(
-    {
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.UNSUPPORTED_SASL_MECHANISM,
-        KafkaError._SSL,
-    }
-)
-_FORBIDDEN = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    }
-)
 
 # A Record without NamedTuple's own constructor, which costs more than all the calls that fill it.
 _record = cast("Callable[[tuple[object, ...]], Record]", partial(tuple.__new__, Record))
@@ -210,7 +170,8 @@ class KafkaLog:
             self._check()
         self._check()
         if left:
-            raise LogError(f"{left} records were not acknowledged in time {self._where('kafka.delivery_timeout_ms')}")
+            where = faults.where(self._settings.bootstrap, "kafka.delivery_timeout_ms")
+            raise LogError(f"{left} records were not acknowledged in time {where}")
 
     def commit(self, offsets: Offsets) -> None:
         """See `Log.commit`. Raises PartitionLostError for a partition that another member may own by now."""
@@ -314,7 +275,7 @@ class KafkaLog:
                 self._known.update(topics)
                 return [Partition(topic, index) for topic in topics for index in sorted(known[topic].partitions)]
             if time.monotonic() > deadline:
-                fix = f"create it with `tocsin topics` {self._where('topics')}"
+                fix = f"create it with `tocsin topics` {faults.where(self._settings.bootstrap, 'topics')}"
                 raise LogError(f"topic {missing[0]!r} does not exist: {fix}")
             time.sleep(0.1)
 
@@ -357,7 +318,7 @@ class KafkaLog:
         partition = Partition(message.topic() or "", message.partition() or 0)
         if error.code() == KafkaError._PARTITION_EOF:
             self._unread.discard(partition)
-        elif error.code() in _PASSING or (error.retriable() and not error.fatal()):
+        elif error.code() in faults.PASSING or (error.retriable() and not error.fatal()):
             _log.warning("reading %s: %s", _name(partition), error.str())
         else:
             raise self._error(f"{_name(partition)} cannot be read", error)
@@ -392,9 +353,9 @@ class KafkaLog:
                 if error is None or error.code() == KafkaError._PARTITION_EOF:
                     deadline = time.monotonic() + _PATIENCE
                     yield m
-                elif error.code() not in _PASSING and not error.retriable():
+                elif error.code() not in faults.PASSING and not error.retriable():
                     raise self._error(doing, error)
-        raise LogError(f"{doing}: nothing came for {_PATIENCE:.0f} s {self._where()}")
+        raise LogError(f"{doing}: nothing came for {_PATIENCE:.0f} s {faults.where(self._settings.bootstrap)}")
 
     def _seen_ends(self, consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
         ends: dict[Partition, int] = {}
@@ -464,8 +425,8 @@ class KafkaLog:
             except KafkaException as failed:
                 error = failed.args[0]
                 # _TIMED_OUT says that it is not retriable, and is.
-                passing = error.code() in _PASSING or error.retriable()
-                if error.code() in _LOST or not passing or time.monotonic() > deadline:
+                passing = error.code() in faults.PASSING or error.retriable()
+                if error.code() in faults.LOST or not passing or time.monotonic() > deadline:
                     raise self._error(doing, error) from failed
             # Lets the producer's callbacks say why, for instance that the password is wrong.
             self._producer.poll(0.1)
@@ -473,7 +434,7 @@ class KafkaLog:
 
     def _on_error(self, error: KafkaError) -> None:
         """What librdkafka says outside of any call: most of it passes, some of it never will."""
-        if error.fatal() or error.code() in _REFUSED:
+        if error.fatal() or error.code() in faults.REFUSED:
             self._failure = self._failure or self._error("the broker cannot be used", error)
         elif time.monotonic() >= self._warned.get(error.code(), 0.0) + _SILENCE:
             # Three clients try to reconnect several times a second: once says it all.
@@ -494,14 +455,7 @@ class KafkaLog:
             raise self._failure
 
     def _error(self, doing: str, error: KafkaError) -> LogError:
-        code = error.code()
-        kind = PartitionLostError if code in _LOST else LogError
-        return kind(f"{doing}: {error.str()} ({error.name()}) {self._where(_setting(code))}")
-
-    def _where(self, setting: str = "kafka.bootstrap") -> str:
-        """The end of every message: which broker, and which setting to look at."""
-        variable = "TOCSIN_" + setting.upper().replace(".", "__")
-        return f"[broker {self._settings.bootstrap}; see {setting}, {variable}]"
+        return faults.error(doing, error, self._settings.bootstrap)
 
 
 def _from_message(m: Message) -> Record:
@@ -523,17 +477,6 @@ def _from_message(m: Message) -> Record:
             tuple(headers) if headers else (),
         )
     )
-
-
-def _setting(code: int) -> str:
-    """The setting that most likely has to do with an error."""
-    if code in _MISSING:
-        return "topics"
-    if code in _REFUSED or code in _FORBIDDEN:
-        return "kafka.security"
-    if code == KafkaError._MSG_TIMED_OUT:
-        return "kafka.delivery_timeout_ms"
-    return "kafka.bootstrap"
 
 
 def _raise_first(partitions: Sequence[TopicPartition]) -> None:

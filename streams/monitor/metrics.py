@@ -33,6 +33,7 @@ FAMILIES = (
     Family("counter", "tocsin_events", "Events decided or abstained from.", ("worker",)),
     Family("counter", "tocsin_decided", "Events decided.", ("worker",)),
     Family("counter", "tocsin_abstained", "Abstentions by reason.", ("worker", "reason")),
+    Family("counter", "tocsin_over_budget", "Events that the budget of reviews had no room for.", ("worker",)),
     Family("counter", "tocsin_decisions", "Decisions by class.", ("worker", "class")),
     Family("counter", "tocsin_dead_letters", "Records put aside, by kind of fault.", ("worker", "kind")),
     Family("counter", "tocsin_labels", "Labels by what became of them.", ("worker", "outcome")),

@@ -30,7 +30,8 @@ MISSED_SECONDS = 900.0
 """The age of its telemetry is told so much longer, for whoever wants to be told of a worker that is gone."""
 
 _TOTALS = (
-    "events", "decided", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired", "batches",
+    "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
+    "batches",
 )  # fmt: skip
 _FIGURES = ("accuracy", "reliability", "engaged", "share", "engaged_accuracy", "consistency", "nodes")
 _QUANTILES = {"p50": "0.5", "p99": "0.99", "max": "1"}

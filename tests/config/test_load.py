@@ -57,7 +57,7 @@ def test_an_unknown_key_is_told_by_line_key_and_the_nearest_valid_one(tmp_path: 
 
 def test_a_key_with_nothing_near_it_lists_what_there_is(tmp_path: Path) -> None:
     told = mistake(tmp_path, TEXT + "fusion:\n  zzzzzz: 1\n")
-    assert told == "FILE:3: fusion.zzzzzz: is no setting here; valid keys: prior, rule"
+    assert told == "FILE:3: fusion.zzzzzz: is no setting here; valid keys: contextual, fade, prior, rule"
 
 
 def test_a_wrong_type_says_what_was_expected_and_what_was_found(tmp_path: Path) -> None:

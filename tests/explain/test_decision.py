@@ -339,4 +339,4 @@ def test_what_would_have_been_enough_is_enough_for_what_is_controlled(control: d
         assert 0 < enough.needed <= enough.rival_probability
         no = enough.needed - 1e-6 if enough.label == "yes" else 1.0 - enough.needed + 1e-6
         betp = np.array([[no, 1.0 - no]])
-        assert model.abstention.judge(betp, np.zeros(1), np.zeros(1), scores.classes)[0][0]
+        assert model.abstention.judge(betp, np.zeros(1), np.zeros(1, np.bool_), scores.classes)[0][0]

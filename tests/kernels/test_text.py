@@ -147,3 +147,20 @@ def test_a_root_is_the_power() -> None:
     rule = kernel.rule(0.45, 0.5, 1.0, 0.0, True)
     for count in (0.0, 1.0, 2.5, 4_095.0, 4_096.0, 1e9):
         assert kernel.root(count, rule) == pytest.approx(math.pow(count, 0.45), rel=1e-14)
+
+
+ODD = "abzAZ09.,!?'-_ \n\t\0\1\x7fé£…–ßſİKﬁⅧ中Σσ\u0301\u0323\u00a0\u2028\U0001d400\ud800한ａ．\uffff"
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+@settings(max_examples=300, deadline=None)
+@given(texts=st.lists(st.text(alphabet=ODD, max_size=12) | st.text(max_size=8), max_size=5))
+def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], sentences: bool) -> None:
+    flat = kernel.flat(texts, sentences)
+    assert len(flat) == len(texts)
+    for text, ascii in zip(texts, flat, strict=True):
+        if ascii is None:
+            assert not text.isascii()
+            continue
+        found, _, _ = kernel.read_ascii([ascii], sentences)
+        assert found.tolist() == [kernel.word_key(word) for word, _ in kernel.words(text, sentences)]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.config.model import Abstention as Settings
-from tocsin.models.abstention import ALPHA, COLD_START, CONFLICT, NOVEL, UNCERTAIN, Abstention, doubts, pignistic
+from tocsin.models.abstention import ALPHA, COLD_START, CONFLICT, NOVEL, UNCERTAIN, Abstention, doubts, haste, pignistic
 from tocsin.models.batch import Bools, Floats
 
 
@@ -74,6 +74,38 @@ def test_the_threshold_is_the_quantile_of_split_conformal_prediction() -> None:
     assert warm([0.2] * 5, error=0.1).threshold() == 1.0  # five labels cannot tell a tenth
 
 
+def test_the_later_labels_come_the_further_back_is_looked() -> None:
+    made = warm([0.9] * 400 + [0.1] * 300, window=300, error=0.3)
+    assert made.threshold() == pytest.approx(0.1)
+    made = Abstention(Settings(cold_start=1, window=300, late_window=700, error=0.3))
+    for score in [0.9] * 400 + [0.1] * 300:
+        made.learn(score, math.inf, 0)
+    assert made.threshold() == pytest.approx(0.1)
+    for _ in range(1_000):
+        made.learn(0.1, math.inf, 2_000)
+    made.learn(0.9, math.inf, 2_000)
+    # Two fifths of 2,000 are more than it keeps: all 700 count, and no more.
+    assert (made.delay, made.threshold()) == (pytest.approx(2_000, rel=0.01), pytest.approx(0.1))
+    assert len(made.arrays()["scores"]) == 700
+
+
+@pytest.mark.parametrize("window", [20, 50, 97, 300, 301, 999])
+def test_no_level_covers_all_where_the_scores_can_tell_the_target(window: int) -> None:
+    made = warm(np.linspace(0.1, 0.5, window), window=window, error=0.1, gain=0.5)
+    for _ in range(20):
+        made.learn(0.5, 0.1, 0)
+    assert made.alpha == ALPHA[0] < 1 / (window + 1)
+    assert made.threshold() == 0.5  # the greatest score, not the 1.0 that holds every class
+
+
+def test_gain_times_delay_is_bounded() -> None:
+    assert haste(0) == haste(100) == 1.0
+    products = [haste(delay) * delay for delay in (101, 500, 1_000, 2_000, 5_000, 100_000, 10**7)]
+    assert products == sorted(products)
+    assert products[0] == products[2] == pytest.approx(100)
+    assert products[-1] == pytest.approx(200)
+
+
 def test_only_the_window_counts() -> None:
     made = warm([0.9] * 100 + [0.1] * 20, window=20, error=0.2)
     assert made.threshold() == pytest.approx(0.1)
@@ -129,21 +161,28 @@ def test_no_run_of_luck_locks_the_level(labels: list[tuple[float, float, int]]) 
 # The rule
 
 
-def judged(made: Abstention, betp: Any, conflict: float = 0.0, distance: float = 0.0) -> tuple[bool, str | None, Any]:
-    decided, reasons, sets = made.judge(np.array([betp]), np.array([conflict]), np.array([distance]))
+def judged(made: Abstention, betp: Any, conflict: float = 0.0, novel: bool = False) -> tuple[bool, str | None, Any]:
+    decided, reasons, sets = made.judge(np.array([betp]), np.array([conflict]), np.array([novel]))
     return bool(decided[0]), reasons[0], sets[0].tolist()
 
 
 def test_the_reason_says_what_was_wrong() -> None:
-    made = warm([0.3] * 100, conflict=0.4, novelty=8.0)
+    made = warm([0.3] * 100, conflict=0.4)
     made.learn(0.5, math.inf, 0)
     assert judged(made, [0.9, 0.1]) == (True, None, [True, False])
-    made = warm([0.5] * 100, conflict=0.4, novelty=8.0)
+    made = warm([0.5] * 100, conflict=0.4)
     assert judged(made, [0.5, 0.5]) == (False, UNCERTAIN, [True, True])
     assert judged(made, [0.5, 0.5], conflict=0.4) == (False, CONFLICT, [True, True])
-    assert judged(made, [0.5, 0.5], distance=8.0) == (False, NOVEL, [True, True])
-    assert judged(made, [0.5, 0.5], conflict=0.9, distance=9.0) == (False, NOVEL, [True, True])
-    assert judged(made, [0.9, 0.1], conflict=0.9, distance=9.0) == (True, None, [True, False])
+    assert judged(made, [0.5, 0.5], novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.5, 0.5], conflict=0.9, novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.9, 0.1], conflict=0.9, novel=True) == (True, None, [True, False])
+
+
+def test_a_novel_event_is_decided_unless_the_config_says_otherwise() -> None:
+    assert judged(warm([0.3] * 100), [0.9, 0.1], novel=True)[:2] == (True, None)
+    made = warm([0.3] * 100, abstain_novel=True)
+    assert judged(made, [0.9, 0.1], novel=True)[:2] == (False, NOVEL)
+    assert judged(made, [0.9, 0.1])[:2] == (True, None)
 
 
 def test_too_few_labels_are_a_cold_start() -> None:
@@ -168,7 +207,7 @@ def test_switched_off_it_decides_all() -> None:
 def test_no_set_is_empty() -> None:
     made = warm([0.05] * 100)
     assert judged(made, [0.4, 0.35, 0.25]) == (True, None, [True, False, False])
-    decided, reasons, sets = made.judge(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    decided, reasons, sets = made.judge(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.bool_))
     assert (decided.shape, reasons, sets.shape) == ((0,), [], (0, 3))
 
 
@@ -222,7 +261,7 @@ def selected(made: Abstention, betp: Floats, y: Any, delay: int) -> tuple[Bools,
     score, doubt = 1.0 - betp[np.arange(len(y)), y], doubts(betp)
     for i in range(len(y)):
         limits.append(made.threshold())
-        decided.append(bool(made.judge(betp[i : i + 1], np.zeros(1), np.zeros(1))[0][0]))
+        decided.append(bool(made.judge(betp[i : i + 1], np.zeros(1), np.zeros(1, np.bool_))[0][0]))
         if i >= delay:
             at = i - delay
             known = max(at - delay, 0)
@@ -253,7 +292,7 @@ def test_a_model_better_than_the_target_decides_all_but_ties() -> None:
 
 
 def test_a_run_of_errors_shuts_the_door_but_does_not_lock_it() -> None:
-    made = Abstention(Settings(controls="error", error=0.1, window=100, gain=0.05))
+    made = Abstention(Settings(controls="error", error=0.1, window=100, late_window=200, gain=0.05))
     betp = np.tile([0.9, 0.1], (900, 1))
     y = np.zeros(900, np.int64)
     y[300:450] = 1
@@ -315,6 +354,39 @@ def test_a_class_with_too_few_labels_shares_the_threshold_of_all() -> None:
     assert made.thresholds(4).tolist() == pytest.approx([0.3, 0.3, 0.8, 0.3])
 
 
+@pytest.mark.parametrize("delay", [0, 500])
+def test_the_level_of_each_class_follows_its_own_errors(delay: int) -> None:
+    rng, rows = np.random.default_rng(3), 24_000
+    y = (rng.random(rows) < 0.2).astype(np.int64)
+    # The scores of class 1 grow all the time, so that what its window saw is behind.
+    rising = np.clip(rng.normal(0.3 + 0.6 * np.arange(rows) / rows, 0.05), 0, 1)
+    scores = np.where(y == 1, rising, rng.beta(1, 9, rows))
+    coverage = {}
+    for gain in (0.0, 0.0025):
+        made, limits, covered = Abstention(Settings(per_class=True, gain=gain)), [], np.zeros(rows, np.bool_)
+        for i in range(rows):
+            limits.append((made.threshold(), made.limits(2) or [math.inf, math.inf]))
+            covered[i] = scores[i] <= made.thresholds(2)[y[i]]
+            if i >= delay:
+                at = i - delay
+                threshold, own = limits[at]
+                late = made.count - max(at - delay, 0)
+                made.learn(float(scores[at]), threshold, late, math.inf, int(y[at]), own[y[at]])
+        coverage[gain] = [covered[4_000:][y[4_000:] == k].mean() for k in (0, 1)]
+    assert coverage[0.0][1] < 0.85
+    assert coverage[0.0025] == pytest.approx([0.9, 0.9], abs=0.01)
+
+
+def test_a_class_is_judged_by_the_threshold_that_was_its_own() -> None:
+    made = warm([0.5] * 50, per_class=True)
+    made.learn(0.6, 0.9, 0, math.inf, 1, 0.5)  # within the threshold of all, beyond that of its class
+    level, levels = made.alpha, made.arrays()["class_alphas"]
+    assert level > 0.1
+    assert levels[1] < 0.1 == levels[0]
+    made.learn(0.6, 0.9, 0, math.inf, 1)
+    assert made.arrays()["class_alphas"].tolist() == levels.tolist()  # it had none: nothing to hold against it
+
+
 # Costs
 
 
@@ -325,7 +397,7 @@ def test_the_class_of_least_expected_cost_is_decided() -> None:
     )
     made.learn(0.1, math.inf, 0)
     betp = np.array([[0.99, 0.01], [0.9, 0.1], [0.97, 0.03], [0.1, 0.9]])
-    decided, reasons, _ = made.judge(betp, np.zeros(4), np.zeros(4), classes)
+    decided, reasons, _ = made.judge(betp, np.zeros(4), np.zeros(4, np.bool_), classes)
     assert made.labels(betp, classes).tolist() == [0, 1, 1, 1]
     assert decided.tolist() == [True, True, False, True]  # 0.5, 0.9, 0.97 and 0.1
     assert list(reasons) == [None, None, UNCERTAIN, None]

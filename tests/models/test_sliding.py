@@ -34,6 +34,20 @@ def test_the_selective_limit_is_the_one_that_trying_all_finds(pairs: list[tuple[
     assert selective(np.array(doubts), np.array(scores), error) == plain_selective(doubts, scores, error)
 
 
+@given(st.lists(SHARES, max_size=40), st.integers(1, 12), st.integers(1, 15))
+def test_the_latest_are_those_that_were_added_last(values: list[float], window: int, most: int) -> None:
+    made = Sliding(window)
+    for value in values:
+        made.add(value)
+    assert sorted(made.latest(most)) == sorted(values[-min(window, most) :])
+    assert made.quantile(0.3, most) == plain_quantile(values[-min(window, most) :], 0.3)
+
+
+def plain_quantile(values: list[float], error: float) -> float:
+    rank = math.ceil((len(values) + 1) * (1.0 - error))
+    return sorted(values)[rank - 1] if rank <= len(values) else 1.0
+
+
 def test_the_selective_limit_lies_where_answers_begin_to_fail() -> None:
     doubts = np.linspace(0.0, 0.5, 1_001)
     scores = np.where(doubts < 0.2, doubts, 0.9)  # right below 0.2, wrong above

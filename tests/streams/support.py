@@ -161,6 +161,7 @@ def bits(worker: Worker) -> dict[str, bytes]:
         "router": model.router.arrays(),
         "lifecycle": model.lifecycle.arrays(),
         "abstention": model.abstention.arrays(),
+        "novelty": model.novelty.arrays(),
     }
     parts |= {expert.name: expert.arrays() for expert in model.experts}
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}

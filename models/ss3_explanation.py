@@ -1,0 +1,30 @@
+"""A text taken apart by SS3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WordValue:
+    """One recognised n-gram of a text and what it is worth for each class."""
+
+    ngram: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a text: its n-grams in order and what they come to (their sum, unless it is said otherwise)."""
+
+    words: tuple[WordValue, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextExplanation:
+    """A text taken apart: sentences, their words, and the classes that the values are for."""
+
+    classes: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+    confidence: tuple[float, ...]
