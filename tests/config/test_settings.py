@@ -159,6 +159,7 @@ MODEL_SETTINGS = {
     "router.balance": 0.1,
     "router.window": 33,
     "router.boost": 2.0,
+    "router.sharpness_step": 0.002,
     "lifecycle.enabled": False,
     "lifecycle.window": 500,
     "lifecycle.patience": 4,

@@ -1,0 +1,204 @@
+"""Which way of making one answer of many experts' can be trusted most?
+
+    python benchmarks/trust.py [--seeds 1 2 3 4 5] [--events 20000] [--streams SEA LED ...] [--recordings DIRECTORY]
+    python benchmarks/trust.py --table            what is kept in trust.csv, mean and 95% interval over its seeds
+
+The pool runs once a stream and seed, and what each expert said of each event before its label came is recorded (in the
+temporary folder, if no other is named: delete it after a change of an expert). Every combination then hears the same:
+ours with each rule of fusion, its reliabilities and sharpness learnt through that rule; and a gate's weighted mean by
+its largest probability, by its margin, by its entropy; the logarithmic pool weighted by skill; the log-linear stack;
+TLC as it is written (`parts/rivals.py`). The order of texts, and everywhere the model, follows the seed; the
+electricity market is one stream.
+
+Areas are 1,000 times what they are, shares in percent. `covered` is the share of events whose conformal set, by the
+service's threshold for 90% on the combination's probabilities, held the true class: in the 2,000 events before a drift,
+the 1,000 from it on, and the 2,000 after these. `tail f1` is over the rarer half of the classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, stdev
+from tempfile import gettempdir
+
+import numpy as np
+from parts.calibration import brier, ece, macro_f1, nll, tail
+from parts.generators import Floats, Ints
+from parts.recording import SOURCES, Recording, recorded, replay
+from parts.rivals import LogarithmicPool, Mixture, Stack, run, tlc
+from parts.selective import augrc, aurc, excess_aurc, failure_auroc, risk_coverage, selective_accuracy
+
+from tocsin.config.model import Abstention as AbstentionSettings
+from tocsin.kernels.fusion import RULES
+from tocsin.models.abstention import Abstention, doubts
+
+RESULTS = Path(__file__).parent / "trust.csv"
+KEY = ("stream", "seed", "events", "combination")
+FIGURES = (
+    "accuracy", "aurc", "e_aurc", "augrc", "auroc", "at_90", "at_80", "at_70",
+    "ece", "brier", "nll", "tail_f1", "covered", "before", "in_drift", "after",
+)  # fmt: skip
+BEFORE, IN, AFTER = (-2_000, 0), (0, 1_000), (1_000, 3_000)
+T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+"""Student's t for a 95% interval, by the number of seeds."""
+Row = dict[str, str]
+
+
+def highest(p: Floats) -> Floats:
+    """The largest probability of each event."""
+    confidence: Floats = p.max(axis=1)
+    return confidence
+
+
+def margin(p: Floats) -> Floats:
+    """How far the largest probability is ahead of the next."""
+    top = np.sort(p, axis=1)[:, -2:]
+    confidence: Floats = top[:, 1] - top[:, 0]
+    return confidence
+
+
+def order(p: Floats) -> Floats:
+    """Less entropy is more confidence."""
+    confidence: Floats = (p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+    return confidence
+
+
+def combinations(recording: Recording) -> dict[str, tuple[Floats, Callable[[Floats], Floats]]]:
+    """Each combination's probabilities [T, K], and what it calls confidence."""
+    made = {f"ours, {rule}": (replay(recording, rule).betp, highest) for rule in RULES}
+    mixed = run(Mixture(recording), recording)
+    return made | {
+        "gated mean": (mixed, highest),
+        "gated mean, margin": (mixed, margin),
+        "gated mean, entropy": (mixed, order),
+        "logarithmic pool": (run(LogarithmicPool(recording), recording), highest),
+        "log-linear stack": (run(Stack(recording), recording), highest),
+        "TLC": (tlc(recording), highest),
+    }
+
+
+def figures(p: Floats, confidence: Floats, y: Ints, drifts: Ints) -> dict[str, float]:
+    """All figures of T answers."""
+    right = (p.argmax(axis=1) == y).astype(np.int64)
+    curve = risk_coverage(confidence, right)
+    inside = covered(p, y)
+    return {
+        "accuracy": 100 * float(right.mean()),
+        "aurc": 1_000 * aurc(curve),
+        "e_aurc": 1_000 * excess_aurc(curve),
+        "augrc": 1_000 * augrc(curve),
+        "auroc": 100 * failure_auroc(confidence, right),
+        **{f"at_{share}": 100 * selective_accuracy(curve, share / 100) for share in (90, 80, 70)},
+        "ece": 100 * ece(p, y),
+        "brier": brier(p, y),
+        "nll": nll(p, y),
+        "tail_f1": 100 * macro_f1(p.argmax(axis=1), y, tail(y, p.shape[1])),
+        "covered": 100 * float(np.nanmean(inside)),
+        "before": near(inside, drifts, BEFORE),
+        "in_drift": near(inside, drifts, IN),
+        "after": near(inside, drifts, AFTER),
+    }
+
+
+def covered(p: Floats, y: Ints) -> Floats:
+    """Whether each true class scored at most the threshold, [T]; NaN where there was none yet."""
+    abstention = Abstention(AbstentionSettings())
+    doubt, score = doubts(p).tolist(), (1.0 - p[np.arange(len(y)), y]).tolist()
+    inside = np.empty(len(y))
+    for t, label in enumerate(y.tolist()):
+        threshold = abstention.threshold()
+        inside[t] = score[t] <= threshold if np.isfinite(threshold) else np.nan
+        abstention.learn(score[t], threshold, 0, doubt[t], label)
+    return inside
+
+
+def near(inside: Floats, drifts: Ints, between: tuple[int, int]) -> float:
+    """The share of events covered among those that lie so far from a drift, percent; NaN without drifts."""
+    at = [inside[max(d + between[0], 0) : max(d + between[1], 0)] for d in drifts.tolist()]
+    return 100 * float(np.nanmean(np.concatenate(at))) if at else float("nan")
+
+
+def measured(stream: str, seed: int, events: int, directory: Path) -> list[Row]:
+    """A row for each combination."""
+    recording = recorded(stream, seed, events, 0, directory)
+    rows = []
+    for name, (p, confidence) in combinations(recording).items():
+        found = figures(p, confidence(p), recording.y, recording.drifts)
+        key = {"stream": stream, "seed": str(seed), "events": str(len(recording.y)), "combination": name}
+        rows.append(key | {f: "" if np.isnan(found[f]) else f"{found[f]:.4f}" for f in FIGURES})
+    return rows
+
+
+def keep(rows: list[Row]) -> None:
+    """Put rows in the place of those of the same key."""
+    kept = {tuple(row[k] for k in KEY): row for row in [*read(), *rows]}
+    with RESULTS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*KEY, *FIGURES], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept[key] for key in sorted(kept))
+
+
+def read() -> list[Row]:
+    """The rows kept."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows: list[Row], figure: str) -> str:
+    """One figure: a line for each combination, a column for each stream, and the mean of the streams."""
+    streams = [name for name in SOURCES if any(row["stream"] == name for row in rows)]
+    lines = [f"| {figure} | " + " | ".join(streams) + " | mean |", "|---" * (len(streams) + 2) + "|"]
+    for combination in dict.fromkeys(row["combination"] for row in rows):
+        means, cells = [], []
+        for stream in streams:
+            values = [
+                float(row[figure])
+                for row in rows
+                if row["combination"] == combination and row["stream"] == stream and row[figure]
+            ]
+            means += [fmean(values)] if values else []
+            cells.append(cell(values))
+        lines.append(f"| {combination} | " + " | ".join(cells) + f" | {fmean(means):.2f} |")
+    return "\n".join(lines)
+
+
+def cell(values: list[float]) -> str:
+    """A mean and its 95% interval."""
+    if not values:
+        return ""
+    half = T95[len(values)] * stdev(values) / len(values) ** 0.5 if len(values) in T95 else float("nan")
+    return f"{fmean(values):.2f}" if np.isnan(half) else f"{fmean(values):.2f} ±{half:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--streams", nargs="+", default=list(SOURCES), choices=list(SOURCES))
+    parser.add_argument("--recordings", type=Path, default=Path(gettempdir()) / "tocsin-trust")
+    parser.add_argument("--table", action="store_true", help="only print what is kept")
+    parser.add_argument("--dry", action="store_true", help="print, and keep nothing")
+    options = parser.parse_args()
+    print((__doc__ or "").splitlines()[0])
+    if options.table:
+        rows = [row for row in read() if row["stream"] in options.streams and int(row["seed"]) in options.seeds]
+    else:
+        rows = []
+        for stream in options.streams:
+            for seed in options.seeds:
+                rows += measured(stream, seed, options.events, options.recordings)
+                print(f"{stream}, seed {seed}: done", flush=True)
+        if not options.dry:
+            keep(rows)
+    for figure in FIGURES:
+        if any(row[figure] for row in rows):
+            print(f"\n{table(rows, figure)}")
+
+
+if __name__ == "__main__":
+    main()
