@@ -164,3 +164,28 @@ def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], 
             continue
         found, _, _ = kernel.read_ascii([ascii], sentences)
         assert found.tolist() == [kernel.word_key(word) for word, _ in kernel.words(text, sentences)]
+
+
+ascii_texts = st.text("abcXYZfF_'0159 .,-/$%#\n\t\x01", max_size=90)
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+@settings(max_examples=300, deadline=None)
+@given(batch=st.lists(ascii_texts, min_size=1, max_size=5))
+def test_reading_by_blocks_finds_the_words_of_the_reference(sentences: bool, batch: list[str]) -> None:
+    keys, before, bounds = kernel.read_ascii(batch, sentences)
+    every = [kernel.words(text, sentences) for text in batch]
+    assert keys.tolist() == [kernel.word_key(word) for text in every for word, _ in text]
+    assert np.diff(bounds).tolist() == [len(text) for text in every]
+    if sentences:
+        flags = [flag & kernel.SENTENCE for text in every for _, flag in text]
+        assert (before & kernel.SENTENCE).tolist() == flags
+
+
+@given(names=st.lists(st.lists(st.text("abé中", min_size=1, max_size=9), min_size=1, max_size=3), max_size=8))
+def test_the_filter_holds_what_was_entered_and_its_prefixes(names: list[list[str]]) -> None:
+    bits = kernel.empty_filter(8)
+    kernel.enter_names(bits, [" ".join(name) for name in names])
+    for name in names:
+        for n in range(2, len(name) + 1):
+            assert kernel.may_hold(bits, np.uint64(kernel.ngram_key(name[:n])))

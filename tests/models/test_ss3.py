@@ -283,3 +283,19 @@ def test_sentences_and_texts_are_made_by_the_operators(operators: tuple[Any, Any
 def test_an_operator_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="operators"):
         SS3(operators=("sum", "median"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ngrams", [1, 3])
+@pytest.mark.parametrize("max_vocabulary", [12, 1_000])
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_the_quick_reading_is_the_plain_one_to_the_bit(ngrams: int, max_vocabulary: int, data: st.DataObject) -> None:
+    words = st.text("ab.,'5é\n ", max_size=24).map(lambda text: text.replace("5", " 5 "))
+    model = SS3(ngrams=ngrams, max_vocabulary=max_vocabulary, classes=("x", "y"))
+    for text, label in data.draw(st.lists(st.tuples(words, st.sampled_from("xy")), max_size=30)):
+        model.learn(text, label)
+    batch = data.draw(st.lists(words, min_size=1, max_size=5))
+    every, model._known = model._known, np.empty(0, np.uint64)  # an empty filter holds all: nothing is left out
+    plain = model._confidence_of(batch)
+    model._known = every
+    assert model.confidence_many(batch).tobytes() == plain.tobytes()
