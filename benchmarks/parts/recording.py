@@ -143,13 +143,14 @@ def knowing(events: Events) -> Classifier:
 def said_before_events(model: Classifier, events: Events) -> Floats:
     """Evidence [T, E, K] where each label comes with its event: what the router is given to learn from."""
     heard: list[Floats] = []
-    learn = model.router.learn
+    assert isinstance(model.router, Reliability)
+    teach = model.router.teach
 
-    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
+    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> tuple[Floats, Floats]:
         heard.append(evidence.copy())
-        return learn(X, evidence, y, weight, delay)
+        return teach(X, evidence, y, weight, delay)
 
-    model.router.learn = listen  # type: ignore[method-assign]
+    model.router.teach = listen  # type: ignore[method-assign]
     for start in range(0, len(events.y), PASS):
         y = events.y[start : start + PASS]
         model.learn_at_once(events.batch.rows(start, start + len(y)), y, np.ones(len(y)))

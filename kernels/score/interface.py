@@ -95,7 +95,8 @@ def score(
     rule, prior
         See `fuse`.
     least
-        The least pignistic probability b + u / K of a class that is decided for, in [0, 1].
+        The least pignistic probability b + u / K of a class that is decided for, in [0, 1]; sharpness (see
+        `tocsin.kernels.sharpness`) is not applied, and changes no class's rank.
     backend
         "auto" or the name of one, see `tocsin.kernels.backends`.
     engaged
