@@ -12,7 +12,9 @@ electricity market is one stream.
 
 Areas are 1,000 times what they are, shares in percent. `covered` is the share of events whose conformal set, by the
 service's threshold for 90% on the combination's probabilities, held the true class: in the 2,000 events before a drift,
-the 1,000 from it on, and the 2,000 after these. `tail f1` is over the rarer half of the classes.
+the 1,000 from it on, and the 2,000 after these. `tail_f1` is over the rarer half of the classes. `unseen` is how likely
+an event of a class that no label ever told of is less confident than another, where there are three classes or more:
+the first is held out, in a recording of its own whose labels come in polls of 50.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from parts.calibration import brier, ece, macro_f1, nll, tail
 from parts.generators import Floats, Ints
 from parts.recording import SOURCES, Recording, recorded, replay
 from parts.rivals import LogarithmicPool, Mixture, Stack, run, tlc
-from parts.selective import augrc, aurc, excess_aurc, failure_auroc, risk_coverage, selective_accuracy
+from parts.selective import augrc, aurc, auroc, excess_aurc, failure_auroc, risk_coverage, selective_accuracy
 
 from tocsin.config.model import Abstention as AbstentionSettings
 from tocsin.kernels.fusion import RULES
@@ -39,7 +41,7 @@ RESULTS = Path(__file__).parent / "trust.csv"
 KEY = ("stream", "seed", "events", "combination")
 FIGURES = (
     "accuracy", "aurc", "e_aurc", "augrc", "auroc", "at_90", "at_80", "at_70",
-    "ece", "brier", "nll", "tail_f1", "covered", "before", "in_drift", "after",
+    "ece", "brier", "nll", "tail_f1", "covered", "before", "in_drift", "after", "unseen",
 )  # fmt: skip
 BEFORE, IN, AFTER = (-2_000, 0), (0, 1_000), (1_000, 3_000)
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
@@ -124,12 +126,22 @@ def near(inside: Floats, drifts: Ints, between: tuple[int, int]) -> float:
 def measured(stream: str, seed: int, events: int, directory: Path) -> list[Row]:
     """A row for each combination."""
     recording = recorded(stream, seed, events, 0, directory)
+    unseen = told_apart(stream, seed, events, directory) if recording.evidence.shape[2] > 2 else {}
     rows = []
     for name, (p, confidence) in combinations(recording).items():
         found = figures(p, confidence(p), recording.y, recording.drifts)
+        found["unseen"] = unseen.get(name, float("nan"))
         key = {"stream": stream, "seed": str(seed), "events": str(len(recording.y)), "combination": name}
         rows.append(key | {f: "" if np.isnan(found[f]) else f"{found[f]:.4f}" for f in FIGURES})
     return rows
+
+
+def told_apart(stream: str, seed: int, events: int, directory: Path) -> dict[str, float]:
+    """By combination, the AUROC of less confidence where the first class is held out, percent."""
+    recording = recorded(stream, seed, events, 0, directory, held_out=0)
+    strange = (recording.y == recording.evidence.shape[2]).astype(np.int64)
+    made = combinations(recording).items()
+    return {name: 100 * auroc(-confidence(p), strange) for name, (p, confidence) in made}
 
 
 def keep(rows: list[Row]) -> None:
