@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 from parts.generators import STREAMS, Floats, Ints
+from parts.selective import auroc
 
 from tocsin.config.model import Abstention, Model
 from tocsin.models import Classifier
 from tocsin.models.batch import Batch, FeedbackBatch, Seen
+from tocsin.models.features import Standardiser
 from tocsin.models.novelty import Novelty
 
 NAMES = ("RBF_m", "RBF_f", "LED_a")
@@ -43,20 +45,13 @@ def split(name: str, seed: int, events: int) -> tuple[Floats, Ints, Floats]:
     return stream.X[~last], stream.y[~last], stream.X[last]
 
 
-def auroc(known: Floats, unseen: Floats) -> float:
-    """How often an unseen one is greater than a known one, ties counted half."""
-    order = np.sort(known)
-    below = np.searchsorted(order, unseen, "left") + np.searchsorted(order, unseen, "right")
-    return float(below.mean() / (2 * len(known)))
-
-
 def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple[Shares, Shares, float]:
     """By the gate, and by a fixed number of standard deviations; the AUROC of distance."""
     X, y, unseen = split(name, seed, events)
     names = [str(k) for k in range(int(y.max()) + 1)]
     model = Classifier(Model(abstention=Abstention(novelty=share, abstain_novel=True), seed=seed))
     model.widen([str(f) for f in range(X.shape[1])], [False] * X.shape[1], names)
-    seen: list[Seen] = []
+    scaler, seen = Standardiser(X.shape[1]), list[Seen]()
     told: list[tuple[list[Floats], list[Floats], list[Floats]]] = [([], [], []), ([], [], []), ([], [], [])]
     for start in range(0, len(y), POLL):
         now = slice(start, min(start + POLL, len(y)))
@@ -70,15 +65,18 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
                 assert answer.strangeness is not None
                 distance.append(answer.strangeness[:, 0])
                 gate.append(model.novelty.novel(answer.strangeness).astype(np.float64))
-                far = np.abs(model.router.scaler.distances(asked)).max(axis=1)
+                far = np.abs(scaler.distances(asked)).max(axis=1)
                 fixed.append((far >= FIXED).astype(np.float64))
         past = slice(max(start - delay, 0), max(now.stop - delay, 0))
         rows = past.stop - past.start
         if rows:
             labels = [names[k] for k in y[past]]
+            for x in X[past]:
+                scaler.learn(x)
             model.learn(FeedbackBatch(Batch.of(X[past]), labels, np.ones(rows), seen[past], [()] * rows))
     means = [[100.0 * float(np.concatenate(part).mean()) for part in parts[:2]] for parts in told]
-    apart = auroc(np.concatenate(told[0][2]), np.concatenate(told[1][2]))
+    known, strange = np.concatenate(told[0][2]), np.concatenate(told[1][2])
+    apart = auroc(np.concatenate([known, strange]), np.repeat([0, 1], [len(known), len(strange)]))
     return Shares(*(m[0] for m in means)), Shares(*(m[1] for m in means)), apart
 
 

@@ -15,8 +15,9 @@ from tocsin.config.model import Model
 from tocsin.config.service import Explanation as ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
-from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.classifier import Classifier
 from tocsin.models.expert import Reader
+from tocsin.models.scores import Scores
 
 
 class Explainer:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tocsin.kernels.fusion import discount, opinions
 from tocsin.models.batch import Floats
-from tocsin.models.classifier import Scores
+from tocsin.models.scores import Scores
 
 
 def prior(scores: Scores, configured: float | None) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tocsin.config.model import Abstention
 from tocsin.models.abstention import COLD_START
-from tocsin.models.classifier import Scores
+from tocsin.models.scores import Scores
 
 
 def enough(scores: Scores, i: int, settings: Abstention, labels_known: int) -> dict[str, Any]:

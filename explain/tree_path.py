@@ -7,9 +7,10 @@ from typing import Any
 
 from tocsin.kernels.hoeffding import Step
 from tocsin.models.batch import Floats
-from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.classifier import Classifier
 from tocsin.models.forest import Forest
 from tocsin.models.river_expert import RiverExpert
+from tocsin.models.scores import Scores
 from tocsin.models.tree_expert import TreeExpert
 
 MAX_CONDITIONS = 32

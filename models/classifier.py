@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
@@ -27,9 +27,9 @@ from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predic
 from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
-from tocsin.models.novelty import Novelty
-from tocsin.models.reliability import Reliability
+from tocsin.models.novelty import Novelty, support
 from tocsin.models.river_face import RiverFace
+from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
 from tocsin.models.tree_expert import TreeExpert
 
@@ -41,61 +41,6 @@ MAX_CATEGORY_NAMES = 10_000
 
 class UnknownClassError(ValueError):
     """A label names a class that the config does not list, or one more than the bound on classes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What the model says of B events; E experts, K classes."""
-
-    batch: Batch
-    """The events as they were scored: with the label history as it was known."""
-    classes: tuple[str, ...]
-    said: Floats
-    """[B, E, K], the experts' evidence as they gave it, in pseudo-counts."""
-    evidence: Floats
-    """[B, E, K], what of it is fused: the same, unless it is discounted class by class (`fusion.contextual`)."""
-    reliability: Floats
-    """[B, E]"""
-    engaged: Bools
-    """[B, E]"""
-    belief: Floats
-    """[B, K]; with the uncertainty it adds up to 1."""
-    uncertainty: Floats
-    conflict: Floats
-    used: Ints
-    """[B], how many experts the decision needed."""
-    betp: Floats
-    """[B, K] pignistic probabilities, as sharp as the router learnt they should be."""
-    label: Ints
-    """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
-    known."""
-    decided: Bools
-    reasons: Sequence[str | None]
-    """Why an event was abstained from; None where it was decided."""
-    sets: Bools
-    """[B, K] conformal prediction sets."""
-    threshold: float
-    learnt: int
-    """Feedback records the model had learnt."""
-    limits: Sequence[float] | None = None
-    """The threshold of each class, [K]; None where they have none of their own."""
-    strangeness: Floats | None = None
-    """[B, 2], see `tocsin.models.novelty`; None where abstention is off."""
-    threads: dict[str, list[Thread]] = field(default_factory=dict)
-    """By expert that reads whole subjects: what to keep of each event's subject after that event."""
-
-    def seen(self, i: int) -> Seen:
-        """What to keep with event i until its label comes."""
-        return Seen(
-            history=self.batch.history[i].tolist(),
-            subject_label=int(self.batch.subject_label[i]),
-            evidence=self.said[i],
-            betp=self.betp[i],
-            threshold=self.threshold,
-            learnt=self.learnt,
-            limits=self.limits,
-            strangeness=self.strangeness[i].tolist() if self.strangeness is not None else None,
-        )
 
 
 class Classifier(RiverFace):
@@ -130,7 +75,7 @@ class Classifier(RiverFace):
         self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
         self.classes: list[str] = list(self._model.classes)
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router: Gate = self._new_router()
+        self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
         self.contextual = self._new_contextual()
         self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
@@ -169,7 +114,7 @@ class Classifier(RiverFace):
         evidence = said if self.contextual is None else self.contextual.discount(said, self._prior())
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
-        betp = self._betp(fused, np.full(len(batch), self._sharpness()))
+        betp = self._betp(fused, np.full(len(batch), self.router.sharpness))
         strangeness, novel = self._strangeness(batch.X, evidence, engaged)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
@@ -204,7 +149,7 @@ class Classifier(RiverFace):
         """How strange events are [B, 2], and which are novel [B]."""
         if not self._model.abstention.enabled:
             return None, np.zeros(len(X), np.bool_)
-        strangeness = self.novelty.strangeness(X, _support(evidence, engaged))
+        strangeness = self.novelty.strangeness(X, support(evidence, engaged))
         return strangeness, self.novelty.novel(strangeness)
 
     def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[Thread]]]:
@@ -224,10 +169,6 @@ class Classifier(RiverFace):
         engaged = self._engaged(evidence, reliability)
         rule, prior = self._model.fusion.rule, self._prior()
         return engaged, fuse(evidence, reliability, engaged, rule=rule, prior=prior, backend=self.backend)
-
-    def _sharpness(self) -> float:
-        """The power of BetP that decisions are made by."""
-        return self.router.sharpness if isinstance(self.router, Reliability) else 1.0
 
     @staticmethod
     def _betp(fused: Fused, sharpness: Floats) -> Floats:
@@ -379,7 +320,7 @@ class Classifier(RiverFace):
         evidence[self.lifecycle.unborn([known.learnt for known in seen])] = 0.0
         evidence = self._learn_worth(evidence, y)
         delay = self.learnt + np.arange(len(seen)) - np.array([known.learnt for known in seen], np.int64)
-        reliability = self.router.learn(batch.X, evidence, y, weight, delay)
+        reliability, _ = self.router.learn(batch.X, evidence, y, weight, delay)
         said = np.zeros((len(seen), len(self.classes)))
         for i, known in enumerate(seen):
             said[i, : len(known.betp)] = known.betp
@@ -432,11 +373,11 @@ class Classifier(RiverFace):
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         evidence = self._learn_worth(evidence, y)
-        reliability, sharpness = self._teach(batch.X, evidence, y, weight)
+        reliability, sharpness = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
         engaged, fused = self._fuse(evidence, reliability)
         betp = self._betp(fused, sharpness)
         if self._model.abstention.enabled:
-            self.novelty.predict_then_learn(batch.X, _support(evidence, engaged))
+            self.novelty.predict_then_learn(batch.X, support(evidence, engaged))
             true = betp[np.arange(len(y)), y]
             for p, doubt, label in zip(true.tolist(), doubts(betp).tolist(), y.tolist(), strict=True):
                 limits = self.abstention.limits(len(self.classes))
@@ -445,13 +386,6 @@ class Classifier(RiverFace):
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp
-
-    def _teach(self, X: Floats, evidence: Floats, y: Ints, weight: Floats) -> tuple[Floats, Floats]:
-        """Teach the router B events whose labels came with them; reliability [B, E], sharpness [B] before each."""
-        at_once = np.zeros(len(y), np.int64)
-        if isinstance(self.router, Reliability):
-            return self.router.teach(X, evidence, y, weight, at_once)
-        return self.router.learn(X, evidence, y, weight, at_once), np.ones(len(y))
 
     def _remember_all(self, batch: Batch, y: Ints) -> Batch:
         """The batch with the label history as each event would have seen it; the history moves on past all of them."""
@@ -493,12 +427,6 @@ class Classifier(RiverFace):
             self._index[name] = len(self.classes)
             self.classes.append(name)
         self._resize()
-
-    def _new_router(self) -> Gate:
-        router = gate(self._model, len(self.experts), len(self.columns))
-        if isinstance(router, Reliability):
-            router.learn_through(self._model.fusion.rule)
-        return router
 
     def _new_contextual(self) -> Contextual | None:
         return Contextual(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
@@ -583,7 +511,7 @@ class Classifier(RiverFace):
         self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router = self._new_router()
+        self.router = gate(self._model, len(self.experts), len(self.columns))
         self.contextual = self._new_contextual()
         self._resize()
         for part, model in self._parts():
@@ -592,15 +520,6 @@ class Classifier(RiverFace):
             expert.restore(_below(f"expert.{expert.name}", arrays))
             expert.resize(len(self.columns), len(self.classes))
         self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
-
-
-def _support(evidence: Floats, engaged: Bools) -> Floats:
-    """What the engaged experts have of evidence for any class, [B], from [B, E, K] and [B, E]."""
-    result = np.zeros(len(evidence))
-    for e in range(evidence.shape[1]):  # in one order, so that an event finds the same alone and among others
-        for k in range(evidence.shape[2]):
-            result += np.where(engaged[:, e], evidence[:, e, k], 0.0)
-    return result
 
 
 def _below(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

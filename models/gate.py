@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tocsin.config.model import Model, MultiHotRouter, SkillRouter
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
-from tocsin.models.features import Standardiser
+from tocsin.models.record import Before
 from tocsin.models.reliability import Reliability
 from tocsin.models.router import Router
 from tocsin.models.skill import Skill
@@ -20,11 +20,6 @@ class Gate(Protocol):
 
     def resize(self, features: int) -> None:
         """Make room for more columns. Never shrinks."""
-        ...
-
-    @property
-    def scaler(self) -> Standardiser:
-        """How inputs are standardised."""
         ...
 
     @property
@@ -66,8 +61,13 @@ class Gate(Protocol):
         """Which experts [B, E] have a say; `prior` is the prior weight of an opinion."""
         ...
 
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
-        """Learn B records in order, from the evidence seen at each event's time; returns `reliability` before each.
+    @property
+    def sharpness(self) -> float:
+        """The power of BetP that decisions are made by; 1 where that is not learnt."""
+        ...
+
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Before:
+        """Learn B records in order, from the evidence seen at each event's time; returns what held before each.
 
         `delay` [B]: records learnt between an event's decision and its label.
         """
@@ -88,5 +88,5 @@ def gate(settings: Model, experts: int, features: int) -> Gate:
     if isinstance(router, MultiHotRouter):
         return Router(router, experts, features, settings.seed)
     if isinstance(router, SkillRouter):
-        return Skill(router, experts, features, settings.fusion.contextual)
-    return Reliability(router, experts, features, settings.seed, settings.fusion.prior)
+        return Skill(router, experts, settings.fusion.contextual)
+    return Reliability(router, experts, features, settings.seed, settings.fusion)

@@ -134,3 +134,12 @@ class Novelty:
         for scores, name in zip(self._scores, ("distances", "lacks"), strict=True):
             scores.ring, scores.count = np.array(arrays[name], np.float64), int(arrays["known"])
         self._limits = None
+
+
+def support(evidence: Floats, engaged: Bools) -> Floats:
+    """What the engaged experts have of evidence for any class, [B], from [B, E, K] and [B, E]."""
+    result = np.zeros(len(evidence))
+    for e in range(evidence.shape[1]):  # in one order, so that an event finds the same alone and among others
+        for k in range(evidence.shape[2]):
+            result += np.where(engaged[:, e], evidence[:, e, k], 0.0)
+    return result

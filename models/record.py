@@ -1,14 +1,23 @@
-"""Each expert's recent record: how often what it said was right."""
+"""Each expert's recent record: how often what it said was right. And what routers that go by records share."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.models.batch import Floats
+from tocsin.models.batch import Bools, Floats
 from tocsin.models.expert import Arrays
+
+
+class Before(NamedTuple):
+    """What a router said just before it learnt each of B records."""
+
+    reliability: Floats
+    """[B, E]"""
+    sharpness: Floats
+    """[B], the power of BetP."""
 
 
 class Record:
@@ -52,3 +61,61 @@ class Record:
         if not skill.shape == answers.shape == self.skill.shape:
             raise ValueError(f"records of {skill.shape} and {answers.shape}, not of {self.skill.shape}")
         self.skill, self.answers = skill, answers
+
+
+class ByRecord:
+    """What routers have in common that trust an expert by its record: see `tocsin.models.gate.Gate`."""
+
+    def __init__(self, experts: int, fade: float, engage: float) -> None:
+        self._record = Record(experts, fade)
+        self._engage = engage
+
+    @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        return self._record.skill
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        return self._record.answers
+
+    @property
+    def drifts(self) -> int:
+        """See `Gate`: nothing watches here."""
+        return 0
+
+    @property
+    def sharpness(self) -> float:
+        """See `Gate`: it is not learnt here."""
+        return 1.0
+
+    def forget(self, expert: int) -> None:
+        """See `Gate`: of its record alone. What a network says of it is trained anew within some hundred records."""
+        self._record.forget(expert)
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
+
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
+        return top_share(reliability, self._engage)
+
+
+def top_share(reliability: Floats, share: float) -> Bools:
+    """The most reliable experts of each event [B, E] whose reliabilities reach this share of all; at least one.
+
+    >>> top_share(np.array([[0.1, 0.6, 0.3]]), 0.8).tolist()
+    [[False, True, True]]
+    """
+    if share >= 1.0:
+        return np.ones(reliability.shape, np.bool_)
+    order = np.argsort(-reliability, axis=1, kind="stable")
+    ranked = np.take_along_axis(reliability, order, axis=1)
+    total = np.maximum(ranked.sum(axis=1, keepdims=True), 1e-12)
+    before = ranked.cumsum(axis=1) - ranked
+    chosen = before < share * total
+    chosen[:, 0] = True
+    result: Bools = np.empty_like(chosen)
+    np.put_along_axis(result, order, chosen, axis=1)
+    return result

@@ -8,16 +8,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.config.model import Fusion
 from tocsin.config.model import ReliabilityRouter as RouterSettings
 from tocsin.kernels import adwin
 from tocsin.kernels import router as kernel
-from tocsin.kernels.fusion import Rule
 from tocsin.kernels.fusion.careful import CODES
 from tocsin.kernels.sharpness import LOG
 from tocsin.kernels.sharpness import STATE as STATE_OF_SHARPNESS
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.expert import Arrays
-from tocsin.models.features import Standardiser
+from tocsin.models.record import Before
 
 SQUARES_MEMORY = 0.999
 SCALER_MEMORY = 10_000.0
@@ -44,7 +44,7 @@ STATE = (
 class Reliability:
     """Reliabilities [B, E] from inputs and evidence, learnt from the evidence seen at each event's own time."""
 
-    def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int, prior: float | None) -> None:
+    def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int, fusion: Fusion) -> None:
         self._settings = settings
         self._seed = seed
         self._sizes = kernel.Sizes(features, experts, settings.hidden)
@@ -59,13 +59,10 @@ class Reliability:
             window=float(settings.window),
             boost=settings.boost,
             calm=CALM,
-            prior=prior or 0.0,
+            prior=fusion.prior or 0.0,
+            rule=CODES[fusion.rule],
             sharpen=settings.sharpness_step,
         )
-
-    def learn_through(self, rule: Rule) -> None:
-        """Learn through the decisions that this rule of fusion makes, from now on; Dempster's if none is named."""
-        self._rates = self._rates._replace(rule=CODES[rule])
 
     @property
     def count(self) -> int:
@@ -96,13 +93,6 @@ class Reliability:
     def sharpness(self) -> float:
         """The power of BetP that decisions are made by, see `tocsin.kernels.sharpness`."""
         return math.exp(self._router.sharpness[LOG])
-
-    @property
-    def scaler(self) -> Standardiser:
-        """How inputs are standardised; a view, not a copy."""
-        scaler = Standardiser(0, SCALER_MEMORY)
-        scaler.count, scaler.mean, scaler.square = self._router.rows, self._router.mean, self._router.square
-        return scaler
 
     def resize(self, features: int) -> None:
         """Make room for more columns; they stand at their mean until they are known, so nothing learnt changes."""
@@ -151,17 +141,12 @@ class Reliability:
         np.put_along_axis(result, order, before < self._settings.engage * ranked.sum(axis=1, keepdims=True), axis=1)
         return result
 
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Before:
         """Learn B feedback records in order: X [B, F], the evidence [B, E, K] seen at each event's time, y, weight [B].
 
         `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
-        Returns how far each expert was trusted [B, E] just before each record was learnt.
         """
-        return self.teach(X, evidence, y, weight, delay)[0]
-
-    def teach(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> tuple[Floats, Floats]:
-        """As `learn`; returns also how sharp the decision was [B] just before each record."""
-        trust, sharp = np.empty(evidence.shape[:2]), np.empty(len(evidence))
+        before = Before(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
         kernel.learn_rows(
             self._router,
             _row_major(X),
@@ -171,10 +156,9 @@ class Reliability:
             np.ascontiguousarray(delay, np.int64),
             self._sizes.hidden,
             self._rates,
-            trust,
-            sharp,
+            *before,
         )
-        return trust, sharp
+        return before
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

@@ -17,25 +17,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tocsin.config.model import MultiHotRouter as RouterSettings
-from tocsin.models.batch import Bools, Floats, Ints
+from tocsin.models.batch import Floats, Ints
 from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
-from tocsin.models.record import Record
-from tocsin.models.top_share import top_share
+from tocsin.models.record import Before, ByRecord
 
 MAX_RELIABILITY = 0.999
 MEMORY = 4
 """A step sees the records since the last one and so many times as many before them."""
 
 
-class Router:
+class Router(ByRecord):
     """Reliabilities [B, E] from inputs, learnt from the evidence that was seen at each event's own time."""
 
     def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int) -> None:
+        super().__init__(experts, settings.fade, settings.engage)
         self._settings = settings
         self._experts = experts
-        self.scaler = Standardiser(features)
-        self._record = Record(experts, settings.fade)
+        self._scaler = Standardiser(features)
         self._net = self._build(features, torch.Generator().manual_seed(seed))
         self._optimiser = self._new_optimiser()
         size = settings.every * (MEMORY + 1)
@@ -62,7 +61,7 @@ class Router:
         more = features - old
         if more <= 0:
             return
-        self.scaler.resize(features)
+        self._scaler.resize(features)
         self._inputs = _insert_columns(self._inputs, old, more)
         first = self._net[0]
         assert isinstance(first, nn.Linear)
@@ -75,32 +74,10 @@ class Router:
         self._optimiser = self._new_optimiser()
         self._load_moments(state)
 
-    @property
-    def skill(self) -> Floats:
-        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
-        return self._record.skill
-
-    @property
-    def answers(self) -> Floats:
-        """How many answers `skill` rests on, [E]."""
-        return self._record.answers
-
-    @property
-    def drifts(self) -> int:
-        """See `Gate`: nothing watches here."""
-        return 0
-
-    def forget(self, expert: int) -> None:
-        """See `Gate`: of its record alone. What the net says of it is trained anew within some hundred records."""
-        self._record.forget(expert)
-
-    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
-        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
-
     def inputs(self, X: Floats) -> Tensor:
         """float32 [B, F + E]: standardised features and each expert's record, centred."""
         z = np.concatenate(
-            [self.scaler.transform(X), np.broadcast_to(self.skill - 0.5, (len(X), self._experts))], axis=1
+            [self._scaler.transform(X), np.broadcast_to(self.skill - 0.5, (len(X), self._experts))], axis=1
         )
         return torch.from_numpy(z.astype(np.float32))
 
@@ -113,21 +90,17 @@ class Router:
             gate = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
         return np.minimum(gate * self._record.above_chance(evidence.shape[2]), MAX_RELIABILITY)
 
-    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
-        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
-        return top_share(reliability, self._settings.engage)
-
-    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Floats:
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Before:
         """See `Gate`."""
         before = np.empty(evidence.shape[:2])
         for i in range(len(X)):
             before[i] = self.reliability(X[i : i + 1], evidence[i : i + 1])[0]
             self._learn(X[i], evidence[i], int(y[i]), float(weight[i]))
-        return before
+        return Before(before, np.ones(len(X)))
 
     def _learn(self, x: Floats, evidence: Floats, y: int, weight: float) -> None:
         """One feedback record: x [F], the evidence [E, K] seen at the event's time, and the label."""
-        self.scaler.learn(x)
+        self._scaler.learn(x)
         slot = self.count % len(self._inputs)
         self._inputs[slot] = self.inputs(x[None])[0]
         self._masks[slot] = torch.from_numpy(correctness(evidence, y))
@@ -155,7 +128,7 @@ class Router:
             "masks": self._masks.numpy().copy(),
             "weights": self._weights.numpy().copy(),
         }
-        result |= {f"scaler.{name}": array for name, array in self.scaler.arrays().items()}
+        result |= {f"scaler.{name}": array for name, array in self._scaler.arrays().items()}
         result |= {f"net.{name}": tensor.numpy().copy() for name, tensor in self._net.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
             result |= {f"adam.{number}.{name}": np.asarray(tensor) for name, tensor in moments.items()}
@@ -165,8 +138,8 @@ class Router:
         """See `Expert`."""
         self._record.restore(arrays)
         self.count = int(arrays["count"])
-        self.scaler.restore(_below("scaler.", arrays))
-        self.resize(len(self.scaler.mean))
+        self._scaler.restore(_below("scaler.", arrays))
+        self.resize(len(self._scaler.mean))
         self._inputs, self._masks, self._weights = (
             torch.from_numpy(np.array(arrays[name])) for name in ("inputs", "masks", "weights")
         )

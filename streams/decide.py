@@ -13,9 +13,10 @@ from tocsin.explain.decision import Explainer
 from tocsin.explain.tipping import tipping
 from tocsin.models.abstention import doubts
 from tocsin.models.batch import Batch, Floats
-from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.classifier import Classifier
 from tocsin.models.early_risk import Post, Ring, SubjectRisk, ringing
 from tocsin.models.expert import Reader
+from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
 from tocsin.streams.budget import Budget, decidable, share
 from tocsin.streams.decode import DecodedEvent, Decoder

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tocsin.kernels.fusion import backend
-from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.classifier import Classifier
 from tocsin.models.pool import nodes
+from tocsin.models.scores import Scores
 from tocsin.streams.counts import Counts
 from tocsin.streams.outputs import finite
 

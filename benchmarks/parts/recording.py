@@ -27,6 +27,7 @@ from tocsin.kernels.sharpness import sharpen_rows
 from tocsin.models import Classifier
 from tocsin.models.abstention import pignistic
 from tocsin.models.batch import Batch, FeedbackBatch, Seen
+from tocsin.models.record import Before
 from tocsin.models.reliability import Reliability
 
 POLL = 50
@@ -143,14 +144,13 @@ def knowing(events: Events) -> Classifier:
 def said_before_events(model: Classifier, events: Events) -> Floats:
     """Evidence [T, E, K] where each label comes with its event: what the router is given to learn from."""
     heard: list[Floats] = []
-    assert isinstance(model.router, Reliability)
-    teach = model.router.teach
+    learn = model.router.learn
 
-    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> tuple[Floats, Floats]:
+    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Before:
         heard.append(evidence.copy())
-        return teach(X, evidence, y, weight, delay)
+        return learn(X, evidence, y, weight, delay)
 
-    model.router.teach = listen  # type: ignore[method-assign]
+    model.router.learn = listen  # type: ignore[method-assign]
     for start in range(0, len(events.y), PASS):
         y = events.y[start : start + PASS]
         model.learn_at_once(events.batch.rows(start, start + len(y)), y, np.ones(len(y)))
@@ -195,10 +195,10 @@ def replay(recording: Recording, rule: Rule, settings: ReliabilityRouter | None 
     """What the service's classifier would have said with this rule of fusion."""
     X, evidence, y, delay = recording.X, recording.evidence, recording.y, recording.delay
     T, E, K = evidence.shape
-    router = Reliability(settings or ReliabilityRouter(), E, X.shape[1], recording.seed, recording.prior)
-    router.learn_through(rule)
+    through = Fusion(rule=rule, prior=recording.prior)
+    router = Reliability(settings or ReliabilityRouter(), E, X.shape[1], recording.seed, through)
     if at_once(recording):
-        rho, sharp = router.teach(X, evidence, y, np.ones(T), np.zeros(T, np.int64))
+        rho, sharp = router.learn(X, evidence, y, np.ones(T), np.zeros(T, np.int64))
     else:
         rho, sharp, learnt, known = np.empty((T, E)), np.empty(T), 0, np.empty(T, np.int64)
         for now, told in polls(y, K, delay):

@@ -16,8 +16,9 @@ from tocsin.config.schema import Feature
 from tocsin.config.service import Explanation as Settings
 from tocsin.explain import Explainer, Explanation, tree_path
 from tocsin.models.batch import Batch, FeedbackBatch
-from tocsin.models.classifier import Classifier, Scores
+from tocsin.models.classifier import Classifier
 from tocsin.models.features import category_code
+from tocsin.models.scores import Scores
 
 COLOURS = ("red", "green", "blue")
 QUICK = {"grace_period": 20, "delta": 0.05, "tau": 0.2}

@@ -21,8 +21,9 @@ from tocsin.config import Settings
 from tocsin.config.model import Abstention, LinearExpert, Model, PersistenceExpert, RiverExpert
 from tocsin.config.schema import Feature
 from tocsin.models.batch import Batch, FeedbackBatch
-from tocsin.models.classifier import Classifier, Scores, UnknownClassError
+from tocsin.models.classifier import Classifier, UnknownClassError
 from tocsin.models.expert import SnapshotError
+from tocsin.models.scores import Scores
 
 from .streams import MODEL, cut, events, feedback_of, rows, teach
 

@@ -101,13 +101,13 @@ def test_easy_events_engage_fewer_experts_and_decide_alike() -> None:
 
 
 def test_nobody_is_engaged_where_nobody_has_anything_to_say() -> None:
-    router = Reliability(ReliabilityRouter(engage=0.9), experts=2, features=1, seed=0, prior=None)
+    router = Reliability(ReliabilityRouter(engage=0.9), experts=2, features=1, seed=0, fusion=Fusion())
     assert not router.engaged(np.full((1, 2), 0.5), np.zeros((1, 2, 2)), 2.0).any()
 
 
 def taught_router() -> tuple[Reliability, np.ndarray, np.ndarray]:
     """A router that has learnt of three experts, of which the first is always right."""
-    router = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, prior=None)
+    router = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, fusion=Fusion())
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
     said = np.stack([y, rng.integers(0, 2, 600), rng.integers(0, 2, 600)], axis=1)
@@ -118,7 +118,7 @@ def taught_router() -> tuple[Reliability, np.ndarray, np.ndarray]:
 
 def test_an_expert_that_is_forgotten_is_trusted_as_at_the_start_and_the_others_as_before() -> None:
     router, X, evidence = taught_router()
-    fresh = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, prior=None)
+    fresh = Reliability(ReliabilityRouter(), experts=3, features=2, seed=0, fusion=Fusion())
     before = router.reliability(X, evidence)
     assert before[:, 0].mean() > 2 * before[:, 1].mean()
     silent = evidence.copy()
@@ -160,7 +160,7 @@ def test_what_is_new_takes_steps_no_longer_than_the_others(what: str) -> None:
 
 
 def test_an_error_that_falls_is_no_drift() -> None:
-    router = Reliability(ReliabilityRouter(), experts=1, features=0, seed=0, prior=None)
+    router = Reliability(ReliabilityRouter(), experts=1, features=0, seed=0, fusion=Fusion())
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 8_000)
     wrong = rng.random(8_000) < np.where(np.arange(8_000) < 4_000, 0.4, 0.02)

@@ -20,7 +20,7 @@ def votes(said: Ints, classes: int) -> Floats:
 
 
 def taught(said: Ints, y: Ints, classes: int) -> Skill:
-    router = Skill(SkillRouter(), experts=said.shape[1], features=1)
+    router = Skill(SkillRouter(), experts=said.shape[1])
     router.learn(np.zeros((len(y), 1)), votes(said, classes), y, np.ones(len(y)), np.zeros(len(y), np.int64))
     return router
 

@@ -1,0 +1,64 @@
+"""What the classifier says of events, and what is kept of it until their labels come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tocsin.models.batch import Batch, Bools, Floats, Ints, Seen
+from tocsin.models.thread import Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of B events; E experts, K classes."""
+
+    batch: Batch
+    """The events as they were scored: with the label history as it was known."""
+    classes: tuple[str, ...]
+    said: Floats
+    """[B, E, K], the experts' evidence as they gave it, in pseudo-counts."""
+    evidence: Floats
+    """[B, E, K], what of it is fused: the same, unless it is discounted class by class (`fusion.contextual`)."""
+    reliability: Floats
+    """[B, E]"""
+    engaged: Bools
+    """[B, E]"""
+    belief: Floats
+    """[B, K]; with the uncertainty it adds up to 1."""
+    uncertainty: Floats
+    conflict: Floats
+    used: Ints
+    """[B], how many experts the decision needed."""
+    betp: Floats
+    """[B, K] pignistic probabilities, as sharp as the router learnt they should be."""
+    label: Ints
+    """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
+    known."""
+    decided: Bools
+    reasons: Sequence[str | None]
+    """Why an event was abstained from; None where it was decided."""
+    sets: Bools
+    """[B, K] conformal prediction sets."""
+    threshold: float
+    learnt: int
+    """Feedback records the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K]; None where they have none of their own."""
+    strangeness: Floats | None = None
+    """[B, 2], see `tocsin.models.novelty`; None where abstention is off."""
+    threads: dict[str, list[Thread]] = field(default_factory=dict)
+    """By expert that reads whole subjects: what to keep of each event's subject after that event."""
+
+    def seen(self, i: int) -> Seen:
+        """What to keep with event i until its label comes."""
+        return Seen(
+            history=self.batch.history[i].tolist(),
+            subject_label=int(self.batch.subject_label[i]),
+            evidence=self.said[i],
+            betp=self.betp[i],
+            threshold=self.threshold,
+            learnt=self.learnt,
+            limits=self.limits,
+            strangeness=self.strangeness[i].tolist() if self.strangeness is not None else None,
+        )
