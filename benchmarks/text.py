@@ -16,8 +16,6 @@ linear expert); pyss3 0.6.5. Settings of ours are the defaults, and for the fusi
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -26,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from parts.texts import DATA, Texts, hate, sms
 from river import feature_extraction, linear_model, multiclass, optim
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, f1_score
@@ -40,21 +39,13 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.ss3 import SS3
 
 Ints = NDArray[np.int64]
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PYSS3 = "0.6.5"
 READ = 500
 
 
-def sms(folder: Path) -> tuple[list[str], list[str]]:
-    with gzip.open(folder / "sms_spam.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        rows = [line.rstrip("\n").split("\t", 1) for line in lines]
-    return [text for _, text in rows], [label for label, _ in rows]
-
-
-def hate(folder: Path) -> tuple[list[str], list[str]]:
-    with gzip.open(folder / "hate_speech.csv.gz", "rt", encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    return [row["tweet"] for row in rows], [row["class"] for row in rows]
+def labelled(found: Texts) -> tuple[list[str], list[str]]:
+    """The texts and their labels by name."""
+    return found.texts, [found.classes[k] for k in found.y]
 
 
 # Quality
@@ -236,7 +227,7 @@ def main() -> None:
         print(f"{args.data} is not here: nothing is measured; give the folder of the texts by --data")
         return
     print((__doc__ or "").splitlines()[0])
-    sets = {"SMS spam": sms(args.data), "hate speech": hate(args.data)}
+    sets = {"SMS spam": labelled(sms(args.data)), "hate speech": labelled(hate(args.data))}
     for name, (texts, labels) in {} if args.skip_quality else sets.items():
         print(f"\n{name}, {len(texts)} texts, {len(set(labels))} classes")
         print(f"{'percent':34} {'prequential':>17}   {'held out':>17}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Rule, Words
+from tocsin.kernels.text import Lexicon, Rule, Words
 from tocsin.models.expert import Arrays, SnapshotError
 from tocsin.models.ss3_counts import empty_table, grown, largest_counts, nothing_once, read, waited, waiting, written
 from tocsin.models.ss3_explanation import Sentence as Sentence
@@ -315,33 +315,30 @@ class SS3:
         return out
 
     def _quickly(self, text: NDArray[np.uint8], ends: NDArray[np.int64], longest: int) -> Floats:
-        best, memo, moment = self._strongest(), self._memo, self._moment
-        table, top, rule = self._table, self._top, self._rule
-        read = text, ends, longest, *kernel.alphabet(128)
+        read = text, ends, longest, *kernel.alphabet(128), self._lexicon(self._known)
         out: Floats
-        if not self._sentences:
-            out = kernel.quick_words(*read, table, top, best, rule, memo, moment)
+        if self._sentences:
+            out = kernel.quick_ngrams(*read, self._of_words, self._of_sentences)
         else:
-            out = kernel.quick_ngrams(
-                *read, self._young, self._old, self._known, table, top, best, rule, memo, moment,
-                self._of_words, self._of_sentences,
-            )  # fmt: skip
+            out = kernel.quick_words(*read)
         return out
 
     def _confidence_of(self, texts: Sequence[str]) -> Floats:
         found = kernel.tokenise(texts, self._sentences, self.characters, spell=False)
-        best, memo, moment = self._strongest(), self._memo, self._moment
-        table, top, rule = self._table, self._top, self._rule
+        lexicon = self._lexicon(self._known)
         out: Floats
-        if not self._sentences:
-            out = kernel.word_confidence_of(found.keys, found.bounds, table, top, best, rule, memo, moment)
+        if self._sentences:
+            operators = self._of_words, self._of_sentences
+            out = kernel.confidence_of(found.keys, found.before, found.bounds, self._stop, lexicon, *operators)
         else:
-            once = self._young, self._old, self._known
-            out = kernel.confidence_of(
-                found.keys, found.before, found.bounds, self._stop, *once, table, top, best, rule, memo, moment,
-                self._of_words, self._of_sentences,
-            )  # fmt: skip
+            out = kernel.word_confidence_of(found.keys, found.bounds, lexicon)
         return out
+
+    def _lexicon(self, known: NDArray[np.uint64]) -> Lexicon:
+        """What texts are read by at this moment; `known` is the filter of admitted n-grams, or `_ALL`."""
+        best = self._strongest()
+        once, memo = (self._young, self._old), (self._memo, self._moment)
+        return Lexicon(*once, known, self._table, self._top, best, self._rule, *memo)
 
     @property
     def _stop(self) -> int:
@@ -430,20 +427,7 @@ class SS3:
         return kernel.tokenise([text], sentences=self._sentences, characters=self.characters)
 
     def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-        firsts, lengths, values = kernel.recognise(
-            found.keys,
-            found.before,
-            self._stop,
-            self._young,
-            self._old,
-            _ALL,
-            self._table,
-            self._top,
-            self._strongest(),
-            self._rule,
-            self._memo,
-            self._moment,
-        )
+        firsts, lengths, values = kernel.recognise(found.keys, found.before, self._stop, self._lexicon(_ALL))
         return firsts, lengths, values
 
     def words(self, text: str) -> list[tuple[str, Floats]]:

@@ -6,6 +6,7 @@ from tocsin.kernels.text.counts import EMPTY, Lead, Once, Table, count_text, lea
 from tocsin.kernels.text.filter import empty_filter, enter_names, filled, may_hold
 from tocsin.kernels.text.keys import ngram_key, plain_step, step, word_key
 from tocsin.kernels.text.letters import alphabet
+from tocsin.kernels.text.lexicon import Lexicon
 from tocsin.kernels.text.memo import Memo, confidence_value, memo
 from tocsin.kernels.text.operators import MAX, MEAN, SUM, reference_combined
 from tocsin.kernels.text.quick import quick_ngrams, quick_words
@@ -31,6 +32,7 @@ __all__ = [
     "SENTENCE",
     "SUM",
     "Lead",
+    "Lexicon",
     "Memo",
     "Once",
     "Rule",

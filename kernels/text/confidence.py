@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.counts import Once, Table, find_in
-from tocsin.kernels.text.memo import Memo, value_word
+from tocsin.kernels.text.counts import find_in
+from tocsin.kernels.text.lexicon import Lexicon, value_word
 from tocsin.kernels.text.operators import combine, conclude
 from tocsin.kernels.text.recognise import recognise
-from tocsin.kernels.text.values import Rule
 from tocsin.kernels.text.words import SENTENCE
 
 Floats = NDArray[np.float64]
@@ -58,15 +57,7 @@ def confidence_of(
     before: Flags,
     bounds: Ints,
     stop: int,
-    young: Once,
-    old: Once,
-    known: Keys,
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
+    lexicon: Lexicon,
     of_words: int,
     of_sentences: int,
 ) -> Floats:
@@ -74,38 +65,35 @@ def confidence_of(
 
     Texts are read as one, for what stands before a text's first word ends n-grams.
     """
-    C = top.shape[1]
-    firsts, _, values = recognise(keys, before, stop, young, old, known, table, top, best, r, memo, moment)
+    C = lexicon.top.shape[1]
+    firsts, _, values = recognise(keys, before, stop, lexicon)
     out = np.zeros((len(bounds) - 1, C))
     add_up(before, bounds, len(firsts), firsts, values, of_words, of_sentences, np.empty(C), out)
     return out
 
 
 @kernel
-def word_confidence_of(
-    keys: Keys,
-    bounds: NDArray[np.int64],
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
-) -> Floats:
-    """`confidence_of` where only single words count."""
-    B = len(bounds) - 1
-    C = top.shape[1]
-    out = np.zeros((B, C))
-    scratch = np.empty((3, C))
-    slots, table_keys, read, values = table.slots, table.keys, memo.read, memo.values
-    for b in range(B):
+def add_up_words(keys: Keys, bounds: Ints, lexicon: Lexicon, scratch: Floats, out: Floats) -> None:
+    """The vectors of texts where only single words count, into `out` [B, C] which is 0; `scratch` is [3, C]."""
+    C, least = out.shape[1], lexicon.rule.a
+    # Arrays by themselves: what is in a tuple is counted at every call.
+    slots, table_keys, read, values = lexicon.table.slots, lexicon.table.keys, lexicon.memo.read, lexicon.memo.values
+    for b in range(len(bounds) - 1):
         for t in range(bounds[b], bounds[b + 1]):
             number = find_in(slots, table_keys, keys[t])
             if number < 0:
                 continue
-            if read[number] != moment:
-                value_word(number, table, top, best, r, memo, moment, scratch)
+            if read[number] != lexicon.moment:
+                value_word(number, lexicon, scratch)
             for c in range(C):
                 v = values[number, c]
-                out[b, c] += v if v > r.a else 0.0
+                out[b, c] += v if v > least else 0.0
+
+
+@kernel
+def word_confidence_of(keys: Keys, bounds: Ints, lexicon: Lexicon) -> Floats:
+    """`confidence_of` where only single words count."""
+    C = lexicon.top.shape[1]
+    out = np.zeros((len(bounds) - 1, C))
+    add_up_words(keys, bounds, lexicon, np.empty((3, C)), out)
     return out

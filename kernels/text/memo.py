@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.counts import Table
 from tocsin.kernels.text.values import BONUS, GUARD, Rule, global_values
 
 Floats = NDArray[np.float64]
@@ -65,17 +64,3 @@ class Memo(NamedTuple):
 def memo(room: int, classes: int) -> Memo:
     """Nothing was read yet."""
     return Memo(np.zeros(room, np.int64), np.empty((room, classes)), np.empty((room, classes)))
-
-
-@kernel
-def value_word(
-    number: int, table: Table, top: Floats, best: Floats, r: Rule, memo: Memo, moment: int, scratch: Floats
-) -> None:
-    """Value an admitted word in the memo."""
-    memo.read[number] = moment
-    word, value = memo.words[number], memo.values[number]
-    global_values(table.counts[number], top[0], r, scratch, word)
-    for c in range(len(word)):
-        value[c] = word[c]
-        if r.xai:
-            value[c] = word[c] / best[0, c] if best[0, c] > 0.0 else 0.0

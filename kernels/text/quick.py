@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.text.ascii import PORTION, Ints, portion, read_portion
-from tocsin.kernels.text.confidence import add_up
-from tocsin.kernels.text.counts import Once, Table, find_in
-from tocsin.kernels.text.keys import Keys
+from tocsin.kernels.text.confidence import add_up, add_up_words
 from tocsin.kernels.text.letters import Codes, Flags
-from tocsin.kernels.text.memo import Memo, value_word
-from tocsin.kernels.text.recognise import recognise_into, scratch_room
-from tocsin.kernels.text.values import Rule
+from tocsin.kernels.text.lexicon import Lexicon
+from tocsin.kernels.text.recognise import found_room, recognise_into, scratch_room
 from tocsin.kernels.text.words import SENTENCE
 
 Floats = NDArray[np.float64]
@@ -34,38 +31,17 @@ def _last(ends: Ints, b0: int) -> int:
 
 @kernel
 def quick_words(
-    text: NDArray[np.uint8],
-    ends: Ints,
-    longest: int,
-    flags: Flags,
-    lower: Codes,
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
+    text: NDArray[np.uint8], ends: Ints, longest: int, flags: Flags, lower: Codes, lexicon: Lexicon
 ) -> Floats:
     """`word_confidence_of` the texts that end at `ends` [B], as `ascii.joined` has them."""
-    B, C = len(ends), top.shape[1]
+    B, C = len(ends), lexicon.top.shape[1]
     into = portion(max(PORTION, longest) + 1, B)
-    out = np.zeros((B, C))
-    scratch = np.empty((3, C))
-    slots, table_keys, read, values, keys = table.slots, table.keys, memo.read, memo.values, into.keys
+    out, scratch = np.zeros((B, C)), np.empty((3, C))
     b0 = 0
     while b0 < B:
         b1 = _last(ends, b0)
         read_portion(text, ends, b0, b1, False, flags, lower, into)
-        for b in range(b0, b1):
-            for t in range(into.bounds[b - b0], into.bounds[b - b0 + 1]):
-                number = find_in(slots, table_keys, keys[t])
-                if number < 0:
-                    continue
-                if read[number] != moment:
-                    value_word(number, table, top, best, r, memo, moment, scratch)
-                for c in range(C):
-                    v = values[number, c]
-                    out[b, c] += v if v > r.a else 0.0
+        add_up_words(into.keys, into.bounds[: b1 - b0 + 1], lexicon, scratch, out[b0:b1])
         b0 = b1
     return out
 
@@ -77,35 +53,22 @@ def quick_ngrams(
     longest: int,
     flags: Flags,
     lower: Codes,
-    young: Once,
-    old: Once,
-    known: Keys,
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
+    lexicon: Lexicon,
     of_words: int,
     of_sentences: int,
 ) -> Floats:
     """`confidence_of` the texts that end at `ends` [B], as `ascii.joined` has them; n-grams end with sentences."""
     B = len(ends)
-    order, C = top.shape
+    order, C = lexicon.top.shape
     into = portion(max(PORTION, longest) + 1, B)
-    out = np.zeros((B, C))
-    most, sentence = len(into.keys), np.empty(C)
-    room = scratch_room(most, order, C)
-    firsts, lengths, values = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, C))
+    out, sentence = np.zeros((B, C)), np.empty(C)
+    room, found = scratch_room(len(into.keys), order, C), found_room(len(into.keys), C)
     b0 = 0
     while b0 < B:
         b1 = _last(ends, b0)
         T = read_portion(text, ends, b0, b1, True, flags, lower, into)
-        m = recognise_into(
-            into.keys, into.before, SENTENCE, young, old, known, table, top, best, r, memo, moment, room, T,
-            firsts, lengths, values,
-        )  # fmt: skip
+        m = recognise_into(into.keys, into.before, SENTENCE, lexicon, room, T, found)
         bounds = into.bounds[: b1 - b0 + 1]
-        add_up(into.before, bounds, m, firsts, values, of_words, of_sentences, sentence, out[b0:b1])
+        add_up(into.before, bounds, m, found.firsts, found.values, of_words, of_sentences, sentence, out[b0:b1])
         b0 = b1
     return out

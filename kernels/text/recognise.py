@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.compiled import inlined, kernel
 from tocsin.kernels.text.counts import EMPTY, Once, Table, find, find_in, find_once
 from tocsin.kernels.text.filter import may_hold
 from tocsin.kernels.text.keys import TWIST, step
-from tocsin.kernels.text.memo import Memo, confidence_value, value_word
-from tocsin.kernels.text.values import Rule
+from tocsin.kernels.text.lexicon import Lexicon, value_word
+from tocsin.kernels.text.memo import confidence_value
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,15 +55,31 @@ def seen_in(keys: Keys, classes: Ids, key: np.uint64) -> int:
 
 
 class Room(NamedTuple):
-    """Scratch for one text: ids [T], global and confidence values of its words [T, C], values and presence of the
-    n-grams at one word [order, C], and a row or three more."""
+    """Scratch for texts of up to T words."""
 
-    ids: NDArray[np.int64]
+    ids: Ints
+    """[T]"""
     words_gv: Floats
+    """The global values of words, [T, C]."""
     words_cv: Floats
+    """Their confidence values, [T, C]."""
     cv: Floats
+    """The values of the n-grams that begin at one word, by length, [L, C]."""
     there: NDArray[np.bool_]
+    """Where each of these was written, [L, C]."""
     scratch: Floats
+    """[3, C]"""
+
+
+class Found(NamedTuple):
+    """The n-grams that words are read as, of which the first m count."""
+
+    firsts: Ints
+    """The first word of each, [T]."""
+    lengths: Ints
+    """[T]"""
+    values: Floats
+    """[T, C]"""
 
 
 @kernel
@@ -80,46 +96,65 @@ def scratch_room(T: int, order: int, C: int) -> Room:
 
 
 @kernel
-def recognise_into(
-    keys: Keys,
-    before: Flags,
-    stop: int,
-    young: Once,
-    old: Once,
-    known: Keys,
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
-    room: Room,
-    T: int,
-    firsts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    values: Floats,
-) -> int:
-    """`recognise` of the first T words into arrays that are there already: [T], [T], [T, C]; returns m.
+def found_room(T: int, C: int) -> Found:
+    """Room for the n-grams of up to T words."""
+    return Found(np.empty(T, np.int64), np.empty(T, np.int64), np.empty((T, C)))
 
-    `known` is the filter of admitted n-grams; where it is empty, all are looked for.
-    """
-    order, C = top.shape
-    ids, words_gv, words_cv, cv, there, scratch = room
-    # Arrays by themselves: what is in a tuple is counted at every call.
-    slots, table_keys, counted = table.slots, table.keys, table.counts
-    young_keys, young_classes, old_keys, old_classes = young.keys, young.classes, old.keys, old.classes
-    read, memo_values = memo.read, memo.values
+
+@kernel
+def look_up_words(keys: Keys, T: int, lexicon: Lexicon, room: Room) -> None:
+    """The ids and values of the first T words, into `room`; -1 and 0 for one that is not admitted."""
+    ids, words_gv, words_cv, _, _, scratch = room
+    slots, table_keys, read = lexicon.table.slots, lexicon.table.keys, lexicon.memo.read
+    words, values = lexicon.memo.words, lexicon.memo.values
+    C = words_gv.shape[1]
     for t in range(T):
-        ids[t] = find_in(slots, table_keys, keys[t])
+        number = find_in(slots, table_keys, keys[t])
+        ids[t] = number
         for c in range(C):
             words_gv[t, c], words_cv[t, c] = 0.0, 0.0
-        if ids[t] >= 0:
-            if read[ids[t]] != moment:
-                value_word(ids[t], table, top, best, r, memo, moment, scratch)
-            for c in range(C):
-                words_gv[t, c], words_cv[t, c] = memo.words[ids[t], c], memo.values[ids[t], c]
-    m = 0
-    t = 0
+        if number < 0:
+            continue
+        if read[number] != lexicon.moment:
+            value_word(number, lexicon, scratch)
+        for c in range(C):
+            words_gv[t, c], words_cv[t, c] = words[number, c], values[number, c]
+
+
+@inlined
+def length_of_best(t: int, depth: int, least: float, words_cv: Floats, cv: Floats, there: NDArray[np.bool_]) -> int:
+    """The length of the n-gram of the largest value in any class; 1 where its words alone are worth more."""
+    most, length, apart = 0.0, 1, 0.0
+    for c in range(cv.shape[1]):
+        alone = 0.0
+        for d in range(depth):
+            if not there[d, c]:
+                break
+            alone += words_cv[t + d, c]
+            if cv[d, c] > most:
+                most, length = cv[d, c], d + 1
+        apart = max(apart, alone)
+    return 1 if most <= least or apart > most else length
+
+
+@kernel
+def recognise_into(keys: Keys, before: Flags, stop: int, lexicon: Lexicon, room: Room, T: int, found: Found) -> int:
+    """`recognise` of the first T words into arrays that are there already; returns m.
+
+    One long loop over arrays by themselves: what is taken out of a tuple, or handed to another function, numba counts
+    at every word, and that would cost more than the loop.
+    """
+    look_up_words(keys, T, lexicon, room)
+    firsts, lengths, values = found
+    ids, words_gv, words_cv, cv, there, scratch = room
+    known, least, moment = lexicon.known, lexicon.rule.a, lexicon.moment
+    slots, table_keys, counts = lexicon.table.slots, lexicon.table.keys, lexicon.table.counts
+    young_keys, young_classes = lexicon.young.keys, lexicon.young.classes
+    old_keys, old_classes = lexicon.old.keys, lexicon.old.classes
+    read, valued = lexicon.memo.read, lexicon.memo.values
+    top, best, r = lexicon.top, lexicon.best, lexicon.rule
+    order, C = top.shape
+    m = t = 0
     while t < T:
         if len(known):
             # What does not hold an admitted n-gram worth as much is read as a word: most of what is written.
@@ -139,16 +174,15 @@ def recognise_into(
                     continue
                 if read[number] != moment:
                     read[number] = moment
-                    parts, value = words_gv[t : t + depth + 1], memo_values[number]
-                    confidence_value(counted[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
+                    parts, value = words_gv[t : t + depth + 1], valued[number]
+                    confidence_value(counts[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
                 for c in range(C):
-                    v = memo_values[number, c]
-                    longer = longer or (v > 0.0 and v >= peak)
+                    longer = longer or (valued[number, c] > 0.0 and valued[number, c] >= peak)
             if not longer:
                 firsts[m], lengths[m] = t, 1
                 for c in range(C):
                     v = words_cv[t, c]
-                    values[m, c] = v if v > r.a else 0.0
+                    values[m, c] = v if v > least else 0.0
                 m += 1
                 t += 1
                 continue
@@ -173,48 +207,24 @@ def recognise_into(
                 continue
             if read[number] != moment:
                 read[number] = moment
-                parts, value = words_gv[t : t + depth + 1], memo_values[number]
-                confidence_value(counted[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
+                parts, value = words_gv[t : t + depth + 1], valued[number]
+                confidence_value(counts[number], top[depth], best[depth], parts, depth + 1, r, scratch, value)
             for c in range(C):
-                there[depth, c] = counted[number, c] > 0.0
-                cv[depth, c] = memo_values[number, c]
+                there[depth, c] = counts[number, c] > 0.0
+                cv[depth, c] = valued[number, c]
             depth += 1
-        most, length, apart = 0.0, 1, 0.0
-        for c in range(C):
-            alone = 0.0
-            for d in range(depth):
-                if not there[d, c]:
-                    break
-                alone += words_cv[t + d, c]
-                if cv[d, c] > most:
-                    most, length = cv[d, c], d + 1
-            apart = max(apart, alone)
-        if most <= r.a or apart > most:
-            length = 1
+        length = length_of_best(t, depth, least, words_cv, cv, there)
         firsts[m], lengths[m] = t, length
         for c in range(C):
             v = cv[length - 1, c] if depth > 0 else 0.0
-            values[m, c] = v if v > r.a else 0.0
+            values[m, c] = v if v > least else 0.0
         m += 1
         t += length
     return m
 
 
 @kernel
-def recognise(
-    keys: Keys,
-    before: Flags,
-    stop: int,
-    young: Once,
-    old: Once,
-    known: Keys,
-    table: Table,
-    top: Floats,
-    best: Floats,
-    r: Rule,
-    memo: Memo,
-    moment: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def recognise(keys: Keys, before: Flags, stop: int, lexicon: Lexicon) -> tuple[Ints, Ints, Floats]:
     """The n-grams that t-SS3 recognises in the words of a text: first word [m], length [m], values [m, C].
 
     At each word the n-gram of the largest value in any class is taken, unless its words alone are worth more
@@ -222,10 +232,7 @@ def recognise(
     BREAK.
     """
     T = len(keys)
-    order, C = top.shape
-    firsts, lengths, values = np.empty(T, np.int64), np.empty(T, np.int64), np.zeros((T, C))
-    m = recognise_into(
-        keys, before, stop, young, old, known, table, top, best, r, memo, moment, scratch_room(T, order, C), T,
-        firsts, lengths, values,
-    )  # fmt: skip
-    return firsts[:m], lengths[:m], values[:m]
+    order, C = lexicon.top.shape
+    found = found_room(T, C)
+    m = recognise_into(keys, before, stop, lexicon, scratch_room(T, order, C), T, found)
+    return found.firsts[:m], found.lengths[:m], found.values[:m]
