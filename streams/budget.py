@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.models.abstention import COLD_START, doubts, pignistic
+from tocsin.models.batch import Floats
 
 MINUTE = 60_000
 """Milliseconds of one."""
@@ -58,8 +59,8 @@ class Budget:
     def spend(self, most: int, time: int, doubt: float) -> bool:
         """Whether an event that was abstained from goes to review, where `most` may in an hour; it is noted.
 
-        `time` is the event's, epoch milliseconds, `doubt` 1 - BetP of its most probable class, infinite where classes
-        tie. No hour that holds the event sees more than `most` reviews, in whatever order times come.
+        `time` is the event's, epoch milliseconds, `doubt` as `doubt_in` gives it, infinite where classes tie. No hour
+        that holds the event sees more than `most` reviews, in whatever order times come.
         """
         near = np.abs(self._minutes - time // MINUTE) <= HOUR
         near &= self._minutes >= 0
@@ -94,12 +95,19 @@ def decidable(reason: str, doubt: float) -> bool:
     return reason != COLD_START and math.isfinite(doubt)
 
 
+def doubt_in(belief: Floats, uncertainty: Floats) -> Floats:
+    """The doubts [B] that a budget is spent by, from belief [B, K] and uncertainty [B], which decision records hold.
+
+    How sharp a decision was (`tocsin.kernels.sharpness`) they do not say, so it has no part in this.
+    """
+    if not belief.shape[1]:
+        return np.full(len(belief), np.inf)
+    return doubts(pignistic(belief, uncertainty))
+
+
 def doubt_of(decision: Mapping[str, Any]) -> float:
-    """The doubt in a decision record, to the bit as it was."""
-    belief = np.array([list(decision["belief"].values())])
-    if not belief.size:
-        return math.inf
-    return float(doubts(pignistic(belief, np.array([decision["uncertainty"]])))[0])
+    """The doubt in a decision record, to the bit as `doubt_in` gave it."""
+    return float(doubt_in(np.array([list(decision["belief"].values())]), np.array([decision["uncertainty"]]))[0])
 
 
 def _bin(doubt: float) -> int:

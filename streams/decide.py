@@ -11,14 +11,13 @@ import numpy as np
 from tocsin.config.settings import Settings
 from tocsin.explain.decision import Explainer
 from tocsin.explain.tipping import tipping
-from tocsin.models.abstention import doubts
 from tocsin.models.batch import Batch, Floats
 from tocsin.models.classifier import Classifier
 from tocsin.models.early_risk import Post, Ring, SubjectRisk, ringing
 from tocsin.models.expert import Reader
 from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
-from tocsin.streams.budget import Budget, decidable, share
+from tocsin.streams.budget import Budget, decidable, doubt_in, share
 from tocsin.streams.decode import DecodedEvent, Decoder
 from tocsin.streams.outputs import Output, encode, finite
 from tocsin.streams.state import Transaction
@@ -76,7 +75,7 @@ class Decide:
         if self._budget is None:
             return over
         budgets: dict[int, Budget] = {}
-        doubt = doubts(scores.betp) if scores.classes else np.full(len(events), np.inf)
+        doubt = doubt_in(scores.belief, scores.uncertainty)
         for i in np.flatnonzero(~scores.decided).tolist():
             partition = events[i].record.partition
             if partition not in budgets:
@@ -126,7 +125,8 @@ class Decide:
         return Decided(event, decision, outputs, entry)
 
     def _decision(self, event: dict[str, Any], scores: Scores, i: int, over: str | None, now: int) -> dict[str, Any]:
-        turned = over is not None and decidable(over, float(doubts(scores.betp[i : i + 1])[0]))
+        doubt = doubt_in(scores.belief[i : i + 1], scores.uncertainty[i : i + 1])[0]
+        turned = over is not None and decidable(over, float(doubt))
         decided = bool(scores.decided[i]) or turned
         decision = {
             "event": event["id"],

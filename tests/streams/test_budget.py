@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tocsin.streams.budget import HOUR, MINUTE, ROWS, Budget, decidable, doubt_of, share
 from tocsin.streams.records import Decision, Review
+from tocsin.streams.state import State
 
 from .support import START, Service, crash, drain, event, running, stream
 from .support import settings as service_settings
@@ -187,6 +189,21 @@ def test_what_was_spent_outlives_the_worker(tmp_path: Path, how: str) -> None:
         broken.send(*events(75, 175))
         drain(worker)
     assert plain(broken.decisions) == plain(whole.decisions)
+
+
+def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: Path) -> None:
+    made = service(tmp_path, router={"sharpness_step": 0.1})
+    taught(made)
+    with running(made) as worker:
+        assert abs(math.log(worker.classifier.router.sharpness)) > 0.1
+        made.send(*events(150, 100))
+        drain(worker)
+    given_back = Budget()
+    for decision in made.decisions:
+        given_back.recall(decision)
+    directory = next(made.settings.state.directory.rglob("lmdb"))
+    with closing(State(directory, made.settings.state.max_bytes)) as state, state.transaction() as transaction:
+        assert transaction.budget(0) == given_back.kept()
 
 
 def test_a_partition_takes_what_it_spent_along_to_its_new_owner(tmp_path: Path) -> None:
