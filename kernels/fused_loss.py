@@ -59,15 +59,23 @@ def by_product(evidence: Floats, rho: Floats, prior: float, P: Floats) -> float:
     for e in range(E):
         total = support(evidence, e, prior)
         share = rho[e] / (total - rho[e] * (total - prior))
-        top = 0.0
         for k in range(K):
             P[k] *= 1.0 + share * evidence[e, k]
-            top = max(top, P[k])
-        if top > BIG:
-            one *= SHRINK
-            for k in range(K):
-                P[k] *= SHRINK
+        one *= in_range(P)
     return one
+
+
+@kernel
+def in_range(P: Floats) -> float:
+    """Scale P down where it grew beyond `BIG`; returns by what."""
+    top = 0.0
+    for k in range(P.size):
+        top = max(top, P[k])
+    if top <= BIG:
+        return 1.0
+    for k in range(P.size):
+        P[k] *= SHRINK
+    return SHRINK
 
 
 @kernel
@@ -113,14 +121,9 @@ def by_power(evidence: Floats, rho: Floats, prior: float, P: Floats) -> float:
     one = 1.0
     P[:] = 1.0
     for _ in range(E):
-        top = 0.0
         for k in range(K):
             P[k] *= 1.0 + belief[k] / doubt
-            top = max(top, P[k])
-        if top > BIG:
-            one *= SHRINK
-            for k in range(K):
-                P[k] *= SHRINK
+        one *= in_range(P)
     return one
 
 

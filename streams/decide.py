@@ -125,8 +125,8 @@ class Decide:
         return Decided(event, decision, outputs, entry)
 
     def _decision(self, event: dict[str, Any], scores: Scores, i: int, over: str | None, now: int) -> dict[str, Any]:
-        doubt = doubt_in(scores.belief[i : i + 1], scores.uncertainty[i : i + 1])[0]
-        turned = over is not None and decidable(over, float(doubt))
+        one = slice(i, i + 1)
+        turned = over is not None and decidable(over, float(doubt_in(scores.belief[one], scores.uncertainty[one])[0]))
         decided = bool(scores.decided[i]) or turned
         decision = {
             "event": event["id"],
