@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Lexicon, Rule, Words
+from tocsin.kernels.text import Flat, Lexicon, Rule, Words
 from tocsin.models.expert import Arrays, SnapshotError
 from tocsin.models.ss3_counts import empty_table, grown, largest_counts, nothing_once, read, waited, waiting, written
 from tocsin.models.ss3_explanation import Sentence as Sentence
@@ -170,9 +170,7 @@ class SS3:
             self._learnt()
 
     def _measure(self, texts: Iterable[str]) -> None:
-        self._bound(max(map(len, texts), default=0))
-
-    def _bound(self, longest: int) -> None:
+        longest = max(map(len, texts), default=0)
         if longest > self.max_text:
             raise ValueError(f"a text of {longest} characters exceeds max_text={self.max_text}")
 
@@ -286,36 +284,18 @@ class SS3:
 
     def confidence_many(self, texts: Sequence[str]) -> Floats:
         """The confidence vectors of B texts, float64 [B, K]. Raises ValueError as `confidence` does."""
+        self._measure(texts)
         with self._lock:
-            text = None if self.characters or not texts else kernel.joined(texts)
-            if text is not None:
-                ends, longest, more = kernel.close_texts(text, len(texts))
-                if not more:
-                    self._bound(longest)
-                    return self._quickly(text, ends, longest)
-            self._measure(texts)
-            return self._slowly(texts)
+            if self.characters or not texts:
+                return self._confidence_of(texts)
+            flat = kernel.flatten(texts, self._sentences)
+            out = self._quickly(flat)
+            if len(flat.foreign):
+                out[flat.foreign] = self._confidence_of([texts[b] for b in flat.foreign.tolist()])
+            return out
 
-    def _slowly(self, texts: Sequence[str]) -> Floats:
-        """Texts of which some are not ASCII: those that come to ASCII all the same are read with those that are."""
-        if self.characters or not texts:
-            return self._confidence_of(texts)
-        ready, other = list(texts), []
-        odd = [b for b, text in enumerate(texts) if not text.isascii() or "\0" in text]
-        for b, flat in zip(odd, kernel.flat([texts[b] for b in odd], self._sentences), strict=True):
-            ready[b] = flat or ""
-            if flat is None:
-                other.append(b)
-        text = kernel.joined(ready)
-        assert text is not None
-        ends, longest, _ = kernel.close_texts(text, len(ready))
-        out = self._quickly(text, ends, longest)
-        if other:
-            out[other] = self._confidence_of([texts[b] for b in other])
-        return out
-
-    def _quickly(self, text: NDArray[np.uint8], ends: NDArray[np.int64], longest: int) -> Floats:
-        read = text, ends, longest, *kernel.alphabet(128), self._lexicon(self._known)
+    def _quickly(self, flat: Flat) -> Floats:
+        read = flat.letters, flat.ends, flat.longest, *kernel.alphabet(128), self._lexicon(self._known)
         out: Floats
         if self._sentences:
             out = kernel.quick_ngrams(*read, self._of_words, self._of_sentences)

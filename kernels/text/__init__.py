@@ -1,9 +1,10 @@
 """Text to words (`tokens`), their counts by class (`counts`), what they are worth (`values`), texts to `confidence`."""
 
-from tocsin.kernels.text.ascii import close_texts, flat, joined, read_ascii
+from tocsin.kernels.text.ascii import read_ascii, read_flat
 from tocsin.kernels.text.confidence import confidence_of, word_confidence_of
 from tocsin.kernels.text.counts import EMPTY, Lead, Once, Table, count_text, lead, place_all, refill
 from tocsin.kernels.text.filter import empty_filter, enter_names, filled, may_hold
+from tocsin.kernels.text.flat import Flat, flatten
 from tocsin.kernels.text.keys import ngram_key, plain_step, step, word_key
 from tocsin.kernels.text.letters import alphabet
 from tocsin.kernels.text.lexicon import Lexicon
@@ -31,6 +32,7 @@ __all__ = [
     "MEAN",
     "SENTENCE",
     "SUM",
+    "Flat",
     "Lead",
     "Lexicon",
     "Memo",
@@ -39,16 +41,14 @@ __all__ = [
     "Table",
     "Words",
     "alphabet",
-    "close_texts",
     "confidence_of",
     "confidence_value",
     "count_text",
     "empty_filter",
     "enter_names",
     "filled",
-    "flat",
+    "flatten",
     "global_values",
-    "joined",
     "largest",
     "lead",
     "local",
@@ -61,6 +61,7 @@ __all__ = [
     "quick_ngrams",
     "quick_words",
     "read_ascii",
+    "read_flat",
     "recognise",
     "reference_combined",
     "reference_global_values",

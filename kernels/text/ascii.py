@@ -6,8 +6,6 @@ asks for; a test holds the two together. What stands around a number that is not
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.compiled import kernel
 from tocsin.kernels.text.block import BLOCK, are, byte, eight, how_many, lower, lowest, words_in
+from tocsin.kernels.text.flat import Flat, flatten
 from tocsin.kernels.text.keys import BEGIN, NOTHING, Keys, close, put, step, word_key
 from tocsin.kernels.text.letters import (
     BACKSLASH,
@@ -98,84 +97,6 @@ def portion(letters: int, texts: int) -> Portion:
         np.empty(6 * letters + 8, np.uint32),
         np.empty(0, np.int64),
     )
-
-
-def joined(texts: Sequence[str]) -> NDArray[np.uint8] | None:
-    """Texts of ASCII in one array as the kernels take them, each closed by a zero byte; None where one is not ASCII."""
-    text = "\0".join(texts)
-    if not text.isascii():
-        return None
-    return np.frombuffer((text + _PAD).encode("ascii"), np.uint8)
-
-
-_OUTSIDE = re.compile(r"[^\x00-\x7f]")
-_FOREIGN = re.compile(r"[^\W\x00-\x7f]|(?=[^\x00-\x7f])\s")
-_NONE = "\uffff"
-_KEPT = 1 << 16
-"""Characters whose replacement is remembered."""
-
-
-class _Replacements(dict[str, str]):
-    """By character outside ASCII, the ASCII in which the same words are found; `_NONE` where there is none.
-
-    What is decomposed keeps its letters, and loses its marks; what is no letter parts words as any other sign does.
-    """
-
-    def __init__(self, sentences: bool) -> None:
-        super().__init__()
-        self._sentences = sentences
-
-    def __missing__(self, character: str) -> str:
-        found = unicodedata.normalize("NFKD", character)
-        # A stop that comes of an ellipsis ends no sentence.
-        if _FOREIGN.search(found) or (self._sentences and "." in found):
-            found = _NONE
-        else:
-            found = _OUTSIDE.sub(lambda m: "" if unicodedata.category(m[0]) == "Mn" else "\1", found)
-        if len(self) < _KEPT:
-            self[character] = found
-        return found
-
-
-_REPLACEMENTS = _Replacements(False), _Replacements(True)
-
-
-def flat(texts: Sequence[str], sentences: bool) -> list[str | None]:
-    """Each text as ASCII without zero bytes in which the same words are found; None for letters outside it.
-
-    >>> flat(["caf\u00e9 \u2013 5 \u00a3", "\u4e2d"], False)
-    ['cafe \\x01 5 \\x01', None]
-    """
-    replacement = _REPLACEMENTS[sentences]
-    plain = [text.replace("\0", "\1") for text in texts]
-    # Characters are replaced one by one: what decomposition would put in another order are marks alone.
-    parts = _OUTSIDE.sub(lambda m: replacement[m[0]], "\0".join(plain)).split("\0") if texts else []
-    return [part if part.isascii() else None for part in parts]
-
-
-_PAD = "\0" * (2 * BLOCK)
-
-
-@kernel
-def close_texts(text: NDArray[np.uint8], texts: int) -> tuple[Ints, int, int]:
-    """Where each of so many texts ends [B], the length of the longest, and how many zero bytes too many there are."""
-    ends = np.empty(texts, np.int64)
-    found, longest, start = 0, 0, 0
-    n = len(text) - 2 * BLOCK + 1
-    address = np.int64(text.ctypes.data)
-    for base in range(0, n, BLOCK):
-        zeros = are(address + base, np.uint8(0))
-        if n - base < BLOCK:
-            zeros &= (_ONE << np.uint64(n - base)) - _ONE
-        while zeros != NOTHING:
-            end = base + lowest(zeros)
-            zeros &= zeros - _ONE
-            if found < texts:
-                ends[found] = end
-                longest = max(longest, end - start)
-                start = end + 1
-            found += 1
-    return ends, longest, found - texts
 
 
 @kernel
@@ -424,18 +345,20 @@ def read_ascii(texts: Sequence[str], sentences: bool = False) -> tuple[Keys, Fla
     >>> len(keys), bounds.tolist()
     (5, [0, 3, 5])
     """
-    text = joined(texts)
-    if text is None or any("\0" in each for each in texts):
+    if not all(text.isascii() and "\0" not in text for text in texts):
         raise ValueError("a text is not ASCII, or has a zero byte")
-    flags, lower_case = alphabet(128)
-    return _read_all(text, len(texts), sentences, flags, lower_case)
+    return read_flat(flatten(texts, sentences), sentences)
+
+
+def read_flat(flat: Flat, sentences: bool) -> tuple[Keys, Flags, Ints]:
+    """The words of texts that are flat, as `read_ascii` gives them; a text that was left empty has none."""
+    return _read_all(flat.letters, flat.ends, sentences, *alphabet(128))
 
 
 @kernel
 def _read_all(
-    text: NDArray[np.uint8], texts: int, cut: bool, flags: Flags, lower_case: Codes
+    text: NDArray[np.uint8], ends: Ints, cut: bool, flags: Flags, lower_case: Codes
 ) -> tuple[Keys, Flags, Ints]:
-    ends, _, _ = close_texts(text, texts)
-    room = portion(len(text), texts)
-    count = read_portion(text, ends, 0, texts, cut, flags, lower_case, room) if texts else 0
+    room = portion(len(text), len(ends))
+    count = read_portion(text, ends, 0, len(ends), cut, flags, lower_case, room)
     return room.keys[:count], room.before[:count], room.bounds

@@ -33,7 +33,7 @@ def _last(ends: Ints, b0: int) -> int:
 def quick_words(
     text: NDArray[np.uint8], ends: Ints, longest: int, flags: Flags, lower: Codes, lexicon: Lexicon
 ) -> Floats:
-    """`word_confidence_of` the texts that end at `ends` [B], as `ascii.joined` has them."""
+    """`word_confidence_of` the texts that end at `ends` [B], as `flat.flatten` has them."""
     B, C = len(ends), lexicon.top.shape[1]
     into = portion(max(PORTION, longest) + 1, B)
     out, scratch = np.zeros((B, C)), np.empty((3, C))
@@ -57,7 +57,7 @@ def quick_ngrams(
     of_words: int,
     of_sentences: int,
 ) -> Floats:
-    """`confidence_of` the texts that end at `ends` [B], as `ascii.joined` has them; n-grams end with sentences."""
+    """`confidence_of` the texts that end at `ends` [B], as `flat.flatten` has them; n-grams end with sentences."""
     B = len(ends)
     order, C = lexicon.top.shape
     into = portion(max(PORTION, longest) + 1, B)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.kernels import text as kernel
+from tocsin.kernels.text.flat import replacement
 
 AWKWARD = "abcCfFxyz0123459 ..,,-/\\$%##'\n\t!_:?éÉßÂ°½²中国。，ΑΣσςΩ٣…ﬁ\u0301\u2028"
 texts = st.one_of(st.text(AWKWARD, max_size=40), st.text(max_size=30))
@@ -154,16 +155,27 @@ ODD = "abzAZ09.,!?'-_ \n\t\0\1\x7fé£…–ßſİKﬁⅧ中Σσ\u0301\u0323\u00
 
 @pytest.mark.parametrize("sentences", [False, True])
 @settings(max_examples=300, deadline=None)
-@given(texts=st.lists(st.text(alphabet=ODD, max_size=12) | st.text(max_size=8), max_size=5))
+@given(texts=st.lists(st.text(alphabet=ODD, max_size=12) | st.text(max_size=8), min_size=1, max_size=5))
 def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], sentences: bool) -> None:
-    flat = kernel.flat(texts, sentences)
-    assert len(flat) == len(texts)
-    for text, ascii in zip(texts, flat, strict=True):
-        if ascii is None:
+    flat = kernel.flatten(texts, sentences)
+    keys, _, bounds = kernel.read_flat(flat, sentences)
+    for b, text in enumerate(texts):
+        if b in flat.foreign:
             assert not text.isascii()
+            assert bounds[b] == bounds[b + 1]
             continue
-        found, _, _ = kernel.read_ascii([ascii], sentences)
-        assert found.tolist() == [kernel.word_key(word) for word, _ in kernel.words(text, sentences)]
+        expected = [kernel.word_key(word) for word, _ in kernel.words(text, sentences)]
+        assert keys[bounds[b] : bounds[b + 1]].tolist() == expected
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+def test_every_character_has_room_for_its_replacement(sentences: bool) -> None:
+    every = [chr(code) for code in range(0x110000)]
+    flat = kernel.flatten(every, sentences)
+    expected = [replacement(character, sentences) if character >= "\x80" else character for character in every]
+    assert flat.foreign.tolist() == [code for code, found in enumerate(expected) if found is None]
+    written = bytes(flat.letters[: flat.ends[-1]]).decode("ascii")
+    assert written.split("\0") == [found or "" for found in ["\1", *expected[1:]]]
 
 
 ascii_texts = st.text("abcXYZfF_'0159 .,-/$%#\n\t\x01", max_size=90)

@@ -1,0 +1,197 @@
+"""Texts in one array of ASCII, in which the same words are found: marks are dropped, signs part words as others do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.compiled import kernel
+from tocsin.kernels.text.block import BLOCK, are, eight, lowest
+from tocsin.kernels.text.keys import NOTHING
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+_PAD = b"\0" * (2 * BLOCK)
+_ONE, _HIGH = np.uint64(1), np.uint64(0x8080_8080_8080_8080)
+_SIGN = 1
+"""The byte that stands for what is no letter, and for a zero byte within a text."""
+_POOL = 1 << 16
+"""Room for the replacements of all Unicode, which take a fifth of it."""
+_FOREIGN = -1
+
+_OUTSIDE = re.compile(r"[^\x00-\x7f]")
+_LETTER = re.compile(r"[^\W\x00-\x7f]|(?=[^\x00-\x7f])\s")
+
+
+def replacement(character: str, sentences: bool) -> str | None:
+    """The ASCII in which the same words are found as in a character outside it; None where there is none.
+
+    What is decomposed keeps its letters and loses its marks. Characters may be replaced one by one: what decomposition
+    would put in another order are marks alone.
+
+    >>> replacement("\u00e9", False), replacement("\u00a3", False), replacement("\u4e2d", False)
+    ('e', '\\x01', None)
+    """
+    found = unicodedata.normalize("NFKD", character)
+    # A stop that comes of an ellipsis ends no sentence.
+    if _LETTER.search(found) or (sentences and "." in found):
+        return None
+    return _OUTSIDE.sub(lambda m: "" if unicodedata.category(m[0]) == "Mn" else chr(_SIGN), found)
+
+
+class _Replacements:
+    """Replacements by code point, looked up once each."""
+
+    def __init__(self, sentences: bool) -> None:
+        self._sentences = sentences
+        self.place = np.zeros(0x110000, np.int32)
+        """Where in the pool a code point's replacement is; 0 where it is not looked up yet, `_FOREIGN` for none."""
+        self.pool = np.zeros(_POOL, np.uint8)
+        """Each replacement is its length and then its letters."""
+        self._used = 1
+        self._known: dict[str, int] = {}
+
+    def look_up(self, code: int) -> None:
+        found = replacement(chr(code), self._sentences)
+        if found is None:
+            self.place[code] = _FOREIGN
+            return
+        if found not in self._known:
+            entry = bytes([len(found)]) + found.encode("ascii")
+            self.pool[self._used : self._used + len(entry)] = np.frombuffer(entry, np.uint8)
+            self._known[found], self._used = self._used, self._used + len(entry)
+        self.place[code] = self._known[found]
+
+
+_REPLACEMENTS = _Replacements(False), _Replacements(True)
+
+
+class Flat(NamedTuple):
+    """B texts as the kernels read them."""
+
+    letters: Bytes
+    """ASCII, each text closed by a zero byte, and `2 * BLOCK` zero bytes at the end."""
+    ends: Ints
+    """Where each text's zero byte is, int64 [B]."""
+    longest: int
+    """Letters of the longest."""
+    foreign: Ints
+    """The texts that are left empty, for they have letters outside ASCII: int64, ascending."""
+
+
+def flatten(texts: Sequence[str], sentences: bool) -> Flat:
+    """B texts, at least one, in one array; with `sentences` nothing that stands for a stop is lost or made.
+
+    >>> found = flatten(["caf\u00e9 \u2013 5 \u00a3", "\u4e2d", "tea"], False)
+    >>> bytes(found.letters[: found.ends[-1]]), found.foreign.tolist()
+    (b'cafe \\x01 5 \\x01\\x00\\x00tea', [1])
+    """
+    text = "\0".join(texts)
+    letters, starts = _letters(text, sentences)
+    ends, longest, more = close_texts(letters, len(texts))
+    if more:
+        return flatten([text.replace("\0", chr(_SIGN)) for text in texts], sentences)
+    return Flat(letters, ends, longest, np.searchsorted(ends, starts))
+
+
+def _letters(text: str, sentences: bool) -> tuple[Bytes, Ints]:
+    """Texts joined by zero bytes, flat, and where the ones that were left empty begin."""
+    raw = np.frombuffer(text.encode("utf-8", "surrogatepass") + _PAD, np.uint8)
+    if text.isascii():
+        return raw, np.empty(0, np.int64)
+    known = _REPLACEMENTS[sentences]
+    out = np.empty(2 * len(raw), np.uint8)
+    starts = np.empty(len(raw) - len(text) - len(_PAD), np.int64)
+    at = size = emptied = 0
+    while True:
+        at, size, emptied, unknown = _flatten(raw, at, known.place, known.pool, out, size, starts, emptied)
+        if unknown < 0:
+            return out[:size], starts[:emptied]
+        known.look_up(unknown)
+
+
+@kernel
+def _code(raw: Bytes, at: int) -> tuple[int, int]:
+    """The code point whose two to four bytes of UTF-8 begin here, and how many they are."""
+    first = np.int64(raw[at])
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | (np.int64(raw[at + 1]) & 0x3F), 2
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | (np.int64(raw[at + 1]) & 0x3F) << 6 | (np.int64(raw[at + 2]) & 0x3F), 3
+    high = (first & 0x07) << 18 | (np.int64(raw[at + 1]) & 0x3F) << 12
+    return high | (np.int64(raw[at + 2]) & 0x3F) << 6 | (np.int64(raw[at + 3]) & 0x3F), 4
+
+
+@kernel
+def _next_outside(raw: Bytes, at: int) -> int:
+    """The first place from here on that is no ASCII, or the end of the texts and half of their pad."""
+    address, last = np.int64(raw.ctypes.data), len(raw) - BLOCK
+    while at < last:
+        high = eight(address + at) & _HIGH
+        if high != NOTHING:
+            return min(at + lowest(high) // 8, last)
+        at += 8
+    return last
+
+
+@kernel
+def _flatten(
+    raw: Bytes, at: int, place: NDArray[np.int32], pool: Bytes, out: Bytes, size: int, starts: Ints, emptied: int
+) -> tuple[int, int, int, int]:
+    """Go on flattening UTF-8 from `at`, with `size` bytes written and so many texts emptied.
+
+    Returns the three, and the code point that must be looked up first, or -1 at the end.
+    """
+    last = len(raw) - BLOCK
+    while True:
+        outside = _next_outside(raw, at)
+        out[size : size + outside - at] = raw[at:outside]
+        size += outside - at
+        at = outside
+        if at == last:
+            out[size : size + BLOCK] = 0
+            return at, size + BLOCK, emptied, -1
+        code, width = _code(raw, at)
+        entry = place[code]
+        if entry == 0:
+            return at, size, emptied, code
+        if entry > 0:
+            length = np.int64(pool[entry])
+            out[size : size + length] = pool[entry + 1 : entry + 1 + length]
+            size += length
+            at += width
+            continue
+        while size > 0 and out[size - 1] != 0:
+            size -= 1
+        starts[emptied] = size
+        emptied += 1
+        while raw[at] != 0:
+            at += 1
+
+
+@kernel
+def close_texts(text: Bytes, texts: int) -> tuple[Ints, int, int]:
+    """Where each of so many texts ends [B], the length of the longest, and how many zero bytes too many there are."""
+    ends = np.empty(texts, np.int64)
+    found, longest, start = 0, 0, 0
+    n = len(text) - 2 * BLOCK + 1
+    address = np.int64(text.ctypes.data)
+    for base in range(0, n, BLOCK):
+        zeros = are(address + base, np.uint8(0))
+        if n - base < BLOCK:
+            zeros &= (_ONE << np.uint64(n - base)) - _ONE
+        while zeros != NOTHING:
+            end = base + lowest(zeros)
+            zeros &= zeros - _ONE
+            if found < texts:
+                ends[found] = end
+                longest = max(longest, end - start)
+                start = end + 1
+            found += 1
+    return ends, longest, found - texts
