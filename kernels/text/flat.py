@@ -112,6 +112,7 @@ def _letters(text: str, sentences: bool) -> tuple[Bytes, Ints]:
     while True:
         at, size, emptied, unknown = _flatten(raw, at, known.place, known.pool, out, size, starts, emptied)
         if unknown < 0:
+            out.flags.writeable = False  # as what comes of bytes is: one kind of array for the kernels, compiled once
             return out[:size], starts[:emptied]
         known.look_up(unknown)
 
@@ -120,12 +121,11 @@ def _letters(text: str, sentences: bool) -> tuple[Bytes, Ints]:
 def _code(raw: Bytes, at: int) -> tuple[int, int]:
     """The code point whose two to four bytes of UTF-8 begin here, and how many they are."""
     first = np.int64(raw[at])
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | (np.int64(raw[at + 1]) & 0x3F), 2
-    if first < 0xF0:
-        return (first & 0x0F) << 12 | (np.int64(raw[at + 1]) & 0x3F) << 6 | (np.int64(raw[at + 2]) & 0x3F), 3
-    high = (first & 0x07) << 18 | (np.int64(raw[at + 1]) & 0x3F) << 12
-    return high | (np.int64(raw[at + 2]) & 0x3F) << 6 | (np.int64(raw[at + 3]) & 0x3F), 4
+    width = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    code = first & (0xFF >> (width + 1))
+    for i in range(at + 1, at + width):
+        code = code << 6 | (np.int64(raw[i]) & 0x3F)
+    return int(code), width
 
 
 @kernel
@@ -135,7 +135,7 @@ def _next_outside(raw: Bytes, at: int) -> int:
     while at < last:
         high = eight(address + at) & _HIGH
         if high != NOTHING:
-            return min(at + lowest(high) // 8, last)
+            return int(min(at + lowest(high) // 8, last))
         at += 8
     return last
 
@@ -162,7 +162,7 @@ def _flatten(
         if entry == 0:
             return at, size, emptied, code
         if entry > 0:
-            length = np.int64(pool[entry])
+            length = int(pool[entry])
             out[size : size + length] = pool[entry + 1 : entry + 1 + length]
             size += length
             at += width
