@@ -20,6 +20,7 @@ from tocsin.models.thread import Thread
 from tocsin.streams.budget import Budget, decidable, doubt_in, share
 from tocsin.streams.decode import DecodedEvent, Decoder
 from tocsin.streams.outputs import Output, encode, finite
+from tocsin.streams.spreads import spread_of
 from tocsin.streams.state import Transaction
 
 SEGMENT = "default"
@@ -51,6 +52,7 @@ class Decide:
         ]
         self._followers = [expert.name for expert in classifier.followers]
         self._keeps_subjects = bool(settings.early_risk.classes or self._followers)
+        self._spread_of = spread_of(settings.early_risk)
         self._budget = settings.abstention.budget
         self.partitions = 1
         """Of the events, among which the budget of reviews is shared."""
@@ -162,19 +164,13 @@ class Decide:
             list(scores.classes),
             settings,
             Post(event["id"], event["time"], scores.betp[i]),
-            {name: transaction.spread(name) for name in self._spread_of},
+            transaction.spread(self._spread_of),
         )
         for name, threads in scores.threads.items():
             state.threads[name] = threads[i].plain()
         result = state.plain()
         transaction.set_subject(subject, result, self._settings.bounds.subjects, self._spread_of)
         return result, rings
-
-    @property
-    def _spread_of(self) -> tuple[str, ...]:
-        """The classes whose spread over all subjects is asked for."""
-        settings = self._settings.early_risk
-        return settings.classes if settings.policy == "spread" else ()
 
     def _contribution(self, scores: Scores, i: int) -> Floats:
         """What one event adds to its subject's risk [K]: the evidence of experts that read its own text, else BetP."""

@@ -18,6 +18,7 @@ from tocsin.streams.budget import Budget
 from tocsin.streams.decode import Decoder, UnfitError
 from tocsin.streams.logs.log import Log, Partition, Record
 from tocsin.streams.outputs import encode, read_back
+from tocsin.streams.spreads import spread_of
 from tocsin.streams.state import State
 
 CHUNK = 5_000
@@ -33,8 +34,7 @@ class Rebuild:
         self._decoder = decoder
         self._state = state
         self._reader = reader
-        risk = settings.early_risk
-        self._spread_of = risk.classes if risk.policy == "spread" else ()
+        self._spread_of = spread_of(settings.early_risk)
 
     def __call__(self, partition: Partition, committed: int, now: int) -> int:
         """Remember the events from the state's position, or as many as may be pending, to `committed`.

@@ -12,24 +12,24 @@ import fcntl
 import hashlib
 import shutil
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import lmdb
-import numpy as np
 import orjson
 
-from tocsin.models.early_risk import excess
-from tocsin.models.spread import Counts, bin_of, empty
+from tocsin.models.spread import Counts
 from tocsin.streams.logs.log import Offsets, Partition
+from tocsin.streams.spreads import LIVE, SpreadOf, Spreads
 
 FORMAT = b"3"
 DATABASES = (
     "meta", "positions", "pending", "pending_order", "posts", "waiting", "waiting_order", "known", "known_order",
-    "subjects", "subjects_order",
+    "subjects", "subjects_order", LIVE,
 )  # fmt: skip
+NO_SPREAD = SpreadOf()
 
 
 _PENDING_HEADER = 32
@@ -38,8 +38,6 @@ _PENDING_HEADER = 32
 
 _BUDGET = "budget:"
 """Notes: what each partition spent of the budget of reviews."""
-_SPREAD, _SPREADS = "spread:", "spreads"
-"""Notes: the spread of a class, and the classes whose spread is kept up."""
 MAX_CORRECTIONS = 8
 """Labels of one source for one event that are remembered."""
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
@@ -156,9 +154,11 @@ class Transaction:
         self._txn = txn
         self._databases = databases
         self._directory = directory
+        self._spreads: Spreads | None = None
 
     def commit(self) -> None:
         """Keep it. Raises StateError."""
+        self._save_spreads()
         try:
             self._txn.commit()
         except lmdb.Error as error:
@@ -173,21 +173,33 @@ class Transaction:
 
     # Plain access
 
-    def _get(self, database: str, key: bytes) -> bytes | None:
+    def get(self, database: str, key: bytes) -> bytes | None:
+        """An entry of a database, or None."""
         found = self._txn.get(key, db=self._databases[database])
         return None if found is None else bytes(found)
 
-    def _put(self, database: str, key: bytes, value: bytes) -> None:
+    def put(self, database: str, key: bytes, value: bytes) -> None:
+        """Write an entry. Raises StateError where the map is full, as `delete` does."""
         try:
             self._txn.put(key, value, db=self._databases[database])
         except lmdb.Error as error:
             raise self._full(error) from error
 
-    def _delete(self, database: str, key: bytes) -> None:
+    def delete(self, database: str, key: bytes) -> None:
+        """Remove an entry; a missing one is no error."""
         try:  # a page is copied before it is changed, so that deleting may find no room either
             self._txn.delete(key, db=self._databases[database])
         except lmdb.Error as error:
             raise self._full(error) from error
+
+    def walk(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        """Entries by ascending key; the one that was given last may be deleted."""
+        cursor = self._txn.cursor(self._databases[database])
+        there = cursor.first()
+        while there:
+            key = bytes(cursor.key())
+            yield key, bytes(cursor.value())
+            there = cursor.next() if cursor.set_key(key) else cursor.set_range(key)
 
     def count(self, database: str) -> int:
         """Entries of a database."""
@@ -195,11 +207,11 @@ class Transaction:
 
     def meta(self, name: str) -> bytes | None:
         """A note by name."""
-        return self._get("meta", name.encode())
+        return self.get("meta", name.encode())
 
     def set_meta(self, name: str, value: bytes) -> None:
         """Write a note."""
-        self._put("meta", name.encode(), value)
+        self.put("meta", name.encode(), value)
 
     def _sequence(self) -> bytes:
         """A number that only grows, as 8 bytes: it tells the order of entries of the same millisecond."""
@@ -222,30 +234,30 @@ class Transaction:
 
     def position(self, partition: Partition) -> int | None:
         """The next offset of an input partition to be read."""
-        found = self._get("positions", _partition_key(partition))
+        found = self.get("positions", _partition_key(partition))
         return None if found is None else int(found)
 
     def set_positions(self, offsets: Offsets) -> None:
         """Remember the next offsets."""
         for partition, offset in offsets.items():
-            self._put("positions", _partition_key(partition), str(offset).encode())
+            self.put("positions", _partition_key(partition), str(offset).encode())
 
     # Pending events
 
     def pending(self, event_id: str) -> dict[str, Any] | None:
         """What was kept of an event that waits for its label."""
-        return _pending_entry(self._get("pending", fingerprint(event_id)))
+        return _pending_entry(self.get("pending", fingerprint(event_id)))
 
     def remember(self, event: dict[str, Any], entry: dict[str, Any], now: int) -> bool:
         """Keep an event until its label comes; False, and nothing changes, for one that is kept already."""
         key = fingerprint(event["id"])
-        if self._get("pending", key) is not None:
+        if self.get("pending", key) is not None:
             return False
         order = now.to_bytes(8, "big") + self._sequence()
         subject = fingerprint(event["subject"])
-        self._put("pending", key, order + subject + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
-        self._put("pending_order", order, key)
-        self._put("posts", subject + order, key)
+        self.put("pending", key, order + subject + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
+        self.put("pending_order", order, key)
+        self.put("posts", subject + order, key)
         return True
 
     def subject_events(self, subject: str, most: int) -> list[dict[str, Any]]:
@@ -255,7 +267,7 @@ class Transaction:
         cursor = self._txn.cursor(self._databases["posts"])
         there = cursor.prev() if cursor.set_range(prefix + b"\xff" * 16) else cursor.last()
         while there and bytes(cursor.key()).startswith(prefix) and len(found) < most:
-            entry = _pending_entry(self._get("pending", bytes(cursor.value())))
+            entry = _pending_entry(self.get("pending", bytes(cursor.value())))
             if entry is not None:
                 found.append(entry)
             there = cursor.prev()
@@ -267,11 +279,11 @@ class Transaction:
         for order, key in self._oldest("pending_order"):
             if int.from_bytes(order[:8], "big") >= before and self._within("pending", most, most_bytes):
                 break
-            kept = self._get("pending", key)
+            kept = self.get("pending", key)
             if kept is not None:
-                self._delete("posts", kept[len(order) : _PENDING_HEADER] + order)
-                self._delete("pending", key)
-            self._delete("pending_order", order)
+                self.delete("posts", kept[len(order) : _PENDING_HEADER] + order)
+                self.delete("pending", key)
+            self.delete("pending_order", order)
             forgotten += 1
         return forgotten
 
@@ -290,8 +302,8 @@ class Transaction:
     def wait(self, key: bytes, entry: dict[str, Any], now: int) -> None:
         """Keep a label until what it speaks of turns up; `key` is what it will be asked for by."""
         order = now.to_bytes(8, "big") + self._sequence()
-        self._put("waiting", key + order, orjson.dumps(entry))
-        self._put("waiting_order", order, key)
+        self.put("waiting", key + order, orjson.dumps(entry))
+        self.put("waiting_order", order, key)
 
     def take_waiting(self, key: bytes) -> list[dict[str, Any]]:
         """The labels that wait under a key, oldest first; they wait no more."""
@@ -305,8 +317,8 @@ class Transaction:
                     break
                 found.append((bytes(full), bytes(value)))
         for full, _ in found:
-            self._delete("waiting", full)
-            self._delete("waiting_order", full[len(key) :])
+            self.delete("waiting", full)
+            self.delete("waiting_order", full[len(key) :])
         return [orjson.loads(value) for _, value in found]
 
     def waiting(self) -> list[tuple[bytes, dict[str, Any]]]:
@@ -330,8 +342,8 @@ class Transaction:
                 if waiting["label"] == label and (waiting["source"] or "") == source:
                     found.append(bytes(full))
         for full in found:
-            self._delete("waiting", full)
-            self._delete("waiting_order", full[len(key) :])
+            self.delete("waiting", full)
+            self.delete("waiting_order", full[len(key) :])
 
     def expire_waiting(self, before: int, most: int, most_bytes: int) -> list[dict[str, Any]]:
         """Labels that waited since before an instant (epoch ms), and the oldest beyond a number or size."""
@@ -339,11 +351,11 @@ class Transaction:
         for order, key in self._oldest("waiting_order"):
             if int.from_bytes(order[:8], "big") >= before and self._within("waiting", most, most_bytes):
                 break
-            value = self._get("waiting", key + order)
+            value = self.get("waiting", key + order)
             if value is not None:
                 expired.append(orjson.loads(value))
-                self._delete("waiting", key + order)
-            self._delete("waiting_order", order)
+                self.delete("waiting", key + order)
+            self.delete("waiting_order", order)
         return expired
 
     # Labels that are known: they are in the feedback log
@@ -357,7 +369,7 @@ class Transaction:
         return label in self._known(key).get(source, [])
 
     def _known(self, key: bytes) -> dict[str, list[str]]:
-        return _loads(self._get("known", key)) or {}
+        return _loads(self.get("known", key)) or {}
 
     def set_known_label(self, key: bytes, source: str, label: str, most: int) -> None:
         """Note a label of the feedback log; beyond `most` the oldest is forgotten."""
@@ -367,73 +379,57 @@ class Transaction:
         if said[-1:] == [label]:
             return
         known[source] = [*said, label][-MAX_CORRECTIONS:]
-        self._put("known", key, orjson.dumps(known))
+        self.put("known", key, orjson.dumps(known))
         if new:
-            self._put("known_order", self._sequence(), key)
+            self.put("known_order", self._sequence(), key)
             for order, old in self._oldest("known_order"):
                 if self.count("known") <= most:
                     break
-                self._delete("known", old)
-                self._delete("known_order", order)
+                self.delete("known", old)
+                self.delete("known_order", order)
 
     # Subjects
 
     def subject(self, subject: str) -> dict[str, Any] | None:
         """A subject's accumulated state."""
-        found = self._get("subjects", fingerprint(subject))
+        found = self.get("subjects", fingerprint(subject))
         return None if found is None else _loads(found[8:])
 
-    def set_subject(self, subject: str, state: dict[str, Any], most: int, spread_of: Sequence[str] = ()) -> None:
+    def set_subject(self, subject: str, state: dict[str, Any], most: int, spread: SpreadOf = NO_SPREAD) -> None:
         """Keep a subject's state; beyond `most` the one longest silent is forgotten.
 
-        The spread of the classes `spread_of` over all subjects is kept up.
+        The spreads that are asked for are kept up.
         """
         key = fingerprint(subject)
-        old = self._get("subjects", key)
-        spreads = {name: self.spread(name) for name in spread_of}
+        old = self.get("subjects", key)
+        spreads = self._spreads_of(spread)
         if old is not None:
-            self._delete("subjects_order", old[:8])
-            _count(spreads, old, -1)
+            self.delete("subjects_order", old[:8])
+            spreads.leave(old[:8])
         order = self._sequence()
-        new = order + orjson.dumps(state)
-        self._put("subjects", key, new)
-        self._put("subjects_order", order, key)
-        _count(spreads, new, 1)
+        self.put("subjects", key, order + orjson.dumps(state))
+        self.put("subjects_order", order, key)
+        spreads.enter(order, state)
         for oldest, silent in self._oldest("subjects_order"):
             if self.count("subjects") <= most:
                 break
-            _count(spreads, self._get("subjects", silent), -1)
-            self._delete("subjects", silent)
-            self._delete("subjects_order", oldest)
-        self._set_spreads(spreads)
+            spreads.leave(oldest)
+            self.delete("subjects", silent)
+            self.delete("subjects_order", oldest)
 
-    def spread(self, name: str) -> Counts:
-        """How many subjects have which excess of a class's accumulated evidence: see `tocsin.models.spread`."""
-        kept = self.meta(_SPREAD + name)
-        if kept is not None:
-            return np.frombuffer(kept, np.int64).copy()
-        counts = {name: empty()}
-        for _, value in self._txn.cursor(self._databases["subjects"]):
-            _count(counts, bytes(value), 1)
-        return counts[name]
+    def spread(self, spread: SpreadOf) -> Mapping[str, Counts]:
+        """By class, how many live subjects have which excess of its evidence: see `tocsin.models.spread`."""
+        return self._spreads_of(spread).of_each()
 
-    def _set_spreads(self, spreads: Mapping[str, Counts]) -> None:
-        """Keep these and no others: one that is not kept up is of no use, and is counted anew when it is wanted."""
-        for name, counts in spreads.items():
-            self.set_meta(_SPREAD + name, counts.tobytes())
-        kept = orjson.dumps(sorted(spreads))
-        if (self.meta(_SPREADS) or b"[]") != kept:
-            for name in set(orjson.loads(self.meta(_SPREADS) or b"[]")) - set(spreads):
-                self._delete("meta", (_SPREAD + name).encode())
-            self.set_meta(_SPREADS, kept)
+    def _spreads_of(self, spread: SpreadOf) -> Spreads:
+        if self._spreads is None or self._spreads.of != spread:
+            self._save_spreads()
+            self._spreads = Spreads(self, spread)
+        return self._spreads
 
-
-def _count(spreads: Mapping[str, Counts], kept: bytes | None, by: int) -> None:
-    """Count a subject's state, as it is kept, into the spreads, or out of them."""
-    if spreads and kept is not None:
-        risk = orjson.loads(kept[8:])["risk"]
-        for name, counts in spreads.items():
-            counts[bin_of(excess(risk, name))] += by
+    def _save_spreads(self) -> None:
+        if self._spreads is not None:
+            self._spreads.save()
 
 
 def _partition_key(partition: Partition) -> bytes:

@@ -198,6 +198,7 @@ MODEL_SETTINGS = {
     "early_risk.half_life_hours": 24.0,
     "early_risk.posts": 2,
     "early_risk.gamma": 3.0,
+    "early_risk.live_hours": 24.0,
     "early_risk.minimum_subjects": 21,
     "early_risk.threshold": 0.6,
     "early_risk.patience": 0.2,

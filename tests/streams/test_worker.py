@@ -13,6 +13,7 @@ import pytest
 
 from tocsin.models.batch import Batch
 from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
+from tocsin.streams.spreads import spread_of
 from tocsin.streams.state import StateError
 from tocsin.streams.worker import Worker
 
@@ -418,17 +419,19 @@ def test_a_subject_that_another_worker_takes_over_rings_no_second_time(tmp_path:
     assert (posts["u"], posts["v"]) == (4, 3)
 
 
-def test_the_spread_is_that_of_the_subjects_that_are_held(tmp_path: Path) -> None:
-    service = Service(risk_settings(tmp_path, "spread", bounds={"subjects": 3}))
+def test_the_spread_is_that_of_the_live_subjects_that_are_held(tmp_path: Path) -> None:
+    settings = risk_settings(tmp_path, "spread", bounds={"subjects": 3})
+    service, spread = Service(settings), spread_of(settings.early_risk)
     with running(service) as worker:
         taught(service, worker)
         service.send(*[{**spam(i, ["win prize now", "see you"][i % 2]), "subject": f"u{i % 7}"} for i in range(20)])
         drain(worker)
         with worker._state.transaction() as t:
-            kept = t.spread("spam")
+            kept = t.spread(spread)["spam"].copy()
             assert kept.sum() == t.count("subjects") == 3
-            t._delete("meta", b"spread:spam")
-            assert np.array_equal(kept, t.spread("spam"))  # counted anew from the subjects
+        with worker._state.transaction() as t:
+            t.delete("meta", b"spreads")
+            assert np.array_equal(kept, t.spread(spread)["spam"])  # counted anew from the subjects
 
 
 def test_how_events_were_cut_into_batches_leaves_no_trace_in_a_subjects_state(tmp_path: Path) -> None:

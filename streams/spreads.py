@@ -1,0 +1,140 @@
+"""The spreads over live subjects, kept up by the writes that keep the subjects: no subject is looked at but its own.
+
+A subject is live until an event comes that is `live_hours` younger than its latest post. What is counted is a function
+of the subjects that are kept, so it is counted anew where it is missing, or where other classes or hours are asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import orjson
+
+from tocsin.config.early_risk import EarlyRisk
+from tocsin.models.early_risk import HOUR, excess
+from tocsin.models.spread import Counts, bin_of, empty
+
+LIVE = "subjects_live"
+"""Of each live subject, by its order: the time of its latest post (8 bytes), and the bin it is counted in by class."""
+_NOTE, _KEPT = "spread:", "spreads"
+"""Notes: the spread of a class; which classes are kept up, and for how long a subject is live."""
+_ORDER = 8
+
+
+class SpreadOf(NamedTuple):
+    """Which classes' spreads are asked for, and for how long after its latest post a subject is live."""
+
+    classes: tuple[str, ...] = ()
+    live: int = 0
+    """Milliseconds."""
+
+
+def spread_of(settings: EarlyRisk) -> SpreadOf:
+    """What these settings ask for."""
+    if settings.policy != "spread":
+        return SpreadOf()
+    return SpreadOf(settings.classes, round(settings.live_hours * HOUR))
+
+
+class Entries(Protocol):
+    """What a transaction gives; see `tocsin.streams.state.Transaction`."""
+
+    def get(self, database: str, key: bytes) -> bytes | None:
+        """An entry of a database, or None."""
+
+    def put(self, database: str, key: bytes, value: bytes) -> None:
+        """Write one."""
+
+    def delete(self, database: str, key: bytes) -> None:
+        """Remove one; a missing one is no error."""
+
+    def walk(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        """All by ascending key; the one that was given last may be deleted."""
+
+
+class Spreads:
+    """The spreads within one transaction; `save` before it is committed."""
+
+    def __init__(self, entries: Entries, of: SpreadOf) -> None:
+        self._entries, self.of = entries, of
+        self._changed = False
+        kept = entries.get("meta", _KEPT.encode())
+        if kept == self._note() or (kept is None and not of.classes):
+            self._counts = {name: self._read(name) for name in of.classes}
+        else:
+            self._count_anew(kept)
+
+    def _note(self) -> bytes:
+        return orjson.dumps({"classes": list(self.of.classes), "live": self.of.live})
+
+    def _read(self, name: str) -> Counts:
+        return np.frombuffer(self._entries.get("meta", (_NOTE + name).encode()) or empty().tobytes(), np.int64).copy()
+
+    def _count_anew(self, kept: bytes | None) -> None:
+        before = orjson.loads(kept or b"[]")
+        for name in before["classes"] if isinstance(before, dict) else before:
+            self._entries.delete("meta", (_NOTE + name).encode())
+        for order, _ in list(self._entries.walk(LIVE)):
+            self._entries.delete(LIVE, order)
+        self._counts = {name: empty() for name in self.of.classes}
+        self._changed = True
+        if not self.of.classes:
+            return
+        newest = max((_time(orjson.loads(value[_ORDER:])) for _, value in self._entries.walk("subjects")), default=0)
+        for _, value in self._entries.walk("subjects"):
+            state = orjson.loads(value[_ORDER:])
+            if _time(state) >= newest - self.of.live:
+                self._enter(value[:_ORDER], state)
+
+    def of_each(self) -> Mapping[str, Counts]:
+        """By class, how many live subjects have which excess of its evidence: see `tocsin.models.spread`."""
+        return self._counts
+
+    def enter(self, order: bytes, state: Mapping[str, Any]) -> None:
+        """Count a subject that has just written; those that have been silent too long are live no more."""
+        if not self.of.classes:
+            return
+        since = _time(state) - self.of.live
+        for oldest, value in self._entries.walk(LIVE):
+            if struct.unpack_from(">Q", value)[0] >= since:
+                break
+            self._leave(oldest, value)
+        self._enter(order, state)
+
+    def leave(self, order: bytes) -> None:
+        """Count a subject no more, if it was counted."""
+        if self.of.classes and (value := self._entries.get(LIVE, order)) is not None:
+            self._leave(order, value)
+
+    def _enter(self, order: bytes, state: Mapping[str, Any]) -> None:
+        bins = [bin_of(excess(state["risk"], name)) for name in self.of.classes]
+        self._entries.put(LIVE, order, struct.pack(f">Q{len(bins)}H", _time(state), *bins))
+        self._add(bins, 1)
+
+    def _leave(self, order: bytes, value: bytes) -> None:
+        self._entries.delete(LIVE, order)
+        self._add(list(struct.unpack_from(f">{len(self.of.classes)}H", value, 8)), -1)
+
+    def _add(self, bins: list[int], by: int) -> None:
+        for counts, at in zip(self._counts.values(), bins, strict=True):
+            counts[at] += by
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what has changed."""
+        if not self._changed:
+            return
+        for name, counts in self._counts.items():
+            self._entries.put("meta", (_NOTE + name).encode(), counts.tobytes())
+        if self.of.classes:
+            self._entries.put("meta", _KEPT.encode(), self._note())
+        else:
+            self._entries.delete("meta", _KEPT.encode())
+        self._changed = False
+
+
+def _time(state: Mapping[str, Any]) -> int:
+    return max(int(state.get("time", 0)), 0)
