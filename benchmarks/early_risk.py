@@ -5,7 +5,8 @@ post in the order of time. Ours is the whole service (a worker on a log in memor
 comes, and rings by the alerts it emits. The label of a subject of the first part comes when its thread has been read;
 the label of one of the second part comes `--label-delay-hours` after its last post, or never (`frozen`), as for the
 rivals, who learn the first part and no more. Settings are chosen on the last fifth of the first part alone, for all
-alike: by F-latency - ERDE5 - ERDE50; the batch model's threshold also by each of the three.
+alike: by F-latency - ERDE5 - ERDE50; the batch model's threshold also by each of the three. For the spread over live
+subjects that fifth streams post by post as the second part does.
 
     python benchmarks/early_risk.py [--data ../shared/data/rumours_weibo.jsonl.xz] [--label-delay-hours 24]
 
@@ -17,285 +18,34 @@ never; and the linear expert at the first post alone.
 from __future__ import annotations
 
 import argparse
-import json
-import lzma
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import orjson
-from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import normalize
+from parts.alarm import Floats, Measures, first_over, measure, show
+from parts.early_risk_rivals import (
+    PYSS3,
+    batch_scores,
+    fit_batch,
+    pyss3_excess,
+    pyss3_taught,
+    refitted_scores,
+    rescan_seconds,
+)
+from parts.early_risk_service import serve
+from parts.threads import HOUR, Split, Subject, split, subjects
 
-from tocsin.config import Settings
 from tocsin.config.early_risk import EarlyRisk
 from tocsin.models.early_risk import threshold_at
 from tocsin.models.spread import bin_of, empty, median_and_deviation
-from tocsin.streams.logs.log import Log, Partition, Rebalance
-from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
-from tocsin.streams.worker import Worker
 
-Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "rumours_weibo.jsonl.xz"
-RUMOUR, OTHER = "rumour", "not_rumour"
-CHINA = timezone(timedelta(hours=8))
-"""Posts carry the local time."""
-LENGTHS = (1, 3, 8, 20, 50, 100)
-PYSS3 = "0.6.5"
-POOL: list[dict[str, Any]] = [
-    {"kind": "linear-text", "name": "thread", "scope": "subject", "words": 0, "characters": 3, "r": 0.3}
-]
-"""An SS3 on character 3-grams beside it made no difference on the first part, but for six times the time."""
-
-
-class Subject(NamedTuple):
-    """One thread: texts, times (epoch ms, growing) and whether it is a rumour."""
-
-    name: str
-    texts: list[str]
-    times: list[int]
-    rumour: bool
-
-
-class Split(NamedTuple):
-    """The first part in time, which is known, and the second, which streams."""
-
-    first: list[Subject]
-    """Of the known: what settings are tried after."""
-    fifth: list[Subject]
-    """The last fifth of the known: what settings are chosen on."""
-    new: list[Subject]
-
-    @property
-    def known(self) -> list[Subject]:
-        return [*self.first, *self.fifth]
-
-    @property
-    def told(self) -> list[bool]:
-        return [subject.rumour for subject in self.new]
-
-
-def split(found: Sequence[Subject]) -> Split:
-    cut = int(0.7 * len(found))
-    return Split(list(found[: int(0.8 * cut)]), list(found[int(0.8 * cut) : cut]), list(found[cut:]))
-
-
-def subjects(path: Path) -> list[Subject]:
-    """The subjects with a known posting time, in its order."""
-    found = []
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row["posted"] > 0:
-                found.append((row["posted"], row))
-    return [_subject(row) for _, row in sorted(found, key=lambda pair: pair[0])]
-
-
-def _subject(row: Mapping[str, Any]) -> Subject:
-    times = [row["posted"] * 1000]
-    for post in row["posts"][1:]:
-        then = datetime.strptime(post["time"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
-        times.append(max(times[-1], int(then.astimezone(UTC).timestamp() * 1000)))
-    return Subject(row["subject"], [post["text"] for post in row["posts"]], times, row["label"] == RUMOUR)
-
-
-# Measures
-
-
-class Measures(NamedTuple):
-    """See ../shared/notes/ss3.md; delays of 0 are no alert. ERDE in percent."""
-
-    f_latency: float
-    erde5: float
-    erde50: float
-    f1: float
-    precision: float
-    recall: float
-    delay: float
-    """Posts read before a right alert, median."""
-
-    @property
-    def objective(self) -> float:
-        return self.f_latency - (self.erde5 + self.erde50) / 100
-
-
-def measure(delays: Sequence[int], rumours: Sequence[bool]) -> Measures:
-    k, positive = np.array(delays, np.float64), np.array(rumours, np.bool_)
-    rang = k > 0
-    hits = rang & positive
-    precision = float(hits.sum() / max(rang.sum(), 1))
-    recall = float(hits.sum() / max(positive.sum(), 1))
-    f1 = 2 * precision * recall / max(precision + recall, 1e-12)
-    delay = float(np.median(k[hits])) if hits.any() else np.nan
-    late = 2 / (1 + np.exp(-0.0078 * (delay - 1))) - 1 if hits.any() else 0.0
-    return Measures(f1 * (1 - late), _erde(k, positive, 5), _erde(k, positive, 50), f1, precision, recall, delay)
-
-
-def _erde(k: Floats, positive: NDArray[np.bool_], o: int) -> float:
-    rang = k > 0
-    late = 1 - 1 / (1 + np.exp(np.minimum(k - o, 700)))
-    cost = np.where(rang, np.where(positive, late, positive.mean()), np.where(positive, 1.0, 0.0))
-    return float(100 * cost.mean())
-
-
-def show(name: str, m: Measures, seconds: float | None = None) -> None:
-    speed = "" if seconds is None else f" {1e6 * seconds:8.0f}"
-    print(
-        f"{name:52} {m.f_latency:9.3f} {m.erde5:6.1f} {m.erde50:6.1f} {m.f1:6.3f} {m.precision:6.3f} {m.recall:6.3f}"
-        f" {m.delay:5.0f}{speed}",
-        flush=True,
-    )
-
-
-def first_over(scores: Sequence[Floats], threshold: float | Floats) -> list[int]:
-    """The first post of each subject whose score is at or above the threshold (of its number), 0 for none."""
-    delays = []
-    for one in scores:
-        at = threshold if isinstance(threshold, float) else threshold[: len(one)]
-        over = np.flatnonzero(one >= at)
-        delays.append(int(over[0]) + 1 if len(over) else 0)
-    return delays
-
-
-# Ours: the service
-
-
-def settings(directory: Path, early_risk: Mapping[str, Any], pool: Sequence[Mapping[str, Any]]) -> Settings:
-    values: dict[str, Any] = {
-        "name": "rumours",
-        "schema": {"text": "text"},
-        "classes": [OTHER, RUMOUR],
-        "experts": list(pool),
-        "early_risk": {"classes": [RUMOUR], **early_risk},
-        "explanation": {"level": "none"},
-        "abstention": {"enabled": False},
-        "bounds": {"pending_ttl_hours": 24.0 * 3_650, "subject_posts": 128},
-        "state": {"directory": directory, "max_bytes": 8 * 1024**3},
-        "monitor": {"interval_seconds": 3_600.0},
-    }
-    return Settings(**values)
-
-
-class Heard(NamedTuple):
-    """What the service said of every subject: per post its belief and its accumulated excess, and when it rang."""
-
-    belief: dict[str, list[float]]
-    excess: dict[str, list[float]]
-    delay: dict[str, int]
-    seconds: float
-    """Per post of the second part, the whole path."""
-
-
-class Service:
-    """One worker on a log in memory, whose clock is the posts'."""
-
-    def __init__(self, config: Settings) -> None:
-        self._settings = config
-        self._now = 0
-        self._broker = MemoryBroker(self._clock)
-        for topic in config.topics.names():
-            self._broker.create(topic)
-        self._feeder = MemoryLog(self._broker)
-        self._told = MemoryLog(self._broker, whole={Partition("decisions", 0): 0, Partition("alerts", 0): 0})
-        self.heard = Heard({}, {}, {}, 0.0)
-        self.worker = Worker(config, self._open, self._clock)
-
-    def _clock(self) -> int:
-        return self._now
-
-    def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log:
-        return MemoryLog(self._broker, shared=shared, whole=whole, group="benchmark", rebalance=rebalance)
-
-    def post(self, subject: Subject, k: int) -> None:
-        event = {
-            "id": f"{subject.name}/{k}",
-            "subject": subject.name,
-            "time": subject.times[k],
-            "text": subject.texts[k],
-        }
-        self._now = max(self._now, subject.times[k])
-        self._feeder.emit("events", subject.name.encode(), orjson.dumps(event))
-
-    def label(self, subject: Subject, at: int) -> None:
-        label = {"subject": subject.name, "label": RUMOUR if subject.rumour else OTHER, "time": at}
-        self._feeder.emit("labels", subject.name.encode(), orjson.dumps(label))
-
-    def work(self) -> None:
-        """Until there is nothing to do; what was told is taken down, and what was read is let go of."""
-        while self.worker.step(0):
-            pass
-        while records := self._told.poll(10_000, 0):
-            for record in records:
-                self._take_down(record.topic, orjson.loads(record.value or b""))
-        for topic in self._settings.topics.names():
-            if topic != "events":
-                self._broker.expire(Partition(topic, 0), max(0, self._feeder.ends(topic)[Partition(topic, 0)] - 10))
-
-    def _take_down(self, topic: str, told: Mapping[str, Any]) -> None:
-        name = told["subject"]
-        if topic == "alerts":
-            self.heard.delay[name] = told["delay"]
-            return
-        risk = told["risk"]["risk"]
-        uncertain = told["uncertainty"] / len(told["belief"])
-        self.heard.belief.setdefault(name, []).append(told["belief"][RUMOUR] + uncertain)
-        self.heard.excess.setdefault(name, []).append(risk.get(RUMOUR, 0.0) - risk.get(OTHER, 0.0))
-
-
-def serve(
-    known: Sequence[Subject], new: Sequence[Subject], early_risk: Mapping[str, Any], hours: float | None
-) -> Heard:
-    """Stream the first part thread by thread, each with its label, then the second by time; hours None: no labels."""
-    with tempfile.TemporaryDirectory(prefix="tocsin-early-risk-") as directory:
-        service = Service(settings(Path(directory), early_risk, POOL))
-        with service.worker:
-            for subject in known:
-                for k in range(len(subject.texts)):
-                    service.post(subject, k)
-                service.work()
-                service.label(subject, subject.times[-1])
-                service.work()
-            start = time.perf_counter()
-            for post in stream(new, hours):
-                post(service)
-            service.work()
-            seconds = time.perf_counter() - start
-    return service.heard._replace(seconds=seconds / max(sum(len(subject.texts) for subject in new), 1))
-
-
-def stream(new: Sequence[Subject], hours: float | None) -> Iterator[Callable[[Service], None]]:
-    """Posts and labels in the order of time; the service works off what came before each label."""
-    todo: list[tuple[int, int, int, int]] = []
-    for s, subject in enumerate(new):
-        todo += [(at, 0, s, k) for k, at in enumerate(subject.times)]
-        if hours is not None:
-            todo.append((subject.times[-1] + int(hours * 3_600_000), 1, s, 0))
-    for n, (at, is_label, s, k) in enumerate(sorted(todo)):
-        if is_label:
-            yield lambda service, s=s, at=at: _teach(service, new[s], at)
-        else:
-            yield lambda service, s=s, k=k, n=n: _post(service, new[s], k, n)
-
-
-def _post(service: Service, subject: Subject, k: int, n: int) -> None:
-    service.post(subject, k)
-    if n % 500 == 0:
-        service.work()
-
-
-def _teach(service: Service, subject: Subject, at: int) -> None:
-    service.work()
-    service.label(subject, at)
-    service.work()
 
 
 def ordered(told: Mapping[str, Sequence[float]], some: Sequence[Subject]) -> list[Floats]:
@@ -335,74 +85,56 @@ def accumulated_delays(excess: Sequence[Floats], config: EarlyRisk) -> list[int]
     return first_over(excess, least[:128])
 
 
+LIVE_HOURS = (6.0, 24.0, 72.0, 168.0, 720.0)
+
+
 def spread_candidates() -> list[dict[str, Any]]:
-    grid = product((0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 24.0), (1, 2, 3, 4, 6, 10))
-    return [{"policy": "spread", "gamma": g, "minimum_posts": least} for g, least in grid]
+    grid = product((0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0), (1, 2, 3, 4, 6, 10), LIVE_HOURS)
+    return [{"policy": "spread", "gamma": g, "minimum_posts": least, "live_hours": h} for g, least, h in grid]
 
 
-def spread_delays(excess: Sequence[Floats], before: Sequence[Floats], config: EarlyRisk) -> list[int]:
-    """As the service rings where one thread is read after the other: the live subjects stand at their last post."""
-    counts = empty()
-    for one in before:
-        counts[bin_of(float(one[-1]))] += 1
-    delays = []
-    for one in excess:
-        median, deviation = median_and_deviation(counts)
-        least = median + config.gamma * deviation + 1e-12
-        delays += first_over([one], np.array([np.inf] * (config.minimum_posts - 1) + [least] * 128)[:128])
-        counts[bin_of(float(one[-1]))] += 1
-    return delays
+class Spreads:
+    """As the service rings: the first part was read thread by thread, the fifth post by post in the order of time."""
+
+    def __init__(self, parts: Split, excess: Mapping[str, Sequence[float]]) -> None:
+        order = [(at, one.name, k) for one in parts.first for k, at in enumerate(one.times)]
+        self._fifth = len(order)
+        order += sorted((at, one.name, k) for one in parts.fifth for k, at in enumerate(one.times))
+        self._posts = [(at, name, excess[name][k] / (k + 1)) for at, name, k in order]
+        self._some = parts.fifth
+        self._at = {hours: self._before(hours) for hours in LIVE_HOURS}
+
+    def _before(self, hours: float) -> Floats:
+        """Median and deviation of the live subjects before each post of the fifth."""
+        counts, bins, latest, live = empty(), dict[str, int](), dict[str, int](), deque[tuple[int, int, str]]()
+        found = []
+        for n, (at, name, value) in enumerate(self._posts):
+            if n >= self._fifth:
+                found.append(median_and_deviation(counts))
+            if name in bins:
+                counts[bins.pop(name)] -= 1
+            while live and (latest[live[0][2]] != live[0][0] or live[0][1] < at - hours * HOUR):
+                number, _, silent = live.popleft()
+                if latest[silent] == number and silent in bins:
+                    counts[bins.pop(silent)] -= 1
+            bins[name], latest[name] = bin_of(value), n
+            counts[bins[name]] += 1
+            live.append((n, at, name))
+        return np.array(found)
+
+    def delays(self, config: EarlyRisk) -> list[int]:
+        """When each subject of the fifth rings."""
+        read, rang = dict[str, int](), dict[str, int]()
+        posts = self._posts[self._fifth :]
+        least = self._at[config.live_hours] @ np.array([1.0, config.gamma])
+        for (_, name, value), threshold in zip(posts, least.tolist(), strict=True):
+            read[name] = read.get(name, 0) + 1
+            if value > threshold and read[name] >= config.minimum_posts:
+                rang.setdefault(name, read[name])
+        return [rang.get(subject.name, 0) for subject in self._some]
 
 
 # Rivals
-
-
-class Batch(NamedTuple):
-    """Logistic regression on binary hashed character 1-3-grams of joined posts, of unit length."""
-
-    weights: Floats
-    bias: float
-
-
-GRAMS = HashingVectorizer(
-    analyzer="char", ngram_range=(1, 3), binary=True, alternate_sign=False, norm=None, n_features=2**18
-)
-
-
-def fit_batch(known: Sequence[Subject]) -> Batch:
-    texts = ["\n".join(subject.texts[:k]) for subject in known for k in LENGTHS]
-    labels = [subject.rumour for subject in known for _ in LENGTHS]
-    model = LogisticRegression(C=30, max_iter=300).fit(normalize(GRAMS.transform(texts)), labels)
-    return Batch(model.coef_[0], float(model.intercept_[0]))
-
-
-def batch_scores(model: Batch, some: Sequence[Subject]) -> list[Floats]:
-    """The log odds after each post: what rescanning the joined text would give, without doing it."""
-    scores = []
-    for subject in some:
-        tail, new = "", []
-        for k, text in enumerate(subject.texts):
-            new.append(tail + ("\n" if k else "") + text)
-            tail = new[-1][-2:]
-        grams, have, total, one = GRAMS.transform(new), set(), 0.0, []
-        for k in range(len(new)):
-            for gram in grams.indices[grams.indptr[k] : grams.indptr[k + 1]].tolist():
-                if gram not in have:
-                    have.add(gram)
-                    total += model.weights[gram]
-            one.append(model.bias + total / np.sqrt(max(len(have), 1)))
-        scores.append(np.array(one))
-    return scores
-
-
-def rescan_seconds(model: Batch, some: Sequence[Subject]) -> float:
-    """Per post, where each is answered by scanning its thread again, as a batch model must."""
-    start, posts = time.perf_counter(), 0
-    for subject in some:
-        for k in range(1, len(subject.texts) + 1):
-            normalize(GRAMS.transform(["\n".join(subject.texts[:k])])) @ model.weights
-            posts += 1
-    return (time.perf_counter() - start) / posts
 
 
 def rival_batch(parts: Split, hours: float, every: int) -> None:
@@ -425,51 +157,21 @@ def rival_batch(parts: Split, hours: float, every: int) -> None:
             show(f"  fitted again every {every} subjects", measure(first_over(again, at), parts.told), seconds)
 
 
-def refitted_scores(parts: Split, hours: float, every: int) -> list[Floats]:
-    """The batch model fitted again whenever so many subjects more have come, with the labels that ours had by then."""
-    scores: list[Floats] = []
-    for start in range(0, len(parts.new), every):
-        now = parts.new[start].times[0]
-        labelled = [s for s in parts.new[:start] if s.times[-1] + hours * 3_600_000 <= now]
-        scores += batch_scores(fit_batch([*parts.known, *labelled]), parts.new[start : start + every])
-    return scores
-
-
-def rival_pyss3(parts: Split) -> None:
+def rivalpyss3_taught(parts: Split) -> None:
     import pyss3
 
     if version("pyss3") != PYSS3:
         raise SystemExit(f"the rival is pyss3 {PYSS3}, not {version('pyss3')}")
     pyss3.set_verbosity(0)
-    tried = _pyss3_excess(_pyss3(parts.first), parts.fifth)
+    tried = pyss3_excess(pyss3_taught(parts.first), parts.fifth)
     best = choose(accumulated_candidates(), lambda c: accumulated_delays(tried, c), parts.fifth)
-    model = _pyss3(parts.known)
+    model = pyss3_taught(parts.known)
     start = time.perf_counter()
-    excess = _pyss3_excess(model, parts.new)
+    excess = pyss3_excess(model, parts.new)
     seconds = (time.perf_counter() - start) / sum(len(subject.texts) for subject in parts.new)
     for config in ({}, best):
         delays = accumulated_delays(excess, EarlyRisk(**config))
         show(f"pyss3, policy (a) {_told(config)}", measure(delays, parts.told), seconds)
-
-
-def _pyss3(known: Sequence[Subject]) -> Any:
-    import pyss3
-
-    model = pyss3.SS3()
-    for subject in known:
-        for text in subject.texts:
-            model.learn(" ".join(text), RUMOUR if subject.rumour else OTHER, update=False)
-    model.update_values(force=True)
-    return model
-
-
-def _pyss3_excess(model: Any, some: Sequence[Subject]) -> list[Floats]:
-    rumour = model.get_categories().index(RUMOUR)
-    excess = []
-    for subject in some:
-        values = np.array([model.classify(" ".join(text), sort=False) for text in subject.texts])
-        excess.append(np.cumsum(2 * values[:, rumour] - values.sum(axis=1)))
-    return excess
 
 
 def _told(chosen: Mapping[str, Any]) -> str:
@@ -482,12 +184,13 @@ def _told(chosen: Mapping[str, Any]) -> str:
 def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
     heard = serve(parts.known, parts.new, {"policy": "fused"}, hours)
     belief, excess = ordered(heard.belief, parts.fifth), ordered(heard.excess, parts.fifth)
-    before = ordered(heard.excess, parts.first)
+    streamed = serve(parts.first, parts.fifth, {"policy": "fused"}, hours) if "spread" in policies else None
     delays_of: dict[str, tuple[list[dict[str, Any]], Callable[[EarlyRisk], list[int]]]] = {
         "fused": (fused_candidates(), lambda c: fused_delays(belief, c)),
-        "spread": (spread_candidates(), lambda c: spread_delays(excess, before, c)),
         "accumulated": (accumulated_candidates(), lambda c: accumulated_delays(excess, c)),
     }
+    if streamed is not None:
+        delays_of["spread"] = (spread_candidates(), Spreads(parts, streamed.excess).delays)
     for policy in policies:
         config = choose(*delays_of[policy], parts.fifth)
         run = serve(parts.known, parts.new, config, hours)
@@ -525,7 +228,7 @@ def main() -> None:
     if "batch" in args.rivals:
         rival_batch(parts, args.label_delay_hours, args.refit_every)
     if "pyss3" in args.rivals:
-        rival_pyss3(parts)
+        rivalpyss3_taught(parts)
 
 
 if __name__ == "__main__":

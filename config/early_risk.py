@@ -15,8 +15,8 @@ class EarlyRisk(Group):
     classes: tuple[ClassName, ...] = ()
     """The classes that ring the alarm; none switches alerts off."""
     policy: Literal["accumulated", "spread", "fused"] = "accumulated"
-    """What rings: more evidence than for all other classes together; so much more than other subjects have; or the
-    fused belief."""
+    """What rings: more evidence than for all other classes together; so much more per post than other subjects have; or
+    the fused belief."""
     minimum_posts: int = Field(default=1, ge=1, le=10_000)
     half_life_hours: float | None = Field(default=None, gt=0)
     """After so long what was accumulated counts half, so that old posts of a long-lived subject fade; none for ever."""

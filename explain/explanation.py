@@ -89,7 +89,7 @@ class Tipping(_Part):
 
     policy: Literal["accumulated", "spread", "fused"]
     score: float
-    """What was compared: the accumulated risk, its excess over all other classes, or the fused belief."""
+    """What was compared: the accumulated risk, its excess over all other classes per post, or the fused belief."""
     threshold: float
     """What it had to exceed."""
     gain: float

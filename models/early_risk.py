@@ -3,7 +3,8 @@
 Three policies say when a class rings (`tocsin.config.early_risk`):
 
 - `accumulated`: its accumulated evidence exceeds that of all others together (Burdisso et al. 2019);
-- `spread`: that excess lies above median + gamma MAD of all live subjects (the authors' later systems);
+- `spread`: that excess, per post, lies above median + gamma MAD of all live subjects (the authors' later systems, in
+  whose streams all subjects are at the same post; here they are not);
 - `fused`: the fused belief stands at a threshold that falls with the number of posts read. Waiting a few posts costs
   little and tells much, so the first posts may be asked for more.
 
@@ -38,6 +39,8 @@ class SubjectRisk:
     """The classes that rang, with the delay k: posts read until then. Latched: a class rings once."""
     time: int = 0
     """Of the latest post, epoch milliseconds."""
+    faded: float = 0.0
+    """Posts, each faded as what it added; 0 where nothing fades."""
     odds: dict[str, float] = field(default_factory=dict)
     """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
     confirmed: dict[str, int] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class Ring:
 
     name: str
     score: float
-    """What the policy compares: the accumulated risk, its excess over all others, or the belief."""
+    """What the policy compares: the accumulated risk, its excess over all others per post, or the belief."""
     threshold: float
     gain: float
     """By how much the last post raised it."""
@@ -84,6 +87,11 @@ def excess(risk: Mapping[str, float], name: str) -> float:
     """By how much the accumulated evidence for a class exceeds that for all others together."""
     own = risk.get(name, 0.0)
     return own - (sum(risk.values()) - own)
+
+
+def excess_per_post(state: Mapping[str, Any], name: str) -> float:
+    """The same for a mean post of a subject, from its state as `SubjectRisk.plain` has it."""
+    return excess(state["risk"], name) / max(state.get("faded") or state["posts"], 1.0)
 
 
 def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], settings: EarlyRiskSettings) -> list[str]:
@@ -101,10 +109,12 @@ def ringing(
 ) -> list[Ring]:
     """Add one post to a subject's state (in place); returns the classes that ring now, and why.
 
-    `spread` are the live subjects' excesses by class, before this post; the policy `spread` asks for them.
+    `spread` are the live subjects' excesses per post by class, before this post; the policy `spread` asks for them.
     """
     _fade(state, settings, post.time)
     state.posts += 1
+    if settings.half_life_hours is not None:
+        state.faded += 1.0
     before = {name: excess(state.risk, name) for name in settings.classes}
     for name, value in zip(classes, evidence.tolist(), strict=True):
         if value:
@@ -131,6 +141,7 @@ def _fade(state: SubjectRisk, settings: EarlyRiskSettings, time: int) -> None:
         for kept in (state.risk, state.odds):
             for name in kept:
                 kept[name] *= left
+        state.faded *= left
     state.time = max(state.time, time)
 
 
@@ -175,7 +186,7 @@ def _judge(
         return _judge_belief(state, name, classes, settings)
     if settings.policy == "spread":
         counts = spread.get(name)
-        score = excess(state.risk, name)
+        score = excess(state.risk, name) / max(state.faded or state.posts, 1.0)
         if counts is None or int(counts.sum()) < settings.minimum_subjects:
             return score, math.inf, False
         median, deviation = median_and_deviation(counts)

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from tocsin.config.early_risk import EarlyRisk
-from tocsin.models.early_risk import HOUR, excess
+from tocsin.models.early_risk import HOUR, excess_per_post
 from tocsin.models.spread import Counts, bin_of, empty
 
 LIVE = "subjects_live"
@@ -90,7 +90,7 @@ class Spreads:
                 self._enter(value[:_ORDER], state)
 
     def of_each(self) -> Mapping[str, Counts]:
-        """By class, how many live subjects have which excess of its evidence: see `tocsin.models.spread`."""
+        """By class, how many live subjects have which excess of its evidence per post: see `tocsin.models.spread`."""
         return self._counts
 
     def enter(self, order: bytes, state: Mapping[str, Any]) -> None:
@@ -110,7 +110,7 @@ class Spreads:
             self._leave(order, value)
 
     def _enter(self, order: bytes, state: Mapping[str, Any]) -> None:
-        bins = [bin_of(excess(state["risk"], name)) for name in self.of.classes]
+        bins = [bin_of(excess_per_post(state, name)) for name in self.of.classes]
         self._entries.put(LIVE, order, struct.pack(f">Q{len(bins)}H", _time(state), *bins))
         self._add(bins, 1)
 

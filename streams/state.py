@@ -418,7 +418,7 @@ class Transaction:
             self.delete("subjects_order", oldest)
 
     def spread(self, spread: SpreadOf) -> Mapping[str, Counts]:
-        """By class, how many live subjects have which excess of its evidence: see `tocsin.models.spread`."""
+        """By class, how many live subjects have which excess of its evidence per post: see `tocsin.models.spread`."""
         return self._spreads_of(spread).of_each()
 
     def _spreads_of(self, spread: SpreadOf) -> Spreads:

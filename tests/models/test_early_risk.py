@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.config.model import EarlyRisk
-from tocsin.models.early_risk import HOUR, Post, Ring, SubjectRisk, accumulate, excess, log_odds, ringing, threshold_at
+from tocsin.models.early_risk import (
+    HOUR,
+    Post,
+    Ring,
+    SubjectRisk,
+    accumulate,
+    excess,
+    excess_per_post,
+    log_odds,
+    ringing,
+    threshold_at,
+)
 from tocsin.models.spread import bin_of, empty, median_and_deviation
 
 CLASSES = ["calm", "risk", "other"]
@@ -108,6 +119,27 @@ def test_it_rings_for_what_stands_out_among_the_live_subjects() -> None:
     [ring] = rings_by_spread(others, 9.0)
     assert ring.threshold == pytest.approx(4 + 2 * 2, rel=0.06)
     assert [r.name for r in rings_by_spread(others, 7.5, gamma=1.5)] == ["risk"]
+
+
+def test_a_long_thread_does_not_ring_for_its_length() -> None:
+    counts = empty()
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0):
+        counts[bin_of(value)] += 1
+    config = EarlyRisk(classes=("risk",), policy="spread", minimum_subjects=5)
+    state = SubjectRisk()
+    for _ in range(50):
+        assert ringing(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, spread={"risk": counts}) == []
+    assert excess_per_post(state.plain(), "risk") == 6.0
+
+
+def test_the_mean_post_of_a_subject_fades_with_its_posts() -> None:
+    state = SubjectRisk()
+    config = EarlyRisk(classes=("risk",), policy="spread", half_life_hours=1.0)
+    for hours in range(10):
+        ringing(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
+    assert excess_per_post(state.plain(), "risk") == pytest.approx(6.0)
+    ringing(state, np.array([6.0, 0.0, 0.0]), CLASSES, config, Post(time=19 * HOUR))
+    assert excess_per_post(state.plain(), "risk") == pytest.approx(-6.0, rel=0.01)
 
 
 def test_a_few_subjects_have_no_median_to_stand_out_from() -> None:
