@@ -91,7 +91,8 @@ def excess(risk: Mapping[str, float], name: str) -> float:
 
 def excess_per_post(state: Mapping[str, Any], name: str) -> float:
     """The same for a mean post of a subject, from its state as `SubjectRisk.plain` has it."""
-    return excess(state["risk"], name) / max(state.get("faded") or state["posts"], 1.0)
+    posts = float(state.get("faded") or state["posts"])
+    return excess(state["risk"], name) / max(posts, 1.0)
 
 
 def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], settings: EarlyRiskSettings) -> list[str]:

@@ -15,16 +15,17 @@ from tocsin.kernels import text as kernel
 from tocsin.kernels.text import Flat, Lexicon, Rule, Words
 from tocsin.models.expert import Arrays, SnapshotError
 from tocsin.models.ss3_counts import empty_table, grown, largest_counts, nothing_once, read, waited, waiting, written
+from tocsin.models.ss3_explanation import Paragraph as Paragraph
 from tocsin.models.ss3_explanation import Sentence as Sentence
 from tocsin.models.ss3_explanation import TextExplanation as TextExplanation
 from tocsin.models.ss3_explanation import WordValue as WordValue
+from tocsin.models.ss3_operators import SUMS, Operators, combined, numbers, paragraphs, paragraphs_matter
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Listed = NDArray[np.bool_]
 
 FORMAT = 2
-Operator = Literal["sum", "max", "mean"]
-OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
-"""In the order of their numbers in the kernel."""
 _ALL = np.empty(0, np.uint64)
 """The filter that holds every n-gram."""
 
@@ -43,8 +44,8 @@ class SS3:
     go, the older of two equals first. With `characters` each word character outside ASCII is a word of its
     own, for languages without spaces.
 
-    `operators` say how the values of n-grams become a sentence's, and those of sentences a text's; SS3's own is the
-    sum for both.
+    `operators` say how the values of n-grams become a sentence's, those of sentences a paragraph's (a line that is not
+    blank), and those of paragraphs a text's; SS3's own is the sum for all three.
 
     Every method holds one lock, so threads may read and learn at once; each call sees one state.
 
@@ -76,12 +77,10 @@ class SS3:
         max_vocabulary: int = 200_000,
         max_text: int = 100_000,
         characters: bool = False,
-        operators: tuple[Operator, Operator] = ("sum", "sum"),
+        operators: Operators = SUMS,
     ) -> None:
         if mode not in ("xai", "paper"):
             raise ValueError(f"mode is 'xai' or 'paper', not {mode!r}")
-        if len(operators) != 2 or not set(operators) <= set(OPERATORS):
-            raise ValueError(f"operators are two of {', '.join(OPERATORS)}, not {operators!r}")
         if not 1 <= ngrams <= 255:
             raise ValueError(f"ngrams is from 1 to 255, not {ngrams}")
         if max_vocabulary < 1 or max_text < 1:
@@ -89,8 +88,8 @@ class SS3:
         if len(set(classes)) != len(classes):
             raise ValueError("a class is given twice")
         self.mode, self.ngrams, self.operators = mode, ngrams, operators
-        self._of_words, self._of_sentences = (OPERATORS.index(operator) for operator in operators)
-        self._sentences = ngrams > 1 or operators != ("sum", "sum")  # sums of single words ask for no sentences
+        self._of_words, self._of_sentences, self._of_paragraphs = numbers(operators)
+        self._sentences = ngrams > 1 or operators != SUMS  # sums of single words ask for no sentences
         self.max_vocabulary, self.max_text, self.characters = max_vocabulary, max_text, characters
         self.classes: list[str] = list(classes)
         self._lock = RLock()
@@ -286,13 +285,21 @@ class SS3:
         """The confidence vectors of B texts, float64 [B, K]. Raises ValueError as `confidence` does."""
         self._measure(texts)
         with self._lock:
-            if self.characters or not texts:
-                return self._confidence_of(texts)
-            flat = kernel.flatten(texts, self._sentences)
-            out = self._quickly(flat)
-            if len(flat.foreign):
-                out[flat.foreign] = self._confidence_of([texts[b] for b in flat.foreign.tolist()])
-            return out
+            if not paragraphs_matter(self.operators):
+                return self._vectors(texts)
+            parts = [paragraphs(text) for text in texts]
+            vectors = self._vectors([part for each in parts for part in each])
+            return combined(self.operators[2], vectors, [len(each) for each in parts])
+
+    def _vectors(self, texts: Sequence[str]) -> Floats:
+        """The confidence vectors of texts whose paragraphs do not matter, as of one paragraph each."""
+        if self.characters or not texts:
+            return self._confidence_of(texts)
+        flat = kernel.flatten(texts, self._sentences)
+        out = self._quickly(flat)
+        if len(flat.foreign):
+            out[flat.foreign] = self._confidence_of([texts[b] for b in flat.foreign.tolist()])
+        return out
 
     def _quickly(self, flat: Flat) -> Floats:
         read = flat.letters, flat.ends, flat.longest, *kernel.alphabet(128), self._lexicon(self._known)
@@ -373,22 +380,33 @@ class SS3:
     # ------------------------------------------------------------ explaining
 
     def explain(self, text: str, top: int | None = None) -> TextExplanation:
-        """Take a text apart into sentences and recognised n-grams, each with its value for every class.
+        """Take a text apart into paragraphs, sentences and recognised n-grams, each with its value for every class.
 
-        Where only single words count, a sentence is what stands between two marks, commas included.
+        Where only single words count, a text is one paragraph, and a sentence is what stands between two marks, commas
+        included.
         With `top` only that many n-grams of largest value are listed (in the order of the text); sentence
         sums stay those of all. Raises ValueError where the text exceeds `max_text`.
         """
         self._measure([text])
-        found = self._found(text)
+        parts = paragraphs(text) if self._sentences else [text]
         with self._lock:
-            confidence = self.confidence(text)
-            classes = tuple(self.classes)
-            firsts, lengths, values = self._recognise(found)
-        if not classes:
-            return TextExplanation((), (), ())
-        strength = values.max(axis=1, initial=0.0)
-        listed = set(np.argsort(-strength, kind="stable")[:top].tolist())
+            confidence, classes = self.confidence(text), tuple(self.classes)
+            if not classes:
+                return TextExplanation((), (), ())
+            read = [(found, *self._recognise(found)) for found in map(self._found, parts)]
+        strength = np.concatenate([values.max(axis=1, initial=0.0) for *_, values in read] or [np.empty(0)])
+        listed = np.zeros(len(strength), np.bool_)
+        listed[np.argsort(-strength, kind="stable")[:top]] = True
+        if top is not None:
+            listed &= strength > 0
+        told, begin = [], 0
+        for found, firsts, lengths, values in read:
+            told.append(self._taken_apart(found, firsts, lengths, values, listed[begin:]))
+            begin += len(firsts)
+        return TextExplanation(classes, tuple(told), tuple(confidence.tolist()))
+
+    def _taken_apart(self, found: Words, firsts: Ints, lengths: Ints, values: Floats, listed: Listed) -> Paragraph:
+        """One paragraph of recognised n-grams, of which those that are `listed` are told."""
         sentences: list[Sentence] = []
         border = kernel.SENTENCE if self._sentences else kernel.BREAK
         cuts = [i for i, first in enumerate(firsts.tolist()) if found.before[first] & border]
@@ -396,17 +414,18 @@ class SS3:
             words = tuple(
                 WordValue(found.spelt(int(firsts[i]), int(firsts[i] + lengths[i])), tuple(values[i].tolist()))
                 for i in range(lo, hi)
-                if i in listed and (top is None or strength[i] > 0)
+                if listed[i]
             )
-            total = kernel.reference_combined(self._of_words, values[lo:hi].tolist(), len(classes))
+            total = kernel.reference_combined(self._of_words, values[lo:hi].tolist(), values.shape[1])
             sentences.append(Sentence(words, tuple(total)))
-        return TextExplanation(classes, tuple(sentences), tuple(confidence.tolist()))
+        rows = [sentence.values for sentence in sentences]
+        return Paragraph(tuple(sentences), tuple(kernel.reference_combined(self._of_sentences, rows, values.shape[1])))
 
     def _found(self, text: str) -> Words:
         """The words that `confidence` sees: pyss3 cuts into sentences only where it looks for n-grams."""
         return kernel.tokenise([text], sentences=self._sentences, characters=self.characters)
 
-    def _recognise(self, found: Words) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    def _recognise(self, found: Words) -> tuple[Ints, Ints, Floats]:
         firsts, lengths, values = kernel.recognise(found.keys, found.before, self._stop, self._lexicon(_ALL))
         return firsts, lengths, values
 

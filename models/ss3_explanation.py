@@ -22,9 +22,22 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph of a text: its sentences in order and what they come to."""
+
+    sentences: tuple[Sentence, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TextExplanation:
-    """A text taken apart: sentences, their words, and the classes that the values are for."""
+    """A text taken apart: paragraphs, their sentences and words, and the classes that the values are for."""
 
     classes: tuple[str, ...]
-    sentences: tuple[Sentence, ...]
+    paragraphs: tuple[Paragraph, ...]
     confidence: tuple[float, ...]
+
+    @property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """Those of all paragraphs."""
+        return tuple(sentence for paragraph in self.paragraphs for sentence in paragraph.sentences)

@@ -1,6 +1,7 @@
 """What SS3 promises besides pyss3's values."""
 
 import threading
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tocsin.models.expert import SnapshotError
 from tocsin.models.ss3 import SS3
+from tocsin.models.ss3_operators import SUMS, Operators
 
 WORDS = ["red", "green", "blue", "one", "two", "café", "x1", "stop."]
 sentences = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
@@ -259,30 +261,46 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
         SS3(**wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("operators", [("max", "sum"), ("mean", "max"), ("sum", "mean"), ("mean", "mean")])
+@pytest.mark.parametrize("operators", [each for each in product(("sum", "max", "mean"), repeat=3) if each != SUMS])
 @pytest.mark.parametrize("ngrams", [1, 3])
-def test_sentences_and_texts_are_made_by_the_operators(operators: tuple[Any, Any], ngrams: int) -> None:
+def test_every_level_is_made_by_its_operator(operators: Operators, ngrams: int) -> None:
     plain, other = SS3(ngrams=ngrams), SS3(ngrams=ngrams, operators=operators)
     for model in (plain, other):
         for _ in range(3):
             model.learn("red fire. warm red sun", "hot")
             model.learn("blue ice. cold blue sea", "cold")
-    text = "red ice. unheard of. fire fire blue. warm"
-    of_words, of_sentences = ({"sum": sum, "max": max, "mean": np.mean}[operator] for operator in operators)
-    parts = [
-        [of_words([word.values[c] for word in sentence.words]) for c in range(2)]
-        for sentence in other.explain(text).sentences
+    text = "red ice. unheard of. fire fire blue. warm\n \n\nsea sea. ice\nred sun"
+    of_words, of_sentences, of_paragraphs = ({"sum": sum, "max": max, "mean": np.mean}[each] for each in operators)
+    told = other.explain(text)
+    sentences = [
+        [[of_words([word.values[c] for word in one.words]) for c in range(2)] for one in paragraph.sentences]
+        for paragraph in told.paragraphs
     ]
-    assert len(parts) == 4
-    expected = [of_sentences([part[c] for part in parts]) for c in range(2)]
+    assert [len(each) for each in sentences] == [4, 2, 1]
+    parts = [[of_sentences([one[c] for one in each]) for c in range(2)] for each in sentences]
+    expected = [of_paragraphs([part[c] for part in parts]) for c in range(2)]
     np.testing.assert_allclose(other.confidence(text), expected, rtol=1e-12)
     assert not np.allclose(other.confidence(text), plain.confidence(text))
-    assert [sentence.values for sentence in other.explain(text).sentences] == [pytest.approx(p) for p in parts]
+    assert [one.values for one in told.sentences] == [pytest.approx(one) for each in sentences for one in each]
+    assert [paragraph.values for paragraph in told.paragraphs] == [pytest.approx(part) for part in parts]
 
 
-def test_an_operator_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="operators"):
-        SS3(operators=("sum", "median"))  # type: ignore[arg-type]
+@pytest.mark.parametrize("operators", [("max", "sum", "sum"), ("max", "max", "mean"), ("sum", "mean", "max")])
+def test_a_text_of_no_paragraph_is_worth_nothing(operators: Operators) -> None:
+    model = SS3(operators=operators)
+    for _ in range(3):
+        model.learn("red fire", "hot")
+        model.learn("blue ice", "cold")
+    alone = model.confidence("red")
+    assert alone.any()
+    np.testing.assert_array_equal(model.confidence_many(["", "red", "\n \n", "red\n"]), [[0, 0], alone, [0, 0], alone])
+    assert model.explain("\n \n").paragraphs == ()
+
+
+@pytest.mark.parametrize("operators", [("sum", "median", "sum"), ("sum", "sum")])
+def test_operators_that_are_none_are_refused(operators: Any) -> None:
+    with pytest.raises(ValueError, match="operators are three of sum, max, mean"):
+        SS3(operators=operators)
 
 
 @pytest.mark.parametrize("ngrams", [1, 3])
