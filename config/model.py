@@ -16,6 +16,7 @@ from tocsin.config.lifecycle import Lifecycle
 from tocsin.config.linear_text import LinearTextExpert
 from tocsin.config.naive_bayes import NaiveBayesExpert
 from tocsin.config.neighbours import NeighboursExpert
+from tocsin.config.prior_shift import PriorShift
 from tocsin.config.schema import Feature
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -264,6 +265,7 @@ class Model(Group):
     router: RouterSettings = ReliabilityRouter()
     lifecycle: Lifecycle = Lifecycle()
     fusion: Fusion = Fusion()
+    prior_shift: PriorShift = PriorShift()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()
     max_classes: int = Field(default=64, ge=2)

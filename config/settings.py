@@ -24,6 +24,7 @@ from tocsin.config.model import (
     SS3Expert,
     unfit_pool,
 )
+from tocsin.config.prior_shift import PriorShift
 from tocsin.config.schema import Schema
 from tocsin.config.service import Batching, Bounds, Explanation, Kernels, Monitor, Replay, State
 
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     router: RouterSettings = ReliabilityRouter()
     lifecycle: Lifecycle = Lifecycle()
     fusion: Fusion = Fusion()
+    prior_shift: PriorShift = PriorShift()
     abstention: Abstention = Abstention()
     early_risk: EarlyRisk = EarlyRisk()
     explanation: Explanation = Explanation()
@@ -123,6 +125,7 @@ class Settings(BaseSettings):
             router=self.router,
             lifecycle=self.lifecycle,
             fusion=self.fusion,
+            prior_shift=self.prior_shift,
             abstention=self.abstention,
             early_risk=self.early_risk,
             max_classes=max(self.bounds.classes, len(self.classes)),

@@ -105,6 +105,10 @@ class Seen:
     """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
     strangeness: Sequence[float] | None = None
     """How strange the event was, [2], see `tocsin.models.novelty`; None where nobody asks."""
+    plain: Floats | None = None
+    """BetP [K] before class priors were followed; None where they were not, and `betp` is that."""
+    ratio: Floats | None = None
+    """How much more frequent than usual each class was taken to be, [K]; None where priors were not followed."""
 
     def limit(self, label: int) -> float:
         """The own threshold of a class then; infinite where it had none."""

@@ -28,12 +28,13 @@ from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
 from tocsin.models.novelty import Novelty, support
+from tocsin.models.prior_shift import PriorShift, Shift
 from tocsin.models.river_face import RiverFace
 from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
 from tocsin.models.tree_expert import TreeExpert
 
-Stateful = Gate | Contextual | Lifecycle | Abstention | Novelty
+Stateful = Gate | Contextual | Lifecycle | Abstention | Novelty | PriorShift
 """What has `arrays` and `restore` beside the experts."""
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -80,6 +81,7 @@ class Classifier(RiverFace):
         self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
         self.novelty = Novelty(self._model.abstention)
+        self.prior_shift = self._new_prior_shift()
         self.feedback_offset = 0
         """The next offset of the feedback log to learn from."""
         self.learnt = 0
@@ -104,8 +106,12 @@ class Classifier(RiverFace):
 
     # Scoring
 
-    def score(self, batch: Batch) -> Scores:
-        """Score B events. Pure: nothing of the model changes."""
+    def score(self, batch: Batch, shift: Shift | None = None) -> Scores:
+        """Score B events. Pure: nothing of the model changes.
+
+        `shift` tells of the events' stream how far class priors have moved; it is asked where `prior_shift` is enabled
+        and enough is known.
+        """
         if batch.history.shape[1] < len(self._history):
             batch = self._recall(batch)
         if not self.classes:
@@ -114,7 +120,12 @@ class Classifier(RiverFace):
         evidence = said if self.contextual is None else self.contextual.discount(said, self._prior())
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
-        betp = self._betp(fused, np.full(len(batch), self.router.sharpness))
+        plain = betp = self._betp(fused, np.full(len(batch), self.router.sharpness))
+        ratio = self._priors_of_late(betp, shift)
+        if ratio is not None and self.prior_shift is not None:
+            betp = self.prior_shift.applied(plain, ratio)
+            mass = self.prior_shift.applied(np.hstack([fused.belief, fused.uncertainty[:, None]]), ratio)
+            fused = fused._replace(belief=mass[:, :-1], uncertainty=mass[:, -1])
         strangeness, novel = self._strangeness(batch.X, evidence, engaged)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
@@ -137,8 +148,16 @@ class Classifier(RiverFace):
             learnt=self.learnt,
             limits=self.abstention.limits(len(self.classes)),
             strangeness=strangeness,
+            plain=None if ratio is None else plain,
+            ratio=ratio,
             threads=threads,
         )
+
+    def _priors_of_late(self, betp: Floats, shift: Shift | None) -> Floats | None:
+        """How much more frequent than usual each class is by now [B, K]; None where nobody asks or nobody knows."""
+        if shift is None or self.prior_shift is None or self.prior_shift.usual is None:
+            return None
+        return shift(betp, self.prior_shift.usual)
 
     @property
     def followers(self) -> list[Follower]:
@@ -328,6 +347,9 @@ class Classifier(RiverFace):
         for i, (subject, label, known) in enumerate(zip(batch.subjects, y.tolist(), seen, strict=True)):
             late = self.learnt - known.learnt
             self.abstention.learn(float(scores[i]), known.threshold, late, float(doubt[i]), label, known.limit(label))
+            if self.prior_shift is not None:
+                plain = known.betp if known.plain is None else known.plain
+                self.prior_shift.learn(plain, known.ratio, label, known.learnt)
             self._remember(subject, label)
             self.learnt += 1
         if self._model.abstention.enabled:
@@ -383,6 +405,9 @@ class Classifier(RiverFace):
                 limits = self.abstention.limits(len(self.classes))
                 own = limits[label] if limits is not None else math.inf
                 self.abstention.learn(1.0 - p, self.abstention.threshold(), 0, doubt, label, own)
+        if self.prior_shift is not None:
+            for i, label in enumerate(y.tolist()):
+                self.prior_shift.learn(betp[i], None, label, self.learnt + i)
         self.learnt += len(batch)
         self._live(evidence, reliability, engaged, y, betp.argmax(axis=1))
         return betp
@@ -431,6 +456,9 @@ class Classifier(RiverFace):
     def _new_contextual(self) -> Contextual | None:
         return Contextual(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
 
+    def _new_prior_shift(self) -> PriorShift | None:
+        return PriorShift(self._model.prior_shift) if self._model.prior_shift.enabled else None
+
     def _fresh(self, e: int) -> Expert:
         """Expert e as one that has learnt nothing, with room for what is known; the worth of its word is forgotten."""
         if self.contextual is not None:
@@ -443,6 +471,8 @@ class Classifier(RiverFace):
         self.router.resize(len(self.columns))
         if self.contextual is not None:
             self.contextual.resize(len(self.classes))
+        if self.prior_shift is not None:
+            self.prior_shift.resize(len(self.classes))
         self.lifecycle.resize(len(self.classes))
         self.novelty.resize(self.nominal)
         for expert in self.experts:
@@ -468,7 +498,11 @@ class Classifier(RiverFace):
             ("abstention", self.abstention),
             ("novelty", self.novelty),
         ]
-        return parts if self.contextual is None else [*parts, ("contextual", self.contextual)]
+        if self.contextual is not None:
+            parts.append(("contextual", self.contextual))
+        if self.prior_shift is not None:
+            parts.append(("prior_shift", self.prior_shift))
+        return parts
 
     def _manifest(self) -> dict[str, Any]:
         try:

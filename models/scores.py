@@ -47,11 +47,20 @@ class Scores:
     """The threshold of each class, [K]; None where they have none of their own."""
     strangeness: Floats | None = None
     """[B, 2], see `tocsin.models.novelty`; None where abstention is off."""
+    plain: Floats | None = None
+    """[B, K], BetP before class priors were followed; None where nobody asks for that."""
+    ratio: Floats | None = None
+    """[B, K], how much more frequent than usual each class is taken to be; ones where priors are not followed."""
     threads: dict[str, list[Thread]] = field(default_factory=dict)
     """By expert that reads whole subjects: what to keep of each event's subject after that event."""
 
+    def follows(self, i: int) -> bool:
+        """Whether the decision on event i follows class priors that have moved."""
+        return self.ratio is not None and bool((self.ratio[i] != 1.0).any())
+
     def seen(self, i: int) -> Seen:
         """What to keep with event i until its label comes."""
+        followed = self.follows(i)
         return Seen(
             history=self.batch.history[i].tolist(),
             subject_label=int(self.batch.subject_label[i]),
@@ -61,4 +70,6 @@ class Scores:
             learnt=self.learnt,
             limits=self.limits,
             strangeness=self.strangeness[i].tolist() if self.strangeness is not None else None,
+            plain=self.plain[i] if followed and self.plain is not None else None,
+            ratio=self.ratio[i] if followed and self.ratio is not None else None,
         )

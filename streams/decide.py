@@ -15,6 +15,7 @@ from tocsin.models.batch import Batch, Floats
 from tocsin.models.classifier import Classifier
 from tocsin.models.early_risk import Post, Ring, SubjectRisk, ringing
 from tocsin.models.expert import Reader
+from tocsin.models.prior_shift import RecentPriors, Shift
 from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
 from tocsin.streams.budget import Budget, decidable, doubt_in, share
@@ -64,10 +65,27 @@ class Decide:
         if not events:
             return []
         batch = self._decoder.batch([decoded.event for decoded in events])
-        scores = self._classifier.score(self._with_threads(batch, transaction))
+        scores = self._classifier.score(self._with_threads(batch, transaction), self._shift(events, transaction))
         self.last = scores
         over = self._over_budget(events, scores, transaction)
         return [self._one(decoded, scores, i, over[i], transaction, now) for i, decoded in enumerate(events)]
+
+    def _shift(self, events: Sequence[DecodedEvent], transaction: Transaction) -> Shift | None:
+        """What the priors of late of each partition make of its events."""
+        settings = self._settings.prior_shift
+        if not settings.enabled:
+            return None
+        partition = np.array([decoded.record.partition for decoded in events])
+
+        def shift(betp: Floats, usual: Floats) -> Floats:
+            ratios = np.empty_like(betp)
+            for index in np.unique(partition).tolist():
+                recent = RecentPriors(settings, transaction.priors(index))
+                ratios[partition == index] = recent.ratios(betp[partition == index], usual)
+                transaction.set_priors(index, recent.kept())
+            return ratios
+
+        return shift
 
     def _over_budget(
         self, events: Sequence[DecodedEvent], scores: Scores, transaction: Transaction
@@ -149,7 +167,11 @@ class Decide:
                 "segment": SEGMENT,
             },
         }
-        return decision if self._budget is None else {**decision, "over_budget": over}
+        if self._budget is not None:
+            decision["over_budget"] = over
+        if scores.ratio is not None and scores.follows(i):
+            decision["priors"] = dict(zip(scores.classes, scores.ratio[i].tolist(), strict=True))
+        return decision
 
     def _early_risk(
         self, event: dict[str, Any], scores: Scores, i: int, transaction: Transaction
@@ -203,5 +225,10 @@ def saw(scores: Scores, i: int) -> dict[str, Any]:
         "threshold": finite(seen.threshold),
         "learnt": seen.learnt,
     }
-    asked = {"limits": seen.limits, "strangeness": seen.strangeness}
+    asked = {
+        "limits": seen.limits,
+        "strangeness": seen.strangeness,
+        "plain": None if seen.plain is None else np.ascontiguousarray(seen.plain),
+        "ratio": None if seen.ratio is None else np.ascontiguousarray(seen.ratio),
+    }
     return result | {name: value for name, value in asked.items() if value is not None}

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from pydantic import ValidationError
 
-from tocsin.models.batch import FeedbackBatch, Seen
+from tocsin.models.batch import FeedbackBatch, Floats, Seen
 from tocsin.models.classifier import Classifier
 from tocsin.streams.decode import Decoder, describe
 from tocsin.streams.logs.log import Record
@@ -120,6 +120,8 @@ def _seen(saw: dict[str, Any] | None) -> Seen | None:
         learnt=saw["learnt"],
         limits=saw.get("limits"),
         strangeness=saw.get("strangeness"),
+        plain=_row(saw.get("plain")),
+        ratio=_row(saw.get("ratio")),
     )
 
 
@@ -135,3 +137,7 @@ def note_known(item: dict[str, Any], transaction: Transaction, most: int) -> Non
     key, source = label_key(about, identity), item["source"] or ""
     transaction.set_known_label(key, source, item["label"], most)
     transaction.drop_waiting(key, source, item["label"])
+
+
+def _row(values: list[float] | None) -> Floats | None:
+    return None if values is None else np.array(values, np.float64)

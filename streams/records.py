@@ -193,6 +193,8 @@ class Decision(Record):
     over_budget: Literal["uncertain", "conflict", "novel", "cold-start"] | None = None
     """Why it would have gone to review, had `abstention.budget` not been spent. It is decided all the same; only what
     nothing can decide (a cold start, classes that tie) is abstained from, and goes to nobody."""
+    priors: dict[str, float] | None = None
+    """How much more frequent than usual each class is taken to be, where `prior_shift` found that this has moved."""
     risk: SubjectState | None = None
     """Only where early risk is on."""
 
@@ -211,6 +213,10 @@ class Saw(Record):
     """The threshold of each class, where `abstention.per_class` gives each its own."""
     strangeness: list[float] | None = None
     """How far it lay from what was labelled before, and how little support it found; only where abstention is on."""
+    plain: list[float] | None = None
+    """The probabilities before class priors were followed, where they were."""
+    ratio: list[float] | None = None
+    """How much more frequent than usual each class was taken to be, where class priors were followed."""
 
 
 class Feedback(Record):

@@ -36,6 +36,8 @@ _PENDING_HEADER = 32
 """Bytes before a pending event's entry: its order (16) and its subject's fingerprint (16)."""
 
 
+_PRIORS = "priors:"
+"""Notes: how frequent classes have been of late in each partition of the events."""
 _BUDGET = "budget:"
 """Notes: what each partition spent of the budget of reviews."""
 MAX_CORRECTIONS = 8
@@ -229,6 +231,16 @@ class Transaction:
     def set_budget(self, partition: int, kept: bytes) -> None:
         """Keep it."""
         self.set_meta(f"{_BUDGET}{partition}", kept)
+
+    # Priors
+
+    def priors(self, partition: int) -> bytes | None:
+        """How frequent classes have been of late in a partition: see `tocsin.models.prior_shift.RecentPriors`."""
+        return self.meta(f"{_PRIORS}{partition}")
+
+    def set_priors(self, partition: int, kept: bytes) -> None:
+        """Keep it."""
+        self.set_meta(f"{_PRIORS}{partition}", kept)
 
     # Positions
 

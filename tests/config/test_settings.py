@@ -175,6 +175,11 @@ MODEL_SETTINGS = {
     "fusion.prior": 3.0,
     "fusion.contextual": True,
     "fusion.fade": 0.99,
+    "prior_shift.enabled": True,
+    "prior_shift.memory": 301,
+    "prior_shift.window": 300,
+    "prior_shift.mature": 9,
+    "prior_shift.least_gain": 0.1,
     "abstention.enabled": False,
     "abstention.error": 0.2,
     "abstention.controls": "error",
@@ -256,7 +261,7 @@ def test_every_group_of_the_model_is_among_the_settings_tried() -> None:
         "max_text",
         "max_subjects",
     }
-    for group in ("router", "lifecycle", "fusion", "abstention", "early_risk"):
+    for group in ("router", "lifecycle", "fusion", "prior_shift", "abstention", "early_risk"):
         fields = set(type(getattr(Model(), group)).model_fields)
         assert {f"{group}.{field}" for field in fields} <= set(MODEL_SETTINGS)
 

@@ -70,7 +70,7 @@ def emitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return through(Service(settings(directory, explanation={"level": request.param}, experts=experts)))
 
 
-WHERE_ASKED = {"risk", "over_budget"}
+WHERE_ASKED = {"risk", "over_budget", "priors"}
 """Fields of a decision that are there only where the config asks for them."""
 
 
