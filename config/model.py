@@ -204,6 +204,9 @@ class Abstention(Group):
     """What a decision costs: true class, then decided class; 0 where right and 1 where wrong, if nothing is given."""
     abstain_cost: float = Field(default=0.1, ge=0)
     """What an abstention costs, in the unit of `costs`."""
+    steering: Literal["aci", "pid"] = "aci"
+    """How late labels steer the threshold: `aci` moves the level of its quantile (adaptive conformal inference), `pid`
+    the threshold itself (conformal PID control)."""
     gain: float = Field(default=0.0025, ge=0, le=0.5)
     """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
     window: int = Field(default=300, ge=20, le=1_000_000)
@@ -233,6 +236,8 @@ class Abstention(Group):
     def _one_control(self) -> Self:
         if self.costs and self.controls != "cost":
             raise ValueError(f"costs are given but abstention controls {self.controls}: set controls to cost")
+        if self.steering == "pid" and (self.per_class or self.controls == "error"):
+            raise ValueError("steering: pid goes with controls: coverage or cost, and not with per_class")
         if self.per_class and self.controls == "error":
             raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
         return self

@@ -4,7 +4,8 @@ An event's score for a class is 1 - BetP of the class. A class belongs to the pr
 the threshold, a quantile of the scores that recent labelled events gave their true classes. The quantile's level
 follows Gibbs & Candes 2021, alpha_{t+1} = alpha_t + gain (alpha - err_t), with err_t judged against the threshold
 that judged the event itself, and with a gain that shrinks as labels come later: an integrator with dead time swings
-(the measured traps are in `docs/architecture.md`).
+(the measured traps are in `docs/architecture.md`). With `steering: pid` the level stays, and what is steered is the
+threshold itself (`tocsin.models.pid`).
 
 What is controlled is a setting (`abstention.controls`): the coverage of the prediction sets; the error among what is
 decided, by a threshold on the most probable class (see `tocsin.models.sliding.selective`), whose level is steered by
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from tocsin.config.model import Abstention as AbstentionSettings
 from tocsin.models.batch import Bools, Floats, Ints
 from tocsin.models.costs import expected_costs
+from tocsin.models.pid import Pid
 from tocsin.models.sliding import Sliding, selective
 
 FULL_GAIN_DELAY = 100
@@ -72,6 +74,7 @@ class Abstention:
         self.delay = 0.0
         """Feedback records between a decision and its label, on the average of the latest."""
         self.alpha = settings.error
+        self._pid = Pid() if settings.steering == "pid" else None
         self._threshold: float | None = None
 
     @property
@@ -96,6 +99,8 @@ class Abstention:
                 self._threshold = selective(self._doubts.values, self._scores.values, self.alpha)
             else:
                 self._threshold = self._quantile(self._scores, self.alpha)
+                if self._pid is not None:
+                    self._threshold = min(max(self._threshold + self._pid.offset, 0.0), 1.0)
         return self._threshold
 
     def _quantile(self, scores: Sliding, alpha: float) -> float:
@@ -206,6 +211,9 @@ class Abstention:
     def _steer(self, score: float, judged_by: float, delay: int, doubt: float) -> None:
         """Move the level by the error of one event."""
         target, gain = self._settings.error, self._settings.gain * haste(delay)
+        if self._pid is not None:
+            self._pid.learn((score > judged_by) - target, haste(delay))
+            return
         if self._settings.controls != "error":
             self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
             return
@@ -246,6 +254,7 @@ class Abstention:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.expert.Expert`."""
         return {
+            **({} if self._pid is None else {"pid": self._pid.array()}),
             "scores": self._scores.ring,
             "doubts": self._doubts.ring,
             "known": np.array(self.known),
@@ -265,6 +274,8 @@ class Abstention:
         self._by_class = [_restored(ring, count) for ring, count in by_class]
         self._class_alphas = [float(alpha) for alpha in arrays["class_alphas"]]
         self.count, self.alpha, self.delay = int(arrays["count"]), float(arrays["alpha"]), float(arrays["delay"])
+        if self._pid is not None:
+            self._pid.restore(arrays, "pid")
         self._threshold = None
 
 

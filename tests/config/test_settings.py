@@ -88,6 +88,8 @@ def test_the_bound_on_classes_never_cuts_those_that_are_named() -> None:
         ({"controls": "cost", "costs": {"z": {"y": 2.0}}}, "'z'"),
         ({"controls": "cost", "costs": {"x": {"y": -1.0}}}, "greater than or equal to 0"),
         ({"controls": "error", "per_class": True}, "per_class"),
+        ({"steering": "pid", "per_class": True}, "steering: pid"),
+        ({"steering": "pid", "controls": "error"}, "steering: pid"),
     ],
 )
 def test_a_control_that_does_not_fit_is_refused_by_name(abstention: dict[str, Any], wrong: str) -> None:
@@ -187,6 +189,7 @@ MODEL_SETTINGS = {
     "abstention.costs": {"x": {"y": 2.0}},
     "abstention.abstain_cost": 0.2,
     "abstention.gain": 0.01,
+    "abstention.steering": "pid",
     "abstention.window": 500,
     "abstention.late_window": 2_000,
     "abstention.cold_start": 31,

@@ -41,10 +41,32 @@ def stream(made: Abstention, rows: int, delay: int, seed: int = 0) -> Bools:
 # Coverage
 
 
+def test_conformal_pid_covers_the_target_whatever_an_adversary_makes_of_the_scores() -> None:
+    made = Abstention(Settings(error=0.1, cold_start=1, window=100, steering="pid"))
+    missed = []
+    for i in range(20_000):
+        threshold = made.threshold()
+        # Just above the threshold for two hundred events, then far below it for as long.
+        score = min(threshold + 1e-6, 1.0) if i // 200 % 2 else 0.0
+        missed.append(score > threshold)
+        made.learn(score, threshold, 0)
+    assert np.mean(missed) == pytest.approx(0.1, abs=0.02)
+
+
+def test_conformal_pid_moves_the_threshold_and_not_its_level() -> None:
+    one, other = (warm(np.linspace(0, 0.5, 200), steering="pid") for _ in range(2))
+    before = one.threshold()
+    one.learn(0.4, before, 0)
+    other.learn(0.4, 0.3, 0)  # the same score, missed by the threshold that judged it
+    assert other.threshold() > one.threshold()
+    assert one.alpha == other.alpha == 0.1
+
+
+@pytest.mark.parametrize("steering", ["aci", "pid"])
 @pytest.mark.parametrize("delay", [0, 100])
 @pytest.mark.parametrize("error", [0.05, 0.1, 0.3])
-def test_coverage_is_the_target_on_a_stream_that_does_not_drift(delay: int, error: float) -> None:
-    made = Abstention(Settings(error=error, cold_start=30, window=1_000, gain=0.005))
+def test_coverage_is_the_target_on_a_stream_that_does_not_drift(steering: str, delay: int, error: float) -> None:
+    made = Abstention(Settings(error=error, cold_start=30, window=1_000, gain=0.005, steering=steering))
     covered = stream(made, 12_000, delay)[2_000:]
     # Adaptive conformal inference bounds the mean over T steps by (max(a, 1 - a) + gain) / (gain T), here .02; the
     # published traps measured .899 to .900 at delays up to 100. Four standard errors of the mean would be .012.
@@ -406,7 +428,9 @@ def test_the_class_of_least_expected_cost_is_decided() -> None:
 # Snapshots
 
 
-@pytest.mark.parametrize("values", [{"controls": "error"}, {"per_class": True}], ids=["error", "per-class"])
+@pytest.mark.parametrize(
+    "values", [{"controls": "error"}, {"per_class": True}, {"steering": "pid"}], ids=["error", "per-class", "pid"]
+)
 def test_a_restored_rule_goes_on_alike(values: dict[str, Any]) -> None:
     made, other = (Abstention(Settings(window=200, **values)) for _ in range(2))
     betp, y = answers(900, 1)
