@@ -6,8 +6,9 @@
 The pool runs once a stream and seed, and what each expert said of each event before its label came is recorded (in the
 temporary folder, if no other is named: delete it after a change of an expert). Every combination then hears the same:
 ours with each rule of fusion, its reliabilities and sharpness learnt through that rule; and a gate's weighted mean by
-its largest probability, by its margin, by its entropy; the logarithmic pool weighted by skill; the log-linear stack;
-TLC as it is written (`parts/rivals.py`). The order of texts, and everywhere the model, follows the seed; the
+its largest probability, by its margin, by its entropy, and with the p-values and sets of crepes
+(`parts/split_conformal.py`); the logarithmic pool weighted by skill; the log-linear stack; TLC as it is written
+(`parts/rivals.py`). The order of texts, and everywhere the model, follows the seed; the
 electricity market is one stream.
 
 Areas are 1,000 times what they are, shares in percent. `covered` is the share of events whose conformal set, by the
@@ -21,12 +22,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
 from tempfile import gettempdir
+from typing import NamedTuple
 
 import numpy as np
+from parts import split_conformal
 from parts.calibration import brier, ece, macro_f1, nll, tail
 from parts.generators import Floats, Ints
 from parts.recording import SOURCES, Recording, recorded, replay
@@ -68,25 +70,42 @@ def order(p: Floats) -> Floats:
     return confidence
 
 
-def combinations(recording: Recording) -> dict[str, tuple[Floats, Callable[[Floats], Floats]]]:
-    """Each combination's probabilities [T, K], and what it calls confidence."""
-    made = {f"ours, {rule}": (replay(recording, rule).betp, highest) for rule in RULES}
+class Answers(NamedTuple):
+    """What a combination says of T events."""
+
+    p: Floats
+    """Its probabilities, [T, K]."""
+    confidence: Floats
+    """What it calls confidence, [T]."""
+    inside: Floats | None = None
+    """Whether its own set held the true class, [T]; None where it has no sets of its own."""
+
+
+def combinations(recording: Recording) -> dict[str, Answers]:
+    """Each combination's answers."""
     mixed = run(Mixture(recording), recording)
-    return made | {
-        "gated mean": (mixed, highest),
-        "gated mean, margin": (mixed, margin),
-        "gated mean, entropy": (mixed, order),
-        "logarithmic pool": (run(LogarithmicPool(recording), recording), highest),
-        "log-linear stack": (run(Stack(recording), recording), highest),
-        "TLC": (tlc(recording), highest),
+    values = split_conformal.p_values(mixed, recording.y)
+    known = recording.y < mixed.shape[1]
+    held = split_conformal.inside(values, np.where(known, recording.y, 0), AbstentionSettings().error)
+    sure = {f"ours, {rule}": replay(recording, rule).betp for rule in RULES} | {
+        "gated mean": mixed,
+        "logarithmic pool": run(LogarithmicPool(recording), recording),
+        "log-linear stack": run(Stack(recording), recording),
+        "TLC": tlc(recording),
+    }
+    return {name: Answers(p, highest(p)) for name, p in sure.items()} | {
+        "gated mean, margin": Answers(mixed, margin(mixed)),
+        "gated mean, entropy": Answers(mixed, order(mixed)),
+        "gated mean, crepes": Answers(mixed, split_conformal.confidence(values), np.where(known, held, np.nan)),
     }
 
 
-def figures(p: Floats, confidence: Floats, y: Ints, drifts: Ints) -> dict[str, float]:
+def figures(answers: Answers, y: Ints, drifts: Ints) -> dict[str, float]:
     """All figures of T answers."""
+    p, confidence = answers.p, answers.confidence
     right = (p.argmax(axis=1) == y).astype(np.int64)
     curve = risk_coverage(confidence, right)
-    inside = covered(p, y)
+    inside = covered(p, y) if answers.inside is None else answers.inside
     return {
         "accuracy": 100 * float(right.mean()),
         "aurc": 1_000 * aurc(curve),
@@ -128,8 +147,8 @@ def measured(stream: str, seed: int, events: int, directory: Path) -> list[Row]:
     recording = recorded(stream, seed, events, 0, directory)
     unseen = told_apart(stream, seed, events, directory) if recording.evidence.shape[2] > 2 else {}
     rows = []
-    for name, (p, confidence) in combinations(recording).items():
-        found = figures(p, confidence(p), recording.y, recording.drifts)
+    for name, answers in combinations(recording).items():
+        found = figures(answers, recording.y, recording.drifts)
         found["unseen"] = unseen.get(name, float("nan"))
         key = {"stream": stream, "seed": str(seed), "events": str(len(recording.y)), "combination": name}
         rows.append(key | {f: "" if np.isnan(found[f]) else f"{found[f]:.4f}" for f in FIGURES})
@@ -141,7 +160,7 @@ def told_apart(stream: str, seed: int, events: int, directory: Path) -> dict[str
     recording = recorded(stream, seed, events, 0, directory, held_out=0)
     strange = (recording.y == recording.evidence.shape[2]).astype(np.int64)
     made = combinations(recording).items()
-    return {name: 100 * auroc(-confidence(p), strange) for name, (p, confidence) in made}
+    return {name: 100 * auroc(-answers.confidence, strange) for name, answers in made}
 
 
 def keep(rows: list[Row]) -> None:

@@ -8,6 +8,7 @@ from tocsin.config.forest import ForestExpert
 from tocsin.config.model import (
     Abstention,
     ExpertSettings,
+    Fusion,
     LinearExpert,
     Model,
     PersistenceExpert,
@@ -47,6 +48,8 @@ def tocsin(variant: Literal["data", "task"] = "data", seed: int = 0) -> Model:
     return Model(
         experts=experts(variant),
         router=ReliabilityRouter(),
+        # What counts here is accuracy, and by a tenth of a point, on SEA, Dempster's rule has more of it.
+        fusion=Fusion(rule="dempster"),
         abstention=Abstention(enabled=False),
         seed=seed,
     )

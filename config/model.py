@@ -176,7 +176,8 @@ RouterSettings = Annotated[
 class Fusion(Group):
     """How the experts' opinions become one belief."""
 
-    rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "dempster"
+    rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "cumulative"
+    """The default is the one whose decisions could be trusted most (`benchmarks/trust.py`)."""
     prior: float | None = Field(default=None, gt=0)
     """The prior weight s of an opinion, u = s / (sum e + s); the number of classes where none is given."""
     contextual: bool = False

@@ -106,8 +106,3 @@ def predict_then_learn(expert: Expert, batch: Batch, y: Ints, weight: Floats) ->
         said.append(expert.evidence(event))
         expert.learn(event, y[i : i + 1], weight[i : i + 1])
     return np.concatenate(said)
-
-
-def proportional(p: Floats, strength: Floats | float) -> Floats:
-    """Evidence e = N p from class probabilities p [B, K] and a number of pseudo-counts N (one, or [B])."""
-    return np.maximum(p, 0.0) * np.reshape(np.asarray(strength, np.float64), (-1, 1))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.model import LinearExpert as LinearSettings
 from tocsin.kernels import linear as kernel
 from tocsin.models.batch import Batch, Bools, Floats, Ints
-from tocsin.models.expert import Arrays, proportional
+from tocsin.models.evidence import proportional
+from tocsin.models.expert import Arrays
 from tocsin.models.features import Standardiser
 
 

@@ -12,7 +12,8 @@ from tocsin.config.naive_bayes import NaiveBayesExpert as NaiveBayesSettings
 from tocsin.kernels import naive_bayes
 from tocsin.kernels.naive_bayes import Counts
 from tocsin.models.batch import Batch, Bools, Floats, Ints
-from tocsin.models.expert import Arrays, SnapshotError, proportional
+from tocsin.models.evidence import proportional
+from tocsin.models.expert import Arrays, SnapshotError
 
 START = 1.0
 """Pseudo-counts of an answer before any has been checked."""

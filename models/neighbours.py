@@ -12,7 +12,8 @@ from tocsin.config.neighbours import NeighboursExpert as NeighboursSettings
 from tocsin.kernels import window
 from tocsin.kernels.neighbours import nearest
 from tocsin.models.batch import Batch, Bools, Floats, Ints
-from tocsin.models.expert import Arrays, SnapshotError, proportional
+from tocsin.models.evidence import proportional
+from tocsin.models.expert import Arrays, SnapshotError
 from tocsin.models.features import Standardiser
 
 START = 1.0

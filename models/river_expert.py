@@ -16,7 +16,8 @@ from river import base, multiclass
 from tocsin.config.model import RiverExpert as RiverSettings
 from tocsin.models import river_state
 from tocsin.models.batch import Batch, Floats, Ints
-from tocsin.models.expert import Arrays, SnapshotError, proportional
+from tocsin.models.evidence import proportional
+from tocsin.models.expert import Arrays, SnapshotError
 
 LARGEST = 1e100
 """Numbers are clipped here on their way to river, which squares them and raises where the result is no number."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.model import SS3Expert as SS3Settings
 from tocsin.models.batch import Batch, Floats, Ints
+from tocsin.models.evidence import capped
 from tocsin.models.expert import Arrays, SnapshotError
 from tocsin.models.ss3 import SS3
 
@@ -88,10 +89,7 @@ class TextExpert:
         return text[: self.model.max_text]
 
     def _scaled(self, confidence: Floats) -> Floats:
-        evidence: Floats = confidence * self.scale
-        total = evidence.sum(axis=1, keepdims=True)
-        evidence *= np.minimum(1.0, self._strength / np.maximum(total, self._strength))
-        return evidence
+        return capped(confidence * self.scale, self._strength)
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`; row by row, so that the fit does not depend on how a batch was cut."""

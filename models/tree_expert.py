@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.model import TreeExpert as TreeSettings
 from tocsin.kernels import hoeffding
 from tocsin.models.batch import Batch, Floats, Ints
-from tocsin.models.expert import Arrays, SnapshotError, proportional
+from tocsin.models.evidence import proportional
+from tocsin.models.expert import Arrays, SnapshotError
 
 
 def columns(batch: Batch, history: int) -> Floats:

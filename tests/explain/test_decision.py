@@ -324,7 +324,7 @@ def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
 
 @pytest.mark.parametrize(
     "control",
-    [{"controls": "error", "error": 0.12}, {"controls": "cost", "costs": {"yes": {"no": 4.0}}, "abstain_cost": 0.3}],
+    [{"controls": "error", "error": 0.2}, {"controls": "cost", "costs": {"yes": {"no": 4.0}}, "abstain_cost": 0.3}],
     ids=["error", "cost"],
 )
 def test_what_would_have_been_enough_is_enough_for_what_is_controlled(control: dict[str, Any]) -> None:

@@ -365,11 +365,12 @@ def test_river_takes_it_for_a_classifier(check: Callable[[Any], None]) -> None:
 def test_columns_and_classes_are_discovered_as_they_come() -> None:
     model = Classifier()
     assert model.predict_one({"a": 1.0}) is None
-    for i in range(300):
-        kind = ("cat", "dog")[i % 2]
+    order = np.random.default_rng(0).integers(0, 2, 300).tolist()  # in turn, the last label would tell the next one
+    for i, which in enumerate(order):
+        kind = ("cat", "dog")[which]
         x: dict[Any, Any] = {"noise": float(i % 7)}
         if i >= 50:
-            x["sound"] = ("miaow", "woof")[i % 2]
+            x["sound"] = ("miaow", "woof")[which]
         model.learn_one(x, kind)
     assert model.columns == ["noise", "sound"]
     assert model.nominal == [False, True]

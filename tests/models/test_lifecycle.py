@@ -13,6 +13,7 @@ from tocsin.config.driftmoe import tocsin
 from tocsin.config.lifecycle import Lifecycle as Settings
 from tocsin.config.model import (
     ExpertSettings,
+    Fusion,
     LinearExpert,
     Model,
     MultiHotRouter,
@@ -45,7 +46,10 @@ def events(n: int, seed: int = 0, flipped: bool = False) -> Rows:
 
 
 def classifier(*experts: ExpertSettings, lifecycle: Settings = QUICK, router: str = "reliability") -> Classifier:
-    model = Classifier(Model(experts=experts, lifecycle=lifecycle, router=ROUTERS[router], classes=CLASSES))
+    # Who is starved depends on how opinions are combined, too: these pools were made to fall ill by this rule.
+    fusion = Fusion(rule="dempster")
+    settings = Model(experts=experts, lifecycle=lifecycle, router=ROUTERS[router], classes=CLASSES, fusion=fusion)
+    model = Classifier(settings)
     model.widen(["x", "y", "z"], [False] * 3, CLASSES)
     return model
 
