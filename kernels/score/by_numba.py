@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tocsin.kernels.fusion.careful import CODES
 from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule, check_values
 from tocsin.kernels.router import MAX_RELIABILITY, reliability_rows, sigmoid
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
+from tocsin.kernels.sharpness import LEAST
 
 CHUNK = 256
 """Events that go through all stages together."""
@@ -25,6 +27,7 @@ def score_numba(
     rule: Rule,
     prior: float,
     least: float,
+    sharpness: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     B = len(evidence.ids if isinstance(evidence, Leaves) else evidence)
@@ -46,8 +49,9 @@ def score_numba(
         else:
             trust_rows(gate.logits[part], skill, rho)
         if not decide_rows(
-            rows, mask[part], CODES[rule], prior, least, room, order, label, rho, belief, uncertainty, conflict, used
-        ):
+            rows, mask[part], CODES[rule], prior, least, sharpness, room, order,
+            label, rho, belief, uncertainty, conflict, used,
+        ):  # fmt: skip
             check_values(rows, rho)
     return out
 
@@ -95,12 +99,22 @@ def trust_rows(logits: Floats, skill: Floats, rho: Floats) -> None:
 
 
 @kernel
+def sharpened(belief: Floats, share: float, top: float, sharpness: float) -> float:
+    """The largest of probabilities belief [K] + share, which is `top`, to a power: see `tocsin.kernels.sharpness`."""
+    total = 0.0
+    for k in range(len(belief)):
+        total += math.exp(sharpness * (math.log(max(belief[k] + share, LEAST)) - math.log(max(top, LEAST))))
+    return 1.0 / total
+
+
+@kernel
 def decide_rows(
     evidence: Evidence,
     engaged: Bools,
     rule: int,
     prior: float,
     least: float,
+    sharpness: float,
     room: Floats,
     order: Ints,
     label: Ints,
@@ -118,5 +132,8 @@ def decide_rows(
         for k in range(1, K):
             if belief[b, k] > belief[b, best]:
                 best = k
-        label[b] = best if belief[b, best] + uncertainty[b] / K >= least else ABSTAINED
+        sure = belief[b, best] + uncertainty[b] / K
+        if sharpness != 1.0:
+            sure = sharpened(belief[b], uncertainty[b] / K, sure, sharpness)
+        label[b] = best if sure >= least else ABSTAINED
     return right

@@ -12,6 +12,7 @@ from tocsin.kernels.fusion.by_torch import LANES, fuse_tensors
 from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
 from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY, Router, unpacked
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
+from tocsin.kernels.sharpness import LEAST
 
 
 @registry.register("torch")
@@ -22,6 +23,7 @@ def score_torch(
     rule: Rule,
     prior: float,
     least: float,
+    sharpness: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
@@ -43,8 +45,20 @@ def score_torch(
     belief, uncertainty, conflict, used = fuse_tensors(e, heard, rule, prior)
     betp = belief + uncertainty[:, None] / K
     best = betp.max(dim=1)
-    label = torch.where(best.values >= least, best.indices, ABSTAINED)
+    sure = best.values if sharpness == 1.0 else sharpened(betp, best.values, sharpness)
+    label = torch.where(sure >= least, best.indices, ABSTAINED)
     return Scored(*(part[:B].cpu().numpy() for part in (label, rho, belief, uncertainty, conflict, used)))
+
+
+def sharpened(betp: Any, top: Any, sharpness: float) -> Any:
+    """The largest of each event's probabilities [B, K], which is `top` [B], to a power."""
+    import torch
+
+    highest = top.clamp(min=LEAST).log()
+    total = torch.zeros_like(top)
+    for k in range(betp.shape[1]):
+        total = total + torch.exp(sharpness * (betp[:, k].clamp(min=LEAST).log() - highest))
+    return 1.0 / total
 
 
 def on(device: Any, ids: Any, weights: Any, cap: float) -> Any:

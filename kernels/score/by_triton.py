@@ -14,6 +14,7 @@ from tocsin.kernels.fusion.careful import CODES
 from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
 from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY
 from tocsin.kernels.score.interface import Leaves, Logits, Network, Scored, above_chance, registry
+from tocsin.kernels.sharpness import LEAST
 
 
 @registry.register("triton", runs=triton_runs, suits=cuda_there)
@@ -24,6 +25,7 @@ def score_triton(
     rule: Rule,
     prior: float,
     least: float,
+    sharpness: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
@@ -34,7 +36,7 @@ def score_triton(
     tensors = {
         name: torch.from_numpy(np.ascontiguousarray(a)).to(place) for name, a in arrays(evidence, gate, engaged).items()
     }
-    parts = score_tensors(tensors, gate_sizes(gate), rule, prior, least, evidence_cap(evidence))
+    parts = score_tensors(tensors, gate_sizes(gate), rule, prior, least, sharpness, evidence_cap(evidence))
     label, rho, belief, rest, used = (part.cpu().numpy() for part in parts)
     rest = rest.astype(np.float64)
     return Scored(label, rho, belief.astype(np.float64), rest[0], rest[1], used)
@@ -80,6 +82,7 @@ def score_tensors(
     rule: Rule,
     prior: float,
     least: float,
+    sharpness: float,
     cap: float | None,
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Label [B], reliability [B, E], belief [B, K], (uncertainty, conflict) [2, B] and used [B], as tensors.
@@ -101,7 +104,8 @@ def score_tensors(
     belief, rest = evidence.new_empty((B, K)), evidence.new_empty((2, B))
     double = evidence.dtype == torch.float64
     floor = 0.0 if double else LEAST_PRIOR
-    numbers = torch.tensor([max(prior, floor), least, cap or 0.0], dtype=torch.float64, device=evidence.device)
+    rest_of_it = least, cap or 0.0, sharpness
+    numbers = torch.tensor([max(prior, floor), *rest_of_it], dtype=torch.float64, device=evidence.device)
     if B:
         with np.errstate(all="ignore"):  # the interpreter computes by numpy
             score_kernel[((B + block - 1) // block,)](
@@ -140,6 +144,8 @@ def score_tensors(
                 CLIP=CLIP,
                 LEAK=LEAK,
                 MOST=MAX_RELIABILITY,
+                SHARPEN=sharpness != 1.0,
+                LEAST=LEAST,
                 enable_fp_fusion=False,
             )
     return label, rho, belief, rest, used

@@ -58,7 +58,7 @@ class Scored(NamedTuple):
     """The decisions on B events, and what they rest on."""
 
     label: Ints
-    """[B], the most probable class, or -1 where its pignistic probability is below `least`."""
+    """[B], the most probable class, or -1 where its probability is below `least`."""
     reliability: Floats
     """[B, E]"""
     belief: Floats
@@ -71,7 +71,7 @@ class Scored(NamedTuple):
     """[B]"""
 
 
-Score = Registry[[Evidence | Leaves, Logits | Network, Bools | None, Rule, float, float], Scored]
+Score = Registry[[Evidence | Leaves, Logits | Network, Bools | None, Rule, float, float, float], Scored]
 registry: Score = Registry("score")
 
 
@@ -83,6 +83,7 @@ def score(
     least: float = 0.0,
     backend: str = "auto",
     engaged: ArrayLike | None = None,
+    sharpness: float = 1.0,
 ) -> Scored:
     """Decide B events.
 
@@ -95,12 +96,14 @@ def score(
     rule, prior
         See `fuse`.
     least
-        The least pignistic probability b + u / K of a class that is decided for, in [0, 1]; sharpness (see
-        `tocsin.kernels.sharpness`) is not applied, and changes no class's rank.
+        The least probability of a class that is decided for, in [0, 1]: the pignistic one, b + u / K, to the power of
+        the sharpness.
     backend
         "auto" or the name of one, see `tocsin.kernels.backends`.
     engaged
         [B, E] bool, who is heard; all where None. Whoever is not keeps his reliability and adds nothing.
+    sharpness
+        See `tocsin.kernels.sharpness`; above 0. It changes no class's rank.
 
     Returns
     -------
@@ -127,7 +130,15 @@ def score(
     if not 0.0 <= least <= 1.0:
         raise ValueError(f"least: {least!r} must lie in [0, 1]")
     heard = checked_mask(engaged, B, E)
-    return registry.get(backend)(e, gate, heard, checked_rule(rule), checked_prior(prior, K), least)
+    power = checked_sharpness(sharpness)
+    return registry.get(backend)(e, gate, heard, checked_rule(rule), checked_prior(prior, K), least, power)
+
+
+def checked_sharpness(sharpness: float) -> float:
+    """A power of probabilities. Raises ValueError where it is none."""
+    if not 0.0 < sharpness < np.inf:
+        raise ValueError(f"sharpness: {sharpness!r} must be a number above 0")
+    return float(sharpness)
 
 
 def backend(name: str = "auto") -> str:

@@ -12,7 +12,7 @@ from tocsin.kernels.fusion.interface import Floats, Rule, checked_prior, checked
 from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Pool
 from tocsin.kernels.router import Router
 from tocsin.kernels.score.by_triton import arrays, score_tensors
-from tocsin.kernels.score.interface import Leaves, Network, Scored
+from tocsin.kernels.score.interface import Leaves, Network, Scored, checked_sharpness
 from tocsin.kernels.traversal.by_torch import on
 from tocsin.kernels.traversal.by_triton import traverse_tensors
 from tocsin.kernels.traversal.flat import flatten
@@ -29,7 +29,7 @@ class DeviceScorer:
         The trees, each an expert, and the most that a leaf's weights add up to.
     router, hidden
         The network over them, see `tocsin.kernels.score.Network`.
-    rule, prior, least
+    rule, prior, least, sharpness
         See `score`.
     """
 
@@ -42,6 +42,7 @@ class DeviceScorer:
         rule: Rule = "dempster",
         prior: float | None = None,
         least: float = 0.0,
+        sharpness: float = 1.0,
     ) -> None:
         import torch  # here, because it takes seconds to load
 
@@ -56,7 +57,7 @@ class DeviceScorer:
         self._trees = on(trees, place)
         self._tensors = {name: torch.from_numpy(np.array(part)).to(place) for name, part in parts.items()}
         self._hidden, self._cap, self._rule, self._least = hidden, cap, checked_rule(rule), least
-        self._prior = checked_prior(prior, classes)
+        self._prior, self._sharpness = checked_prior(prior, classes), checked_sharpness(sharpness)
 
     def __call__(self, X: ArrayLike) -> Scored:
         """Decide B events, X [B, F] float64. Raises ValueError where F is not the pool's."""
@@ -74,7 +75,9 @@ class DeviceScorer:
 
         tensors = self._tensors | {"leaves": traverse_tensors(self._trees, X), "X": X}
         sizes = len(X), self._features, self._hidden, True
-        label, rho, belief, rest, used = score_tensors(tensors, sizes, self._rule, self._prior, self._least, self._cap)
+        label, rho, belief, rest, used = score_tensors(
+            tensors, sizes, self._rule, self._prior, self._least, self._sharpness, self._cap
+        )
         return torch.cat([label[:, None].double(), used[:, None].double(), rest.T, rho, belief], dim=1)
 
 

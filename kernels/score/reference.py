@@ -8,6 +8,7 @@ from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule
 from tocsin.kernels.fusion.reference import fuse_reference
 from tocsin.kernels.router import LOGIT, MAX_RELIABILITY, reference_reliability
 from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
+from tocsin.kernels.sharpness import reference_sharpen
 
 
 @registry.register("reference")
@@ -18,13 +19,14 @@ def score_reference(
     rule: Rule,
     prior: float,
     least: float,
+    sharpness: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     if isinstance(evidence, Leaves):
         evidence = leaf_evidence(evidence)
     rho = reliabilities(evidence, gate)
     fused = fuse_reference(evidence, rho, engaged, rule, prior)
-    return Scored(decisions(fused.belief, fused.uncertainty, least), rho, *fused)
+    return Scored(decisions(fused.belief, fused.uncertainty, least, sharpness), rho, *fused)
 
 
 def leaf_evidence(leaves: Leaves) -> Floats:
@@ -49,8 +51,9 @@ def reliabilities(evidence: Evidence, gate: Logits | Network) -> Floats:
     return np.minimum(result, MAX_RELIABILITY)
 
 
-def decisions(belief: Floats, uncertainty: Floats, least: float) -> Ints:
+def decisions(belief: Floats, uncertainty: Floats, least: float, sharpness: float) -> Ints:
     """[B]"""
     betp = belief + uncertainty[:, None] / belief.shape[1]
-    result: Ints = np.where(betp.max(axis=1) >= least, betp.argmax(axis=1), ABSTAINED)
+    sure = betp if sharpness == 1.0 else reference_sharpen(betp, np.full(len(betp), sharpness))
+    result: Ints = np.where(sure.max(axis=1) >= least, betp.argmax(axis=1), ABSTAINED)
     return result

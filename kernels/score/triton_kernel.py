@@ -82,6 +82,15 @@ def network(
 
 
 @triton.jit
+def sharpened(belief, share, top, sharpness, K, KP: tl.constexpr, LEAST: tl.constexpr):
+    """The largest of each event's probabilities belief [events, KP] + share, which is `top`, to a power, in float64."""
+    k = tl.arange(0, KP)
+    p = tl.maximum((belief + share[:, None]).to(tl.float64), LEAST)
+    ratio = tl.exp(sharpness * (tl.log(p) - tl.log(tl.maximum(top.to(tl.float64), LEAST))[:, None]))
+    return 1.0 / tl.sum(tl.where((k < K)[None, :], ratio, 0.0), 1)
+
+
+@triton.jit
 def score_kernel(
     evidence,
     leaves,
@@ -118,8 +127,10 @@ def score_kernel(
     CLIP: tl.constexpr,
     LEAK: tl.constexpr,
     MOST: tl.constexpr,
+    SHARPEN: tl.constexpr,
+    LEAST: tl.constexpr,
 ):
-    """`score` of BLOCK events a program; `numbers` are prior, least and cap, `accuracy` is that above chance."""
+    """`score` of BLOCK events a program; `numbers`: prior, least, cap, sharpness; `accuracy` is that above chance."""
     event = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = event < B
     column = tl.arange(0, EP)
@@ -157,6 +168,9 @@ def score_kernel(
         evidence, leaves, event, live, trust, prior, cap, E, N, K, RULE, KP, EP, GATHER, DOUBLE
     )
     best, place, _ = best_two(belief, KP)
-    label = tl.where(best + uncertainty / K >= least, place, -1)
+    sure = best + uncertainty / K
+    if SHARPEN:
+        sure = sharpened(belief, uncertainty / K, sure, tl.load(numbers + 3), K, KP, LEAST)
+    label = tl.where(sure >= least, place, -1)
     tl.store(to_label + event, label.to(tl.int64), mask=live)
     hand_out(event, live, belief, uncertainty, conflict, use, to_belief, to_rest, to_used, B, K, KP)

@@ -12,6 +12,7 @@ from tocsin.kernels import router as routing
 from tocsin.kernels import score as scoring
 from tocsin.kernels.fusion import RULES, Rule, fuse
 from tocsin.kernels.score import Leaves, Logits, Network, Scored, score
+from tocsin.kernels.sharpness import reference_sharpen
 
 
 def events(B: int, E: int, K: int, F: int, seed: int = 0) -> tuple[Any, Any, Any]:
@@ -101,6 +102,26 @@ def behaviour(backend: str) -> type:
             assert (score(evidence, gate, least=0.0, backend=backend).label >= 0).all()
             # Nobody can be so sure while no reliability reaches 1.
             assert (score(evidence, gate, least=1.0, backend=backend).label == -1).all()
+
+        @pytest.mark.parametrize("sharpness", [0.3, 1.7])
+        @pytest.mark.parametrize("K", [1, 2, 33])
+        def test_the_least_is_asked_of_sharpened_probabilities(self, K: int, sharpness: float) -> None:
+            _, evidence, _ = events(40, 3, K, 0)
+            gate = Logits(np.full((40, 3), 1.0))
+            plain = score(evidence, gate, backend=backend)
+            betp = plain.belief + plain.uncertainty[:, None] / K
+            sharp = reference_sharpen(betp, np.full(40, sharpness)).max(axis=1)
+            order = np.sort(sharp)
+            least = 0.5 * (order[19] + order[20]) if K > 1 else 0.5  # far from every event's own
+            found = self.check(evidence, gate, least=least, sharpness=sharpness)
+            assert (found.label == np.where(sharp >= least, betp.argmax(axis=1), -1)).all()
+            assert (score(evidence, gate, sharpness=sharpness, backend=backend).label == plain.label).all()
+            self.check(evidence.astype(np.float32), gate, least=least, sharpness=sharpness, tolerance=1e-4)
+
+        def test_a_sharpness_that_is_none_is_refused(self) -> None:
+            for bad in (0.0, -1.0, np.nan, np.inf):
+                with pytest.raises(ValueError, match=r"^sharpness: "):
+                    score(np.ones((1, 2, 2)), Logits(np.zeros((1, 2))), sharpness=bad, backend=backend)
 
         def test_nobody_is_heard_where_the_null_slot_takes_all(self) -> None:
             _, evidence, _ = events(5, 3, 4, 0)
