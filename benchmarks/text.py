@@ -83,6 +83,7 @@ def ours(texts: list[str], labels: list[str]) -> None:
         "linear-text": ((LinearTextExpert(),), Fusion()),
         "SS3 + linear-text, fused": (fused, Fusion(prior=0.25)),
         "  the same, default prior weight": (fused, Fusion()),
+        "  the same, Dempster's rule": (fused, Fusion(prior=0.25, rule="dempster")),
         "SS3 3-grams + linear-text, fused": ((SS3Expert(ngrams=3), LinearTextExpert()), Fusion(prior=0.25)),
     }
     for name, (experts, fusion) in pools.items():
