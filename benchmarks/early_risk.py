@@ -157,7 +157,7 @@ def rival_batch(parts: Split, hours: float, every: int) -> None:
             show(f"  fitted again every {every} subjects", measure(first_over(again, at), parts.told), seconds)
 
 
-def rivalpyss3_taught(parts: Split) -> None:
+def rival_pyss3(parts: Split) -> None:
     import pyss3
 
     if version("pyss3") != PYSS3:
@@ -228,7 +228,7 @@ def main() -> None:
     if "batch" in args.rivals:
         rival_batch(parts, args.label_delay_hours, args.refit_every)
     if "pyss3" in args.rivals:
-        rivalpyss3_taught(parts)
+        rival_pyss3(parts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tocsin.config.base import ClassName, Group
 
@@ -14,6 +14,14 @@ class EarlyRisk(Group):
 
     classes: tuple[ClassName, ...] = ()
     """The classes that ring the alarm; none switches alerts off."""
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class is named twice")
+        return classes
+
     policy: Literal["accumulated", "spread", "fused"] = "accumulated"
     """What rings: more evidence than for all other classes together; so much more per post than other subjects have; or
     the fused belief."""

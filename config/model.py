@@ -209,7 +209,8 @@ class Abstention(Group):
     """How late labels steer the threshold: `aci` moves the level of its quantile (adaptive conformal inference), `pid`
     the threshold itself (conformal PID control)."""
     gain: float = Field(default=0.0025, ge=0, le=0.5)
-    """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings."""
+    """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings. With
+    `steering: pid` it is of no account."""
     window: int = Field(default=300, ge=20, le=1_000_000)
     """How many labelled scores the sliding quantile sees; where labels come late, two fifths of their delay, if that
     is more."""

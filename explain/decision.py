@@ -37,7 +37,7 @@ class Explainer:
         full = level == "full"
         model = self._classifier.settings or Model()
         s = experts.prior(scores, model.fusion.prior)
-        votes = experts.votes(scores, i, self._names, s, None if full else self._settings.experts)
+        votes = experts.votes(scores, i, self._names, s, model.fusion.rule, None if full else self._settings.experts)
         result: dict[str, Any] = {
             "level": level,
             "experts": votes,

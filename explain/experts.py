@@ -16,12 +16,12 @@ def prior(scores: Scores, configured: float | None) -> float:
     return float(max(len(scores.classes), 1)) if configured is None else configured
 
 
-def votes(scores: Scores, i: int, names: list[str], s: float, most: int | None) -> list[dict[str, Any]]:
+def votes(scores: Scores, i: int, names: list[str], s: float, rule: str, most: int | None) -> list[dict[str, Any]]:
     """The engaged experts of event i as `Vote`s, the strongest first; at most `most` of them."""
     if not scores.classes:
         return []
     evidence = scores.evidence[i]
-    pull = _pull(evidence, scores.reliability[i], s)
+    pull = _pull(evidence, scores.reliability[i], s, rule)
     total = float(pull[scores.engaged[i]].sum())
     sums = evidence.sum(axis=1).tolist()
     best = evidence.argmax(axis=1).tolist()
@@ -38,11 +38,11 @@ def votes(scores: Scores, i: int, names: list[str], s: float, most: int | None) 
     ]
 
 
-def _pull(evidence: Floats, reliability: Floats, s: float) -> Floats:
-    """How much each expert [E] adds to log P of the class it favours (Dempster's rule)."""
+def _pull(evidence: Floats, reliability: Floats, s: float, rule: str) -> Floats:
+    """How much each expert [E] adds for the class it favours: evidence by the cumulative rule, or Dempster's log P."""
     b, u = discount(*opinions(evidence[None], s), reliability[None])
-    result: Floats = np.log1p(b[0].max(axis=1) / u[0])
-    return result
+    odds: Floats = b[0].max(axis=1) / u[0]
+    return odds if rule == "cumulative" else np.log1p(odds)
 
 
 def opinions_before(scores: Scores, i: int, names: list[str], s: float) -> list[dict[str, Any]]:

@@ -52,6 +52,14 @@ def pignistic(belief: Floats, uncertainty: Floats) -> Floats:
     return result
 
 
+def masses(betp: Floats, uncertainty: Floats) -> tuple[Floats, Floats]:
+    """Belief [B, K] and uncertainty [B] whose pignistic probabilities are these, with as much of the given uncertainty
+    as they leave room for: that of no class can be less than its share of it."""
+    K = betp.shape[1]
+    least: Floats = np.minimum(uncertainty, K * betp.min(axis=1))
+    return betp - least[:, None] / K, least
+
+
 def doubts(betp: Floats) -> Floats:
     """1 - BetP of the most probable class, [B]; infinite where several classes tie, so that no limit lets them pass."""
     top = betp.max(axis=1, initial=0.0)
@@ -212,7 +220,7 @@ class Abstention:
         """Move the level by the error of one event."""
         target, gain = self._settings.error, self._settings.gain * haste(delay)
         if self._pid is not None:
-            self._pid.learn((score > judged_by) - target, haste(delay))
+            self._pid.learn((score > judged_by) - target, haste(delay), self.threshold())
             return
         if self._settings.controls != "error":
             self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))

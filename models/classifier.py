@@ -20,7 +20,7 @@ from tocsin.kernels import fusion
 from tocsin.kernels.fusion import Fused, fuse
 from tocsin.kernels.sharpness import sharpen_rows
 from tocsin.models import pool, snapshot
-from tocsin.models.abstention import Abstention, doubts, pignistic
+from tocsin.models.abstention import Abstention, doubts, masses, pignistic
 from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
 from tocsin.models.contextual import Contextual
 from tocsin.models.expert import Expert, Follower, Reader, SnapshotError, predict_then_learn
@@ -28,7 +28,7 @@ from tocsin.models.forest import Forest
 from tocsin.models.gate import Gate, gate
 from tocsin.models.lifecycle import Lifecycle
 from tocsin.models.novelty import Novelty, support
-from tocsin.models.prior_shift import PriorShift, Shift
+from tocsin.models.prior_shift import PriorShift, RecentPriors, Shift
 from tocsin.models.river_face import RiverFace
 from tocsin.models.scores import Scores
 from tocsin.models.thread import Thread
@@ -124,8 +124,13 @@ class Classifier(RiverFace):
         ratio = self._priors_of_late(betp, shift)
         if ratio is not None and self.prior_shift is not None:
             betp = self.prior_shift.applied(plain, ratio)
-            mass = self.prior_shift.applied(np.hstack([fused.belief, fused.uncertainty[:, None]]), ratio)
-            fused = fused._replace(belief=mass[:, :-1], uncertainty=mass[:, -1])
+            blunt = np.full(len(batch), 1.0 / self.router.sharpness)
+            belief, uncertainty = masses(self._sharpened(betp, blunt), fused.uncertainty)
+            moved = (ratio != 1.0).any(axis=1)
+            fused = fused._replace(
+                belief=np.where(moved[:, None], belief, fused.belief),
+                uncertainty=np.where(moved, uncertainty, fused.uncertainty),
+            )
         strangeness, novel = self._strangeness(batch.X, evidence, engaged)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
@@ -189,10 +194,13 @@ class Classifier(RiverFace):
         rule, prior = self._model.fusion.rule, self._prior()
         return engaged, fuse(evidence, reliability, engaged, rule=rule, prior=prior, backend=self.backend)
 
-    @staticmethod
-    def _betp(fused: Fused, sharpness: Floats) -> Floats:
+    @classmethod
+    def _betp(cls, fused: Fused, sharpness: Floats) -> Floats:
         """The pignistic probabilities [B, K] of fused beliefs, as sharp [B] as was learnt."""
-        betp = pignistic(fused.belief, fused.uncertainty)
+        return cls._sharpened(pignistic(fused.belief, fused.uncertainty), sharpness)
+
+    @staticmethod
+    def _sharpened(betp: Floats, sharpness: Floats) -> Floats:
         result = np.empty_like(betp)
         sharpen_rows(betp, sharpness, result)
         return result
@@ -216,6 +224,9 @@ class Classifier(RiverFace):
         for name in self.classes[:2]:
             seen = other.score(batch).seen(0) if other.classes else None
             other.learn(FeedbackBatch(batch, [name], np.ones(1), [seen], [()]))
+        if other.prior_shift is not None and other.classes:
+            common = np.full(len(other.classes), 1.0 / len(other.classes))
+            RecentPriors(self._model.prior_shift).ratios(common[None], common)
         for expert in other.experts:  # what explanations ask for
             if isinstance(expert, TreeExpert):
                 expert.path(batch, 0, 0, 1)

@@ -91,8 +91,11 @@ def excess(risk: Mapping[str, float], name: str) -> float:
 
 def excess_per_post(state: Mapping[str, Any], name: str) -> float:
     """The same for a mean post of a subject, from its state as `SubjectRisk.plain` has it."""
-    posts = float(state.get("faded") or state["posts"])
-    return excess(state["risk"], name) / max(posts, 1.0)
+    return _mean_excess(state["risk"], name, state.get("faded") or state["posts"])
+
+
+def _mean_excess(risk: Mapping[str, float], name: str, posts: float) -> float:
+    return excess(risk, name) / max(posts, 1.0)
 
 
 def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], settings: EarlyRiskSettings) -> list[str]:
@@ -112,10 +115,12 @@ def ringing(
 
     `spread` are the live subjects' excesses per post by class, before this post; the policy `spread` asks for them.
     """
+    fades = settings.half_life_hours is not None
+    # What was accumulated while nothing faded is of whole posts.
+    state.faded = (state.faded or float(state.posts)) if fades else 0.0
     _fade(state, settings, post.time)
     state.posts += 1
-    if settings.half_life_hours is not None:
-        state.faded += 1.0
+    state.faded += float(fades)
     before = {name: excess(state.risk, name) for name in settings.classes}
     for name, value in zip(classes, evidence.tolist(), strict=True):
         if value:
@@ -187,7 +192,7 @@ def _judge(
         return _judge_belief(state, name, classes, settings)
     if settings.policy == "spread":
         counts = spread.get(name)
-        score = excess(state.risk, name) / max(state.faded or state.posts, 1.0)
+        score = _mean_excess(state.risk, name, state.faded or state.posts)
         if counts is None or int(counts.sum()) < settings.minimum_subjects:
             return score, math.inf, False
         median, deviation = median_and_deviation(counts)

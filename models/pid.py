@@ -29,7 +29,7 @@ class Pid:
 
     >>> control = Pid()
     >>> for _ in range(100):
-    ...     control.learn(0.9, 1.0)  # an event was missed, and one in ten should be
+    ...     control.learn(0.9, 1.0, 0.5)  # an event was missed, and one in ten should be
     >>> control.offset > 0.9
     True
     """
@@ -45,8 +45,13 @@ class Pid:
         x = self._sum * math.log(self._count + 1) / (SATURATION * (self._count + 1))
         return self._proportional + WEIGHT * math.tan(min(max(x, -EDGE), EDGE))
 
-    def learn(self, error: float, haste: float) -> None:
-        """One late label: whether the event was missed (1 or 0) less the target, and the share of the gain."""
+    def learn(self, error: float, haste: float, threshold: float) -> None:
+        """One late label: whether the event was missed (1 or 0) less the target, and the share of the gain.
+
+        Nothing is added up that the threshold of today, in [0, 1], could not follow: it would have to be made good.
+        """
+        if (error > 0.0 and threshold >= 1.0) or (error < 0.0 and threshold <= 0.0):
+            return
         self._proportional += GAIN * haste * error
         self._sum += error
         self._count += 1

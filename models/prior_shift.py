@@ -93,14 +93,12 @@ class PriorShift:
             self._count += 1
             self._usual = None
 
-    def applied(self, mass: Floats, ratio: Floats) -> Floats:
-        """Masses [B, M], rows of sum 1 whose first K are of classes, by ratios [B, K], as far as trusted."""
-        scaled = mass.copy()
-        scaled[:, : ratio.shape[1]] *= ratio
+    def applied(self, betp: Floats, ratio: Floats) -> Floats:
+        """Probabilities [B, K] by ratios [B, K], as far as these are trusted; where they are 1, as they were."""
+        scaled = betp * ratio
         scaled /= scaled.sum(axis=1, keepdims=True)
         trust = self.trust
-        result: Floats = trust * scaled + (1.0 - trust) * mass
-        return np.where((ratio == 1.0).all(axis=1, keepdims=True), mass, result)
+        return np.where((ratio == 1.0).all(axis=1, keepdims=True), betp, trust * scaled + (1.0 - trust) * betp)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.expert.Expert`."""
@@ -120,6 +118,7 @@ class RecentPriors:
     """
 
     def __init__(self, settings: PriorShiftSettings, kept: bytes | None = None) -> None:
+        """`kept` is what an earlier one kept, of the same model: classes are known by their places alone."""
         state = np.frombuffer(kept, np.float64) if kept else np.zeros(1)
         self._step, self._least = 1.0 / settings.memory, settings.least_gain
         self._gain, self._priors = state[:1].copy(), state[1:].copy()

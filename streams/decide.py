@@ -80,9 +80,9 @@ class Decide:
         def shift(betp: Floats, usual: Floats) -> Floats:
             ratios = np.empty_like(betp)
             for index in np.unique(partition).tolist():
-                recent = RecentPriors(settings, transaction.priors(index))
+                recent = RecentPriors(settings, transaction.priors(index, self._digest))
                 ratios[partition == index] = recent.ratios(betp[partition == index], usual)
-                transaction.set_priors(index, recent.kept())
+                transaction.set_priors(index, self._digest, recent.kept())
             return ratios
 
         return shift

@@ -111,6 +111,9 @@ def _seen(saw: dict[str, Any] | None) -> Seen | None:
     if saw is None:
         return None
     evidence = np.array(saw["evidence"], np.float64)
+    plain, ratio = _row(saw.get("plain")), _row(saw.get("ratio"))
+    if (-1 if plain is None else len(plain)) != (-1 if ratio is None else len(ratio)):
+        raise ValueError("plain and ratio are of one length")
     return Seen(
         history=saw["history"],
         subject_label=saw["subject_label"],
@@ -120,8 +123,8 @@ def _seen(saw: dict[str, Any] | None) -> Seen | None:
         learnt=saw["learnt"],
         limits=saw.get("limits"),
         strangeness=saw.get("strangeness"),
-        plain=_row(saw.get("plain")),
-        ratio=_row(saw.get("ratio")),
+        plain=plain,
+        ratio=ratio,
     )
 
 

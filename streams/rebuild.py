@@ -56,6 +56,7 @@ class Rebuild:
             remembered += self._remember(chunk, decisions, partition, now)
         with self._state.transaction() as t:
             t.set_positions({partition: committed})
+            t.forget_priors(partition.index)
         return remembered
 
     def _events(self, partition: Partition, start: int, stop: int) -> Iterator[dict[str, Any]]:

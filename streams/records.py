@@ -158,6 +158,8 @@ class SubjectState(Record):
     """The classes that rang, with the delay in posts."""
     time: int = 0
     """Of the latest post, epoch milliseconds."""
+    faded: float = 0.0
+    """Posts, each faded as what it added; 0 where nothing fades."""
     odds: dict[str, float] = {}
     """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
     confirmed: dict[str, int] = {}

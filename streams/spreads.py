@@ -1,7 +1,8 @@
 """The spreads over live subjects, kept up by the writes that keep the subjects: no subject is looked at but its own.
 
-A subject is live until an event comes that is `live_hours` younger than its latest post. What is counted is a function
-of the subjects that are kept, so it is counted anew where it is missing, or where other classes or hours are asked for.
+A subject is live until an event comes that is `live_hours` younger than its latest post. Where the spread is missing,
+or where other classes or hours are asked for, it is counted anew from the subjects that are kept: those that were live
+when the last of them wrote.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tocsin.models.early_risk import HOUR, excess_per_post
 from tocsin.models.spread import Counts, bin_of, empty
 
 LIVE = "subjects_live"
-"""Of each live subject, by its order: the time of its latest post (8 bytes), and the bin it is counted in by class."""
+"""Of each live subject, by the time of its latest post (8 bytes) and its order: the bin it is counted in, by class."""
 _NOTE, _KEPT = "spread:", "spreads"
 """Notes: the spread of a class; which classes are kept up, and for how long a subject is live."""
 _ORDER = 8
@@ -83,10 +84,12 @@ class Spreads:
         self._changed = True
         if not self.of.classes:
             return
-        newest = max((_time(orjson.loads(value[_ORDER:])) for _, value in self._entries.walk("subjects")), default=0)
+        # Not when the youngest wrote: one event that is dated far ahead would make all others silent for ever.
+        last = max((value for _, value in self._entries.walk("subjects")), default=None)
+        since = 0 if last is None else _time(orjson.loads(last[_ORDER:])) - self.of.live
         for _, value in self._entries.walk("subjects"):
             state = orjson.loads(value[_ORDER:])
-            if _time(state) >= newest - self.of.live:
+            if _time(state) >= since:
                 self._enter(value[:_ORDER], state)
 
     def of_each(self) -> Mapping[str, Counts]:
@@ -98,25 +101,28 @@ class Spreads:
         if not self.of.classes:
             return
         since = _time(state) - self.of.live
-        for oldest, value in self._entries.walk(LIVE):
-            if struct.unpack_from(">Q", value)[0] >= since:
+        for key, value in self._entries.walk(LIVE):
+            if struct.unpack_from(">Q", key)[0] >= since:
                 break
-            self._leave(oldest, value)
+            self._leave(key, value)
         self._enter(order, state)
 
-    def leave(self, order: bytes) -> None:
-        """Count a subject no more, if it was counted."""
-        if self.of.classes and (value := self._entries.get(LIVE, order)) is not None:
-            self._leave(order, value)
+    def leave(self, kept: bytes) -> None:
+        """Count a subject no more, if it was counted; `kept` is its order and its state as they are kept."""
+        if not self.of.classes:
+            return
+        key = _key(kept[:_ORDER], orjson.loads(kept[_ORDER:]))
+        if (value := self._entries.get(LIVE, key)) is not None:
+            self._leave(key, value)
 
     def _enter(self, order: bytes, state: Mapping[str, Any]) -> None:
         bins = [bin_of(excess_per_post(state, name)) for name in self.of.classes]
-        self._entries.put(LIVE, order, struct.pack(f">Q{len(bins)}H", _time(state), *bins))
+        self._entries.put(LIVE, _key(order, state), struct.pack(f">{len(bins)}H", *bins))
         self._add(bins, 1)
 
-    def _leave(self, order: bytes, value: bytes) -> None:
-        self._entries.delete(LIVE, order)
-        self._add(list(struct.unpack_from(f">{len(self.of.classes)}H", value, 8)), -1)
+    def _leave(self, key: bytes, value: bytes) -> None:
+        self._entries.delete(LIVE, key)
+        self._add(list(struct.unpack(f">{len(self.of.classes)}H", value)), -1)
 
     def _add(self, bins: list[int], by: int) -> None:
         for counts, at in zip(self._counts.values(), bins, strict=True):
@@ -134,6 +140,10 @@ class Spreads:
         else:
             self._entries.delete("meta", _KEPT.encode())
         self._changed = False
+
+
+def _key(order: bytes, state: Mapping[str, Any]) -> bytes:
+    return struct.pack(">Q", _time(state)) + order
 
 
 def _time(state: Mapping[str, Any]) -> int:

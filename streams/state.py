@@ -234,13 +234,21 @@ class Transaction:
 
     # Priors
 
-    def priors(self, partition: int) -> bytes | None:
-        """How frequent classes have been of late in a partition: see `tocsin.models.prior_shift.RecentPriors`."""
-        return self.meta(f"{_PRIORS}{partition}")
+    def priors(self, partition: int, model: str) -> bytes | None:
+        """How frequent classes have been of late in a partition: see `tocsin.models.prior_shift.RecentPriors`.
 
-    def set_priors(self, partition: int, kept: bytes) -> None:
+        None where nothing is kept for the model of this digest: to another its classes' places may mean others.
+        """
+        of, _, kept = (self.meta(f"{_PRIORS}{partition}") or b"").partition(b" ")
+        return kept if of == model.encode() else None
+
+    def set_priors(self, partition: int, model: str, kept: bytes) -> None:
         """Keep it."""
-        self.set_meta(f"{_PRIORS}{partition}", kept)
+        self.set_meta(f"{_PRIORS}{partition}", model.encode() + b" " + kept)
+
+    def forget_priors(self, partition: int) -> None:
+        """Begin as usual: what is kept is of events long ago."""
+        self.delete("meta", f"{_PRIORS}{partition}".encode())
 
     # Positions
 
@@ -417,7 +425,7 @@ class Transaction:
         spreads = self._spreads_of(spread)
         if old is not None:
             self.delete("subjects_order", old[:8])
-            spreads.leave(old[:8])
+            spreads.leave(old)
         order = self._sequence()
         self.put("subjects", key, order + orjson.dumps(state))
         self.put("subjects_order", order, key)
@@ -425,7 +433,8 @@ class Transaction:
         for oldest, silent in self._oldest("subjects_order"):
             if self.count("subjects") <= most:
                 break
-            spreads.leave(oldest)
+            if (gone := self.get("subjects", silent)) is not None:
+                spreads.leave(gone)
             self.delete("subjects", silent)
             self.delete("subjects_order", oldest)
 

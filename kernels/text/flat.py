@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +57,13 @@ class _Replacements:
         """Each replacement is its length and then its letters."""
         self._used = 1
         self._known: dict[str, int] = {}
+        self._lock = Lock()
 
     def look_up(self, code: int) -> None:
+        with self._lock:  # one table serves every model
+            self._look_up(code)
+
+    def _look_up(self, code: int) -> None:
         found = replacement(chr(code), self._sentences)
         if found is None:
             self.place[code] = _FOREIGN
@@ -86,12 +92,14 @@ class Flat(NamedTuple):
 
 
 def flatten(texts: Sequence[str], sentences: bool) -> Flat:
-    """B texts, at least one, in one array; with `sentences` nothing that stands for a stop is lost or made.
+    """B texts in one array; with `sentences` nothing that stands for a stop is lost or made.
 
     >>> found = flatten(["caf\u00e9 \u2013 5 \u00a3", "\u4e2d", "tea"], False)
     >>> bytes(found.letters[: found.ends[-1]]), found.foreign.tolist()
     (b'cafe \\x01 5 \\x01\\x00\\x00tea', [1])
     """
+    if not texts:
+        return Flat(np.frombuffer(_PAD, np.uint8), np.empty(0, np.int64), 0, np.empty(0, np.int64))
     text = "\0".join(texts)
     letters, starts = _letters(text, sentences)
     ends, longest, more = close_texts(letters, len(texts))

@@ -168,6 +168,13 @@ def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], 
         assert keys[bounds[b] : bounds[b + 1]].tolist() == expected
 
 
+def test_no_texts_are_no_words() -> None:
+    flat = kernel.flatten([], False)
+    assert (len(flat.ends), flat.longest, len(flat.foreign)) == (0, 0, 0)
+    keys, _, bounds = kernel.read_ascii([])
+    assert (len(keys), bounds.tolist()) == (0, [0])
+
+
 @pytest.mark.parametrize("sentences", [False, True])
 def test_every_character_has_room_for_its_replacement(sentences: bool) -> None:
     every = [chr(code) for code in range(0x110000)]

@@ -53,6 +53,17 @@ def test_conformal_pid_covers_the_target_whatever_an_adversary_makes_of_the_scor
     assert np.mean(missed) == pytest.approx(0.1, abs=0.02)
 
 
+def test_conformal_pid_owes_nothing_for_a_time_when_no_error_was_possible() -> None:
+    made = Abstention(Settings(error=0.1, cold_start=1, window=300, steering="pid"))
+    for _ in range(5_000):  # one class is known, and it is certain
+        made.learn(0.0, made.threshold(), 0)
+    missed = 0
+    for score in np.random.default_rng(0).random(500):
+        missed += score > made.threshold()
+        made.learn(float(score), made.threshold(), 0)
+    assert missed < 200
+
+
 def test_conformal_pid_moves_the_threshold_and_not_its_level() -> None:
     one, other = (warm(np.linspace(0, 0.5, 200), steering="pid") for _ in range(2))
     before = one.threshold()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tocsin.config.model import EarlyRisk
 from tocsin.models.early_risk import (
@@ -140,6 +141,19 @@ def test_the_mean_post_of_a_subject_fades_with_its_posts() -> None:
     assert excess_per_post(state.plain(), "risk") == pytest.approx(6.0)
     ringing(state, np.array([6.0, 0.0, 0.0]), CLASSES, config, Post(time=19 * HOUR))
     assert excess_per_post(state.plain(), "risk") == pytest.approx(-6.0, rel=0.01)
+
+
+def test_what_accumulated_before_anything_faded_is_of_as_many_posts() -> None:
+    still, fading = (EarlyRisk(classes=("risk",), policy="spread", half_life_hours=h) for h in (None, 1_000.0))
+    state = SubjectRisk()
+    for config in (*[still] * 100, fading, *[still] * 99):
+        ringing(state, np.array([0.0, 0.2, 0.0]), CLASSES, config)
+        assert excess_per_post(state.plain(), "risk") == pytest.approx(0.2)
+
+
+def test_a_class_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="named twice"):
+        EarlyRisk(classes=("risk", "risk"))
 
 
 def test_a_few_subjects_have_no_median_to_stand_out_from() -> None:

@@ -68,14 +68,13 @@ def test_late_labels_take_its_say_from_what_misleads_and_give_it_back() -> None:
     assert shift.trust == pytest.approx(before, abs=0.01)
 
 
-def test_masses_move_as_far_as_priors_are_trusted() -> None:
+def test_probabilities_move_as_far_as_priors_are_trusted() -> None:
     shift = usual(0.5, 0.5)
-    mass, ratio = np.array([[0.3, 0.3, 0.4], [0.3, 0.3, 0.4]]), np.array([[1.5, 0.5], [1.0, 1.0]])
-    found = shift.applied(mass, ratio)
-    np.testing.assert_allclose(found.sum(axis=1), 1.0)
-    np.testing.assert_array_equal(found[1], mass[1])
+    betp, ratio = np.array([[0.4, 0.6], [0.4, 0.6]]), np.array([[1.5, 0.5], [1.0, 1.0]])
+    found = shift.applied(betp, ratio)
+    np.testing.assert_array_equal(found[1], betp[1])
     t = shift.trust
-    np.testing.assert_allclose(found[0], t * np.array([0.45, 0.15, 0.4]) + (1 - t) * mass[0])
+    np.testing.assert_allclose(found[0], t * np.array([2 / 3, 1 / 3]) + (1 - t) * betp[0])
 
 
 def test_how_events_are_cut_makes_no_difference() -> None:
@@ -147,6 +146,9 @@ def test_decisions_follow_priors_that_events_tell_of_before_labels_do() -> None:
     assert scores.follows(999)
     assert (scores.label == y)[300:].mean() > (plain.label == y)[300:].mean() + 0.05
     np.testing.assert_allclose(scores.belief.sum(axis=1) + scores.uncertainty, 1.0)
+    assert scores.belief.min() >= 0.0
+    assert (scores.belief.argmax(axis=1) == scores.label).all()
+    assert (scores.uncertainty <= plain.uncertainty + 1e-12).all()
     np.testing.assert_allclose(scores.betp.sum(axis=1), 1.0)
     seen = scores.seen(999)
     assert seen.plain is not None

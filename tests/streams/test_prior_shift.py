@@ -84,6 +84,23 @@ def test_labels_of_such_decisions_teach_what_was_said_without_the_priors(tmp_pat
         np.testing.assert_array_equal(again.usual, usual)
 
 
+def test_each_partition_has_priors_of_its_own_and_another_model_none(tmp_path: Path) -> None:
+    made = service(tmp_path)
+    taught(made)
+    with running(made) as worker:
+        made.send(*[event for event, _ in events(1_000, 200, 0.9)])
+        drain(worker)
+        digest = worker.classifier.digest
+        with worker._state.transaction() as t:
+            kept = t.priors(0, digest)
+            assert kept is not None
+            assert t.priors(1, digest) is None
+            assert t.priors(0, "0" * 16) is None
+            t.set_priors(1, digest, b"x")
+            t.forget_priors(0)
+            assert (t.priors(0, digest), t.priors(1, digest)) == (None, b"x")
+
+
 def test_how_events_were_cut_into_batches_leaves_no_trace_in_the_priors(tmp_path: Path) -> None:
     told = []
     for size in (1, 7, 1_000):

@@ -7,6 +7,7 @@ import jsonschema
 import orjson
 import pytest
 
+from tocsin.models.early_risk import SubjectRisk
 from tocsin.streams.records import (
     LATEST,
     Alert,
@@ -17,6 +18,7 @@ from tocsin.streams.records import (
     Label,
     Record,
     Review,
+    SubjectState,
     Telemetry,
     category,
     class_label,
@@ -195,3 +197,7 @@ def test_names_numbers_and_categories_take_what_they_say() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match="must"):
             function(wrong)
+
+
+def test_the_record_of_a_subject_holds_all_of_its_state() -> None:
+    assert set(SubjectRisk.__slots__) == set(SubjectState.model_fields)

@@ -57,13 +57,45 @@ def test_a_subject_that_has_ended_does_not_weigh_on_those_that_live(state: State
     assert counted(state)["risk"] == bins(51.0, 3.0, 2.0)
 
 
-def test_an_event_from_the_far_future_leaves_no_trace_once_subjects_write_again(state: State) -> None:
+def test_an_event_from_the_far_future_keeps_nobody_live_and_nobody_out(state: State) -> None:
     with state.transaction() as t:
-        t.set_subject("a", subject(0, 1.0), 9, ASKED)
-        t.set_subject("b", subject(10**12, 2.0), 9, ASKED)
-        t.set_subject("a", subject(5, 3.0), 9, ASKED)
-        t.set_subject("c", subject(6, 4.0), 9, ASKED)
+        t.set_subject("a", subject(0, 1.0), 99, ASKED)
+        t.set_subject("b", subject(10**12, 2.0), 99, ASKED)
+        t.set_subject("a", subject(5, 3.0), 99, ASKED)
+        t.set_subject("c", subject(6, 4.0), 99, ASKED)
     assert counted(state)["risk"] == bins(2.0, 3.0, 4.0)
+    with state.transaction() as t:
+        for i in range(20):
+            t.set_subject(f"d{i}", subject(1_000 * i, 5.0), 99, ASKED)
+    assert counted(state)["risk"] == bins(2.0, 5.0)
+    assert counted(state, ASKED._replace(live=99))["risk"] == bins(2.0, 5.0)  # also where it is counted anew
+
+
+def test_two_streams_read_one_after_the_other_leave_only_the_live(state: State) -> None:
+    with state.transaction() as t:
+        for stream in "ab":
+            for time in range(0, 1_000, 10):
+                t.set_subject(f"{stream}{time}", subject(time, 1.0), 999, ASKED)
+    assert sum(counted(state)["risk"].values()) == 2 * 11
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 500), st.floats(-5, 5)), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_times_whoever_counts_is_held_and_not_too_long_silent(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[str, int, float]]
+) -> None:
+    state = State(tmp_path_factory.mktemp("spreads") / "lmdb", 2**24)
+    for name, time, risk in writes:
+        with state.transaction() as t:
+            t.set_subject(name, subject(time, risk), MOST, ASKED)
+    with state.transaction() as t:
+        live = [int.from_bytes(key[:8], "big") for key, _ in t.walk(LIVE)]
+        held = [t.subject(name) for name in "abcdef"]
+        times = sorted(one["time"] for one in held if one is not None)
+    assert all(time in times for time in live)
+    assert all(time >= writes[-1][1] - ASKED.live for time in live)
+    assert sum(counted(state)["risk"].values()) == len(live) >= 1
+    state.close()
 
 
 @given(
