@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -85,7 +85,7 @@ def accumulated_delays(excess: Sequence[Floats], config: EarlyRisk) -> list[int]
     return first_over(excess, least[:128])
 
 
-LIVE_HOURS = (6.0, 24.0, 72.0, 168.0, 720.0)
+LIVE_HOURS = (24.0, 168.0, 720.0, 4_380.0, 8_760.0, None)
 
 
 def spread_candidates() -> list[dict[str, Any]]:
@@ -104,22 +104,23 @@ class Spreads:
         self._some = parts.fifth
         self._at = {hours: self._before(hours) for hours in LIVE_HOURS}
 
-    def _before(self, hours: float) -> Floats:
+    def _before(self, hours: float | None) -> Floats:
         """Median and deviation of the live subjects before each post of the fifth."""
-        counts, bins, latest, live = empty(), dict[str, int](), dict[str, int](), deque[tuple[int, int, str]]()
+        counts, bins, latest, live = empty(), dict[str, int](), dict[str, int](), list[tuple[int, int, str]]()
         found = []
         for n, (at, name, value) in enumerate(self._posts):
             if n >= self._fifth:
-                found.append(median_and_deviation(counts))
+                enough = counts.sum() >= EarlyRisk().minimum_subjects
+                found.append(median_and_deviation(counts) if enough else (np.inf, 0.0))
             if name in bins:
                 counts[bins.pop(name)] -= 1
-            while live and (latest[live[0][2]] != live[0][0] or live[0][1] < at - hours * HOUR):
-                number, _, silent = live.popleft()
+            while live and hours is not None and live[0][0] < at - hours * HOUR:
+                _, number, silent = heappop(live)
                 if latest[silent] == number and silent in bins:
                     counts[bins.pop(silent)] -= 1
             bins[name], latest[name] = bin_of(value), n
             counts[bins[name]] += 1
-            live.append((n, at, name))
+            heappush(live, (at, n, name))
         return np.array(found)
 
     def delays(self, config: EarlyRisk) -> list[int]:

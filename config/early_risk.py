@@ -34,8 +34,9 @@ class EarlyRisk(Group):
     """Policy `accumulated`: the accumulated risk must exceed all other classes' together by this."""
     gamma: float = Field(default=2.0, ge=0, le=100)
     """Policy `spread`: by so many median absolute deviations the median of the live subjects must be exceeded."""
-    live_hours: float = Field(default=168.0, gt=0, le=1_000_000)
-    """Policy `spread`: after so long without a post a subject is live no more, by the times of events."""
+    live_hours: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Policy `spread`: after so long without a post a subject is live no more, by the times of events; where none is
+    given, it is as long as it is held (`bounds.subjects`)."""
     minimum_subjects: int = Field(default=20, ge=1, le=1_000_000)
     """Policy `spread`: fewer live subjects have no median to speak of, and nothing rings."""
     threshold: float = Field(default=0.5, gt=0, lt=1)

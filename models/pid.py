@@ -48,9 +48,10 @@ class Pid:
     def learn(self, error: float, haste: float, threshold: float) -> None:
         """One late label: whether the event was missed (1 or 0) less the target, and the share of the gain.
 
-        Nothing is added up that the threshold of today, in [0, 1], could not follow: it would have to be made good.
+        A hit counts for nothing while the threshold of today is 0, below which it cannot go: it would be a debt of
+        misses to come. A miss always counts, for it was judged by an older threshold.
         """
-        if (error > 0.0 and threshold >= 1.0) or (error < 0.0 and threshold <= 0.0):
+        if error < 0.0 and threshold <= 0.0:
             return
         self._proportional += GAIN * haste * error
         self._sum += error

@@ -1,6 +1,6 @@
 """The spreads over live subjects, kept up by the writes that keep the subjects: no subject is looked at but its own.
 
-A subject is live until an event comes that is `live_hours` younger than its latest post. Where the spread is missing,
+A subject is live until an event comes that is `live_hours` younger than its latest post, if that is asked for. Where the spread is missing,
 or where other classes or hours are asked for, it is counted anew from the subjects that are kept: those that were live
 when the last of them wrote.
 """
@@ -23,6 +23,8 @@ LIVE = "subjects_live"
 _NOTE, _KEPT = "spread:", "spreads"
 """Notes: the spread of a class; which classes are kept up, and for how long a subject is live."""
 _ORDER = 8
+FOR_EVER = 1 << 62
+"""Milliseconds."""
 
 
 class SpreadOf(NamedTuple):
@@ -37,7 +39,8 @@ def spread_of(settings: EarlyRisk) -> SpreadOf:
     """What these settings ask for."""
     if settings.policy != "spread":
         return SpreadOf()
-    return SpreadOf(settings.classes, round(settings.live_hours * HOUR))
+    hours = settings.live_hours
+    return SpreadOf(settings.classes, FOR_EVER if hours is None else round(hours * HOUR))
 
 
 class Entries(Protocol):

@@ -170,3 +170,11 @@ def test_an_aborted_transaction_counts_nothing(state: State) -> None:
 def test_only_the_policy_asks_for_spreads() -> None:
     assert spread_of(EarlyRisk(classes=("risk",), policy="fused")) == SpreadOf()
     assert spread_of(EarlyRisk(classes=("risk",), policy="spread", live_hours=1)) == SpreadOf(("risk",), 3_600_000)
+
+
+def test_where_no_hours_are_given_who_is_held_is_live(state: State) -> None:
+    every = spread_of(EarlyRisk(classes=("risk",), policy="spread"))
+    with state.transaction() as t:
+        for i in range(5):
+            t.set_subject(f"s{i}", subject(i * 10**11, 1.0), 3, every)
+    assert counted(state, every)["risk"] == bins(1.0, 1.0, 1.0)
