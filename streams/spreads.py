@@ -1,8 +1,8 @@
 """The spreads over live subjects, kept up by the writes that keep the subjects: no subject is looked at but its own.
 
-A subject is live until an event comes that is `live_hours` younger than its latest post, if that is asked for. Where the spread is missing,
-or where other classes or hours are asked for, it is counted anew from the subjects that are kept: those that were live
-when the last of them wrote.
+A subject is live as long as it is kept or, with `live_hours`, until an event comes that is so much younger than its
+latest post. Where the spread is missing, or where other classes or hours are asked for, it is counted anew from the
+subjects that are kept: those that were live when the last of them wrote.
 """
 
 from __future__ import annotations
