@@ -26,6 +26,10 @@ START = -1.0
 """The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
 MINIMUM = 1e-6
 """Less than any expert is ever trusted."""
+LABELS_MEMORY = 10_000.0
+"""Labels over which the shares of classes are taken."""
+MOST_RARE = 10.0
+"""No label counts more than so many times."""
 STATE = (
     "weights",
     "squares",
@@ -63,6 +67,9 @@ class Reliability:
             rule=CODES[fusion.rule],
             sharpen=settings.sharpness_step,
         )
+
+        self._labels = np.zeros(0)
+        """Labels of each class, faded; one of each to begin with."""
 
     @property
     def count(self) -> int:
@@ -152,7 +159,7 @@ class Reliability:
             _row_major(X),
             _row_major(evidence),
             np.ascontiguousarray(y, np.int64),
-            np.ascontiguousarray(weight, np.float64),
+            np.ascontiguousarray(self._weighed(y, weight, evidence.shape[2]), np.float64),
             np.ascontiguousarray(delay, np.int64),
             self._sizes.hidden,
             self._rates,
@@ -160,9 +167,23 @@ class Reliability:
         )
         return before
 
+    def _weighed(self, y: Ints, weight: Floats, classes: int) -> Floats:
+        """The weights [B] of labels in order, rare classes' raised as far as the settings say."""
+        if not self._settings.rare:
+            return weight
+        self._labels = np.pad(self._labels, (0, max(classes - len(self._labels), 0)), constant_values=1.0)
+        result = weight.copy()
+        for i, k in enumerate(y.tolist()):
+            self._labels *= 1.0 - 1.0 / LABELS_MEMORY
+            self._labels[k] += 1.0
+            mean = self._labels.sum() / len(self._labels)
+            result[i] *= min((mean / self._labels[k]) ** self._settings.rare, MOST_RARE)
+        return result
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         state: dict[str, NDArray[Any]] = {name: getattr(self._router, name).copy() for name in STATE}
+        state["labels"] = self._labels.copy()
         return state | {f"drift.{name}": array for name, array in adwin.arrays(self._router.drift).items()}
 
     def restore(self, arrays: Arrays) -> None:
@@ -176,6 +197,7 @@ class Reliability:
             raise ValueError(f"sharpness {state['sharpness'].shape} is not ({STATE_OF_SHARPNESS},)")
         if state["counters"].shape != (kernel.COUNTERS,):
             raise ValueError(f"counters {state['counters'].shape} are not ({kernel.COUNTERS},)")
+        self._labels = np.array(arrays["labels"], np.float64)
         self._router = kernel.Router(drift=drift, **state)
         self._sizes = sizes
 

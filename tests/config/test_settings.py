@@ -161,6 +161,7 @@ MODEL_SETTINGS = {
     "router.balance": 0.1,
     "router.window": 33,
     "router.boost": 2.0,
+    "router.rare": 0.5,
     "router.sharpness_step": 0.002,
     "lifecycle.enabled": False,
     "lifecycle.window": 500,

@@ -17,6 +17,7 @@ CLASSES = ("a", "b", "c")
 ROUTERS = {
     "reliability": ReliabilityRouter(every=3),
     "top-p": ReliabilityRouter(engage=0.9),
+    "rare": ReliabilityRouter(rare=0.5),
     "multi-hot": MultiHotRouter(),
     "skill": SkillRouter(),
     "skill by class": SkillRouter(engage=0.9),
@@ -173,3 +174,19 @@ def test_an_error_that_falls_is_no_drift() -> None:
     back = slice(0, 4_000)
     router.learn(np.zeros((4_000, 0)), evidence[back], y[back], np.ones(4_000), now)
     assert router.drifts > before
+
+
+def test_labels_of_rare_classes_count_more_where_that_is_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random(3_000) < 0.05).astype(np.int64)
+    evidence = np.zeros((3_000, 2, 2))
+    evidence[:, 0, 0] = 10.0  # one expert says the common class always, the other tells them apart four times in five
+    evidence[np.arange(3_000), 1, y ^ (rng.random(3_000) < 0.2)] = 10.0
+    found = []
+    for rare in (0.0, 0.5, 1.0):
+        router = Reliability(ReliabilityRouter(rare=rare, boost=0.0), 2, 1, 0, Fusion())
+        router.learn(np.zeros((3_000, 1)), evidence, y, np.ones(3_000), np.zeros(3_000, np.int64))
+        found.append(router.reliability(np.zeros((2, 1)), np.array([[[10.0, 0], [0, 10.0]]] * 2))[0])
+    lazy, able = np.array(found).T
+    assert lazy[0] > lazy[1] > lazy[2]
+    assert able[2] > able[0]
