@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from tocsin.config.model import MultiHotRouter as RouterSettings
 from tocsin.config.schema import Feature
 from tocsin.config.service import Explanation as Settings
 from tocsin.explain import Explainer, Explanation, tree_path
+from tocsin.explain.experts import votes
 from tocsin.models.batch import Batch, FeedbackBatch
 from tocsin.models.classifier import Classifier
 from tocsin.models.features import category_code
@@ -166,6 +168,18 @@ def test_an_abstention_says_what_would_have_been_enough(tabular: tuple[Classifie
 
 
 # What the experts said
+
+
+@pytest.mark.parametrize(("rule", "ratio"), [("cumulative", 3.0), ("dempster", np.log1p(6.0) / np.log1p(2.0))])
+def test_a_weight_is_what_an_expert_adds_by_the_rule_that_fuses(rule: str, ratio: float) -> None:
+    model = taught(TABLE, *table(50))
+    scores = model.score(table(1, seed=1)[0])
+    evidence = np.zeros((1, 4, 2))
+    evidence[0, 0, 1], evidence[0, 1, 0] = 4.0, 12.0  # of a prior weight of 2, wholly trusted: odds of 2 and of 6
+    scores = replace(scores, evidence=evidence, reliability=np.ones((1, 4)), engaged=np.ones((1, 4), np.bool_))
+    first, second, *_ = votes(scores, 0, ["a", "b", "c", "d"], 2.0, rule, None)
+    assert (first["expert"], second["expert"]) == ("b", "a")
+    assert first["weight"] / second["weight"] == pytest.approx(ratio, rel=1e-4)
 
 
 def test_the_weights_of_all_engaged_experts_add_up_to_one(tabular: tuple[Classifier, Scores]) -> None:
