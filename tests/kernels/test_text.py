@@ -177,10 +177,11 @@ def test_no_texts_are_no_words() -> None:
 
 @pytest.mark.parametrize("sentences", [False, True])
 def test_every_character_has_room_for_its_replacement(sentences: bool) -> None:
-    every = [chr(code) for code in range(0x110000)]
+    codes = [*range(0x20000), *range(0x20000, 0x110000, 97)]  # hardly any beyond is decomposed
+    every = [chr(code) for code in codes]
     flat = kernel.flatten(every, sentences)
     expected = [replacement(character, sentences) if character >= "\x80" else character for character in every]
-    assert flat.foreign.tolist() == [code for code, found in enumerate(expected) if found is None]
+    assert flat.foreign.tolist() == [b for b, found in enumerate(expected) if found is None]
     written = bytes(flat.letters[: flat.ends[-1]]).decode("ascii")
     assert written.split("\0") == [found or "" for found in ["\1", *expected[1:]]]
 
