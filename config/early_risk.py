@@ -14,14 +14,6 @@ class EarlyRisk(Group):
 
     classes: tuple[ClassName, ...] = ()
     """The classes that ring the alarm; none switches alerts off."""
-
-    @field_validator("classes")
-    @classmethod
-    def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(classes)) != len(classes):
-            raise ValueError("a class is named twice")
-        return classes
-
     policy: Literal["accumulated", "spread", "fused"] = "accumulated"
     """What rings: more evidence than for all other classes together; so much more per post than other subjects have; or
     the fused belief."""
@@ -52,3 +44,11 @@ class EarlyRisk(Group):
     """Policy `fused`: at so many posts the belief must stand at the threshold before it rings."""
     hysteresis: float = Field(default=0.1, ge=0, lt=1)
     """Policy `fused`: confirmations are void when the belief has fallen this far below the threshold."""
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in classes if classes.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is named twice: name each class once")
+        return classes

@@ -17,7 +17,7 @@ class PriorShift(Group):
     enabled: bool = False
     memory: int = Field(default=300, ge=10, le=1_000_000)
     """Events over which priors are averaged."""
-    window: int = Field(default=2_000, ge=100, le=1_000_000)
+    window: int = Field(default=2_000, ge=100, le=100_000)
     """Labelled events whose probabilities say what the model takes for usual."""
     mature: int = Field(default=1_000, ge=0, le=1_000_000_000)
     """Labels that a model must have learnt for what it says to count there: one that knows little finds all alike."""

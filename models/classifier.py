@@ -119,13 +119,7 @@ class Classifier(Snapshots, RiverFace):
         ratio = self._priors_of_late(betp, shift)
         if ratio is not None and self.prior_shift is not None:
             betp = self.prior_shift.applied(plain, ratio)
-            blunt = np.full(len(batch), 1.0 / self.router.sharpness)
-            belief, uncertainty = masses(self._sharpened(betp, blunt), fused.uncertainty)
-            moved = (ratio != 1.0).any(axis=1)
-            fused = fused._replace(
-                belief=np.where(moved[:, None], belief, fused.belief),
-                uncertainty=np.where(moved, uncertainty, fused.uncertainty),
-            )
+            fused = self._as_decided(fused, betp, (ratio != 1.0).any(axis=1))
         strangeness, novel = self._strangeness(batch.X, evidence, engaged)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
@@ -158,6 +152,15 @@ class Classifier(Snapshots, RiverFace):
         if shift is None or self.prior_shift is None or self.prior_shift.usual is None:
             return None
         return shift(betp, self.prior_shift.usual)
+
+    def _as_decided(self, fused: Fused, betp: Floats, moved: Bools) -> Fused:
+        """The masses of which BetP [B, K] is the sharpened pignistic probability, where priors have `moved` [B]."""
+        blunt = self._sharpened(betp, np.full(len(betp), 1.0 / self.router.sharpness))
+        belief, uncertainty = masses(blunt, fused.uncertainty)
+        return fused._replace(
+            belief=np.where(moved[:, None], belief, fused.belief),
+            uncertainty=np.where(moved, uncertainty, fused.uncertainty),
+        )
 
     @property
     def followers(self) -> list[Follower]:

@@ -159,8 +159,12 @@ class Transaction:
         self._spreads: Spreads | None = None
 
     def commit(self) -> None:
-        """Keep it. Raises StateError."""
-        self._save_spreads()
+        """Keep it. Raises StateError, and keeps nothing then."""
+        try:
+            self._save_spreads()
+        except StateError:  # or the map would stay locked
+            self.abort()
+            raise
         try:
             self._txn.commit()
         except lmdb.Error as error:

@@ -22,8 +22,8 @@ _PAD = b"\0" * (2 * BLOCK)
 _ONE, _HIGH = np.uint64(1), np.uint64(0x8080_8080_8080_8080)
 _SIGN = 1
 """The byte that stands for what is no letter, and for a zero byte within a text."""
-_POOL = 1 << 16
-"""Room for the replacements of all Unicode, which take a fifth of it."""
+_POOL = 1 << 13
+"""Bytes for the replacements of all Unicode, which take a sixth of it."""
 _FOREIGN = -1
 
 _OUTSIDE = re.compile(r"[^\x00-\x7f]")

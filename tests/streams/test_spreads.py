@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tocsin.config.early_risk import EarlyRisk
 from tocsin.models.spread import bin_of
-from tocsin.streams.spreads import LIVE, SpreadOf, spread_of
-from tocsin.streams.state import State
+from tocsin.streams.spreads import LIVE, SpreadOf, Spreads, spread_of
+from tocsin.streams.state import State, StateError
 
 MOST = 4
 ASKED = SpreadOf(("risk", "other"), 100)
@@ -178,3 +178,21 @@ def test_where_no_hours_are_given_who_is_held_is_live(state: State) -> None:
         for i in range(5):
             t.set_subject(f"s{i}", subject(i * 10**11, 1.0), 3, every)
     assert counted(state, every)["risk"] == bins(1.0, 1.0, 1.0)
+
+
+def test_a_map_that_is_full_when_spreads_are_kept_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path / "lmdb", 2**24)
+
+    def full(spreads: Spreads) -> None:
+        raise StateError("full")
+
+    t = state.begin()
+    t.set_subject("a", subject(0, 1.0), 9, ASKED)
+    with monkeypatch.context() as broken:
+        broken.setattr(Spreads, "save", full)
+        with pytest.raises(StateError, match="full"):
+            t.commit()
+    assert counted(state)["risk"] == {}  # nothing was kept, and the next transaction is not kept waiting
+    state.close()
