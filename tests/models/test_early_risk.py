@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,16 @@ def test_a_state_goes_on_from_what_json_kept_of_it() -> None:
         assert ringing(one, belief, CLASSES, config, post) == ringing(other, belief, CLASSES, config, post)
         assert one == other
     assert excess(one.risk, "risk") == excess(other.risk, "risk")
+
+
+@pytest.mark.parametrize("policy", ["accumulated", "spread", "fused"])
+def test_what_is_kept_of_a_subject_does_not_grow_with_its_posts(
+    policy: Any,
+) -> None:
+    config = EarlyRisk(classes=("risk",), policy=policy, threshold=0.99, margin=1e9)
+    state, sizes = SubjectRisk(), []
+    for i in range(2_000):
+        post = Post(f"e{i:04}", 1_700_000_000_000 + i, np.array([0.4, 0.3, 0.3]))
+        ringing(state, np.array([1.0, 2.0, 1.0]), CLASSES, config, post, spread={"risk": empty()})
+        sizes.append(len(json.dumps(state.plain())))
+    assert max(sizes[20:]) <= sizes[19] + 30  # digits
