@@ -40,9 +40,9 @@ from parts.early_risk_rivals import (
 from parts.early_risk_service import serve
 from parts.threads import HOUR, Split, Subject, split, subjects
 
-from tocsin.config.early_risk import EarlyRisk
-from tocsin.models.early_risk import threshold_at
-from tocsin.models.spread import bin_of, empty, median_and_deviation
+from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.models.early_risk.peers import bin_of, empty, median_and_deviation
+from tocsin.models.early_risk.policies import threshold_at
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "rumours_weibo.jsonl.xz"
@@ -56,10 +56,12 @@ def ordered(told: Mapping[str, Sequence[float]], some: Sequence[Subject]) -> lis
 
 
 def choose(
-    candidates: Sequence[Mapping[str, Any]], delays_of: Callable[[EarlyRisk], list[int]], some: Sequence[Subject]
+    candidates: Sequence[Mapping[str, Any]],
+    delays_of: Callable[[EarlyRiskSettings], list[int]],
+    some: Sequence[Subject],
 ) -> dict[str, Any]:
     rumours = [subject.rumour for subject in some]
-    return dict(max(candidates, key=lambda c: measure(delays_of(EarlyRisk(**c)), rumours).objective))
+    return dict(max(candidates, key=lambda c: measure(delays_of(EarlyRiskSettings(**c)), rumours).objective))
 
 
 def fused_candidates() -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ def fused_candidates() -> list[dict[str, Any]]:
     ]
 
 
-def fused_delays(belief: Sequence[Floats], config: EarlyRisk) -> list[int]:
+def fused_delays(belief: Sequence[Floats], config: EarlyRiskSettings) -> list[int]:
     return first_over(belief, np.array([threshold_at(k, config) for k in range(1, 129)]))
 
 
@@ -80,7 +82,7 @@ def accumulated_candidates() -> list[dict[str, Any]]:
     return [{"policy": "accumulated", "margin": m, "minimum_posts": least} for m, least in grid]
 
 
-def accumulated_delays(excess: Sequence[Floats], config: EarlyRisk) -> list[int]:
+def accumulated_delays(excess: Sequence[Floats], config: EarlyRiskSettings) -> list[int]:
     least = np.array([np.inf] * (config.minimum_posts - 1) + [config.margin + 1e-12] * 128)
     return first_over(excess, least[:128])
 
@@ -110,7 +112,7 @@ class Spreads:
         found = []
         for n, (at, name, value) in enumerate(self._posts):
             if n >= self._fifth:
-                enough = counts.sum() >= EarlyRisk().minimum_subjects
+                enough = counts.sum() >= EarlyRiskSettings().minimum_subjects
                 found.append(median_and_deviation(counts) if enough else (np.inf, 0.0))
             if name in bins:
                 counts[bins.pop(name)] -= 1
@@ -123,7 +125,7 @@ class Spreads:
             heappush(live, (at, n, name))
         return np.array(found)
 
-    def delays(self, config: EarlyRisk) -> list[int]:
+    def delays(self, config: EarlyRiskSettings) -> list[int]:
         """When each subject of the fifth rings."""
         read, rang = dict[str, int](), dict[str, int]()
         posts = self._posts[self._fifth :]
@@ -171,7 +173,7 @@ def rival_pyss3(parts: Split) -> None:
     excess = pyss3_excess(model, parts.new)
     seconds = (time.perf_counter() - start) / sum(len(subject.texts) for subject in parts.new)
     for config in ({}, best):
-        delays = accumulated_delays(excess, EarlyRisk(**config))
+        delays = accumulated_delays(excess, EarlyRiskSettings(**config))
         show(f"pyss3, policy (a) {_told(config)}", measure(delays, parts.told), seconds)
 
 
@@ -186,7 +188,7 @@ def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
     heard = serve(parts.known, parts.new, {"policy": "fused"}, hours)
     belief, excess = ordered(heard.belief, parts.fifth), ordered(heard.excess, parts.fifth)
     streamed = serve(parts.first, parts.fifth, {"policy": "fused"}, hours) if "spread" in policies else None
-    delays_of: dict[str, tuple[list[dict[str, Any]], Callable[[EarlyRisk], list[int]]]] = {
+    delays_of: dict[str, tuple[list[dict[str, Any]], Callable[[EarlyRiskSettings], list[int]]]] = {
         "fused": (fused_candidates(), lambda c: fused_delays(belief, c)),
         "accumulated": (accumulated_candidates(), lambda c: accumulated_delays(excess, c)),
     }

@@ -17,11 +17,16 @@ from typing import Any
 import numpy as np
 
 from tocsin.kernels import hoeffding
-from tocsin.kernels import router as routing
-from tocsin.kernels.backends import cuda_there
+from tocsin.kernels.common.backends import cuda_there
 from tocsin.kernels.fusion import by_triton, fuse
 from tocsin.kernels.hoeffding import Settings
-from tocsin.kernels.score import DeviceScorer, Leaves, Network, score
+from tocsin.kernels.routing import reliability as routing
+from tocsin.kernels.score import (
+    DeviceScorer,
+    Leaves,
+    Network,
+    score,
+)
 
 E, K, F, H = 12, 10, 10, 24
 SIZES = (1, 64, 4_096, 65_536, 1_048_576)

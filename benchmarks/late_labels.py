@@ -31,12 +31,17 @@ from typing import NamedTuple
 import numpy as np
 from parts.generators import STREAMS, Floats, Ints, Stream
 
-from tocsin.config.driftmoe import tocsin
-from tocsin.config.model import Abstention as AbstentionSettings
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.presets.driftmoe import tocsin
 from tocsin.models import Classifier
-from tocsin.models.abstention import Abstention, doubts
-from tocsin.models.batch import Batch, Bools, FeedbackBatch, Seen
-from tocsin.models.sliding import Sliding
+from tocsin.models.data.batch import (
+    Batch,
+    Bools,
+    FeedbackBatch,
+    PredictionContext,
+)
+from tocsin.models.decision.abstention import Abstention, doubts
+from tocsin.models.decision.quantile import SlidingQuantile
 
 NAMES = ("SEA_a", "LED_a", "RBF_m", "Electricity")
 POLL, WINDOW = 50, 2_000
@@ -76,7 +81,7 @@ def said(stream: Stream, seed: int, delay: int) -> Floats:
         runs = [(stream.X[s : s + 1_000], stream.y[s : s + 1_000]) for s in starts]
         return np.concatenate([model.learn_at_once(Batch.of(X), y, np.ones(len(y))) for X, y in runs])
     betp = np.empty((len(stream.y), stream.classes))
-    seen: list[Seen | None] = []
+    seen: list[PredictionContext | None] = []
     for start in range(0, len(stream.y), POLL):
         stop = min(start + POLL, len(stream.y))
         scores = model.score(Batch.of(stream.X[start:stop]))
@@ -139,7 +144,7 @@ def hindsight(recording: Recording, delay: int, error: float) -> tuple[Floats, F
     starts = np.arange(start, len(y) - WINDOW + 1, WINDOW)
     reached = np.empty((len(SPANS), len(starts)))
     for row, span in zip(reached, SPANS, strict=True):
-        seen, held = Sliding(span), np.zeros(len(y), np.bool_)
+        seen, held = SlidingQuantile(span), np.zeros(len(y), np.bool_)
         for at in range(first, len(y) - delay):
             seen.add(float(scores[at]))
             held[at + delay] = scores[at + delay] <= seen.quantile(error)

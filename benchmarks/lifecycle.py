@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from river.datasets import synth
 
-from tocsin.config.driftmoe import STRENGTH, tocsin
-from tocsin.config.model import LinearExpert, TreeExpert
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.tree import TreeSettings
+from tocsin.config.presets.driftmoe import STRENGTH, tocsin
 from tocsin.models import Classifier, DriftMoE
 from tocsin.models.driftmoe import Pool
-from tocsin.models.lifecycle import EVENTS
+from tocsin.models.routing.lifecycle import EVENTS
 
 Rows = tuple[NDArray[np.float64], NDArray[Any]]
 
@@ -73,8 +74,8 @@ STREAMS = {
 
 
 ILL = (
-    TreeExpert(name="stump", grace_period=1_000_000, leaf_prediction="mc", strength=STRENGTH),
-    LinearExpert(name="linear-twin", step=0.02, strength=STRENGTH),
+    TreeSettings(name="stump", grace_period=1_000_000, leaf_prediction="mc", strength=STRENGTH),
+    LinearSettings(name="linear-twin", step=0.02, strength=STRENGTH),
 )
 
 

@@ -20,11 +20,12 @@ import numpy as np
 from parts.generators import STREAMS, Floats, Ints
 from parts.selective import auroc
 
-from tocsin.config.model import Abstention, Model
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.model import ModelSettings
 from tocsin.models import Classifier
-from tocsin.models.batch import Batch, FeedbackBatch, Seen
-from tocsin.models.features import Standardiser
-from tocsin.models.novelty import Novelty
+from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.data.features import Standardiser
+from tocsin.models.decision.novelty import Novelty
 
 NAMES = ("RBF_m", "RBF_f", "LED_a")
 POLL, FIXED, MOVED = 50, 8.0, 3.0
@@ -49,9 +50,9 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
     """By the gate, and by a fixed number of standard deviations; the AUROC of distance."""
     X, y, unseen = split(name, seed, events)
     names = [str(k) for k in range(int(y.max()) + 1)]
-    model = Classifier(Model(abstention=Abstention(novelty=share, abstain_novel=True), seed=seed))
+    model = Classifier(ModelSettings(abstention=AbstentionSettings(novelty=share, abstain_novel=True), seed=seed))
     model.widen([str(f) for f in range(X.shape[1])], [False] * X.shape[1], names)
-    scaler, seen = Standardiser(X.shape[1]), list[Seen]()
+    scaler, seen = Standardiser(X.shape[1]), list[PredictionContext]()
     told: list[tuple[list[Floats], list[Floats], list[Floats]]] = [([], [], []), ([], [], []), ([], [], [])]
     for start in range(0, len(y), POLL):
         now = slice(start, min(start + POLL, len(y)))
@@ -62,9 +63,9 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
             moved[np.arange(len(moved)), at] += MOVED * X.std(axis=0)[at]
             for asked, (gate, fixed, distance) in zip((X[now], some(unseen, start), moved), told, strict=True):
                 answer = model.score(Batch.of(asked))
-                assert answer.strangeness is not None
-                distance.append(answer.strangeness[:, 0])
-                gate.append(model.novelty.novel(answer.strangeness).astype(np.float64))
+                assert answer.nonconformity is not None
+                distance.append(answer.nonconformity[:, 0])
+                gate.append(model.novelty.novel(answer.nonconformity).astype(np.float64))
                 far = np.abs(scaler.distances(asked)).max(axis=1)
                 fixed.append((far >= FIXED).astype(np.float64))
         past = slice(max(start - delay, 0), max(now.stop - delay, 0))
@@ -88,12 +89,16 @@ def some(unseen: Floats, start: int) -> Floats:
 
 def cost(features: int = 10, rows: int = 20_000) -> tuple[float, float]:
     """Microseconds an event to score, and to score and learn in one pass."""
-    gate, X, support = Novelty(Abstention()), np.random.default_rng(0).normal(size=(rows, features)), np.ones(rows)
+    gate, X, support = (
+        Novelty(AbstentionSettings()),
+        np.random.default_rng(0).normal(size=(rows, features)),
+        np.ones(rows),
+    )
     gate.resize([False] * features)
     gate.predict_then_learn(X[:2_000], support[:2_000])
-    gate.novel(gate.strangeness(X[:2_000], support[:2_000]))
+    gate.novel(gate.nonconformity(X[:2_000], support[:2_000]))
     began = time.perf_counter()
-    gate.novel(gate.strangeness(X, support))
+    gate.novel(gate.nonconformity(X, support))
     scored = time.perf_counter()
     gate.predict_then_learn(X, support)
     return 1e6 * (scored - began) / rows, 1e6 * (time.perf_counter() - scored) / rows

@@ -21,12 +21,12 @@ from parts.generators import STREAMS, Floats, Ints, Stream, led, rbf, rng
 from parts.recording import SOURCES, Events, of_stream, polls, quiet
 from sklearn.metrics import f1_score
 
-from tocsin.config.driftmoe import tocsin
-from tocsin.config.model import Model
-from tocsin.config.prior_shift import PriorShift
+from tocsin.config.model import ModelSettings
+from tocsin.config.presets.driftmoe import tocsin
+from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.models import Classifier
-from tocsin.models.batch import Batch, FeedbackBatch, Seen
-from tocsin.models.prior_shift import RecentPriors
+from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.decision.prior_shift import RecentPriors
 
 FALL = 0.6
 MOVED: dict[str, Callable[[int, int], Stream]] = {
@@ -83,11 +83,11 @@ def _drawn(y: Ints, lo: int, hi: int, wanted: Floats, draw: np.random.Generator)
 
 def said(events: Events, delay: int) -> Answers:
     """Run the classifier over a stream, as the service runs it."""
-    settings = PriorShift(enabled=True)
+    settings = PriorShiftSettings(enabled=True)
     model = _knowing(events, events.model.model_copy(update={"prior_shift": settings}))
     recent, T = RecentPriors(settings), len(events.y)
     answers = Answers(np.empty((T, events.classes)), np.empty((T, events.classes)))
-    seen: list[Seen] = []
+    seen: list[PredictionContext] = []
     for now, told in polls(events.y, events.classes, delay):
         scores = model.score(events.batch.rows(now.start, now.stop), recent.ratios)
         answers.followed[now] = scores.betp
@@ -100,7 +100,7 @@ def said(events: Events, delay: int) -> Answers:
     return answers
 
 
-def _knowing(events: Events, settings: Model) -> Classifier:
+def _knowing(events: Events, settings: ModelSettings) -> Classifier:
     model, columns = Classifier(settings), events.batch.X.shape[1]
     model.widen([str(f) for f in range(columns)], [False] * columns, [str(k) for k in range(events.classes)])
     return model

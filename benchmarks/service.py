@@ -24,15 +24,15 @@ import orjson
 import torch
 
 from tocsin.config import Settings, load
-from tocsin.streams import topics
-from tocsin.streams.embedded import EmbeddedBroker
-from tocsin.streams.logs.kafka import KafkaLog
-from tocsin.streams.logs.log import Offsets, Partition
 from tocsin.streams.replay.in_process import label_record
 from tocsin.streams.replay.source import Row, rows
-from tocsin.streams.service import kafka_logs, reader
-from tocsin.streams.telemetry import latencies
-from tocsin.streams.worker import Worker
+from tocsin.streams.transport import topics
+from tocsin.streams.transport.base import Offsets, Partition
+from tocsin.streams.transport.embedded import EmbeddedBroker
+from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.worker.service import kafka_logs, reader
+from tocsin.streams.worker.telemetry import latencies
+from tocsin.streams.worker.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "config" / "presets" / "data" / "electricity.csv.gz"
@@ -91,7 +91,7 @@ class FromTheStart:
 
 def bare(settings: Settings, count: int) -> float:
     """Consume, decode, encode, produce, commit; events a second."""
-    log = KafkaLog(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
+    log = KafkaTransport(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
     done, started = 0, 0.0
     try:
         while done < count:
@@ -100,7 +100,7 @@ def bare(settings: Settings, count: int) -> float:
             if records and not started:  # joining the group is no part of the question
                 started = before
             for record in records:
-                log.emit(settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b"")))
+                log.produce(settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b"")))
             log.flush()
             if records:
                 log.commit({Partition(r.topic, r.partition): r.offset + 1 for r in records})
@@ -126,8 +126,8 @@ def fill(settings: Settings, source: list[Row]) -> None:
     """Put all events, and all labels, into their topics."""
     log = reader(settings)
     for row in source:
-        log.emit(settings.topics.events, row.id.encode(), row.event)
-        log.emit(settings.topics.labels, row.id.encode(), label_record(settings, row))
+        log.produce(settings.topics.events, row.id.encode(), row.event)
+        log.produce(settings.topics.labels, row.id.encode(), label_record(settings, row))
     log.flush()
     log.close()
 

@@ -33,11 +33,15 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from tocsin.config.linear_text import LinearTextExpert
-from tocsin.config.model import ExpertSettings, Fusion, Model, ReliabilityRouter, SS3Expert
-from tocsin.models.batch import Batch
+from tocsin.config.experts import ExpertSettings
+from tocsin.config.experts.linear_text import LinearTextSettings
+from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.config.fusion import FusionSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.routing import ReliabilitySettings
 from tocsin.models.classifier import Classifier
-from tocsin.models.ss3 import SS3
+from tocsin.models.data.batch import Batch
+from tocsin.models.ss3.model import SS3
 
 Ints = NDArray[np.int64]
 PYSS3 = "0.6.5"
@@ -60,9 +64,11 @@ def show(name: str, prequential: str, held_out: str, seconds: float) -> None:
     print(f"{name:34} {prequential:>17}   {held_out:>17} {seconds:7.1f} s", flush=True)
 
 
-def pool(experts: tuple[ExpertSettings, ...], classes: list[str], fusion: Fusion, rare: float = 0.0) -> Classifier:
-    router = ReliabilityRouter(rare=rare)
-    return Classifier(Model(text=True, classes=tuple(classes), experts=experts, fusion=fusion, router=router))
+def pool(
+    experts: tuple[ExpertSettings, ...], classes: list[str], fusion: FusionSettings, rare: float = 0.0
+) -> Classifier:
+    router = ReliabilitySettings(rare=rare)
+    return Classifier(ModelSettings(text=True, classes=tuple(classes), experts=experts, fusion=fusion, router=router))
 
 
 def prequential(model: Classifier, texts: Sequence[str], y: Ints) -> Ints:
@@ -78,16 +84,20 @@ def ours(texts: list[str], labels: list[str]) -> None:
     classes = sorted(set(labels))
     y = np.array([classes.index(label) for label in labels], np.int64)
     cut = int(0.7 * len(texts))
-    fused = (SS3Expert(), LinearTextExpert())
-    pools: dict[str, tuple[tuple[ExpertSettings, ...], Fusion, float]] = {
-        "SS3": ((SS3Expert(),), Fusion(), 0.0),
-        "SS3, 3-grams": ((SS3Expert(ngrams=3),), Fusion(), 0.0),
-        "linear-text": ((LinearTextExpert(),), Fusion(), 0.0),
-        "SS3 + linear-text, fused": (fused, Fusion(prior=0.25), 0.0),
-        "  the same, rare classes count more": (fused, Fusion(prior=0.25), 0.5),
-        "  the same, default prior weight": (fused, Fusion(), 0.0),
-        "  the same, Dempster's rule": (fused, Fusion(prior=0.25, rule="dempster"), 0.0),
-        "SS3 3-grams + linear-text, fused": ((SS3Expert(ngrams=3), LinearTextExpert()), Fusion(prior=0.25), 0.0),
+    fused = (SS3Settings(), LinearTextSettings())
+    pools: dict[str, tuple[tuple[ExpertSettings, ...], FusionSettings, float]] = {
+        "SS3": ((SS3Settings(),), FusionSettings(), 0.0),
+        "SS3, 3-grams": ((SS3Settings(ngrams=3),), FusionSettings(), 0.0),
+        "linear-text": ((LinearTextSettings(),), FusionSettings(), 0.0),
+        "SS3 + linear-text, fused": (fused, FusionSettings(prior=0.25), 0.0),
+        "  the same, rare classes count more": (fused, FusionSettings(prior=0.25), 0.5),
+        "  the same, default prior weight": (fused, FusionSettings(), 0.0),
+        "  the same, Dempster's rule": (fused, FusionSettings(prior=0.25, rule="dempster"), 0.0),
+        "SS3 3-grams + linear-text, fused": (
+            (SS3Settings(ngrams=3), LinearTextSettings()),
+            FusionSettings(prior=0.25),
+            0.0,
+        ),
     }
     for name, (experts, fusion, rare) in pools.items():
         start = time.perf_counter()

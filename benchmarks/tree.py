@@ -18,7 +18,7 @@ import numpy as np
 from river.datasets import synth
 from river.tree import HoeffdingTreeClassifier
 
-from tocsin.models.tree import HoeffdingTree
+from tocsin.models.hoeffding_tree import HoeffdingTree
 
 RIVAL = "0.26.1"
 STREAMS: dict[str, Callable[[], Any]] = {

@@ -5,11 +5,11 @@
 
 The pool runs once a stream and seed, and what each expert said of each event before its label came is recorded (in the
 temporary folder, if no other is named: delete it after a change of an expert). Every combination then hears the same:
-ours with each rule of fusion, its reliabilities and sharpness learnt through that rule; and a gate's weighted mean by
-its largest probability, by its margin, by its entropy, and with the p-values and sets of crepes
+ours with each rule of fusion, its reliabilities and inverse temperature learnt through that rule; and a gate's weighted
+mean by its largest probability, by its margin, by its entropy, and with the p-values and sets of crepes
 (`parts/split_conformal.py`); the logarithmic pool weighted by skill; the log-linear stack; TLC as it is written
-(`parts/rivals.py`). The order of texts, and everywhere the model, follows the seed; the
-electricity market is one stream.
+(`parts/rivals.py`). The order of texts, and everywhere the model, follows the seed; the electricity market is one
+stream.
 
 Areas are 1,000 times what they are, shares in percent. `covered` is the share of events whose conformal set, by the
 service's threshold for 90% on the combination's probabilities, held the true class: in the 2,000 events before a drift,
@@ -35,9 +35,9 @@ from parts.recording import SOURCES, Recording, recorded, replay
 from parts.rivals import LogarithmicPool, Mixture, Stack, run, tlc
 from parts.selective import augrc, aurc, auroc, excess_aurc, failure_auroc, risk_coverage, selective_accuracy
 
-from tocsin.config.model import Abstention as AbstentionSettings
+from tocsin.config.abstention import AbstentionSettings
 from tocsin.kernels.fusion import RULES
-from tocsin.models.abstention import Abstention, doubts
+from tocsin.models.decision.abstention import Abstention, doubts
 
 RESULTS = Path(__file__).parent / "trust.csv"
 KEY = ("stream", "seed", "events", "combination")

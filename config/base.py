@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-class Group(BaseModel):
+class FrozenSettings(BaseModel):
     """A group of settings: immutable, and an unknown key is an error rather than a silent default."""
 
     model_config = ConfigDict(

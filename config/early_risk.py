@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tocsin.config.base import ClassName, Group
+from tocsin.config.base import ClassName, FrozenSettings
 
 
-class EarlyRisk(Group):
+class EarlyRiskSettings(FrozenSettings):
     """Alerts for subjects that write over time."""
 
     classes: tuple[ClassName, ...] = ()

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from tocsin.config.base import Group
+from tocsin.config.base import FrozenSettings
 
 
-class Security(Group):
+class SecuritySettings(FrozenSettings):
     """How to reach a broker that is not open to all. Secrets never appear in output or logs."""
 
     protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
@@ -36,7 +36,7 @@ class Security(Group):
         return self
 
 
-class Kafka(Group):
+class KafkaSettings(FrozenSettings):
     """The broker and our place in the consumer group."""
 
     bootstrap: str = "127.0.0.1:9092"
@@ -51,7 +51,7 @@ class Kafka(Group):
     """How long the broker may hold an empty fetch; one that does not wake it (the embedded one) adds it as delay."""
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """A record that the broker did not acknowledge in this time stops the worker."""
-    security: Security = Security()
+    security: SecuritySettings = SecuritySettings()
 
     @field_validator("bootstrap")
     @classmethod
@@ -65,7 +65,7 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 """What Kafka takes as the name of a topic."""
 
 
-class Topics(Group):
+class TopicsSettings(FrozenSettings):
     """The topics' names, and how they are made where they do not exist yet."""
 
     events: TopicName = "events"

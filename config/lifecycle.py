@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tocsin.config.base import Group
+from tocsin.config.base import FrozenSettings
 
 
-class Lifecycle(Group):
+class LifecycleSettings(FrozenSettings):
     """What is told of every expert over a window of feedback, and from when on it counts as ill.
 
     Starved: the router hardly uses it. Collapsed: it always answers one class, and the pool does clearly better.

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
+from tocsin.config.experts import ExpertSettings, kinds
 from tocsin.config.settings import Settings
 
 MAX_BYTES = 1024 * 1024
@@ -220,6 +221,9 @@ def _step(kind: type[BaseModel], key: int | str) -> Iterator[type[BaseModel]]:
 
 
 def _groups(annotation: Any) -> Iterator[type[BaseModel]]:
+    if annotation is ExpertSettings:
+        yield from kinds().values()
+        return
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         if issubclass(annotation, BaseModel):
             yield annotation

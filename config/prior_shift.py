@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tocsin.config.base import Group
+from tocsin.config.base import FrozenSettings
 
 
-class PriorShift(Group):
+class PriorShiftSettings(FrozenSettings):
     """Label-free prior shift: what events alone tell of how frequent the classes have become.
 
     It helps where labels are late and what moves is how often classes occur; where the classes themselves move it may

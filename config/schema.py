@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tocsin.config.base import Group
+from tocsin.config.base import FrozenSettings
 
 Path = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$", max_length=256)]
 """Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`."""
 
 
-class Feature(Group):
+class FeatureSettings(FrozenSettings):
     """One column of X."""
 
     name: str = Field(min_length=1, max_length=128)
@@ -28,7 +28,7 @@ class Feature(Group):
         return tuple(self.path.split(".")) if self.path else ("features", self.name)
 
 
-class LabelPaths(Group):
+class LabelPathsSettings(FrozenSettings):
     """Where a label's parts stand in the user's JSON."""
 
     event: Path = "event"
@@ -39,17 +39,17 @@ class LabelPaths(Group):
     weight: Path = "weight"
 
 
-class Schema(Group):
+class SchemaSettings(FrozenSettings):
     """Where an event's parts stand in the user's JSON. The defaults are Tocsin's own shape."""
 
     id: Path = "id"
     """A missing id becomes `topic-partition-offset`."""
     subject: Path = "subject"
     time: Path = "time"
-    features: tuple[Feature, ...] = Field(default=(), max_length=4_096)
+    features: tuple[FeatureSettings, ...] = Field(default=(), max_length=4_096)
     text: Path | None = None
     """Where the text stands; none for a stream without text."""
-    label: LabelPaths = LabelPaths()
+    label: LabelPathsSettings = LabelPathsSettings()
 
     @model_validator(mode="after")
     def _something_to_see(self) -> Self:

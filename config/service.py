@@ -7,17 +7,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from tocsin.config.base import Group
+from tocsin.config.base import FrozenSettings
 
 
-class Batching(Group):
+class BatchingSettings(FrozenSettings):
     """How many events are decided at once, and how long the first of them may wait for the others."""
 
     max_events: int = Field(default=1_000, ge=1, le=100_000)
     max_wait_ms: int = Field(default=5, ge=0, le=60_000)
 
 
-class Bounds(Group):
+class BoundsSettings(FrozenSettings):
     """What an outsider may make us hold. Beyond a bound a record is a dead letter or the oldest entry goes."""
 
     record_bytes: int = Field(default=262_144, ge=1_024, le=64 * 1024 * 1024)
@@ -47,7 +47,7 @@ class Bounds(Group):
     """Bytes of text in them; the oldest are left out first."""
 
 
-class State(Group):
+class StateSettings(FrozenSettings):
     """Where a worker keeps what it can rebuild from the logs."""
 
     directory: Path = Path("var/state")
@@ -57,7 +57,7 @@ class State(Group):
     """Feedback records between snapshots of the model."""
 
 
-class Replay(Group):
+class ReplaySettings(FrozenSettings):
     """How a file's columns are read as events and labels."""
 
     label: str = "label"
@@ -77,7 +77,7 @@ class Replay(Group):
     """How many later events are decided before an event's label is known."""
 
 
-class Kernels(Group):
+class KernelsSettings(FrozenSettings):
     """What the numbers are computed on."""
 
     backend: Literal["auto", "triton", "numba", "torch", "reference"] = "auto"
@@ -85,7 +85,7 @@ class Kernels(Group):
     `TOCSIN_KERNELS_BACKEND` names). Back ends agree to 1e-9, not to the bit: workers of one service should run one."""
 
 
-class Monitor(Group):
+class MonitorSettings(FrozenSettings):
     """Metrics and telemetry."""
 
     host: str = "127.0.0.1"
@@ -94,7 +94,7 @@ class Monitor(Group):
     """Time between two telemetry records of a worker."""
 
 
-class Explanation(Group):
+class ExplanationSettings(FrozenSettings):
     """How much a decision says about itself."""
 
     level: Literal["none", "brief", "full"] = "brief"

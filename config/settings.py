@@ -7,26 +7,26 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.base import ClassName
-from tocsin.config.early_risk import EarlyRisk
-from tocsin.config.kafka import Kafka, Topics
-from tocsin.config.lifecycle import Lifecycle
-from tocsin.config.linear_text import LinearTextExpert
-from tocsin.config.model import (
-    DEFAULT_EXPERTS,
-    Abstention,
-    ExpertSettings,
-    Fusion,
-    Model,
-    ReliabilityRouter,
-    RouterSettings,
-    Seed,
-    SS3Expert,
-    unfit_pool,
+from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, pool_mistake
+from tocsin.config.fusion import FusionSettings
+from tocsin.config.kafka import KafkaSettings, TopicsSettings
+from tocsin.config.lifecycle import LifecycleSettings
+from tocsin.config.model import ModelSettings, Seed
+from tocsin.config.prior_shift import PriorShiftSettings
+from tocsin.config.routing import ReliabilitySettings, RouterSettings
+from tocsin.config.schema import SchemaSettings
+from tocsin.config.service import (
+    BatchingSettings,
+    BoundsSettings,
+    ExplanationSettings,
+    KernelsSettings,
+    MonitorSettings,
+    ReplaySettings,
+    StateSettings,
 )
-from tocsin.config.prior_shift import PriorShift
-from tocsin.config.schema import Schema
-from tocsin.config.service import Batching, Bounds, Explanation, Kernels, Monitor, Replay, State
 
 
 class _Environment(EnvSettingsSource):
@@ -55,25 +55,25 @@ class Settings(BaseSettings):
 
     name: str = Field(default="tocsin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     """Names the service: in its consumer group, its telemetry and its state directory."""
-    kafka: Kafka = Kafka()
-    topics: Topics = Topics()
-    schema_: Schema = Field(default=Schema(), alias="schema")
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicsSettings = TopicsSettings()
+    schema_: SchemaSettings = Field(default=SchemaSettings(), alias="schema")
     classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
     """The classes. Where none is named they are learnt from the labels, up to `bounds.classes`."""
-    experts: tuple[ExpertSettings, ...] = DEFAULT_EXPERTS
-    router: RouterSettings = ReliabilityRouter()
-    lifecycle: Lifecycle = Lifecycle()
-    fusion: Fusion = Fusion()
-    prior_shift: PriorShift = PriorShift()
-    abstention: Abstention = Abstention()
-    early_risk: EarlyRisk = EarlyRisk()
-    explanation: Explanation = Explanation()
-    batching: Batching = Batching()
-    bounds: Bounds = Bounds()
-    state: State = State()
-    replay: Replay = Replay()
-    monitor: Monitor = Monitor()
-    kernels: Kernels = Kernels()
+    experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
+    router: RouterSettings = ReliabilitySettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
+    fusion: FusionSettings = FusionSettings()
+    prior_shift: PriorShiftSettings = PriorShiftSettings()
+    abstention: AbstentionSettings = AbstentionSettings()
+    early_risk: EarlyRiskSettings = EarlyRiskSettings()
+    explanation: ExplanationSettings = ExplanationSettings()
+    batching: BatchingSettings = BatchingSettings()
+    bounds: BoundsSettings = BoundsSettings()
+    state: StateSettings = StateSettings()
+    replay: ReplaySettings = ReplaySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    kernels: KernelsSettings = KernelsSettings()
     seed: Seed = 0
 
     @classmethod
@@ -98,9 +98,9 @@ class Settings(BaseSettings):
             raise ValueError(
                 "classes: one class is nothing to decide; name two or more, or none to learn them from labels"
             )
-        if unfit := unfit_pool(self.experts):
-            raise ValueError(f"experts: {unfit}")
-        readers = [e.kind for e in self.experts if isinstance(e, SS3Expert | LinearTextExpert)]
+        if mistake := pool_mistake(self.experts):
+            raise ValueError(f"experts: {mistake}")
+        readers = [e.kind for e in self.experts if e.reads_text]
         if self.schema_.text is None and readers:
             article = "an" if readers[0] == "ss3" else "a"
             raise ValueError(f"experts: {article} {readers[0]} expert needs `schema.text`, the path of the text")
@@ -115,9 +115,9 @@ class Settings(BaseSettings):
         return self.kafka.group or f"tocsin-{self.name}"
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ModelSettings:
         """What the model's state depends on."""
-        return Model(
+        return ModelSettings(
             features=self.schema_.features,
             text=self.schema_.text is not None,
             classes=self.classes,

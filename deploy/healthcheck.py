@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tocsin.config import ConfigError, Settings, load
-from tocsin.streams.logs.security import client_options
+from tocsin.streams.transport.security import client_options
 
 _ANSWER_SECONDS = 8.0
 

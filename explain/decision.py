@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.config.model import Model
-from tocsin.config.service import Explanation as ExplanationSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.service import ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
 from tocsin.models.classifier import Classifier
-from tocsin.models.expert import Reader
-from tocsin.models.scores import Scores
+from tocsin.models.decision.scores import Scores
+from tocsin.models.experts.base import Reader
 
 
 class Explainer:
@@ -35,7 +35,7 @@ class Explainer:
         if level == "none":
             return None
         full = level == "full"
-        model = self._classifier.settings or Model()
+        model = self._classifier.settings or ModelSettings()
         s = experts.prior(scores, model.fusion.prior)
         votes = experts.votes(scores, i, self._names, s, model.fusion.rule, None if full else self._settings.experts)
         result: dict[str, Any] = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tocsin.kernels.fusion import discount, opinions
-from tocsin.models.batch import Floats
-from tocsin.models.scores import Scores
+from tocsin.models.data.batch import Floats
+from tocsin.models.decision.scores import Scores
 
 
 def prior(scores: Scores, configured: float | None) -> float:

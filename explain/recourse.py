@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.config.model import Abstention
-from tocsin.models.abstention import COLD_START
-from tocsin.models.scores import Scores
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.models.decision.abstention import COLD_START
+from tocsin.models.decision.scores import Scores
 
 
-def enough(scores: Scores, i: int, settings: Abstention, labels_known: int) -> dict[str, Any]:
+def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: int) -> dict[str, Any]:
     """For an abstention, `Enough`; what is wanting depends on what abstention controls."""
     if scores.reasons[i] == COLD_START:
         return _cold(max(settings.cold_start - labels_known, 1))

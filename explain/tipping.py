@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.models.early_risk import Ring
+from tocsin.models.early_risk.policies import Ring
 
 
 def tipping(policy: str, ring: Ring) -> dict[str, Any]:

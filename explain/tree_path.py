@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tocsin.kernels.hoeffding import Step
-from tocsin.models.batch import Floats
 from tocsin.models.classifier import Classifier
-from tocsin.models.forest import Forest
-from tocsin.models.river_expert import RiverExpert
-from tocsin.models.scores import Scores
-from tocsin.models.tree_expert import TreeExpert
+from tocsin.models.data.batch import Floats
+from tocsin.models.decision.scores import Scores
+from tocsin.models.experts.forest import ForestExpert
+from tocsin.models.experts.river import RiverExpert
+from tocsin.models.experts.tree import TreeExpert
 
 MAX_CONDITIONS = 32
 
@@ -26,7 +26,7 @@ def of_expert(classifier: Classifier, e: int, scores: Scores, i: int, names: Map
         return path(expert, expert.row(scores.batch, i), names, scores.classes)
     if isinstance(expert, TreeExpert):
         steps, x = expert.path(scores.batch, i, int(scores.said[i, e].argmax()), MAX_CONDITIONS)
-    elif isinstance(expert, Forest):
+    elif isinstance(expert, ForestExpert):
         steps, x = expert.path(scores.batch, i, MAX_CONDITIONS)
     else:
         return []

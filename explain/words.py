@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.models.expert import Reader
+from tocsin.models.experts.base import Reader
 
 
 def words(expert: Reader, text: str, classes: Sequence[str], most: int | None) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
 """What: experts, router, evidence, abstention. Compatible with river; knows no Kafka."""
 
-from tocsin.models.batch import Batch, FeedbackBatch, Seen
 from tocsin.models.classifier import Classifier, UnknownClassError
+from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.decision.scores import Scores
 from tocsin.models.driftmoe import DriftMoE
-from tocsin.models.expert import Expert, SnapshotError
-from tocsin.models.scores import Scores
-from tocsin.models.ss3 import SS3
-from tocsin.models.tree import HoeffdingTree
+from tocsin.models.experts.base import Expert, SnapshotError
+from tocsin.models.hoeffding_tree import HoeffdingTree
+from tocsin.models.ss3.model import SS3
 
 __all__ = [
     "SS3",
@@ -16,8 +16,8 @@ __all__ = [
     "Expert",
     "FeedbackBatch",
     "HoeffdingTree",
+    "PredictionContext",
     "Scores",
-    "Seen",
     "SnapshotError",
     "UnknownClassError",
 ]

@@ -10,26 +10,43 @@ from typing import cast
 
 import numpy as np
 
-from tocsin.config.model import Model
+from tocsin.config.model import ModelSettings
 from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.kernels.fusion import Fused, fuse
-from tocsin.kernels.sharpness import sharpen_rows
-from tocsin.models import pool
-from tocsin.models.abstention import Abstention, doubts, masses, pignistic
-from tocsin.models.batch import Batch, Bools, FeedbackBatch, Floats, Ints, Seen
+from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models.classifier_snapshot import Snapshots
-from tocsin.models.contextual import Contextual
-from tocsin.models.expert import Expert, Follower, Reader, predict_then_learn
-from tocsin.models.forest import Forest
-from tocsin.models.gate import Gate, gate
-from tocsin.models.lifecycle import Lifecycle
-from tocsin.models.novelty import Novelty, support
-from tocsin.models.prior_shift import PriorShift, RecentPriors, Shift
+from tocsin.models.data.batch import (
+    Batch,
+    Bools,
+    FeedbackBatch,
+    Floats,
+    Ints,
+    PredictionContext,
+)
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.decision.abstention import (
+    Abstention,
+    doubts,
+    masses,
+    pignistic,
+)
+from tocsin.models.decision.novelty import Novelty, support
+from tocsin.models.decision.prior_shift import PriorShift, RecentPriors, Shift
+from tocsin.models.decision.scores import Scores
+from tocsin.models.experts import registry
+from tocsin.models.experts.base import (
+    Expert,
+    Follower,
+    Reader,
+    predict_then_learn,
+)
+from tocsin.models.experts.forest import ForestExpert
+from tocsin.models.experts.tree import TreeExpert
 from tocsin.models.river_face import RiverFace
-from tocsin.models.scores import Scores
-from tocsin.models.thread import Thread
-from tocsin.models.tree_expert import TreeExpert
+from tocsin.models.routing.base import Router, build_router
+from tocsin.models.routing.class_discount import ClassDiscount
+from tocsin.models.routing.lifecycle import Lifecycle
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
@@ -48,7 +65,8 @@ class Classifier(Snapshots, RiverFace):
         What the model's state depends on; `Classifier.from_config` takes it from a service's settings. With no
         features and no classes named, both are discovered (river's way of using it).
     backend
-        What fuses evidence, see `tocsin.kernels.backends`. Raises UnknownBackendError where it does not run here.
+        What fuses evidence, see `tocsin.kernels.common.backends`. Raises UnknownBackendError where it does not run
+        here.
 
     Examples
     --------
@@ -61,19 +79,19 @@ class Classifier(Snapshots, RiverFace):
     True
     """
 
-    def __init__(self, settings: Model | None = None, backend: str = "auto") -> None:
+    def __init__(self, settings: ModelSettings | None = None, backend: str = "auto") -> None:
         fusion.backend(backend)
         self.settings = settings
         self.backend = backend
         """What fuses evidence, as it was asked for."""
-        self._model = settings or Model()
+        self._model = settings or ModelSettings()
         self.columns: list[str] = [feature.name for feature in self._model.features]
         self.nominal: list[bool] = [feature.kind == "category" for feature in self._model.features]
         self.classes: list[str] = list(self._model.classes)
-        self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router: Gate = gate(self._model, len(self.experts), len(self.columns))
+        self.experts = registry.build(self._model, self.columns, self.nominal)
+        self.router: Router = build_router(self._model, len(self.experts), len(self.columns))
         self.contextual = self._new_contextual()
-        self.lifecycle = Lifecycle(self._model.lifecycle, pool.kin(self._model))
+        self.lifecycle = Lifecycle(self._model.lifecycle, registry.kin(self._model))
         self.abstention = Abstention(self._model.abstention)
         self.novelty = Novelty(self._model.abstention)
         self.prior_shift = self._new_prior_shift()
@@ -82,9 +100,9 @@ class Classifier(Snapshots, RiverFace):
         self.learnt = 0
         """Feedback records learnt."""
         self.category_names: dict[int, str] = {}
-        self._history: list[int] = [-1] * pool.history_length(self._model)
+        self._history: list[int] = [-1] * registry.history_length(self._model)
         self._subjects: OrderedDict[str, int] = OrderedDict()
-        self._follows_subjects = pool.follows_subjects(self._model)
+        self._follows_subjects = registry.follows_subjects(self._model)
         self._index = {name: i for i, name in enumerate(self.classes)}
         self._resize()
         self._start_river_face()
@@ -115,12 +133,12 @@ class Classifier(Snapshots, RiverFace):
         evidence = said if self.contextual is None else self.contextual.discount(said, self._prior())
         reliability = np.where(self.lifecycle.active, self.router.reliability(batch.X, evidence), 0.0)
         engaged, fused = self._fuse(evidence, reliability)
-        plain = betp = self._betp(fused, np.full(len(batch), self.router.sharpness))
+        plain = betp = self._betp(fused, np.full(len(batch), self.router.inverse_temperature))
         ratio = self._priors_of_late(betp, shift)
         if ratio is not None and self.prior_shift is not None:
             betp = self.prior_shift.applied(plain, ratio)
             fused = self._as_decided(fused, betp, (ratio != 1.0).any(axis=1))
-        strangeness, novel = self._strangeness(batch.X, evidence, engaged)
+        nonconformity, novel = self._nonconformity(batch.X, evidence, engaged)
         decided, reasons, sets = self.abstention.judge(betp, fused.conflict, novel, self.classes)
         return Scores(
             batch=batch,
@@ -141,7 +159,7 @@ class Classifier(Snapshots, RiverFace):
             threshold=self.abstention.threshold(),
             learnt=self.learnt,
             limits=self.abstention.limits(len(self.classes)),
-            strangeness=strangeness,
+            nonconformity=nonconformity,
             plain=None if ratio is None else plain,
             ratio=ratio,
             threads=threads,
@@ -155,7 +173,7 @@ class Classifier(Snapshots, RiverFace):
 
     def _as_decided(self, fused: Fused, betp: Floats, moved: Bools) -> Fused:
         """The masses of which BetP [B, K] is the sharpened pignistic probability, where priors have `moved` [B]."""
-        blunt = self._sharpened(betp, np.full(len(betp), 1.0 / self.router.sharpness))
+        blunt = self._sharpened(betp, np.full(len(betp), 1.0 / self.router.inverse_temperature))
         belief, uncertainty = masses(blunt, fused.uncertainty)
         return fused._replace(
             belief=np.where(moved[:, None], belief, fused.belief),
@@ -167,16 +185,16 @@ class Classifier(Snapshots, RiverFace):
         """The experts that read whole subjects: what they keep comes with a batch, see `Batch.threads`."""
         return [cast(Follower, expert) for expert in self.experts if getattr(expert, "whole_subject", False)]
 
-    def _strangeness(self, X: Floats, evidence: Floats, engaged: Bools) -> tuple[Floats | None, Bools]:
+    def _nonconformity(self, X: Floats, evidence: Floats, engaged: Bools) -> tuple[Floats | None, Bools]:
         """How strange events are [B, 2], and which are novel [B]."""
         if not self._model.abstention.enabled:
             return None, np.zeros(len(X), np.bool_)
-        strangeness = self.novelty.strangeness(X, support(evidence, engaged))
-        return strangeness, self.novelty.novel(strangeness)
+        nonconformity = self.novelty.nonconformity(X, support(evidence, engaged))
+        return nonconformity, self.novelty.novel(nonconformity)
 
-    def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[Thread]]]:
+    def _hear(self, batch: Batch) -> tuple[Floats, dict[str, list[SubjectText]]]:
         """The evidence of all experts [B, E, K], and what those who read whole subjects keep."""
-        threads: dict[str, list[Thread]] = {}
+        threads: dict[str, list[SubjectText]] = {}
         said: dict[str, Floats] = {}
         for follower in self.followers:  # the retired, too: what they keep must be whole when they come back
             said[follower.name], threads[follower.name], _ = follower.follow(batch)
@@ -193,14 +211,14 @@ class Classifier(Snapshots, RiverFace):
         return engaged, fuse(evidence, reliability, engaged, rule=rule, prior=prior, backend=self.backend)
 
     @classmethod
-    def _betp(cls, fused: Fused, sharpness: Floats) -> Floats:
+    def _betp(cls, fused: Fused, inverse_temperature: Floats) -> Floats:
         """The pignistic probabilities [B, K] of fused beliefs, as sharp [B] as was learnt."""
-        return cls._sharpened(pignistic(fused.belief, fused.uncertainty), sharpness)
+        return cls._sharpened(pignistic(fused.belief, fused.uncertainty), inverse_temperature)
 
     @staticmethod
-    def _sharpened(betp: Floats, sharpness: Floats) -> Floats:
+    def _sharpened(betp: Floats, inverse_temperature: Floats) -> Floats:
         result = np.empty_like(betp)
-        sharpen_rows(betp, sharpness, result)
+        raise_rows(betp, inverse_temperature, result)
         return result
 
     def _engaged(self, evidence: Floats, reliability: Floats) -> Bools:
@@ -228,7 +246,7 @@ class Classifier(Snapshots, RiverFace):
         for expert in other.experts:  # what explanations ask for
             if isinstance(expert, TreeExpert):
                 expert.path(batch, 0, 0, 1)
-            elif isinstance(expert, Forest):
+            elif isinstance(expert, ForestExpert):
                 expert.path(batch, 0, 1)
         self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
 
@@ -319,7 +337,7 @@ class Classifier(Snapshots, RiverFace):
                 self.category_names.update(names)
 
     def _learn_late(
-        self, batch: Batch, seen: Sequence[Seen], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
+        self, batch: Batch, seen: Sequence[PredictionContext], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
     ) -> None:
         """Learn labels of events that were scored before: router and abstention learn from what was said then."""
         batch = replace(
@@ -332,7 +350,7 @@ class Classifier(Snapshots, RiverFace):
             self._learn_late_piece(rows, seen[piece], y[piece], weight[piece], posts[piece])
 
     def _learn_late_piece(
-        self, batch: Batch, seen: Sequence[Seen], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
+        self, batch: Batch, seen: Sequence[PredictionContext], y: Ints, weight: Floats, posts: Sequence[Sequence[str]]
     ) -> None:
         has_posts = any(posts)
         for e in np.flatnonzero(self.lifecycle.active).tolist():
@@ -362,7 +380,7 @@ class Classifier(Snapshots, RiverFace):
             self._remember(subject, label)
             self.learnt += 1
         if self._model.abstention.enabled:
-            self.novelty.learn(batch.X, [known.strangeness for known in seen])
+            self.novelty.learn(batch.X, [known.nonconformity for known in seen])
         decided = np.array([int(known.betp.argmax()) if len(known.betp) else -1 for known in seen], np.int64)
         self._live(evidence, reliability, self._engaged(evidence, reliability), y, decided)
 
@@ -404,9 +422,9 @@ class Classifier(Snapshots, RiverFace):
             else:
                 evidence[:, e] = predict_then_learn(expert, batch, y, weight)
         evidence = self._learn_worth(evidence, y)
-        reliability, sharpness = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
+        reliability, inverse_temperature = self.router.learn(batch.X, evidence, y, weight, np.zeros(len(y), np.int64))
         engaged, fused = self._fuse(evidence, reliability)
-        betp = self._betp(fused, sharpness)
+        betp = self._betp(fused, inverse_temperature)
         if self._model.abstention.enabled:
             self.novelty.predict_then_learn(batch.X, support(evidence, engaged))
             true = betp[np.arange(len(y)), y]
@@ -462,8 +480,8 @@ class Classifier(Snapshots, RiverFace):
             self.classes.append(name)
         self._resize()
 
-    def _new_contextual(self) -> Contextual | None:
-        return Contextual(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
+    def _new_contextual(self) -> ClassDiscount | None:
+        return ClassDiscount(len(self.experts), self._model.fusion.fade) if self._model.fusion.contextual else None
 
     def _new_prior_shift(self) -> PriorShift | None:
         return PriorShift(self._model.prior_shift) if self._model.prior_shift.enabled else None
@@ -472,7 +490,7 @@ class Classifier(Snapshots, RiverFace):
         """Expert e as one that has learnt nothing, with room for what is known; the worth of its word is forgotten."""
         if self.contextual is not None:
             self.contextual.forget(e)
-        expert = pool.fresh(self._model, e, self.columns, self.nominal)
+        expert = registry.fresh(self._model, e, self.columns, self.nominal)
         expert.resize(len(self.columns), len(self.classes))
         return expert
 

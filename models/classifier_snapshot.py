@@ -11,20 +11,21 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tocsin.models import pool, snapshot
-from tocsin.models.abstention import Abstention
-from tocsin.models.batch import Batch
-from tocsin.models.contextual import Contextual
-from tocsin.models.expert import SnapshotError
-from tocsin.models.gate import Gate, gate
-from tocsin.models.lifecycle import Lifecycle
-from tocsin.models.novelty import Novelty
-from tocsin.models.prior_shift import PriorShift
+from tocsin.models.data import snapshot
+from tocsin.models.data.batch import Batch
+from tocsin.models.decision.abstention import Abstention
+from tocsin.models.decision.novelty import Novelty
+from tocsin.models.decision.prior_shift import PriorShift
+from tocsin.models.experts import registry
+from tocsin.models.experts.base import SnapshotError
+from tocsin.models.routing.base import Router, build_router
+from tocsin.models.routing.class_discount import ClassDiscount
+from tocsin.models.routing.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from tocsin.models.classifier import Classifier
 
-Stateful = Gate | Contextual | Lifecycle | Abstention | Novelty | PriorShift
+Stateful = Router | ClassDiscount | Lifecycle | Abstention | Novelty | PriorShift
 """What has `arrays` and `restore` beside the experts."""
 
 
@@ -34,8 +35,8 @@ class Snapshots:
     def save(self: Classifier, directory: Path | str) -> None:  # type: ignore[misc]
         """Write the state as arrays and a manifest. Raises SnapshotError where an expert's state is out of reach."""
         arrays: dict[str, NDArray[Any]] = {}
-        parts = {name: part.arrays() for name, part in self._parts()}
-        parts |= {f"expert.{expert.name}": expert.arrays() for expert in self.experts}
+        parts = {name: part.state_dict() for name, part in self._parts()}
+        parts |= {f"expert.{expert.name}": expert.state_dict() for expert in self.experts}
         for part, state in parts.items():
             arrays |= {f"{part}/{name}": array for name, array in state.items()}
         arrays["subjects"] = np.frombuffer(orjson.dumps(list(self._subjects.items())), np.uint8)
@@ -95,14 +96,14 @@ class Snapshots:
         self._originals = dict(manifest["originals"])
         self.feedback_offset, self.learnt = manifest["feedback_offset"], manifest["learnt"]
         self._subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
-        self.experts = pool.build(self._model, self.columns, self.nominal)
-        self.router = gate(self._model, len(self.experts), len(self.columns))
+        self.experts = registry.build(self._model, self.columns, self.nominal)
+        self.router = build_router(self._model, len(self.experts), len(self.columns))
         self.contextual = self._new_contextual()
         self._resize()
         for part, model in self._parts():
-            model.restore(_below(part, arrays))
+            model.load_state_dict(_below(part, arrays))
         for expert in self.experts:
-            expert.restore(_below(f"expert.{expert.name}", arrays))
+            expert.load_state_dict(_below(f"expert.{expert.name}", arrays))
             expert.resize(len(self.columns), len(self.classes))
         self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
 

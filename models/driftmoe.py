@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from river import base
 
-from tocsin.config.driftmoe import tocsin
-from tocsin.models.batch import Batch, Floats, Ints
+from tocsin.config.presets.driftmoe import tocsin
 from tocsin.models.classifier import Classifier
-from tocsin.models.features import category_code
-from tocsin.models.labels import Label, Labels
-from tocsin.models.published import Published
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.features import category_code
+from tocsin.models.data.labels import Label, Labels
+from tocsin.models.routing.published import Published
 
 
 class Engine(Protocol):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from river import base
 
-from tocsin.models.batch import Batch, FeedbackBatch
-from tocsin.models.features import category_code
+from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.features import category_code
 
 if TYPE_CHECKING:
     from tocsin.models.classifier import Classifier

@@ -14,7 +14,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tocsin.streams.embedded import EmbeddedBroker, free_port
+from tocsin.streams.transport.embedded import EmbeddedBroker, free_port
 
 API_VERSIONS = 18
 CHUNK = 1 << 16

@@ -11,7 +11,12 @@ import time
 import uuid
 from pathlib import Path
 
-from tocsin.streams.embedded import answers, dying_with_parent, free_port, listens
+from tocsin.streams.transport.embedded import (
+    answers,
+    dying_with_parent,
+    free_port,
+    listens,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60.0

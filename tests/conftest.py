@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tocsin.kernels.backends import cuda_there
-from tocsin.streams.embedded import EmbeddedBroker
+from tocsin.kernels.common.backends import cuda_there
+from tocsin.streams.transport.embedded import EmbeddedBroker
 
 from .brokers import ApacheKafka, NoBrokerError, running
 
@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import kafka.admin  # noqa: F401
 
-pytest.register_assert_rewrite("tests.streams.logs.behaviour")
+pytest.register_assert_rewrite("tests.streams.transport.behaviour")
 
 if not cuda_there():
     # Before anything imports Triton, which settles then whether it compiles or interprets.

@@ -22,11 +22,11 @@ import yaml
 from confluent_kafka import Consumer
 
 from tocsin.config import load
-from tocsin.streams import topics
-from tocsin.streams.embedded import free_port
 from tocsin.streams.monitor import Monitor
 from tocsin.streams.monitor.metrics import Metrics
-from tocsin.streams.records import Telemetry
+from tocsin.streams.transport import topics
+from tocsin.streams.transport.embedded import free_port
+from tocsin.streams.wire.records import Telemetry
 
 ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = ROOT / "deploy/grafana/dashboards/tocsin.json"
@@ -365,7 +365,7 @@ def test_addresses_agree(services: dict[str, Any]) -> None:
 
 def test_the_metrics_are_those_that_telemetry_can_fill() -> None:
     """A total that a worker tells and nobody serves would be lost in silence."""
-    from tocsin.streams.counts import Counts
+    from tocsin.streams.worker.counts import Counts
 
     served = served_samples()
     for name in Counts().totals():

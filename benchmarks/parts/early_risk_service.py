@@ -12,9 +12,9 @@ import orjson
 
 from parts.threads import HOUR, OTHER, RUMOUR, Subject
 from tocsin.config import Settings
-from tocsin.streams.logs.log import Log, Partition, Rebalance
-from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
-from tocsin.streams.worker import Worker
+from tocsin.streams.transport.base import Partition, Rebalance, Transport
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.worker.worker import Worker
 
 POOL: list[dict[str, Any]] = [
     {"kind": "linear-text", "name": "thread", "scope": "subject", "words": 0, "characters": 3, "r": 0.3}
@@ -57,16 +57,16 @@ class Service:
         self._broker = MemoryBroker(self._clock)
         for topic in config.topics.names():
             self._broker.create(topic)
-        self._feeder = MemoryLog(self._broker)
-        self._told = MemoryLog(self._broker, whole={Partition("decisions", 0): 0, Partition("alerts", 0): 0})
+        self._feeder = MemoryTransport(self._broker)
+        self._told = MemoryTransport(self._broker, whole={Partition("decisions", 0): 0, Partition("alerts", 0): 0})
         self.heard = Heard({}, {}, {}, 0.0)
         self.worker = Worker(config, self._open, self._clock)
 
     def _clock(self) -> int:
         return self._now
 
-    def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log:
-        return MemoryLog(self._broker, shared=shared, whole=whole, group="benchmark", rebalance=rebalance)
+    def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+        return MemoryTransport(self._broker, shared=shared, whole=whole, group="benchmark", rebalance=rebalance)
 
     def post(self, subject: Subject, k: int) -> None:
         event = {
@@ -76,11 +76,11 @@ class Service:
             "text": subject.texts[k],
         }
         self._now = max(self._now, subject.times[k])
-        self._feeder.emit("events", subject.name.encode(), orjson.dumps(event))
+        self._feeder.produce("events", subject.name.encode(), orjson.dumps(event))
 
     def label(self, subject: Subject, at: int) -> None:
         label = {"subject": subject.name, "label": RUMOUR if subject.rumour else OTHER, "time": at}
-        self._feeder.emit("labels", subject.name.encode(), orjson.dumps(label))
+        self._feeder.produce("labels", subject.name.encode(), orjson.dumps(label))
 
     def work(self) -> None:
         """Until there is nothing to do; what was told is taken down, and what was read is let go of."""
@@ -91,7 +91,9 @@ class Service:
                 self._take_down(record.topic, orjson.loads(record.value or b""))
         for topic in self._settings.topics.names():
             if topic != "events":
-                self._broker.expire(Partition(topic, 0), max(0, self._feeder.ends(topic)[Partition(topic, 0)] - 10))
+                self._broker.expire(
+                    Partition(topic, 0), max(0, self._feeder.end_offsets(topic)[Partition(topic, 0)] - 10)
+                )
 
     def _take_down(self, topic: str, told: Mapping[str, Any]) -> None:
         name = told["subject"]

@@ -189,9 +189,9 @@ class Tocsin(Arrays):
         self._seed = seed
 
     def _late(self, stream: Stream, delay: int) -> Ints:
-        from tocsin.config.driftmoe import tocsin
+        from tocsin.config.presets.driftmoe import tocsin
         from tocsin.models import Classifier
-        from tocsin.models.batch import Batch, FeedbackBatch
+        from tocsin.models.data.batch import Batch, FeedbackBatch
 
         model = Classifier(tocsin("data", self._seed))
         # As the rivals do, from their schema, it knows the classes beforehand.
@@ -262,6 +262,6 @@ def package(model: str) -> str:
     name = MODELS[model][0]
     if model != "tocsin":
         return f"{name} {version(name)}"
-    from tocsin.config.driftmoe import tocsin
+    from tocsin.config.presets.driftmoe import tocsin
 
     return f"{name} {version(name)} {tocsin().digest()[:8]}"

@@ -18,17 +18,21 @@ import numpy as np
 
 from parts.generators import STREAMS, Floats, Ints
 from parts.texts import Texts, hate, sms
-from tocsin.config.driftmoe import tocsin
-from tocsin.config.lifecycle import Lifecycle
-from tocsin.config.linear_text import LinearTextExpert
-from tocsin.config.model import Abstention, Fusion, Model, ReliabilityRouter, SS3Expert
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.experts.linear_text import LinearTextSettings
+from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.config.fusion import FusionSettings
+from tocsin.config.lifecycle import LifecycleSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.presets.driftmoe import tocsin
+from tocsin.config.routing import ReliabilitySettings
 from tocsin.kernels.fusion import Fused, Rule, fuse
-from tocsin.kernels.sharpness import sharpen_rows
+from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models import Classifier
-from tocsin.models.abstention import pignistic
-from tocsin.models.batch import Batch, FeedbackBatch, Seen
-from tocsin.models.record import Before
-from tocsin.models.reliability import Reliability
+from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.decision.abstention import pignistic
+from tocsin.models.routing.prequential_accuracy import RouterOutput
+from tocsin.models.routing.reliability import ReliabilityRouter
 
 POLL = 50
 """Where labels are late, or some never come, events and labels reach the model in polls of so many."""
@@ -46,7 +50,7 @@ class Events(NamedTuple):
     classes: int
     drifts: Ints
     """Where the concept changes."""
-    model: Model
+    model: ModelSettings
 
 
 class Recording(NamedTuple):
@@ -69,8 +73,8 @@ class Recording(NamedTuple):
 def of_texts(texts: Texts, events: int, seed: int) -> Events:
     """The first texts, for the pool of the preset `sms`. They have no seed, so that it draws their order."""
     order = np.random.default_rng(seed).permutation(len(texts.y))[:events]
-    experts = (SS3Expert(ngrams=3), LinearTextExpert())
-    model = quiet(Model(text=True, experts=experts, fusion=Fusion(prior=TEXT_PRIOR), seed=seed))
+    experts = (SS3Settings(ngrams=3), LinearTextSettings())
+    model = quiet(ModelSettings(text=True, experts=experts, fusion=FusionSettings(prior=TEXT_PRIOR), seed=seed))
     batch = Batch.of(np.zeros((len(order), 0)), [texts.texts[i] for i in order])
     return Events(batch, texts.y[order], len(texts.classes), np.zeros(0, np.int64), model)
 
@@ -81,9 +85,11 @@ def of_stream(name: str, events: int, seed: int) -> Events:
     return Events(Batch.of(X), y, classes, np.array(drifts, np.int64), quiet(tocsin("data", seed)))
 
 
-def quiet(model: Model) -> Model:
+def quiet(model: ModelSettings) -> ModelSettings:
     """The settings of a pool that is left as it is, with no abstention."""
-    return model.model_copy(update={"lifecycle": Lifecycle(enabled=False), "abstention": Abstention(enabled=False)})
+    return model.model_copy(
+        update={"lifecycle": LifecycleSettings(enabled=False), "abstention": AbstentionSettings(enabled=False)}
+    )
 
 
 SOURCES: dict[str, Callable[[int, int], Events]] = {
@@ -146,7 +152,7 @@ def said_before_events(model: Classifier, events: Events) -> Floats:
     heard: list[Floats] = []
     learn = model.router.learn
 
-    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> Before:
+    def listen(X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
         heard.append(evidence.copy())
         return learn(X, evidence, y, weight, delay)
 
@@ -160,7 +166,7 @@ def said_before_events(model: Classifier, events: Events) -> Floats:
 def said_before_polls(model: Classifier, events: Events, delay: int) -> Floats:
     """Evidence [T, E, K] where labels come late or never: what the decision is made from."""
     evidence = np.empty((len(events.y), len(model.experts), events.classes))
-    seen: list[Seen] = []
+    seen: list[PredictionContext] = []
     for now, told in polls(events.y, events.classes, delay):
         scores = model.score(events.batch.rows(now.start, now.stop))
         evidence[now] = scores.said
@@ -191,25 +197,29 @@ class Replayed(NamedTuple):
     """[T, E]"""
 
 
-def replay(recording: Recording, rule: Rule, settings: ReliabilityRouter | None = None) -> Replayed:
+def replay(recording: Recording, rule: Rule, settings: ReliabilitySettings | None = None) -> Replayed:
     """What the service's classifier would have said with this rule of fusion."""
     X, evidence, y, delay = recording.X, recording.evidence, recording.y, recording.delay
     T, E, K = evidence.shape
-    through = Fusion(rule=rule, prior=recording.prior)
-    router = Reliability(settings or ReliabilityRouter(), E, X.shape[1], recording.seed, through)
+    through = FusionSettings(rule=rule, prior=recording.prior)
+    router = ReliabilityRouter(settings or ReliabilitySettings(), E, X.shape[1], recording.seed, through)
     if at_once(recording):
         rho, sharp = router.learn(X, evidence, y, np.ones(T), np.zeros(T, np.int64))
     else:
         rho, sharp, learnt, known = np.empty((T, E)), np.empty(T), 0, np.empty(T, np.int64)
         for now, told in polls(y, K, delay):
-            rho[now], sharp[now], known[now] = router.reliability(X[now], evidence[now]), router.sharpness, learnt
+            rho[now], sharp[now], known[now] = (
+                router.reliability(X[now], evidence[now]),
+                router.inverse_temperature,
+                learnt,
+            )
             late = learnt + np.arange(len(told)) - known[told]
             router.learn(X[told], evidence[told], y[told], np.ones(len(told)), late)
             learnt += len(told)
     engaged = router.engaged(rho, evidence, recording.prior)
     fused = fuse(evidence, rho, engaged, rule=rule, prior=recording.prior)
     betp = np.empty((T, K))
-    sharpen_rows(pignistic(fused.belief, fused.uncertainty), sharp, betp)
+    raise_rows(pignistic(fused.belief, fused.uncertainty), sharp, betp)
     return Replayed(betp, fused, rho)
 
 

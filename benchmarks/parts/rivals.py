@@ -19,11 +19,11 @@ import numpy as np
 
 from parts.generators import Floats
 from parts.recording import Recording, at_once, polls
-from tocsin.config.model import ReliabilityRouter
-from tocsin.kernels import router as kernel
-from tocsin.kernels.moments import learn_row
-from tocsin.models.record import Record
-from tocsin.models.reliability import CALM, SCALER_MEMORY, SQUARES_MEMORY
+from tocsin.config.routing import ReliabilitySettings
+from tocsin.kernels.common.moments import learn_row
+from tocsin.kernels.routing import reliability as kernel
+from tocsin.models.routing.prequential_accuracy import PrequentialAccuracy
+from tocsin.models.routing.reliability import CALM, SCALER_MEMORY, SQUARES_MEMORY
 
 SURE = 0.05
 """TLC engages another expert while the uncertainty of what is combined exceeds this."""
@@ -75,7 +75,7 @@ class Mixture:
     """See the top of this file."""
 
     def __init__(self, recording: Recording) -> None:
-        settings, (_, E, _) = ReliabilityRouter(), recording.evidence.shape
+        settings, (_, E, _) = ReliabilitySettings(), recording.evidence.shape
         self._prior, self._settings = recording.prior, settings
         self._sizes = kernel.Sizes(recording.X.shape[1], E, settings.hidden)
         self._net = kernel.new(self._sizes, recording.seed, 0.0, settings.boost)
@@ -122,7 +122,7 @@ class LogarithmicPool:
 
     def __init__(self, recording: Recording) -> None:
         self._prior = recording.prior
-        self._record = Record(recording.evidence.shape[1], ReliabilityRouter().fade)
+        self._record = PrequentialAccuracy(recording.evidence.shape[1], ReliabilitySettings().fade)
 
     def say(self, x: Floats, evidence: Floats) -> Floats:
         """See `Combination`."""

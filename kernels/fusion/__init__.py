@@ -9,7 +9,14 @@ r = b / u every rule is one reduction over experts that gives P [K]; then Z = su
 from tocsin.kernels.fusion.by_numba import fuse_numba
 from tocsin.kernels.fusion.by_torch import fuse_torch
 from tocsin.kernels.fusion.by_triton import fuse_triton
-from tocsin.kernels.fusion.interface import RULES, Fused, Rule, backend, backends, fuse
+from tocsin.kernels.fusion.interface import (
+    RULES,
+    Fused,
+    Rule,
+    backend,
+    backends,
+    fuse,
+)
 from tocsin.kernels.fusion.reference import discount, fuse_reference, opinions
 
 __all__ = [

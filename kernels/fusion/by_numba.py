@@ -18,9 +18,20 @@ from typing import Any
 import numpy as np
 from numba.np.numpy_support import carray
 
-from tocsin.kernels import lanes
-from tocsin.kernels.compiled import inlined, kernel
-from tocsin.kernels.fusion.careful import (
+from tocsin.kernels.common.compiled import inlined, kernel
+from tocsin.kernels.fusion import lanes
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Fused,
+    Ints,
+    Rule,
+    check_values,
+    registry,
+)
+from tocsin.kernels.fusion.lanes import BYTES, WIDTH
+from tocsin.kernels.fusion.log_domain import (
     AVERAGING,
     CAUTIOUS,
     CODES,
@@ -29,9 +40,7 @@ from tocsin.kernels.fusion.careful import (
     fuse_event,
     sound,
 )
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Fused, Ints, Rule, check_values, registry
 from tocsin.kernels.hoeffding.at import pointer
-from tocsin.kernels.lanes import BYTES, WIDTH
 
 MOST, FULL, FAINT = 1e30, 1e150, 1e-200
 """Products of sums up to MOST, of P up to FULL and of what is left down to FAINT all fit a float64."""

@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Fused, Rule, check_values, registry
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Fused,
+    Rule,
+    check_values,
+    registry,
+)
 from tocsin.kernels.fusion.reference import HUGE, LEAST
 
 SLACK = 1e-12

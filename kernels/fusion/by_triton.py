@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.backends import cuda_there, triton_runs
-from tocsin.kernels.fusion.careful import CODES
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Fused, Rule, check_values, registry
+from tocsin.kernels.common.backends import cuda_there, triton_runs
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Fused,
+    Rule,
+    check_values,
+    registry,
+)
+from tocsin.kernels.fusion.log_domain import CODES
 
 CELLS = 1024
 """Numbers in the widest tile of a program: events times classes or experts."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.kernels.backends import Registry
+from tocsin.kernels.common.backends import Registry
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,7 +62,7 @@ def fuse(
     prior
         The prior weight s > 0 in u = s / (sum e + s); K where None.
     backend
-        "auto" or the name of one, see `tocsin.kernels.backends`.
+        "auto" or the name of one, see `tocsin.kernels.common.backends`.
 
     Returns
     -------

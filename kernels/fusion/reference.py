@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Fused, Ints, Rule, check_values, registry
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Fused,
+    Ints,
+    Rule,
+    check_values,
+    registry,
+)
 
 HUGE = 1e280
 """Beyond it sums and ratios of evidence could overflow; such rows are scaled by an exact power of two first."""

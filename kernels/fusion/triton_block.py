@@ -11,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-# Rules, as `tocsin.kernels.fusion.careful` numbers them.
+# Rules, as `tocsin.kernels.fusion.log_domain` numbers them.
 DEMPSTER = tl.constexpr(0)
 CAUTIOUS = tl.constexpr(1)
 CUMULATIVE = tl.constexpr(2)

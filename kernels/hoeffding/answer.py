@@ -6,9 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Floats, Header, Ints, Pool
+from tocsin.kernels.hoeffding.layout import (
+    N_CLASSES,
+    N_FEATURES,
+    Floats,
+    Header,
+    Ints,
+    Pool,
+)
 from tocsin.kernels.hoeffding.leaves import predict_leaf, support
 from tocsin.kernels.hoeffding.walk import leaf_of
 

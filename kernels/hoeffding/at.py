@@ -16,7 +16,7 @@ from numba import types
 from numba.core.extending import intrinsic
 from numba.np.numpy_support import carray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding.layout import (
     COUNTERS,
     ENTRY,

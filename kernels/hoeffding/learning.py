@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.draws import choose
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.draws import choose
 from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.layout import (
     ADAPTIVE,
@@ -32,9 +32,20 @@ from tocsin.kernels.hoeffding.layout import (
     Row,
     grown,
 )
-from tocsin.kernels.hoeffding.leaves import keep_score, list_consulted, predict_leaf, support, total_weight
+from tocsin.kernels.hoeffding.leaves import (
+    keep_score,
+    list_consulted,
+    predict_leaf,
+    support,
+    total_weight,
+)
 from tocsin.kernels.hoeffding.memory import deactivate, enforce, estimate
-from tocsin.kernels.hoeffding.observers import disable, observe, release_slot, take_slot
+from tocsin.kernels.hoeffding.observers import (
+    disable,
+    observe,
+    release_slot,
+    take_slot,
+)
 from tocsin.kernels.hoeffding.split import (
     best_of_feature,
     by_key,

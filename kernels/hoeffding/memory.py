@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.layout import (
     ENTRY,

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.layout import (
     LEAF,

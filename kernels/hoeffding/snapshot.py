@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
 from tocsin.kernels.hoeffding.layout import (
     ENTRY,
@@ -141,7 +141,7 @@ def list_rows(
     return leaves.astype(np.int32), features.astype(np.int32), rows.astype(np.int32)
 
 
-def arrays(pool: Pool) -> dict[str, NDArray[Any]]:
+def state_dict(pool: Pool) -> dict[str, NDArray[Any]]:
     """Everything that `restore` needs, in plain dtypes."""
     out: dict[str, NDArray[Any]] = {f"tree_{name}": pool.trees[name].copy() for name in TREE.names or ()}
     n_nodes, K = pool.trees["n_nodes"], int(pool.counters[N_CLASSES])
@@ -210,7 +210,7 @@ def observers(pool: Pool, slots: Ints) -> dict[str, NDArray[Any]]:
     return out
 
 
-def restore(saved: Arrays) -> Pool:
+def load_state_dict(saved: Arrays) -> Pool:
     """The pool whose `arrays` these are. Raises KeyError where one is missing."""
     counters = saved["counters"].astype(np.int64)
     K, F = int(counters[N_CLASSES]), int(counters[N_FEATURES])

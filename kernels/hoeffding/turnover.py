@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.layout import LEAF, Header, Pool, clear
+from tocsin.kernels.hoeffding.layout import (
+    LEAF,
+    Header,
+    Pool,
+    clear,
+)
 from tocsin.kernels.hoeffding.observers import release_slot
 
 

@@ -7,13 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.fusion.by_numba import fuse_rows, network, scratch
-from tocsin.kernels.fusion.careful import CODES
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule, check_values
-from tocsin.kernels.router import MAX_RELIABILITY, reliability_rows, sigmoid
-from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
-from tocsin.kernels.sharpness import LEAST
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Ints,
+    Rule,
+    check_values,
+)
+from tocsin.kernels.fusion.log_domain import CODES
+from tocsin.kernels.routing.inverse_temperature import LEAST
+from tocsin.kernels.routing.reliability import MAX_RELIABILITY, reliability_rows, sigmoid
+from tocsin.kernels.score.interface import (
+    ABSTAINED,
+    Leaves,
+    Logits,
+    Network,
+    Scored,
+    above_chance,
+    registry,
+)
 
 CHUNK = 256
 """Events that go through all stages together."""
@@ -27,7 +42,7 @@ def score_numba(
     rule: Rule,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     B = len(evidence.ids if isinstance(evidence, Leaves) else evidence)
@@ -49,7 +64,7 @@ def score_numba(
         else:
             trust_rows(gate.logits[part], skill, rho)
         if not decide_rows(
-            rows, mask[part], CODES[rule], prior, least, sharpness, room, order,
+            rows, mask[part], CODES[rule], prior, least, inverse_temperature, room, order,
             label, rho, belief, uncertainty, conflict, used,
         ):  # fmt: skip
             check_values(rows, rho)
@@ -99,11 +114,12 @@ def trust_rows(logits: Floats, skill: Floats, rho: Floats) -> None:
 
 
 @kernel
-def sharpened(belief: Floats, share: float, top: float, sharpness: float) -> float:
-    """The largest of probabilities belief [K] + share, which is `top`, to a power: see `tocsin.kernels.sharpness`."""
+def sharpened(belief: Floats, share: float, top: float, inverse_temperature: float) -> float:
+    """The largest of probabilities belief [K] + share, which is `top`, to a power: see
+    `tocsin.kernels.routing.inverse_temperature`."""
     total = 0.0
     for k in range(len(belief)):
-        total += math.exp(sharpness * (math.log(max(belief[k] + share, LEAST)) - math.log(max(top, LEAST))))
+        total += math.exp(inverse_temperature * (math.log(max(belief[k] + share, LEAST)) - math.log(max(top, LEAST))))
     return 1.0 / total
 
 
@@ -114,7 +130,7 @@ def decide_rows(
     rule: int,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
     room: Floats,
     order: Ints,
     label: Ints,
@@ -133,7 +149,7 @@ def decide_rows(
             if belief[b, k] > belief[b, best]:
                 best = k
         sure = belief[b, best] + uncertainty[b] / K
-        if sharpness != 1.0:
-            sure = sharpened(belief[b], uncertainty[b] / K, sure, sharpness)
+        if inverse_temperature != 1.0:
+            sure = sharpened(belief[b], uncertainty[b] / K, sure, inverse_temperature)
         label[b] = best if sure >= least else ABSTAINED
     return right

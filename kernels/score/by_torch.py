@@ -9,10 +9,30 @@ from typing import Any
 import numpy as np
 
 from tocsin.kernels.fusion.by_torch import LANES, fuse_tensors
-from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
-from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY, Router, unpacked
-from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
-from tocsin.kernels.sharpness import LEAST
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Rule,
+    check_values,
+)
+from tocsin.kernels.routing.inverse_temperature import LEAST
+from tocsin.kernels.routing.reliability import (
+    CLIP,
+    LEAK,
+    LOGIT,
+    MAX_RELIABILITY,
+    Router,
+    unpacked,
+)
+from tocsin.kernels.score.interface import (
+    ABSTAINED,
+    Leaves,
+    Logits,
+    Network,
+    Scored,
+    above_chance,
+    registry,
+)
 
 
 @registry.register("torch")
@@ -23,7 +43,7 @@ def score_torch(
     rule: Rule,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
@@ -45,19 +65,19 @@ def score_torch(
     belief, uncertainty, conflict, used = fuse_tensors(e, heard, rule, prior)
     betp = belief + uncertainty[:, None] / K
     best = betp.max(dim=1)
-    sure = best.values if sharpness == 1.0 else sharpened(betp, best.values, sharpness)
+    sure = best.values if inverse_temperature == 1.0 else sharpened(betp, best.values, inverse_temperature)
     label = torch.where(sure >= least, best.indices, ABSTAINED)
     return Scored(*(part[:B].cpu().numpy() for part in (label, rho, belief, uncertainty, conflict, used)))
 
 
-def sharpened(betp: Any, top: Any, sharpness: float) -> Any:
+def sharpened(betp: Any, top: Any, inverse_temperature: float) -> Any:
     """The largest of each event's probabilities [B, K], which is `top` [B], to a power."""
     import torch
 
     highest = top.clamp(min=LEAST).log()
     total = torch.zeros_like(top)
     for k in range(betp.shape[1]):
-        total = total + torch.exp(sharpness * (betp[:, k].clamp(min=LEAST).log() - highest))
+        total = total + torch.exp(inverse_temperature * (betp[:, k].clamp(min=LEAST).log() - highest))
     return 1.0 / total
 
 
@@ -83,7 +103,7 @@ def padded(values: Any, device: Any) -> Any:
 
 
 def sigmoid(x: Any) -> Any:
-    """As `tocsin.kernels.router.sigmoid`."""
+    """As `tocsin.kernels.routing.reliability.sigmoid`."""
     import torch
 
     return 1.0 / (1.0 + torch.exp(-x.clamp(-LOGIT, LOGIT)))

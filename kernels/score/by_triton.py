@@ -8,13 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.kernels.backends import cuda_there, triton_runs
-from tocsin.kernels.fusion.by_triton import LEAST_PRIOR, device, power_of_two, tiles
-from tocsin.kernels.fusion.careful import CODES
-from tocsin.kernels.fusion.interface import Bools, Evidence, Rule, check_values
-from tocsin.kernels.router import CLIP, LEAK, LOGIT, MAX_RELIABILITY
-from tocsin.kernels.score.interface import Leaves, Logits, Network, Scored, above_chance, registry
-from tocsin.kernels.sharpness import LEAST
+from tocsin.kernels.common.backends import cuda_there, triton_runs
+from tocsin.kernels.fusion.by_triton import (
+    LEAST_PRIOR,
+    device,
+    power_of_two,
+    tiles,
+)
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Rule,
+    check_values,
+)
+from tocsin.kernels.fusion.log_domain import CODES
+from tocsin.kernels.routing.inverse_temperature import LEAST
+from tocsin.kernels.routing.reliability import (
+    CLIP,
+    LEAK,
+    LOGIT,
+    MAX_RELIABILITY,
+)
+from tocsin.kernels.score.interface import (
+    Leaves,
+    Logits,
+    Network,
+    Scored,
+    above_chance,
+    registry,
+)
 
 
 @registry.register("triton", runs=triton_runs, suits=cuda_there)
@@ -25,7 +47,7 @@ def score_triton(
     rule: Rule,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     import torch  # here, because it takes seconds to load
@@ -36,7 +58,7 @@ def score_triton(
     tensors = {
         name: torch.from_numpy(np.ascontiguousarray(a)).to(place) for name, a in arrays(evidence, gate, engaged).items()
     }
-    parts = score_tensors(tensors, gate_sizes(gate), rule, prior, least, sharpness, evidence_cap(evidence))
+    parts = score_tensors(tensors, gate_sizes(gate), rule, prior, least, inverse_temperature, evidence_cap(evidence))
     label, rho, belief, rest, used = (part.cpu().numpy() for part in parts)
     rest = rest.astype(np.float64)
     return Scored(label, rho, belief.astype(np.float64), rest[0], rest[1], used)
@@ -82,7 +104,7 @@ def score_tensors(
     rule: Rule,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
     cap: float | None,
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Label [B], reliability [B, E], belief [B, K], (uncertainty, conflict) [2, B] and used [B], as tensors.
@@ -104,7 +126,7 @@ def score_tensors(
     belief, rest = evidence.new_empty((B, K)), evidence.new_empty((2, B))
     double = evidence.dtype == torch.float64
     floor = 0.0 if double else LEAST_PRIOR
-    rest_of_it = least, cap or 0.0, sharpness
+    rest_of_it = least, cap or 0.0, inverse_temperature
     numbers = torch.tensor([max(prior, floor), *rest_of_it], dtype=torch.float64, device=evidence.device)
     if B:
         with np.errstate(all="ignore"):  # the interpreter computes by numpy
@@ -144,7 +166,7 @@ def score_tensors(
                 CLIP=CLIP,
                 LEAK=LEAK,
                 MOST=MAX_RELIABILITY,
-                SHARPEN=sharpness != 1.0,
+                SHARPEN=inverse_temperature != 1.0,
                 LEAST=LEAST,
                 enable_fp_fusion=False,
             )

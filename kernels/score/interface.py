@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.kernels.backends import Registry
+from tocsin.kernels.common.backends import Registry
 from tocsin.kernels.fusion.interface import (
     Bools,
     Evidence,
@@ -19,7 +19,7 @@ from tocsin.kernels.fusion.interface import (
     checked_rule,
     numbers,
 )
-from tocsin.kernels.router import Router
+from tocsin.kernels.routing.reliability import Router
 
 ABSTAINED = -1
 
@@ -45,7 +45,7 @@ class Logits(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A router itself, see `tocsin.kernels.router`."""
+    """A router itself, see `tocsin.kernels.routing.reliability`."""
 
     router: Router
     X: Floats
@@ -83,7 +83,7 @@ def score(
     least: float = 0.0,
     backend: str = "auto",
     engaged: ArrayLike | None = None,
-    sharpness: float = 1.0,
+    inverse_temperature: float = 1.0,
 ) -> Scored:
     """Decide B events.
 
@@ -97,13 +97,13 @@ def score(
         See `fuse`.
     least
         The least probability of a class that is decided for, in [0, 1]: the pignistic one, b + u / K, to the power of
-        the sharpness.
+        the inverse_temperature.
     backend
-        "auto" or the name of one, see `tocsin.kernels.backends`.
+        "auto" or the name of one, see `tocsin.kernels.common.backends`.
     engaged
         [B, E] bool, who is heard; all where None. Whoever is not keeps his reliability and adds nothing.
-    sharpness
-        See `tocsin.kernels.sharpness`; above 0. It changes no class's rank.
+    inverse_temperature
+        See `tocsin.kernels.routing.inverse_temperature`; above 0. It changes no class's rank.
 
     Returns
     -------
@@ -130,15 +130,15 @@ def score(
     if not 0.0 <= least <= 1.0:
         raise ValueError(f"least: {least!r} must lie in [0, 1]")
     heard = checked_mask(engaged, B, E)
-    power = checked_sharpness(sharpness)
+    power = checked_sharpness(inverse_temperature)
     return registry.get(backend)(e, gate, heard, checked_rule(rule), checked_prior(prior, K), least, power)
 
 
-def checked_sharpness(sharpness: float) -> float:
+def checked_sharpness(inverse_temperature: float) -> float:
     """A power of probabilities. Raises ValueError where it is none."""
-    if not 0.0 < sharpness < np.inf:
-        raise ValueError(f"sharpness: {sharpness!r} must be a number above 0")
-    return float(sharpness)
+    if not 0.0 < inverse_temperature < np.inf:
+        raise ValueError(f"inverse_temperature: {inverse_temperature!r} must be a number above 0")
+    return float(inverse_temperature)
 
 
 def backend(name: str = "auto") -> str:

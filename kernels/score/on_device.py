@@ -8,11 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tocsin.kernels.fusion.by_triton import device
-from tocsin.kernels.fusion.interface import Floats, Rule, checked_prior, checked_rule, numbers
+from tocsin.kernels.fusion.interface import (
+    Floats,
+    Rule,
+    checked_prior,
+    checked_rule,
+    numbers,
+)
 from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Pool
-from tocsin.kernels.router import Router
+from tocsin.kernels.routing.reliability import Router
 from tocsin.kernels.score.by_triton import arrays, score_tensors
-from tocsin.kernels.score.interface import Leaves, Network, Scored, checked_sharpness
+from tocsin.kernels.score.interface import (
+    Leaves,
+    Network,
+    Scored,
+    checked_sharpness,
+)
 from tocsin.kernels.traversal.by_torch import on
 from tocsin.kernels.traversal.by_triton import traverse_tensors
 from tocsin.kernels.traversal.flat import flatten
@@ -29,7 +40,7 @@ class DeviceScorer:
         The trees, each an expert, and the most that a leaf's weights add up to.
     router, hidden
         The network over them, see `tocsin.kernels.score.Network`.
-    rule, prior, least, sharpness
+    rule, prior, least, inverse_temperature
         See `score`.
     """
 
@@ -42,7 +53,7 @@ class DeviceScorer:
         rule: Rule = "dempster",
         prior: float | None = None,
         least: float = 0.0,
-        sharpness: float = 1.0,
+        inverse_temperature: float = 1.0,
     ) -> None:
         import torch  # here, because it takes seconds to load
 
@@ -57,7 +68,7 @@ class DeviceScorer:
         self._trees = on(trees, place)
         self._tensors = {name: torch.from_numpy(np.array(part)).to(place) for name, part in parts.items()}
         self._hidden, self._cap, self._rule, self._least = hidden, cap, checked_rule(rule), least
-        self._prior, self._sharpness = checked_prior(prior, classes), checked_sharpness(sharpness)
+        self._prior, self._sharpness = checked_prior(prior, classes), checked_sharpness(inverse_temperature)
 
     def __call__(self, X: ArrayLike) -> Scored:
         """Decide B events, X [B, F] float64. Raises ValueError where F is not the pool's."""

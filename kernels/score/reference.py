@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.kernels.fusion.interface import Bools, Evidence, Floats, Ints, Rule
+from tocsin.kernels.fusion.interface import (
+    Bools,
+    Evidence,
+    Floats,
+    Ints,
+    Rule,
+)
 from tocsin.kernels.fusion.reference import fuse_reference
-from tocsin.kernels.router import LOGIT, MAX_RELIABILITY, reference_reliability
-from tocsin.kernels.score.interface import ABSTAINED, Leaves, Logits, Network, Scored, above_chance, registry
-from tocsin.kernels.sharpness import reference_sharpen
+from tocsin.kernels.routing.inverse_temperature import reference_raise_rows
+from tocsin.kernels.routing.reliability import LOGIT, MAX_RELIABILITY, reference_reliability
+from tocsin.kernels.score.interface import (
+    ABSTAINED,
+    Leaves,
+    Logits,
+    Network,
+    Scored,
+    above_chance,
+    registry,
+)
 
 
 @registry.register("reference")
@@ -19,14 +33,14 @@ def score_reference(
     rule: Rule,
     prior: float,
     least: float,
-    sharpness: float,
+    inverse_temperature: float,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     if isinstance(evidence, Leaves):
         evidence = leaf_evidence(evidence)
     rho = reliabilities(evidence, gate)
     fused = fuse_reference(evidence, rho, engaged, rule, prior)
-    return Scored(decisions(fused.belief, fused.uncertainty, least, sharpness), rho, *fused)
+    return Scored(decisions(fused.belief, fused.uncertainty, least, inverse_temperature), rho, *fused)
 
 
 def leaf_evidence(leaves: Leaves) -> Floats:
@@ -51,9 +65,9 @@ def reliabilities(evidence: Evidence, gate: Logits | Network) -> Floats:
     return np.minimum(result, MAX_RELIABILITY)
 
 
-def decisions(belief: Floats, uncertainty: Floats, least: float, sharpness: float) -> Ints:
+def decisions(belief: Floats, uncertainty: Floats, least: float, inverse_temperature: float) -> Ints:
     """[B]"""
     betp = belief + uncertainty[:, None] / belief.shape[1]
-    sure = betp if sharpness == 1.0 else reference_sharpen(betp, np.full(len(betp), sharpness))
+    sure = betp if inverse_temperature == 1.0 else reference_raise_rows(betp, np.full(len(betp), inverse_temperature))
     result: Ints = np.where(sure.max(axis=1) >= least, betp.argmax(axis=1), ABSTAINED)
     return result

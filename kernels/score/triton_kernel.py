@@ -5,12 +5,17 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from tocsin.kernels.fusion.triton_block import best_two, fuse_block, hand_out, rows
+from tocsin.kernels.fusion.triton_block import (
+    best_two,
+    fuse_block,
+    hand_out,
+    rows,
+)
 
 
 @triton.jit
 def sigmoid(x, LOGIT: tl.constexpr):
-    """As `tocsin.kernels.router.sigmoid`."""
+    """As `tocsin.kernels.routing.reliability.sigmoid`."""
     return 1.0 / (1.0 + tl.exp(-tl.minimum(tl.maximum(x, -LOGIT), LOGIT)))
 
 
@@ -38,7 +43,7 @@ def network(
     CLIP: tl.constexpr,
     LEAK: tl.constexpr,
 ):
-    """The router's logits [events, EP]: `tocsin.kernels.router.look` and `forward`, in float64."""
+    """The router's logits [events, EP]: `tocsin.kernels.routing.reliability.look` and `forward`, in float64."""
     h = tl.arange(0, HP)
     o = tl.arange(0, EP)
     k = tl.arange(0, KP)
@@ -82,11 +87,11 @@ def network(
 
 
 @triton.jit
-def sharpened(belief, share, top, sharpness, K, KP: tl.constexpr, LEAST: tl.constexpr):
+def sharpened(belief, share, top, inverse_temperature, K, KP: tl.constexpr, LEAST: tl.constexpr):
     """The largest of each event's probabilities belief [events, KP] + share, which is `top`, to a power, in float64."""
     k = tl.arange(0, KP)
     p = tl.maximum((belief + share[:, None]).to(tl.float64), LEAST)
-    ratio = tl.exp(sharpness * (tl.log(p) - tl.log(tl.maximum(top.to(tl.float64), LEAST))[:, None]))
+    ratio = tl.exp(inverse_temperature * (tl.log(p) - tl.log(tl.maximum(top.to(tl.float64), LEAST))[:, None]))
     return 1.0 / tl.sum(tl.where((k < K)[None, :], ratio, 0.0), 1)
 
 
@@ -130,7 +135,8 @@ def score_kernel(
     SHARPEN: tl.constexpr,
     LEAST: tl.constexpr,
 ):
-    """`score` of BLOCK events a program; `numbers`: prior, least, cap, sharpness; `accuracy` is that above chance."""
+    """`score` of BLOCK events a program; `numbers`: prior, least, cap, inverse_temperature; `accuracy` is that above
+    chance."""
     event = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = event < B
     column = tl.arange(0, EP)

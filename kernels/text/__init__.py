@@ -2,15 +2,39 @@
 
 from tocsin.kernels.text.ascii import read_ascii, read_flat
 from tocsin.kernels.text.confidence import confidence_of, word_confidence_of
-from tocsin.kernels.text.counts import EMPTY, Lead, Once, Table, count_text, lead, place_all, refill
-from tocsin.kernels.text.filter import empty_filter, enter_names, filled, may_hold
+from tocsin.kernels.text.counts import (
+    EMPTY,
+    Lead,
+    Once,
+    Table,
+    count_text,
+    lead,
+    place_all,
+    refill,
+)
+from tocsin.kernels.text.fast import quick_ngrams, quick_words
+from tocsin.kernels.text.filter import (
+    empty_filter,
+    enter_names,
+    filled,
+    may_hold,
+)
 from tocsin.kernels.text.flat import Flat, flatten
-from tocsin.kernels.text.keys import ngram_key, plain_step, step, word_key
+from tocsin.kernels.text.keys import (
+    ngram_key,
+    plain_step,
+    step,
+    word_key,
+)
 from tocsin.kernels.text.letters import alphabet
 from tocsin.kernels.text.lexicon import Lexicon
 from tocsin.kernels.text.memo import Memo, confidence_value, memo
-from tocsin.kernels.text.operators import MAX, MEAN, SUM, reference_combined
-from tocsin.kernels.text.quick import quick_ngrams, quick_words
+from tocsin.kernels.text.operators import (
+    MAX,
+    MEAN,
+    SUM,
+    reference_combined,
+)
 from tocsin.kernels.text.recognise import look_up, recognise
 from tocsin.kernels.text.tokens import Words, tokenise
 from tocsin.kernels.text.values import (

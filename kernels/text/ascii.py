@@ -12,10 +12,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.block import BLOCK, are, byte, eight, how_many, lower, lowest, words_in
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.text.block import (
+    BLOCK,
+    are,
+    byte,
+    eight,
+    how_many,
+    lower,
+    lowest,
+    words_in,
+)
 from tocsin.kernels.text.flat import Flat, flatten
-from tocsin.kernels.text.keys import BEGIN, NOTHING, Keys, close, put, step, word_key
+from tocsin.kernels.text.keys import (
+    BEGIN,
+    NOTHING,
+    Keys,
+    close,
+    put,
+    step,
+    word_key,
+)
 from tocsin.kernels.text.letters import (
     BACKSLASH,
     COMMA,

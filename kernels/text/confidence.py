@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.text.counts import find_in
 from tocsin.kernels.text.lexicon import Lexicon, value_word
 from tocsin.kernels.text.operators import combine, conclude

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.text.filter import enter_key
 from tocsin.kernels.text.keys import TWIST, step
 from tocsin.kernels.text.words import BREAK

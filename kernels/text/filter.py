@@ -9,8 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.keys import BEGIN, NOTHING, TWIST, Keys, close, put, step
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.text.keys import (
+    BEGIN,
+    NOTHING,
+    TWIST,
+    Keys,
+    close,
+    put,
+    step,
+)
 
 _LOW, _SIX, _LAST, _ONE = np.uint64(11), np.uint64(6), np.uint64(63), np.uint64(1)
 BITS = 16

@@ -11,8 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.block import BLOCK, are, eight, lowest
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.text.block import (
+    BLOCK,
+    are,
+    eight,
+    lowest,
+)
 from tocsin.kernels.text.keys import NOTHING
 
 Bytes = NDArray[np.uint8]

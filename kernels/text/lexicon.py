@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.text.counts import Once, Table
 from tocsin.kernels.text.keys import Keys
 from tocsin.kernels.text.memo import Memo

@@ -7,8 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.values import BONUS, GUARD, Rule, global_values
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.text.values import (
+    BONUS,
+    GUARD,
+    Rule,
+    global_values,
+)
 
 Floats = NDArray[np.float64]
 

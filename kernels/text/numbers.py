@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.text.letters import (
     BACKSLASH,
     BLANK,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import inlined, kernel
-from tocsin.kernels.text.counts import EMPTY, Once, Table, find, find_in, find_once
+from tocsin.kernels.common.compiled import inlined, kernel
+from tocsin.kernels.text.counts import (
+    EMPTY,
+    Once,
+    Table,
+    find,
+    find_in,
+    find_once,
+)
 from tocsin.kernels.text.filter import may_hold
 from tocsin.kernels.text.keys import TWIST, step
 from tocsin.kernels.text.lexicon import Lexicon, value_word

@@ -9,8 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.compiled import kernel
-from tocsin.kernels.text.keys import BEGIN, NOTHING, Keys, close, put, word_key
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.text.keys import (
+    BEGIN,
+    NOTHING,
+    Keys,
+    close,
+    put,
+    word_key,
+)
 from tocsin.kernels.text.letters import (
     ALNUM,
     DIGIT,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.kernels.hoeffding.layout import LEAF, NOMINAL_MULTIWAY, NUMERIC, Floats, Ints
+from tocsin.kernels.hoeffding.layout import (
+    LEAF,
+    NOMINAL_MULTIWAY,
+    NUMERIC,
+    Floats,
+    Ints,
+)
 from tocsin.kernels.traversal.flat import Flat
 from tocsin.kernels.traversal.interface import registry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.kernels.backends import cuda_there, triton_runs
+from tocsin.kernels.common.backends import cuda_there, triton_runs
 from tocsin.kernels.fusion.by_triton import device
 from tocsin.kernels.hoeffding.layout import Floats, Ints
 from tocsin.kernels.traversal.by_torch import on

@@ -6,9 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tocsin.kernels.compiled import kernel
+from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.layout import LEAF, Floats, Header, Ints, Pool
+from tocsin.kernels.hoeffding.layout import (
+    LEAF,
+    Floats,
+    Header,
+    Ints,
+    Pool,
+)
 from tocsin.kernels.hoeffding.walk import most_travelled
 
 

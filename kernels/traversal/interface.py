@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tocsin.kernels.backends import Registry
+from tocsin.kernels.common.backends import Registry
 from tocsin.kernels.hoeffding.layout import Floats, Ints
 from tocsin.kernels.traversal.flat import Flat
 

@@ -6,7 +6,13 @@ import math
 
 import numpy as np
 
-from tocsin.kernels.hoeffding.layout import LEAF, NOMINAL_BINARY, NUMERIC, Floats, Ints
+from tocsin.kernels.hoeffding.layout import (
+    LEAF,
+    NOMINAL_BINARY,
+    NUMERIC,
+    Floats,
+    Ints,
+)
 from tocsin.kernels.traversal.flat import Flat
 from tocsin.kernels.traversal.interface import registry
 

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from tocsin.config import ConfigError, Settings, load
 from tocsin.models.classifier import UnknownClassError
-from tocsin.models.expert import SnapshotError
-from tocsin.streams.embedded import EmbeddedBrokerError
-from tocsin.streams.learn import FeedbackError
-from tocsin.streams.logs.log import LogError
+from tocsin.models.experts.base import SnapshotError
 from tocsin.streams.replay.source import SourceError
-from tocsin.streams.state import StateError
+from tocsin.streams.state.store import StateError
+from tocsin.streams.transport.base import TransportError
+from tocsin.streams.transport.embedded import EmbeddedBrokerError
+from tocsin.streams.worker.learn import FeedbackError
 
 app = typer.Typer(
     help="Tocsin classifies every event of a Kafka topic, learns from labels that come late, explains and abstains.",
@@ -35,7 +35,7 @@ ConfigFile = Annotated[
     typer.Argument(help="The config, a YAML file; the environment (TOCSIN_...) overrides it.", metavar="CONFIG"),
 ]
 EXPECTED: tuple[type[Exception], ...] = (
-    ConfigError, EmbeddedBrokerError, FeedbackError, LogError, SnapshotError, SourceError, StateError,
+    ConfigError, EmbeddedBrokerError, FeedbackError, TransportError, SnapshotError, SourceError, StateError,
     UnknownClassError,
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ def log_to_stderr(verbose: bool) -> None:
         force=True,
     )
     # The client libraries narrate every connection; their warnings are kept.
-    for noisy in ("kafka", "tocsin.streams.logs.kafka.client"):
+    for noisy in ("kafka", "tocsin.streams.transport.kafka.client"):
         logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.CRITICAL)
 
 

@@ -12,10 +12,18 @@ import yaml
 from rich.syntax import Syntax
 
 from tocsin.config import ConfigError, Settings, place
-from tocsin.config.schema import Schema
-from tocsin.streams.cli.app import ConfigFile, app, err, log_to_stderr, out, settings_of, told
-from tocsin.streams.narrate import narrate
-from tocsin.streams.outputs import read_back
+from tocsin.config.schema import SchemaSettings
+from tocsin.streams.cli.app import (
+    ConfigFile,
+    app,
+    err,
+    log_to_stderr,
+    out,
+    settings_of,
+    told,
+)
+from tocsin.streams.cli.render import render
+from tocsin.streams.wire.encode import read_back
 
 
 @app.command(epilog="Example: `tocsin check config/presets/electricity.yaml`")
@@ -54,7 +62,7 @@ def schema(
     of: Annotated[str, typer.Argument(help="config, a record (event, label, decision, ...), asyncapi, or all")] = "all",
 ) -> None:
     """Print the JSON Schema of the config or of a record, or the AsyncAPI document of the topics."""
-    from tocsin.streams.schemas import documents
+    from tocsin.streams.wire.json_schema import documents
 
     known = documents()
     if of == "all":
@@ -78,26 +86,26 @@ def explain(
 ) -> None:
     """Find the last decision of an event in the decisions topic, and explain it in words."""
     # Only the broker and the topics matter here; a schema must see something to be valid.
-    settings = settings_of(config) if config is not None else Settings(schema_=Schema(text="text"))
+    settings = settings_of(config) if config is not None else Settings(schema_=SchemaSettings(text="text"))
     log_to_stderr(verbose=False)
     with told():
         found = _last_decision(settings, event_id)
     if found is None:
         err.print(f"no decision of {event_id!r} in {settings.topics.decisions}", style="red", highlight=False)
         raise typer.Exit(1)
-    text = json.dumps(found, indent=2, ensure_ascii=False) if raw else narrate(found)
+    text = json.dumps(found, indent=2, ensure_ascii=False) if raw else render(found)
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _last_decision(settings: Settings, event_id: str) -> dict[str, Any] | None:
     """The decision made last of an event. Raises LogError."""
-    from tocsin.streams import service
+    from tocsin.streams.worker import service
 
     needle = orjson.dumps(event_id)
     found: dict[str, Any] | None = None
     log = service.reader(settings)
     try:
-        for partition, end in log.ends(settings.topics.decisions).items():
+        for partition, end in log.end_offsets(settings.topics.decisions).items():
             for record in log.read(partition, 0, end):
                 decision = read_back(record) if needle in (record.value or b"") else None
                 if decision is not None and decision.get("event") == event_id:

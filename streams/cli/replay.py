@@ -13,7 +13,15 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from tocsin.config.settings import Settings
-from tocsin.streams.cli.app import ConfigFile, app, err, log_to_stderr, out, settings_of, told
+from tocsin.streams.cli.app import (
+    ConfigFile,
+    app,
+    err,
+    log_to_stderr,
+    out,
+    settings_of,
+    told,
+)
 from tocsin.streams.replay.source import Row, rows
 
 
@@ -73,7 +81,7 @@ def _in_process(
 
 def _reader(settings: Settings) -> Callable[[], Any]:
     def open_reader() -> Any:
-        from tocsin.streams import service
+        from tocsin.streams.worker import service
 
         return service.reader(settings)
 

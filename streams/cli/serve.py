@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tocsin.streams.cli.app import ConfigFile, app, err, log_to_stderr, out, settings_of, told
-from tocsin.streams.counts import Counts
+from tocsin.streams.cli.app import (
+    ConfigFile,
+    app,
+    err,
+    log_to_stderr,
+    out,
+    settings_of,
+    told,
+)
+from tocsin.streams.worker.counts import Counts
 
 topics_app = typer.Typer(help="Create and describe the topics of a config.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
@@ -21,7 +29,7 @@ def run(
     verbose: Annotated[bool, typer.Option(help="Also log what the Kafka clients say.")] = False,
 ) -> None:
     """Run the service: decide events, join labels, learn, until Ctrl-C (or SIGTERM) stops it cleanly."""
-    from tocsin.streams import service
+    from tocsin.streams.worker import service
 
     settings = settings_of(config)
     log_to_stderr(verbose)
@@ -48,7 +56,7 @@ def report(counts: Counts, seconds: float) -> Table:
 @topics_app.command(epilog="Example: `tocsin topics create config/presets/electricity.yaml`")
 def create(config: ConfigFile) -> None:
     """Create the topics that do not exist yet."""
-    from tocsin.streams import topics
+    from tocsin.streams.transport import topics
 
     settings = settings_of(config)
     log_to_stderr(verbose=False)
@@ -60,7 +68,7 @@ def create(config: ConfigFile) -> None:
 @topics_app.command(epilog="Example: `tocsin topics describe config/presets/electricity.yaml`")
 def describe(config: ConfigFile) -> None:
     """Say of every topic how many partitions, replicas and messages it has."""
-    from tocsin.streams import topics
+    from tocsin.streams.transport import topics
 
     settings = settings_of(config)
     log_to_stderr(verbose=False)
@@ -81,9 +89,9 @@ def monitor(
     view: Annotated[bool, typer.Option(help="Show a live view in the terminal.")] = True,
 ) -> None:
     """Watch the service: Prometheus metrics at /metrics, and a live view in the terminal."""
-    from tocsin.streams import service
     from tocsin.streams.monitor import PageError
     from tocsin.streams.monitor import run as run_monitor
+    from tocsin.streams.worker import service
 
     settings = settings_of(config)
     log_to_stderr(verbose=False)
@@ -97,7 +105,7 @@ def demo(
     messages: Annotated[int, typer.Option(help="Text messages to replay.", min=100)] = 5_574,
 ) -> None:
     """Run the whole service on an embedded broker with two real streams, and say how it did."""
-    from tocsin.streams import demo as demonstration
+    from tocsin.streams.cli import demo as demonstration
 
     log_to_stderr(verbose=False)
     with told():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.streams.monitor.workers import Seen
-from tocsin.streams.records import ExpertTelemetry
+from tocsin.streams.wire.records import ExpertTelemetry
 
 COLUMNS = (
     "expert", "state", "share", "accuracy", "where engaged", "reliability", "engaged", "consistency", "age", "nodes",

@@ -12,7 +12,6 @@ import orjson
 from pydantic import ValidationError
 
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.log import Record
 from tocsin.streams.monitor.index import index
 from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.monitor.page import Page
@@ -20,7 +19,8 @@ from tocsin.streams.monitor.reader import Reader
 from tocsin.streams.monitor.tallies import BadRecordError, DeadLetters, Decisions
 from tocsin.streams.monitor.view import View
 from tocsin.streams.monitor.workers import Workers
-from tocsin.streams.records import Telemetry
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.records import Telemetry
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.kafka import KafkaLog
-from tocsin.streams.logs.log import LogError, Partition, Record
-from tocsin.streams.logs.security import admin_options
+from tocsin.streams.transport.base import Partition, Record, TransportError
+from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.transport.security import admin_options
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Reader:
                 **admin_options(settings.kafka),
             )
         except (KafkaError, OSError) as error:
-            raise LogError(f"the monitor cannot read from the broker {where}: {error}") from error
+            raise TransportError(f"the monitor cannot read from the broker {where}: {error}") from error
         self._assign()
 
     def poll(self, seconds: float) -> list[Record]:
@@ -120,13 +120,13 @@ class Reader:
 
 
 def _ends(settings: Settings, topics: Sequence[str]) -> dict[Partition, int]:
-    log = KafkaLog(
+    log = KafkaTransport(
         settings.kafka,
         group=f"{settings.group}-monitor",
         client_id=f"{settings.name}-monitor",
         patience=_ANSWER_SECONDS,
     )
     try:
-        return {partition: end for topic in topics for partition, end in log.ends(topic).items()}
+        return {partition: end for topic in topics for partition, end in log.end_offsets(topic).items()}
     finally:
         log.close()

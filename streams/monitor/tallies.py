@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tocsin.streams.logs.log import Record
 from tocsin.streams.monitor.metrics import LABEL_LENGTH, Capped, Metrics
 from tocsin.streams.monitor.workers import KINDS
+from tocsin.streams.transport.base import Record
 
 EVENT_IDS = 200_000
 """Event ids remembered to notice a second decision; beyond it the one longest not met is forgotten."""

@@ -10,8 +10,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tocsin.streams.monitor.metrics import OTHER, Capped, Labels, Metrics
-from tocsin.streams.records import ExpertTelemetry, Telemetry
+from tocsin.streams.monitor.metrics import (
+    OTHER,
+    Capped,
+    Labels,
+    Metrics,
+)
+from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
 
 WORKERS = 32
 """Workers that have series of their own; the totals of others are added up under `other`."""

@@ -13,13 +13,13 @@ import orjson
 from river.tree import HoeffdingTreeClassifier
 
 from tocsin.config.settings import Settings
-from tocsin.streams.decode import Decoder
-from tocsin.streams.logs.log import Log, Partition, Rebalance
-from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
 from tocsin.streams.replay.metrics import Prequential
 from tocsin.streams.replay.source import Row
-from tocsin.streams.schema import EventSchema
-from tocsin.streams.worker import Worker
+from tocsin.streams.transport.base import Partition, Rebalance, Transport
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.schema import EventSchema
+from tocsin.streams.worker.worker import Worker
 
 FORGET_EVERY = 2_000
 """Events between two times at which what was read is let go of, so that a long replay does not fill the memory."""
@@ -45,11 +45,13 @@ class InProcess:
         self.unlabelled = 0
         """Rows that have no label: decided, learnt from never, judged never."""
 
-    def _reader(self, *whole: str) -> MemoryLog:
-        return MemoryLog(self._broker, whole=whole, group="replay")
+    def _reader(self, *whole: str) -> MemoryTransport:
+        return MemoryTransport(self._broker, whole=whole, group="replay")
 
-    def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log:
-        return MemoryLog(self._broker, shared=shared, whole=whole, group=self._settings.group, rebalance=rebalance)
+    def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+        return MemoryTransport(
+            self._broker, shared=shared, whole=whole, group=self._settings.group, rebalance=rebalance
+        )
 
     def run(self, rows: Iterable[Row], progress: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Replay all rows; returns the report. Raises SourceError while reading them."""
@@ -80,7 +82,7 @@ class InProcess:
 
     def _one(self, worker: Worker, row: Row) -> None:
         topics = self._settings.topics
-        self._feeder.emit(topics.events, row.subject.encode(), row.event)
+        self._feeder.produce(topics.events, row.subject.encode(), row.event)
         worker.step(0)  # learns the feedback of the last label as well, before it decides
         for record in self._decisions.poll(2, 0):
             decision = orjson.loads(record.value or b"")
@@ -99,13 +101,13 @@ class InProcess:
         row = self._late.popleft()
         if row.label is None:
             return
-        self._feeder.emit(self._settings.topics.labels, row.subject.encode(), label_record(self._settings, row))
+        self._feeder.produce(self._settings.topics.labels, row.subject.encode(), label_record(self._settings, row))
         worker.step(0)
 
     def _forget(self) -> None:
         topics = self._settings.topics
         for topic in topics.names():
-            for partition, end in self._feeder.ends(topic).items():
+            for partition, end in self._feeder.end_offsets(topic).items():
                 # The last ones stay: what the worker has still to poll is never older.
                 self._broker.expire(partition, end - 10)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.log import Log
 from tocsin.streams.replay.in_process import label_record
 from tocsin.streams.replay.source import Row
-from tocsin.streams.service import reader
+from tocsin.streams.transport.base import Transport
+from tocsin.streams.worker.service import reader
 
 
 def produce(
@@ -32,7 +32,7 @@ def produce(
     try:
         for row in rows:
             _wait(log, started, events, rate)
-            log.emit(settings.topics.events, row.subject.encode(), row.event)
+            log.produce(settings.topics.events, row.subject.encode(), row.event)
             events += 1
             progress()
             late.append(row)
@@ -46,7 +46,7 @@ def produce(
     return {"events": events, "labels": labels, "events_per_second": events / seconds if seconds else None}
 
 
-def _wait(log: Log, started: float, sent: int, rate: float | None) -> None:
+def _wait(log: Transport, started: float, sent: int, rate: float | None) -> None:
     """Hold back until the next event is due; what is sent so far is on its way meanwhile."""
     if rate is None:
         return
@@ -57,8 +57,8 @@ def _wait(log: Log, started: float, sent: int, rate: float | None) -> None:
         time.sleep(max(0.0, started + sent / rate - time.monotonic()))
 
 
-def _send_label(settings: Settings, log: Log, row: Row) -> int:
+def _send_label(settings: Settings, log: Transport, row: Row) -> int:
     if row.label is None:
         return 0
-    log.emit(settings.topics.labels, row.subject.encode(), label_record(settings, row))
+    log.produce(settings.topics.labels, row.subject.encode(), label_record(settings, row))
     return 1

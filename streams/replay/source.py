@@ -18,11 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import pyarrow.parquet
 
-from tocsin.config.schema import Feature
+from tocsin.config.schema import FeatureSettings
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.log import Log, Partition, Record
-from tocsin.streams.records import epoch_milliseconds
-from tocsin.streams.schema import walk
+from tocsin.streams.transport.base import Partition, Record, Transport
+from tocsin.streams.wire.records import epoch_milliseconds
+from tocsin.streams.wire.schema import walk
 
 BASE_TIME = 946_684_800_000
 """1 January 2000: where time starts for rows that have none."""
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     label: str | None
 
 
-def rows(settings: Settings, source: str, reader: Callable[[], Log]) -> Iterator[Row]:
+def rows(settings: Settings, source: str, reader: Callable[[], Transport]) -> Iterator[Row]:
     """The rows of a source, in their order. `reader` opens the log for a topic range. Raises SourceError."""
     if source.startswith("kafka:"):
         log = reader()
@@ -160,7 +160,7 @@ def _json_row(settings: Settings, line: bytes, label: tuple[str, ...], fallback:
     return Row(str(identity), subject, time, orjson.dumps(event), None if found is None else _label(found))
 
 
-def _topic_rows(settings: Settings, source: str, reader: Log) -> Iterator[Row]:
+def _topic_rows(settings: Settings, source: str, reader: Transport) -> Iterator[Row]:
     """A range of a topic's events, in time order within each partition, with the labels that the labels topic holds."""
     parts = urlsplit(source)
     # A plus is a plus here: it stands in times (2026-01-01T00:00+01:00).
@@ -171,7 +171,7 @@ def _topic_rows(settings: Settings, source: str, reader: Log) -> Iterator[Row]:
     first, last = _limit(query.get("from"), source), _limit(query.get("to"), source)
     labels = _labels(settings, reader)
     label_keys = tuple(settings.replay.label.split("."))
-    for partition, end in reader.ends(topic).items():
+    for partition, end in reader.end_offsets(topic).items():
         for record in _range(reader, partition, end, first, last):
             fallback = f"{record.topic}-{record.partition}-{record.offset}"
             row = _json_row(settings, record.value or b"", label_keys, fallback)
@@ -191,7 +191,7 @@ def _limit(text: str | None, source: str) -> tuple[str, int] | None:
 
 
 def _range(
-    reader: Log, partition: Partition, end: int, first: tuple[str, int] | None, last: tuple[str, int] | None
+    reader: Transport, partition: Partition, end: int, first: tuple[str, int] | None, last: tuple[str, int] | None
 ) -> Iterator[Record]:
     start = first[1] if first and first[0] == "offset" else 0
     stop = min(last[1], end) if last and last[0] == "offset" else end
@@ -203,12 +203,12 @@ def _range(
         yield record
 
 
-def _labels(settings: Settings, reader: Log) -> dict[str, str]:
+def _labels(settings: Settings, reader: Transport) -> dict[str, str]:
     """The labels by event id that the labels topic holds."""
     paths = settings.schema_.label
     event_keys, label_keys = tuple(paths.event.split(".")), tuple(paths.label.split("."))
     labels: dict[str, str] = {}
-    for partition, end in reader.ends(settings.topics.labels).items():
+    for partition, end in reader.end_offsets(settings.topics.labels).items():
         for record in reader.read(partition, 0, end):
             try:
                 raw = orjson.loads(record.value or b"")
@@ -226,7 +226,7 @@ def _put(target: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     target[keys[-1]] = value
 
 
-def _value(feature: Feature, value: Any) -> Any:
+def _value(feature: FeatureSettings, value: Any) -> Any:
     """A column's value as JSON would have it; what does not fit stays as it is, and the service says so."""
     if isinstance(value, Decimal):
         return float(value)

@@ -7,9 +7,9 @@ import pytest
 from parts.generators import Floats
 from parts.recording import Events, knowing, of_stream, polls, record, replay, without
 
-from tocsin.config.model import Fusion
+from tocsin.config.fusion import FusionSettings
 from tocsin.kernels.fusion import RULES, Rule
-from tocsin.models.batch import Batch, FeedbackBatch, Seen
+from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
 
 
 def events(name: str = "SEA_a") -> Events:
@@ -17,7 +17,7 @@ def events(name: str = "SEA_a") -> Events:
 
 
 def by(source: Events, rule: Rule) -> Events:
-    return source._replace(model=source.model.model_copy(update={"fusion": Fusion(rule=rule)}))
+    return source._replace(model=source.model.model_copy(update={"fusion": FusionSettings(rule=rule)}))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -29,7 +29,7 @@ def test_with_labels_at_once(rule: Rule) -> None:
 
 def late(source: Events, delay: int) -> Floats:
     """BetP [T, K] of the classifier itself."""
-    model, said, seen = knowing(source), np.empty((len(source.y), source.classes)), list[Seen]()
+    model, said, seen = knowing(source), np.empty((len(source.y), source.classes)), list[PredictionContext]()
     for now, told in polls(source.y, source.classes, delay):
         scores = model.score(source.batch.rows(now.start, now.stop))
         said[now] = scores.betp

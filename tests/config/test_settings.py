@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tocsin.config import Settings
-from tocsin.config.model import Model
+from tocsin.config.model import ModelSettings
 
 SECRET = "hunter2-hunter2"
 
@@ -40,7 +40,7 @@ def test_settings_refuse_what_only_the_model_refused_before() -> None:
     with pytest.raises(ValidationError, match="two experts are named 'linear'"):
         made(experts=[{"kind": "linear"}, {"kind": "linear"}])
     with pytest.raises(ValidationError, match="two experts are named 'linear'"):
-        Model(experts=[{"kind": "linear"}, {"kind": "linear"}])  # type: ignore[arg-type]
+        ModelSettings(experts=[{"kind": "linear"}, {"kind": "linear"}])  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="at least one expert"):
         made(experts=[])
 
@@ -162,7 +162,7 @@ MODEL_SETTINGS = {
     "router.window": 33,
     "router.boost": 2.0,
     "router.rare": 0.5,
-    "router.sharpness_step": 0.002,
+    "router.inverse_temperature_step": 0.002,
     "lifecycle.enabled": False,
     "lifecycle.window": 500,
     "lifecycle.patience": 4,
@@ -259,18 +259,18 @@ def test_the_digest_changes_with_nothing_else(path: str, value: Any) -> None:
 
 def test_every_group_of_the_model_is_among_the_settings_tried() -> None:
     tried = {path.split(".")[0] for path in MODEL_SETTINGS}
-    assert set(Model.model_fields) - {"features", "text"} <= tried | {
+    assert set(ModelSettings.model_fields) - {"features", "text"} <= tried | {
         "max_classes",
         "max_vocabulary",
         "max_text",
         "max_subjects",
     }
     for group in ("router", "lifecycle", "fusion", "prior_shift", "abstention", "early_risk"):
-        fields = set(type(getattr(Model(), group)).model_fields)
+        fields = set(type(getattr(ModelSettings(), group)).model_fields)
         assert {f"{group}.{field}" for field in fields} <= set(MODEL_SETTINGS)
 
 
 def test_the_digest_is_the_same_in_every_process_and_release() -> None:
     assert Settings(**BASE).model.digest() == Settings(**BASE).model.digest()
-    assert len(Model().digest()) == 16
-    int(Model().digest(), 16)
+    assert len(ModelSettings().digest()) == 16
+    int(ModelSettings().digest(), 16)

@@ -10,32 +10,42 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from tocsin.config.forest import ForestExpert
-from tocsin.config.model import Abstention, LinearExpert, Model, PersistenceExpert, RiverExpert, SS3Expert, TreeExpert
-from tocsin.config.model import MultiHotRouter as RouterSettings
-from tocsin.config.schema import Feature
-from tocsin.config.service import Explanation as Settings
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.experts.forest import ForestSettings
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.river import RiverSettings
+from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.config.experts.tree import TreeSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.routing import MultiHotSettings as RouterSettings
+from tocsin.config.schema import FeatureSettings
+from tocsin.config.service import ExplanationSettings as Settings
 from tocsin.explain import Explainer, Explanation, tree_path
 from tocsin.explain.experts import votes
-from tocsin.models.batch import Batch, FeedbackBatch
 from tocsin.models.classifier import Classifier
-from tocsin.models.features import category_code
-from tocsin.models.scores import Scores
+from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.features import category_code
+from tocsin.models.decision.scores import Scores
 
 COLOURS = ("red", "green", "blue")
 QUICK = {"grace_period": 20, "delta": 0.05, "tau": 0.2}
-FEATURES = (Feature(name="size"), Feature(name="colour", kind="category"), Feature(name="noise"))
-TABLE = Model(
+FEATURES = (
+    FeatureSettings(name="size"),
+    FeatureSettings(name="colour", kind="category"),
+    FeatureSettings(name="noise"),
+)
+TABLE = ModelSettings(
     features=FEATURES,
     classes=("no", "yes"),
     experts=(
-        RiverExpert(name="multiway", parameters=QUICK),
-        RiverExpert(name="binary", history=1, parameters={**QUICK, "binary_split": True}),
-        LinearExpert(),
-        PersistenceExpert(),
+        RiverSettings(name="multiway", parameters=QUICK),
+        RiverSettings(name="binary", history=1, parameters={**QUICK, "binary_split": True}),
+        LinearSettings(),
+        PersistenceSettings(),
     ),
 )
-TEXT = Model(text=True, classes=("ham", "spam"), experts=(SS3Expert(), SS3Expert(name="phrases", ngrams=2)))
+TEXT = ModelSettings(text=True, classes=("ham", "spam"), experts=(SS3Settings(), SS3Settings(name="phrases", ngrams=2)))
 Level = Literal["none", "brief", "full"]
 
 
@@ -60,7 +70,7 @@ def texts(rows: int, seed: int = 0) -> tuple[Batch, list[str]]:
     )
 
 
-def taught(settings: Model | None, batch: Batch, labels: list[str]) -> Classifier:
+def taught(settings: ModelSettings | None, batch: Batch, labels: list[str]) -> Classifier:
     model, rows = Classifier(settings), len(labels)
     model.learn(FeedbackBatch(batch, labels, np.ones(rows), [None] * rows, [()] * rows))
     return model
@@ -74,8 +84,8 @@ def tabular() -> tuple[Classifier, Scores]:
 
 @pytest.fixture(scope="module")
 def compiled() -> tuple[Classifier, Scores]:
-    trees = TreeExpert(history=1, **QUICK), ForestExpert(trees=3, **QUICK)
-    model = taught(TABLE.model_copy(update={"experts": (*trees, LinearExpert())}), *table(900))
+    trees = TreeSettings(history=1, **QUICK), ForestSettings(trees=3, **QUICK)
+    model = taught(TABLE.model_copy(update={"experts": (*trees, LinearSettings())}), *table(900))
     return model, model.score(table(300, seed=1)[0])
 
 
@@ -342,7 +352,7 @@ def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
     ids=["error", "cost"],
 )
 def test_what_would_have_been_enough_is_enough_for_what_is_controlled(control: dict[str, Any]) -> None:
-    model = taught(TABLE.model_copy(update={"abstention": Abstention(**control)}), *table(900))
+    model = taught(TABLE.model_copy(update={"abstention": AbstentionSettings(**control)}), *table(900))
     batch = table(300, seed=1)[0]
     scores = model.score(batch)
     explainer, silent = Explainer(model, Settings()), np.flatnonzero(~scores.decided).tolist()

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.config.forest import ForestExpert as ForestSettings
-from tocsin.config.model import RiverExpert as Settings
-from tocsin.config.model import TreeExpert as TreeSettings
+from tocsin.config.experts.forest import ForestSettings
+from tocsin.config.experts.river import RiverSettings as Settings
+from tocsin.config.experts.tree import TreeSettings
 from tocsin.explain.tree_path import MAX_CONDITIONS, conditions, path
 from tocsin.kernels import hoeffding
 from tocsin.kernels.hoeffding.path import CHILD, path_of
-from tocsin.models.batch import Batch
-from tocsin.models.features import category_code
-from tocsin.models.forest import Forest
-from tocsin.models.river_expert import RiverExpert
-from tocsin.models.tree_expert import TreeExpert
+from tocsin.models.data.batch import Batch
+from tocsin.models.data.features import category_code
+from tocsin.models.experts.forest import ForestExpert
+from tocsin.models.experts.river import RiverExpert
+from tocsin.models.experts.tree import TreeExpert
 
 COLOURS = ("red", "green", "blue", "black", "white")
 NAMES = {category_code(colour): colour for colour in COLOURS}
@@ -58,8 +58,8 @@ def compiled(history: int) -> TreeExpert:
     return made
 
 
-def forest() -> Forest:
-    made = Forest(ForestSettings(trees=3, history=1, binary_split=True, subspace=1.0, **QUICK), [False, True])
+def forest() -> ForestExpert:
+    made = ForestExpert(ForestSettings(trees=3, history=1, binary_split=True, subspace=1.0, **QUICK), [False, True])
     made.set_nominal([False, True])
     made.resize(2, 2)
     batch, y = events(3000)
@@ -72,7 +72,7 @@ def as_batch(row: dict[str, Any]) -> Batch:
     return Batch.of(x, history=np.array([[row.get("last_label_1", -1)]]))
 
 
-def told_of(expert: TreeExpert | Forest, row: dict[str, Any]) -> list[dict[str, Any]]:
+def told_of(expert: TreeExpert | ForestExpert, row: dict[str, Any]) -> list[dict[str, Any]]:
     batch = as_batch(row)
     if isinstance(expert, TreeExpert):
         steps, x = expert.path(batch, 0, 0, MAX_CONDITIONS)
@@ -185,7 +185,7 @@ def test_a_compiled_tree_that_has_not_grown_has_no_path() -> None:
     fresh = TreeExpert(TreeSettings(history=1), [False, True])
     fresh.resize(2, 2)
     assert told_of(fresh, {"size": 1.0}) == []
-    young = Forest(ForestSettings(trees=2), [False, True])
+    young = ForestExpert(ForestSettings(trees=2), [False, True])
     young.set_nominal([False, True])
     young.resize(2, 2)
     assert told_of(young, {"size": 1.0}) == []

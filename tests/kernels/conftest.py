@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.kernels.fusion_behaviour")
+pytest.register_assert_rewrite("tests.kernels.fusion.fusion_behaviour")

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.config.model import LinearExpert, Model, PersistenceExpert, RiverExpert
-from tocsin.config.schema import Feature
-from tocsin.models.batch import Batch, FeedbackBatch
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.river import RiverSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.schema import FeatureSettings
 from tocsin.models.classifier import Classifier
-from tocsin.models.features import category_code
+from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.features import category_code
 
 COLOURS = ("red", "green", "blue")
 FEATURES = (
-    Feature(name="size"),
-    Feature(name="colour", kind="category"),
-    Feature(name="new", kind="boolean"),
-    Feature(name="noise"),
+    FeatureSettings(name="size"),
+    FeatureSettings(name="colour", kind="category"),
+    FeatureSettings(name="new", kind="boolean"),
+    FeatureSettings(name="noise"),
 )
 EXPERTS = (
-    RiverExpert(name="tree", parameters={"grace_period": 20, "delta": 0.01, "tau": 0.2}),
-    RiverExpert(
+    RiverSettings(name="tree", parameters={"grace_period": 20, "delta": 0.01, "tau": 0.2}),
+    RiverSettings(
         name="drifting",
         model="tree.HoeffdingAdaptiveTreeClassifier",
         history=2,
         parameters={"grace_period": 20, "delta": 0.01, "tau": 0.2},
     ),
-    LinearExpert(buckets=4),
-    PersistenceExpert(by="subject"),
+    LinearSettings(buckets=4),
+    PersistenceSettings(by="subject"),
 )
-MODEL = Model(features=FEATURES, experts=EXPERTS, seed=3)
+MODEL = ModelSettings(features=FEATURES, experts=EXPERTS, seed=3)
 
 
 def events(rows: int, seed: int = 0) -> tuple[Batch, list[str]]:

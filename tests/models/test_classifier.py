@@ -18,12 +18,16 @@ import torch
 from river import checks
 
 from tocsin.config import Settings
-from tocsin.config.model import Abstention, LinearExpert, Model, PersistenceExpert, RiverExpert
-from tocsin.config.schema import Feature
-from tocsin.models.batch import Batch, FeedbackBatch
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.river import RiverSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.schema import FeatureSettings
 from tocsin.models.classifier import Classifier, UnknownClassError
-from tocsin.models.expert import SnapshotError
-from tocsin.models.scores import Scores
+from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.decision.scores import Scores
+from tocsin.models.experts.base import SnapshotError
 
 from .streams import MODEL, cut, events, feedback_of, rows, teach
 
@@ -81,14 +85,14 @@ def test_how_polls_were_cut_leaves_no_trace_in_the_model(
 @pytest.mark.parametrize(
     "abstention",
     [
-        Abstention(controls="error", error=0.1, window=100, cold_start=5),
-        Abstention(per_class=True, error=0.05, window=100, cold_start=5),
-        Abstention(controls="cost", costs={"low": {"high": 5.0}}, abstain_cost=0.4, cold_start=5),
+        AbstentionSettings(controls="error", error=0.1, window=100, cold_start=5),
+        AbstentionSettings(per_class=True, error=0.05, window=100, cold_start=5),
+        AbstentionSettings(controls="cost", costs={"low": {"high": 5.0}}, abstain_cost=0.4, cold_start=5),
     ],
     ids=["error", "per-class", "cost"],
 )
 def test_whatever_abstention_controls_polls_and_snapshots_leave_no_trace(
-    feedback: FeedbackBatch, tmp_path: Path, abstention: Abstention
+    feedback: FeedbackBatch, tmp_path: Path, abstention: AbstentionSettings
 ) -> None:
     model = MODEL.model_copy(update={"abstention": abstention})
     one, other = (teach(Classifier(model), cut(feedback, 0, 250), poll) for poll in (7, 1_000))
@@ -200,7 +204,7 @@ def test_what_was_seen_before_a_class_was_known_counts_against_it() -> None:
         label = "late" if i == 39 else ("a", "b")[i % 2]
         model.learn(FeedbackBatch(rows(batch, i, i + 1), [label], np.ones(1), [seen], [()]))
     assert model.classes == ["a", "b", "late"]
-    assert model.abstention.arrays()["scores"][39] == 1.0
+    assert model.abstention.state_dict()["scores"][39] == 1.0
 
 
 # Snapshots
@@ -407,7 +411,11 @@ def test_a_config_makes_the_model_it_describes() -> None:
 
 
 def test_each_subjects_memory_is_bounded() -> None:
-    model = Classifier(Model(features=(Feature(name="a"),), experts=(PersistenceExpert(by="subject"),), max_subjects=3))
+    model = Classifier(
+        ModelSettings(
+            features=(FeatureSettings(name="a"),), experts=(PersistenceSettings(by="subject"),), max_subjects=3
+        )
+    )
     for i in range(10):
         batch = Batch.of(np.zeros((1, 1)), subjects=[f"s{i}"])
         model.learn(FeedbackBatch(batch, [str(i % 2)], np.ones(1), [None], [()]))
@@ -415,7 +423,9 @@ def test_each_subjects_memory_is_bounded() -> None:
 
 
 def test_history_is_what_was_known_at_the_events_own_time() -> None:
-    settings = Model(features=(Feature(name="a"),), experts=(PersistenceExpert(), RiverExpert(name="t", history=3)))
+    settings = ModelSettings(
+        features=(FeatureSettings(name="a"),), experts=(PersistenceSettings(), RiverSettings(name="t", history=3))
+    )
     model = Classifier(settings)
     batch = Batch.of(np.zeros((1, 1)))
     early = model.score(batch)
@@ -428,7 +438,7 @@ def test_history_is_what_was_known_at_the_events_own_time() -> None:
 
 
 def test_a_linear_expert_alone_is_a_pool() -> None:
-    model = Classifier(Model(experts=(LinearExpert(),)))
+    model = Classifier(ModelSettings(experts=(LinearSettings(),)))
     for i in range(200):
         model.learn_one({"a": float(i % 2)}, i % 2)
     assert model.predict_one({"a": 1.0}) == 1

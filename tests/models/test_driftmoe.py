@@ -14,7 +14,7 @@ from river.datasets import synth
 
 from tocsin.models import DriftMoE
 from tocsin.models.driftmoe import Pool
-from tocsin.models.published import Published
+from tocsin.models.routing.published import Published
 
 PRESETS = [(preset, variant) for preset in ("tocsin", "paper") for variant in ("data", "task")]
 Rows = tuple[NDArray[np.float64], NDArray[Any]]
@@ -45,8 +45,8 @@ def bits(model: DriftMoE) -> dict[str, bytes]:
         return {name: array.tobytes() for name, array in engine.state().items()}
     assert isinstance(engine, Pool)
     classifier = engine.classifier
-    parts = {"router": classifier.router.arrays(), "lifecycle": classifier.lifecycle.arrays()}
-    parts |= {e.name: e.arrays() for e in classifier.experts}
+    parts = {"router": classifier.router.state_dict(), "lifecycle": classifier.lifecycle.state_dict()}
+    parts |= {e.name: e.state_dict() for e in classifier.experts}
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}
 
 

@@ -10,9 +10,14 @@ from typing import Any
 import orjson
 
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.log import Log, Partition, Rebalance, Record
-from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
-from tocsin.streams.worker import Worker
+from tocsin.streams.transport.base import (
+    Partition,
+    Rebalance,
+    Record,
+    Transport,
+)
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.worker.worker import Worker
 
 START = 1_700_000_000_000
 """The first instant of a test's clock, epoch milliseconds."""
@@ -82,11 +87,11 @@ class Service:
         self.broker = MemoryBroker(self.clock)
         for name in self.topics.names():
             self.broker.create(name, 1 if name == self.topics.feedback else partitions)
-        self._feeder = MemoryLog(self.broker)
+        self._feeder = MemoryTransport(self.broker)
 
-    def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Log:
-        """See `tocsin.streams.worker.OpenLog`."""
-        return MemoryLog(self.broker, shared=shared, whole=whole, group=self.settings.group, rebalance=rebalance)
+    def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+        """See `tocsin.streams.worker.worker.OpenLog`."""
+        return MemoryTransport(self.broker, shared=shared, whole=whole, group=self.settings.group, rebalance=rebalance)
 
     def worker(self, config: Settings | None = None, open_log: Any = None) -> Worker:
         return Worker(config or self.settings, open_log or self.open, self.clock)
@@ -102,11 +107,11 @@ class Service:
     def _send(self, topic: str, item: Any, headers: Sequence[tuple[str, bytes]]) -> None:
         key = str(item.get("subject", item.get("event"))).encode() if isinstance(item, dict) else None
         value = orjson.dumps(item) if isinstance(item, dict) else item
-        self._feeder.emit(topic, key, value, headers)
+        self._feeder.produce(topic, key, value, headers)
 
     def records(self, topic: str) -> list[Record]:
         """All records of a topic, partition by partition."""
-        ends = self._feeder.ends(topic)
+        ends = self._feeder.end_offsets(topic)
         return [r for partition, end in ends.items() for r in self._feeder.read(partition, 0, end)]
 
     def values(self, topic: str) -> list[dict[str, Any]]:
@@ -158,12 +163,12 @@ def bits(worker: Worker) -> dict[str, bytes]:
     """Every bit of a worker's model that learning changes."""
     model = worker.classifier
     parts = {
-        "router": model.router.arrays(),
-        "lifecycle": model.lifecycle.arrays(),
-        "abstention": model.abstention.arrays(),
-        "novelty": model.novelty.arrays(),
+        "router": model.router.state_dict(),
+        "lifecycle": model.lifecycle.state_dict(),
+        "abstention": model.abstention.state_dict(),
+        "novelty": model.novelty.state_dict(),
     }
-    parts |= {expert.name: expert.arrays() for expert in model.experts}
+    parts |= {expert.name: expert.state_dict() for expert in model.experts}
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}
 
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from tocsin.streams.cli import inspect, replay, serve  # noqa: F401  (they register their commands)
 from tocsin.streams.cli.app import app
-from tocsin.streams.embedded import free_port
-from tocsin.streams.schemas import documents
+from tocsin.streams.transport.embedded import free_port
+from tocsin.streams.wire.json_schema import documents
 
 PRESETS = Path(str(resources.files("tocsin.config.presets")))
 ELECTRICITY, SMS = PRESETS / "electricity.yaml", PRESETS / "sms.yaml"

@@ -14,9 +14,14 @@ import pyarrow.parquet
 import pytest
 
 from tocsin.config.settings import Settings
-from tocsin.streams.logs.log import Log
-from tocsin.streams.logs.memory import MemoryBroker, MemoryLog
-from tocsin.streams.replay.source import BASE_TIME, Row, SourceError, rows
+from tocsin.streams.replay.source import (
+    BASE_TIME,
+    Row,
+    SourceError,
+    rows,
+)
+from tocsin.streams.transport.base import Transport
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 
 from ..support import START, settings
 
@@ -29,7 +34,7 @@ FEATURES: dict[str, Any] = {
 }
 
 
-def no_log() -> Log:
+def no_log() -> Transport:
     raise AssertionError("no log is needed to read a file")
 
 
@@ -209,16 +214,16 @@ class Topic:
         self.broker.create("events", 2)
         self.broker.create("labels")
         self.closed = 0
-        log = MemoryLog(self.broker)
+        log = MemoryTransport(self.broker)
         for i in range(10):
             self.now = START + i * 1_000
-            log.emit("events", None, orjson.dumps({"id": f"e{i}", "subject": "s", "time": self.now, "label": "own"}))
-        log.emit("labels", None, orjson.dumps({"event": "e0", "label": True}))
-        log.emit("labels", None, b"broken")
-        log.emit("labels", None, orjson.dumps(["no label"]))
+            log.produce("events", None, orjson.dumps({"id": f"e{i}", "subject": "s", "time": self.now, "label": "own"}))
+        log.produce("labels", None, orjson.dumps({"event": "e0", "label": True}))
+        log.produce("labels", None, b"broken")
+        log.produce("labels", None, orjson.dumps(["no label"]))
 
-    def open(self) -> Log:
-        topic, log = self, MemoryLog(self.broker)
+    def open(self) -> Transport:
+        topic, log = self, MemoryTransport(self.broker)
         close = log.close
 
         def closing() -> None:

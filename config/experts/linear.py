@@ -1,0 +1,22 @@
+"""The settings of a linear expert."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tocsin.config.experts.base import ExpertSettings
+
+
+class LinearSettings(ExpertSettings):
+    """Multinomial logistic regression on standardised inputs, RMS-normalised steps."""
+
+    sees: ClassVar[tuple[str, ...]] = ("buckets",)
+
+    kind: Literal["linear"] = "linear"
+    name: str = Field(default="linear", min_length=1, max_length=64)
+    step: float = Field(default=0.02, gt=0, le=1)
+    buckets: int = Field(default=16, ge=1, le=4_096)
+    """One-hot columns that each categorical feature is hashed to."""
+    strength: float = Field(default=10.0, gt=0, le=1_000)

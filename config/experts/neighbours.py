@@ -1,0 +1,22 @@
+"""The settings of the nearest-neighbour expert."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tocsin.config.experts.base import ExpertSettings
+
+
+class NeighboursSettings(ExpertSettings):
+    """The labels of the nearest events among the latest, weighted by distance."""
+
+    kind: Literal["neighbours"] = "neighbours"
+    name: str = Field(default="neighbours", min_length=1, max_length=64)
+    window: int = Field(default=500, ge=1, le=100_000)
+    """How many of the latest labelled events are searched: few follow a fast change, many know a slow one better."""
+    k: int = Field(default=3, ge=1, le=100)
+    """How many of the nearest have a say."""
+    strength: float = Field(default=100.0, gt=0, le=1_000)
+    """The most pseudo-counts of evidence that one answer is worth; how many it is worth is learnt."""

@@ -1,0 +1,30 @@
+"""The settings of the expert that repeats the last known label."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tocsin.config.experts.base import ExpertSettings
+
+
+class PersistenceSettings(ExpertSettings):
+    """The subject's last known label, else the stream's."""
+
+    sees: ClassVar[tuple[str, ...]] = ("by",)
+
+    kind: Literal["persistence"] = "persistence"
+    name: str = Field(default="persistence", min_length=1, max_length=64)
+    by: Literal["subject", "stream"] = "stream"
+    strength: float = Field(default=10.0, gt=0, le=1_000)
+
+    @property
+    def label_history(self) -> int:
+        """The stream's last label."""
+        return 1
+
+    @property
+    def follows_subjects(self) -> bool:
+        """Whether the last label of the event's own subject is repeated."""
+        return self.by == "subject"

@@ -1,0 +1,28 @@
+"""The settings of the SS3 text classifier."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tocsin.config.experts.base import ExpertSettings
+
+
+class SS3Settings(ExpertSettings):
+    """The SS3 text classifier with online counts (Burdisso, Errecalde, Montes y Gómez 2019)."""
+
+    sees: ClassVar[tuple[str, ...]] = ("ngrams", "characters")
+    reads_text: ClassVar[bool] = True
+
+    kind: Literal["ss3"] = "ss3"
+    name: str = Field(default="ss3", min_length=1, max_length=64)
+    s: float = Field(default=0.45, gt=0, le=1)
+    l: float = Field(default=0.5, ge=0, le=10)  # noqa: E741 - SS3's own name
+    p: float = Field(default=1.0, ge=0, le=10)
+    a: float = Field(default=0.0, ge=0, le=1)
+    mode: Literal["xai", "paper"] = "xai"
+    ngrams: int = Field(default=1, ge=1, le=5)
+    characters: bool = False
+    """Character n-grams, for languages that write without spaces."""
+    strength: float = Field(default=10.0, gt=0, le=1_000)

@@ -1,0 +1,1 @@
+"""What kernels share: how they are compiled, which back end runs, random draws, moments."""

@@ -1,0 +1,1 @@
+"""The kernels between belief and decision."""

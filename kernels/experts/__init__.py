@@ -1,0 +1,1 @@
+"""The kernels of single kinds of experts."""

@@ -1,0 +1,471 @@
+"""The router whose reliabilities are learnt through the fused decision, one event at a time.
+
+A small MLP looks at an event (standardised inputs, each expert's record and what it says now) and gives each expert
+a reliability rho. Every rule has a closed form on singletons and the whole frame, so the decision is a function of the
+reliabilities with a slope (see `tocsin.kernels.routing.fused_loss`), and its -log is what the MLP is trained by: the
+reliabilities are those that best explain the labels, and so is the inverse temperature of the decision, learnt beside
+them. Steps are SGD normalised by a running mean of squared gradients (RMS). `reference_*` are the same formulae in
+plain numpy, as written, and a test holds the two together.
+
+Sources: Shafer 1976 (discounting); DriftMoE, arXiv 2507.18464 (an online router over incremental experts); AdaMoE,
+arXiv 2406.13233 (null experts); Demons in the Detail, arXiv 2501.11873 (load balance over more than a batch).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.moments import inverse_scale, learn_row
+from tocsin.kernels.fusion.log_domain import DEMPSTER
+from tocsin.kernels.hoeffding import adwin
+from tocsin.kernels.routing.fused_loss import combine, slope
+from tocsin.kernels.routing.inverse_temperature import LOG, STATE
+from tocsin.kernels.routing.inverse_temperature import learn as sharpen
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_RELIABILITY = 0.999
+CLIP = 5.0
+"""Standardised inputs are clipped at so many standard deviations."""
+LOGIT = 6.0
+"""Logits end here, whichever way: an expert at the bottom still gets gradient towards the top, so none starves."""
+LEAK = 0.05
+"""The slope of a hidden unit below 0, so that none is dead for good after a drift."""
+
+DRIFT_DELTA = 0.002
+"""ADWIN's confidence that the fused decision has not become worse."""
+
+RECORDS, PENDING, STEPS, SPEED, IN_WINDOW, DELAYS, DRIFTS = range(7)
+"""What `Router.counters` holds: records learnt, gradients since the last step, steps taken, by how much steps are
+faster than usual (it fades), records in the current window of the load, the sum of the delays of the labels since the
+last step, and how often the fused decision has become worse."""
+COUNTERS = 7
+
+FULL_STEP_DELAY = 100.0
+"""Up to so many records of delay steps are whole; beyond it they shrink as its inverse. A gradient that is D records
+old answers to weights D steps ago: the product of step and delay is what keeps such a loop stable."""
+
+
+class Sizes(NamedTuple):
+    """F features, E experts, H hidden units."""
+
+    features: int
+    experts: int
+    hidden: int
+
+    @property
+    def inputs(self) -> int:
+        """D: for each expert its record, its confidence and its support of the pool's favourite; the features."""
+        return 3 * self.experts + self.features
+
+    @property
+    def weights(self) -> int:
+        """Length of the flat weights: inner [D, H], its bias [H], outer [H, E + 1], its bias [E + 1]."""
+        return self.inputs * self.hidden + self.hidden + (self.hidden + 1) * (self.experts + 1)
+
+
+class Router(NamedTuple):
+    """The state of one router, changed in place. All float64."""
+
+    weights: Floats
+    """Flat, see `Sizes.weights`. The last of the E + 1 outputs is the null slot: the trust that goes to nobody."""
+    squares: Floats
+    """The running means of squared gradients, as `weights`."""
+    gradient: Floats
+    """The sum of the gradients since the last step, as `weights`."""
+    rows: Floats
+    """[F], [F], [F]: rows, mean and variance of every feature, see `tocsin.models.data.features.Standardiser`."""
+    mean: Floats
+    square: Floats
+    skill: Floats
+    """[E], faded prequential accuracy of the answers each expert gave."""
+    answers: Floats
+    """[E], how many answers `skill` rests on."""
+    load: Floats
+    """[2, E]: each expert's part in the decisions of the current window so far (a sum), and in the last (a mean)."""
+    counters: Floats
+    """[COUNTERS]"""
+    inverse_temperature: Floats
+    """See `tocsin.kernels.routing.inverse_temperature`."""
+    drift: adwin.Windows
+    """WINDOW [1], on the error of the fused decision."""
+
+
+class Rates(NamedTuple):
+    """How fast a router learns and forgets."""
+
+    step: float
+    every: float
+    """A step each so many records, counted from the first."""
+    memory: float
+    """How much of the mean squared gradient a step keeps."""
+    fade: float
+    """How much of an expert's record an answer keeps."""
+    scaler_memory: float
+    balance: float
+    """Weight of the load balance beside the loss."""
+    window: float
+    """Records over which the load is taken."""
+    boost: float
+    """By how much steps are faster at the start and after a drift."""
+    calm: float
+    """How much of that is left after each record."""
+    prior: float
+    """The prior weight s of an opinion; 0 stands for K."""
+    rule: int = DEMPSTER
+    """The rule of fusion that is learnt through, by its code in `tocsin.kernels.fusion.log_domain`."""
+    sharpen: float = 0.0
+    """The step of the decision's inverse_temperature, one each record; at 0 it stays 1."""
+
+
+def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
+    """A router that has learnt nothing: every expert's reliability is that of the logit `start`, whatever the event.
+
+    The inner weights come from a counter-based generator, so they are the same everywhere; the outer ones are 0.
+    """
+    F, E, H = sizes
+    narrow = Sizes(0, E, H)
+    weights = np.zeros(narrow.weights)
+    draws = np.random.Generator(np.random.Philox(seed)).uniform(-1.0, 1.0, (3 * E, H))
+    weights[: 3 * E * H] = (draws / math.sqrt(3 * E)).ravel()
+    counters = np.zeros(COUNTERS)
+    counters[SPEED] = boost
+    router = Router(
+        weights=weights,
+        squares=np.zeros(narrow.weights),
+        gradient=np.zeros(narrow.weights),
+        rows=np.zeros(0),
+        mean=np.zeros(0),
+        square=np.zeros(0),
+        skill=np.full(E, 0.5),
+        answers=np.zeros(E),
+        load=np.zeros((2, E)),
+        counters=counters,
+        inverse_temperature=np.zeros(STATE),
+        drift=adwin.new_windows(1),
+    )
+    bias = 3 * E * H + H + H * (E + 1)
+    router.weights[bias : bias + E] = start
+    router.weights[bias + E] = -LOGIT / 2.0
+    return widened(router, narrow, F, seed)
+
+
+def widened(router: Router, sizes: Sizes, features: int, seed: int) -> Router:
+    """The router with room for more features. A feature's first weights depend on its number and the seed alone."""
+    more = features - sizes.features
+    if more <= 0:
+        return router
+    at = sizes.inputs * sizes.hidden
+    scale = 1.0 / math.sqrt(3 * sizes.experts + 10.0)
+    fresh = [
+        np.random.Generator(np.random.Philox(key=[seed, 1 + f])).uniform(-scale, scale, sizes.hidden)
+        for f in range(sizes.features, features)
+    ]
+    empty = np.zeros(more * sizes.hidden)
+    # The running squares of the other inputs: from 0 the first steps would be some thirty times the usual ones.
+    squares = np.tile(router.squares[:at].reshape(sizes.inputs, sizes.hidden).mean(axis=0), more)
+    return router._replace(
+        weights=np.insert(router.weights, at, np.concatenate(fresh)),
+        squares=np.insert(router.squares, at, squares),
+        gradient=np.insert(router.gradient, at, empty),
+        rows=np.concatenate([router.rows, np.zeros(more)]),
+        mean=np.concatenate([router.mean, np.zeros(more)]),
+        square=np.concatenate([router.square, np.zeros(more)]),
+    )
+
+
+# ------------------------------------------------------------ one event
+
+
+@kernel
+def look(router: Router, x: Floats, evidence: Floats, out: Floats) -> None:
+    """The inputs of one event into `out` [D]; x [F], evidence [E, K]."""
+    E, K = evidence.shape
+    mean = np.zeros(K)
+    for e in range(E):
+        total = 0.0
+        top = 0.0
+        for k in range(K):
+            total += evidence[e, k]
+            top = max(top, evidence[e, k])
+        out[e] = 2.0 * (router.skill[e] - 0.5)
+        out[E + e] = 0.0
+        out[2 * E + e] = 0.0
+        if total > 0.0:
+            out[E + e] = 2.0 * (top / total - 0.5)
+            for k in range(K):
+                mean[k] += evidence[e, k] / total * router.skill[e]
+    favourite = 0
+    for k in range(1, K):
+        if mean[k] > mean[favourite]:
+            favourite = k
+    for e in range(E):
+        total = 0.0
+        for k in range(K):
+            total += evidence[e, k]
+        if total > 0.0:
+            out[2 * E + e] = 2.0 * (evidence[e, favourite] / total - 0.5)
+    for f in range(x.size):
+        z = (x[f] - router.mean[f]) * inverse_scale(router.rows, router.square, f)
+        # What is not known is taken to be at the mean.
+        out[3 * E + f] = 0.0 if math.isnan(z) else min(max(z, -CLIP), CLIP)
+
+
+@kernel
+def forward(weights: Floats, inputs: Floats, hidden: Floats, logits: Floats) -> None:
+    """The MLP: hidden [H] before the leaky ReLU, and logits [E + 1]."""
+    D, H, outputs = inputs.size, hidden.size, logits.size
+    for h in range(H):
+        hidden[h] = weights[D * H + h]
+    for d in range(D):
+        value = inputs[d]
+        for h in range(H):
+            hidden[h] += value * weights[d * H + h]
+    outer = D * H + H
+    for o in range(outputs):
+        logits[o] = weights[outer + H * outputs + o]
+    for h in range(H):
+        active = hidden[h] if hidden[h] > 0.0 else LEAK * hidden[h]
+        for o in range(outputs):
+            logits[o] += active * weights[outer + h * outputs + o]
+
+
+@kernel
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), x clipped at `LOGIT`."""
+    return 1.0 / (1.0 + math.exp(-min(max(x, -LOGIT), LOGIT)))
+
+
+@kernel
+def trust(logits: Floats, rho: Floats) -> None:
+    """Reliabilities [E] from logits [E + 1]: each expert's own, less the share that goes to nobody."""
+    E = rho.size
+    somebody = 1.0 - sigmoid(logits[E])
+    for e in range(E):
+        rho[e] = min(somebody * sigmoid(logits[e]), MAX_RELIABILITY)
+
+
+@kernel
+def pull(router: Router, logits: Floats, by_rho: Floats, rho: Floats, rates: Rates, weight: float, out: Floats) -> None:
+    """From the gradient by reliabilities to that by logits, into `out` [E + 1], with the load balance."""
+    E = rho.size
+    nobody = sigmoid(logits[E])
+    out[E] = 0.0
+    for e in range(E):
+        q = sigmoid(logits[e])
+        out[E] -= by_rho[e] * q * nobody * (1.0 - nobody)
+        out[e] = by_rho[e] * (1.0 - nobody) * q * (1.0 - q)
+        # More than its share of the last window's load: down; less: up.
+        out[e] += rates.balance * (E * router.load[1, e] - 1.0)
+    for o in range(E + 1):
+        out[o] *= weight
+        if (logits[o] >= LOGIT and out[o] < 0.0) or (logits[o] <= -LOGIT and out[o] > 0.0):
+            out[o] = 0.0
+
+
+@kernel
+def backward(weights: Floats, inputs: Floats, hidden: Floats, by_logit: Floats, gradient: Floats) -> None:
+    """Add the gradient by weights to `gradient`."""
+    D, H, outputs = inputs.size, hidden.size, by_logit.size
+    outer = D * H + H
+    by_hidden = np.empty(H)
+    for h in range(H):
+        slant = 1.0 if hidden[h] > 0.0 else LEAK
+        active = slant * hidden[h]
+        total = 0.0
+        for o in range(outputs):
+            total += by_logit[o] * weights[outer + h * outputs + o]
+            gradient[outer + h * outputs + o] += by_logit[o] * active
+        by_hidden[h] = total * slant
+        gradient[D * H + h] += by_hidden[h]
+    for o in range(outputs):
+        gradient[outer + H * outputs + o] += by_logit[o]
+    for d in range(D):
+        value = inputs[d]
+        for h in range(H):
+            gradient[d * H + h] += value * by_hidden[h]
+
+
+@kernel
+def shorter(delay: float) -> float:
+    """By which factor steps shrink with the labels' delay."""
+    return min(1.0, FULL_STEP_DELAY / max(delay, 1.0))
+
+
+@kernel
+def descend(router: Router, rates: Rates) -> None:
+    """One step down the summed gradient, normalised by its running mean square; the sum begins anew."""
+    counters = router.counters
+    counters[STEPS] += 1.0
+    delay = counters[DELAYS] / max(counters[PENDING], 1.0)
+    # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
+    young = 1.0 - rates.memory ** min(counters[STEPS], 1e6)
+    step = rates.step * (1.0 + counters[SPEED]) * shorter(delay)
+    keep, take = rates.memory, (1.0 - rates.memory) / (rates.every * rates.every)
+    weights, squares, gradient = router.weights, router.squares, router.gradient
+    for i in range(weights.size):
+        g = gradient[i]
+        squares[i] = keep * squares[i] + take * g * g
+        weights[i] -= step / rates.every * g / (math.sqrt(squares[i] / young) + 1e-8)
+        gradient[i] = 0.0
+    counters[PENDING] = 0.0
+    counters[DELAYS] = 0.0
+
+
+@kernel
+def keep_record(router: Router, evidence: Floats, y: int, fade: float) -> None:
+    """Take note of who was right; silence is neither right nor wrong."""
+    E, K = evidence.shape
+    for e in range(E):
+        best = 0
+        for k in range(1, K):
+            if evidence[e, k] > evidence[e, best]:
+                best = k
+        if evidence[e, best] <= 0.0:
+            continue
+        router.answers[e] += 1.0
+        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
+        share = max(1.0 - fade, 1.0 / (router.answers[e] + 1.0))
+        right = 1.0 if best == y else 0.0
+        router.skill[e] += share * (right - router.skill[e])
+
+
+@kernel
+def keep_load(router: Router, evidence: Floats, rho: Floats, prior: float, window: float) -> None:
+    """Each expert's part in this decision: how much it can add to log P, as a share of what all can."""
+    E, K = evidence.shape
+    parts = np.zeros(E)
+    total = 0.0
+    for e in range(E):
+        S = prior
+        top = 0.0
+        for k in range(K):
+            S += evidence[e, k]
+            top = max(top, evidence[e, k])
+        parts[e] = math.log1p(rho[e] * top / (S - rho[e] * (S - prior)))
+        total += parts[e]
+    if total > 0.0:
+        for e in range(E):
+            router.load[0, e] += parts[e] / total
+    router.counters[IN_WINDOW] += 1.0
+    if router.counters[IN_WINDOW] >= window:
+        for e in range(E):
+            router.load[1, e] = router.load[0, e] / window
+            router.load[0, e] = 0.0
+        router.counters[IN_WINDOW] = 0.0
+
+
+@kernel
+def watch(router: Router, P: Floats, y: int, rates: Rates) -> None:
+    """Learn faster for a while where the fused decision has become worse."""
+    best = 0
+    for k in range(1, P.size):
+        if P[k] > P[best]:
+            best = k
+    counters = router.counters
+    counters[SPEED] *= rates.calm
+    if adwin.rose(router.drift, 0, 0.0 if best == y else 1.0, DRIFT_DELTA):
+        counters[SPEED] = rates.boost
+        counters[DRIFTS] += 1.0
+
+
+# ------------------------------------------------------------ many events
+
+
+@kernel
+def reliability_rows(router: Router, X: Floats, evidence: Floats, H: int, out: Floats) -> None:
+    """Reliabilities [B, E] of B events; X [B, F], evidence [B, E, K]. Nothing of the router changes."""
+    E = evidence.shape[1]
+    inputs = np.empty(3 * E + X.shape[1])
+    hidden, logits = np.empty(H), np.empty(E + 1)
+    for b in range(X.shape[0]):
+        look(router, X[b], evidence[b], inputs)
+        forward(router.weights, inputs, hidden, logits)
+        trust(logits, out[b])
+
+
+@kernel
+def learn_rows(
+    router: Router,
+    X: Floats,
+    evidence: Floats,
+    y: Ints,
+    w: Floats,
+    delay: Ints,
+    H: int,
+    rates: Rates,
+    out: Floats,
+    sharp: Floats,
+) -> None:
+    """Learn B events in order, and say just before each how far each expert was trusted, into `out` [B, E], and how
+    sharp the decision was, into `sharp` [B].
+
+    `delay` [B] is how many records were learnt between an event's decision and its label.
+
+    What is learnt depends on the order of the events alone, never on how they are cut into calls.
+    """
+    E, K = evidence.shape[1:]
+    prior = rates.prior if rates.prior > 0.0 else float(K)
+    inputs = np.empty(3 * E + X.shape[1])
+    hidden, logits, by_logit = np.empty(H), np.empty(E + 1), np.empty(E + 1)
+    by_rho, P = np.empty(E), np.empty(K)
+    for b in range(X.shape[0]):
+        rho, a = out[b], math.exp(router.inverse_temperature[LOG])
+        sharp[b] = a
+        look(router, X[b], evidence[b], inputs)
+        forward(router.weights, inputs, hidden, logits)
+        trust(logits, rho)
+        one = combine(evidence[b], rho, prior, rates.rule, P)
+        by_log_a = slope(evidence[b], rho, prior, rates.rule, a, y[b], P, one, by_rho)
+        pull(router, logits, by_rho, rho, rates, w[b], by_logit)
+        backward(router.weights, inputs, hidden, by_logit, router.gradient)
+        sharpen(router.inverse_temperature, w[b] * by_log_a, rates.sharpen * shorter(delay[b]))
+        router.counters[RECORDS] += 1.0
+        router.counters[PENDING] += 1.0
+        router.counters[DELAYS] += delay[b]
+        if router.counters[PENDING] >= rates.every:
+            descend(router, rates)
+        keep_load(router, evidence[b], rho, prior, rates.window)
+        keep_record(router, evidence[b], y[b], rates.fade)
+        learn_row(router.rows, router.mean, router.square, rates.scaler_memory, X[b])
+        watch(router, P, y[b], rates)
+
+
+# ------------------------------------------------------------ reference
+
+
+def reference_reliability(router: Router, x: Floats, evidence: Floats, H: int) -> Floats:
+    """Reliabilities [E] of one event: x [F], evidence [E, K]."""
+    inner, bias, outer, outer_bias = unpacked(router.weights, len(x), len(evidence), H)
+    hidden = reference_inputs(router, x, evidence) @ inner + bias
+    logits = np.where(hidden > 0, hidden, LEAK * hidden) @ outer + outer_bias
+    q = 1.0 / (1.0 + np.exp(-np.clip(logits, -LOGIT, LOGIT)))
+    result: Floats = np.minimum(q[:-1] * (1.0 - q[-1]), MAX_RELIABILITY)
+    return result
+
+
+def reference_inputs(router: Router, x: Floats, evidence: Floats) -> Floats:
+    """The inputs [D] of one event."""
+    total = evidence.sum(axis=1, keepdims=True)
+    p = evidence / np.where(total > 0, total, 1.0)
+    spoke = total[:, 0] > 0
+    favourite = int((p * router.skill[:, None]).sum(axis=0).argmax())
+    confidence = np.where(spoke, 2.0 * (p.max(axis=1) - 0.5), 0.0)
+    support = np.where(spoke, 2.0 * (p[:, favourite] - 0.5), 0.0)
+    scale = np.sqrt(router.square)
+    usable = (scale > 1e-12) & (router.rows > 1) & ~np.isnan(x)
+    z = np.where(usable, (x - router.mean) / np.where(scale > 1e-12, scale, 1.0), 0.0)
+    return np.concatenate([2.0 * (router.skill - 0.5), confidence, support, np.clip(z, -CLIP, CLIP)])
+
+
+def unpacked(weights: Floats, F: int, E: int, H: int) -> tuple[Any, Any, Any, Any]:
+    """Views of flat weights: inner [D, H], its bias [H], outer [H, E + 1], its bias [E + 1]."""
+    D = 3 * E + F
+    inner, bias, outer, outer_bias = np.split(weights, np.cumsum([D * H, H, H * (E + 1)]))
+    return inner.reshape(D, H), bias, outer.reshape(H, E + 1), outer_bias

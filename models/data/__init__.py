@@ -1,0 +1,1 @@
+"""What models are fed with: batches of events, standardised features, labels, snapshots."""

@@ -1,0 +1,128 @@
+"""The events a model sees, as columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.models.data.subject_text import SubjectText
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B events as columns.
+
+    `X` is float64 [B, F]: a number as it is, a boolean as 0 or 1, a category as the code that
+    `tocsin.models.data.features.category_code` gives it, and NaN for what is not known. `times` is int64 [B], epoch
+    milliseconds. `history` is int64 [B, H]: the stream's last H known labels as they were known at the event's
+    own time, latest first, -1 for none; `subject_label` is int64 [B]: the subject's last known label, -1 for none.
+    """
+
+    ids: Sequence[str]
+    subjects: Sequence[str]
+    times: Ints
+    X: Floats
+    texts: Sequence[str | None]
+    history: Ints
+    subject_label: Ints
+    categories: Sequence[dict[int, str]] = field(default=())
+    """For each event the names behind its category codes, by column; empty where no feature is a category."""
+    threads: Mapping[tuple[str, str], SubjectText] = field(default_factory=dict)
+    """What subjects wrote before the first of these events, by the expert that reads it and the subject."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """The events from start up to stop."""
+        if (start, stop) == (0, len(self)):
+            return self
+        return Batch(
+            ids=self.ids[start:stop],
+            subjects=self.subjects[start:stop],
+            times=self.times[start:stop],
+            X=self.X[start:stop],
+            texts=self.texts[start:stop],
+            history=self.history[start:stop],
+            subject_label=self.subject_label[start:stop],
+            categories=self.categories[start:stop],
+            threads=self.threads,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        X: Floats,
+        texts: Sequence[str | None] | None = None,
+        subjects: Sequence[str] | None = None,
+        **columns: Any,
+    ) -> Batch:
+        """A batch from arrays alone, for notebooks and tests: ids are row numbers, times 0, history unknown.
+
+        >>> import numpy as np
+        >>> len(Batch.of(np.zeros((3, 2))))
+        3
+        """
+        rows = X.shape[0]
+        return cls(
+            ids=columns.get("ids") or [str(i) for i in range(rows)],
+            subjects=subjects or [""] * rows,
+            times=columns.get("times", np.zeros(rows, np.int64)),
+            X=X,
+            texts=texts or [None] * rows,
+            history=columns.get("history", np.full((rows, 0), -1, np.int64)),
+            subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
+            categories=columns.get("categories", ()),
+            threads=columns.get("threads", {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionContext:
+    """What scoring saw of one event, kept with the event until its label comes, so that learning sees the same."""
+
+    history: Sequence[int]
+    """The stream's last known labels at the event's time, [H], -1 for none."""
+    subject_label: int
+    evidence: Floats
+    """[E, K] with the K of that time."""
+    betp: Floats
+    """Pignistic probability of each class, [K] with the K of that time."""
+    threshold: float
+    """The conformal threshold that judged the event; infinite while there was none."""
+    learnt: int
+    """Feedback records that the model had learnt."""
+    limits: Sequence[float] | None = None
+    """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
+    nonconformity: Sequence[float] | None = None
+    """How strange the event was, [2], see `tocsin.models.decision.novelty`; None where nobody asks."""
+    plain: Floats | None = None
+    """BetP [K] before class priors were followed; None where they were not, and `betp` is that."""
+    ratio: Floats | None = None
+    """How much more frequent than usual each class was taken to be, [K]; None where priors were not followed."""
+
+    def limit(self, label: int) -> float:
+        """The own threshold of a class then; infinite where it had none."""
+        return self.limits[label] if self.limits is not None and label < len(self.limits) else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackBatch:
+    """Feedback records as columns, in the order of their log."""
+
+    batch: Batch
+    labels: Sequence[str]
+    weight: Floats
+    seen: Sequence[PredictionContext | None]
+    """None where nothing was seen at the event's time (a label that brought its own features)."""
+    posts: Sequence[Sequence[str]]
+    """Earlier texts of the same subject that a label of the subject speaks of as well."""

@@ -1,0 +1,80 @@
+"""Features as numbers: category codes, and inputs standardised as the stream goes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.models.data.batch import Floats
+
+LIMIT = 5.0
+"""Standardised inputs are clipped at so many standard deviations, so that no outlier rules a gradient."""
+LARGEST = 1e150
+"""Learnt values are clipped here, where their squares are still numbers: infinity in a variance would stay there."""
+
+
+def category_code(value: str) -> int:
+    """A code for a category that every worker computes alike without agreeing first (CRC-32 of the UTF-8 bytes).
+
+    >>> category_code("red")
+    4200685455
+    """
+    return zlib.crc32(value.encode())
+
+
+class Standardiser:
+    """Mean and variance of every column, learnt one row at a time (Welford), NaN left out.
+
+    After `memory` rows old ones fade, so that a column whose scale drifts is followed.
+    """
+
+    def __init__(self, columns: int = 0, memory: float = 10_000.0) -> None:
+        self.memory = memory
+        self.count = np.zeros(columns)
+        self.mean = np.zeros(columns)
+        self.square = np.zeros(columns)
+        """Mean squared deviation from the mean."""
+
+    def resize(self, columns: int) -> None:
+        """Make room for more columns."""
+        more = columns - len(self.count)
+        if more > 0:
+            for name in ("count", "mean", "square"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
+
+    def learn(self, x: Floats) -> None:
+        """Take in one row [F]."""
+        known = np.isfinite(x)
+        value = np.clip(np.where(known, x, self.mean), -LARGEST, LARGEST)
+        self.count = np.minimum(self.count + known, self.memory)
+        share = known / np.maximum(self.count, 1.0)
+        delta = value - self.mean
+        self.mean = self.mean + share * delta
+        self.square = self.square + share * (delta * (value - self.mean) - self.square)
+
+    def distances(self, X: Floats) -> Floats:
+        """Standard deviations from the mean [B, F]; 0 for NaN and for columns that never varied."""
+        scale = np.sqrt(self.square)
+        # An infinite scale takes a column that never varied to 0, whatever its value.
+        scale[(scale <= 1e-12) | (self.count <= 1)] = np.inf
+        with np.errstate(over="ignore", invalid="ignore"):
+            z: Floats = (X - self.mean) / scale
+        z[~np.isfinite(z)] = 0.0
+        return z
+
+    def transform(self, X: Floats) -> Floats:
+        """`distances`, clipped at `LIMIT`."""
+        z: Floats = self.distances(X)
+        return np.clip(z, -LIMIT, LIMIT)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """The state, see `tocsin.models.experts.base.Expert`."""
+        return {"count": self.count, "mean": self.mean, "square": self.square}
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a state that `state_dict` gave."""
+        self.count, self.mean, self.square = (np.array(arrays[name]) for name in ("count", "mean", "square"))

@@ -1,0 +1,1 @@
+"""From fused belief to a decision: thresholds, costs, novelty, moving class priors."""

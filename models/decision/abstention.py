@@ -1,0 +1,304 @@
+"""When to keep silent: adaptive conformal inference on the pignistic probability, fed by late labels.
+
+An event's score for a class is 1 - BetP of the class. A class belongs to the prediction set when its score is at most
+the threshold, a quantile of the scores that recent labelled events gave their true classes. The quantile's level
+follows Gibbs & Candes 2021, alpha_{t+1} = alpha_t + gain (alpha - err_t), with err_t judged against the threshold
+that judged the event itself, and with a gain that shrinks as labels come later: an integrator with dead time swings
+(the measured traps are in `docs/architecture.md`). With `steering: pid` the level stays, and what is steered is the
+threshold itself (`tocsin.models.decision.pid`).
+
+What is controlled is a setting (`abstention.controls`): the coverage of the prediction sets; the error among what is
+decided, by a threshold on the most probable class (see `tocsin.models.decision.quantile.selective`), whose level is
+steered by the errors among decided events; or the expected cost of a decision, by a matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.decision.costs import expected_costs
+from tocsin.models.decision.pid import Pid
+from tocsin.models.decision.quantile import SlidingQuantile, selective
+
+FULL_GAIN_DELAY = 100
+"""Up to this many feedback records between a decision and its label the gain is as configured."""
+SLOW_DELAY, MOST_HASTE = 1_000, 2.0
+"""Beyond this delay the gain shrinks as its square root alone, until it is so many times 100 / delay: the quantile that
+it steers looks back further and further, and follows less by itself."""
+SPAN = 0.4
+"""The quantile looks back on at least this share of the delay."""
+DELAY_MEMORY = 100
+"""Labels over which the delay is averaged."""
+ALPHA = (-0.05, 0.5)
+"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut. Below 0 it is a
+debt: nothing is wider than the greatest score, but what was missed must be made good before it narrows again."""
+LEAST_ERROR = 0.001
+"""The least level where the error among decided events is controlled."""
+TIE = 1e-9
+"""Classes as close as this to the most probable one are as probable: nothing but their order tells them apart."""
+UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
+
+
+def pignistic(belief: Floats, uncertainty: Floats) -> Floats:
+    """BetP_k = b_k + u / K, [B, K] (Smets & Kennes 1994)."""
+    result: Floats = belief + uncertainty[:, None] / belief.shape[1]
+    return result
+
+
+def masses(betp: Floats, uncertainty: Floats) -> tuple[Floats, Floats]:
+    """Belief [B, K] and uncertainty [B] whose pignistic probabilities are these, with as much of the given uncertainty
+    as they leave room for: that of no class can be less than its share of it."""
+    K = betp.shape[1]
+    least: Floats = np.minimum(uncertainty, K * betp.min(axis=1))
+    return betp - least[:, None] / K, least
+
+
+def doubts(betp: Floats) -> Floats:
+    """1 - BetP of the most probable class, [B]; infinite where several classes tie, so that no limit lets them pass."""
+    top = betp.max(axis=1, initial=0.0)
+    result: Floats = np.where((betp >= top[:, None] - TIE).sum(axis=1) == 1, 1.0 - top, np.inf)
+    return result
+
+
+class Abstention:
+    """The online threshold and the rule that follows from it."""
+
+    def __init__(self, settings: AbstentionSettings) -> None:
+        self._settings = settings
+        longest = max(settings.window, settings.late_window)
+        self._scores = SlidingQuantile(longest)
+        self._doubts = SlidingQuantile(longest if settings.controls == "error" else 0)
+        self._by_class: list[SlidingQuantile] = []
+        self._class_alphas: list[float] = []
+        self.count = 0
+        """Labelled events learnt."""
+        self.delay = 0.0
+        """Feedback records between a decision and its label, on the average of the latest."""
+        self.alpha = settings.error
+        self._pid = Pid() if settings.steering == "pid" else None
+        self._threshold: float | None = None
+
+    @property
+    def known(self) -> int:
+        """Labels that the threshold rests on, or rested on before they left the window."""
+        return self._scores.count
+
+    @property
+    def cold(self) -> bool:
+        """Whether too few labels are known to decide anything."""
+        return self.known < max(self._settings.cold_start, 1)
+
+    def threshold(self) -> float:
+        """The score up to which a class belongs to the set; infinite while cold.
+
+        Where the error among decided events is controlled: the greatest doubt that is decided, -1 if none is.
+        """
+        if self.cold:
+            return math.inf
+        if self._threshold is None:
+            if self._settings.controls == "error":
+                self._threshold = selective(self._doubts.values, self._scores.values, self.alpha)
+            else:
+                self._threshold = self._quantile(self._scores, self.alpha)
+                if self._pid is not None:
+                    self._threshold = min(max(self._threshold + self._pid.offset, 0.0), 1.0)
+        return self._threshold
+
+    def _quantile(self, scores: SlidingQuantile, alpha: float) -> float:
+        """The quantile at 1 - alpha of as many of the latest scores as the delay asks for.
+
+        It is never one that covers all: a level beyond what the scores can tell would lock the threshold open.
+        """
+        span = min(max(self._settings.window, math.ceil(SPAN * self.delay)), len(scores.ring))
+        least = (1.0 + 1e-6) / (min(scores.count, span) + 1)  # more than rounding can take back
+        return scores.quantile(max(alpha, least) if least < self._settings.error else alpha, span)
+
+    def thresholds(self, classes: int) -> Floats:
+        """The score up to which each class belongs to the set, [K]; infinite while cold.
+
+        Per class it rests on the events of that class alone, once there are enough of them to tell the target share.
+        """
+        if self.cold:
+            return np.full(classes, np.inf)
+        controls_error = self._settings.controls == "error"
+        every = self._quantile(self._scores, self._settings.error) if controls_error else self.threshold()
+        result = np.full(classes, every)
+        for k, scores in enumerate(self._by_class[:classes]):
+            if (scores.count + 1) * self._settings.error >= 1.0:
+                result[k] = self._quantile(scores, self._class_alphas[k])
+        return result
+
+    def limits(self, classes: int) -> list[float] | None:
+        """`thresholds` where classes have their own, which are to be kept with an event until its label comes."""
+        return self.thresholds(classes).tolist() if self._settings.per_class and not self.cold else None
+
+    def sets(self, betp: Floats) -> Bools:
+        """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
+        within = (1.0 - betp) <= self.thresholds(betp.shape[1])
+        result: Bools = within | (betp >= betp.max(axis=1, keepdims=True) - TIE)
+        return result
+
+    def labels(self, betp: Floats, classes: Sequence[str]) -> Ints:
+        """The class to decide for [B]: the most probable, or that of least expected cost where costs are given."""
+        costly = self._settings.controls == "cost"
+        best: Ints = (-expected_costs(betp, classes, self._settings.costs) if costly else betp).argmax(axis=1)
+        return best
+
+    def judge(
+        self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str] = ()
+    ) -> tuple[Bools, list[str | None], Bools]:
+        """Decide or keep silent.
+
+        Parameters: BetP [B, K]; conflict [B]; novel [B], see `tocsin.models.decision.novelty`; the names of the classes
+        [K], which only costs need.
+        Returns: decided [B]; the reason of each abstention, None where decided; the prediction sets [B, K].
+        """
+        sets = self.sets(betp)
+        if not self._settings.enabled:
+            return np.ones(len(betp), np.bool_), [None] * len(betp), sets
+        if self.cold:
+            return np.zeros(len(betp), np.bool_), [COLD_START] * len(betp), sets
+        decided = self._decided(betp, sets, classes)
+        if self._settings.abstain_novel:
+            decided &= ~novel
+        reasons: list[str | None] = [None] * len(betp)
+        for i in np.flatnonzero(~decided):
+            reasons[i] = self._reason(float(conflict[i]), bool(novel[i]))
+        return decided, reasons, sets
+
+    def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
+        """[B], whether what is controlled allows a decision."""
+        if self._settings.controls == "error":
+            return doubts(betp) <= self.threshold()
+        if self._settings.controls == "cost":
+            costs = expected_costs(betp, classes, self._settings.costs)
+            result: Bools = costs.min(axis=1, initial=np.inf) <= self._settings.abstain_cost
+            return result
+        single: Bools = sets.sum(axis=1) == 1
+        return single
+
+    def _reason(self, conflict: float, novel: bool) -> str:
+        if novel:
+            return NOVEL
+        return CONFLICT if conflict >= self._settings.conflict else UNCERTAIN
+
+    def learn(
+        self,
+        score: float,
+        judged_by: float,
+        delay: int,
+        doubt: float = math.inf,
+        label: int = 0,
+        class_judged_by: float = math.inf,
+    ) -> None:
+        """One late label.
+
+        `score` is 1 - BetP of the true class as it was at the event's time, `judged_by` the threshold then (infinite
+        if it was cold), `delay` the feedback records that came between, `doubt` as `doubts` gives it for that BetP,
+        `label` the true class, by its place, and `class_judged_by` that class's own threshold then, if it had one.
+        """
+        self.delay += (delay - self.delay) / min(self.count + 1, DELAY_MEMORY)
+        if math.isfinite(judged_by):
+            self._steer(score, judged_by, delay, doubt)
+        if self._settings.per_class:
+            self._make_room(label)
+            if math.isfinite(class_judged_by):
+                self._steer_class(label, score > class_judged_by, delay)
+        if self._tells(delay):
+            self._keep(score, doubt, label)
+        self.count += 1
+        self._threshold = None
+
+    def _steer(self, score: float, judged_by: float, delay: int, doubt: float) -> None:
+        """Move the level by the error of one event."""
+        target, gain = self._settings.error, self._settings.gain * haste(delay)
+        if self._pid is not None:
+            self._pid.learn((score > judged_by) - target, haste(delay), self.threshold())
+            return
+        if self._settings.controls != "error":
+            self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
+            return
+        # What was abstained from tells nothing of the error among decided events; the level leaks back to its target,
+        # or a run of errors would shut it for ever. Above the target it would allow more than it was asked to.
+        step = (target - (score > doubt)) if doubt <= judged_by else (target - self.alpha)
+        self.alpha = min(max(self.alpha + gain * step, LEAST_ERROR), target)
+
+    def _steer_class(self, label: int, wrong: bool, delay: int) -> None:
+        """Move the level of one class by the error of one of its events: of the labels that came between, only those
+        of the class told of it."""
+        share = self._by_class[label].count / max(self.known, 1)
+        gain = self._settings.gain * haste(share * delay)
+        self._class_alphas[label] = _kept(self._class_alphas[label] + gain * (self._settings.error - wrong))
+
+    def _make_room(self, label: int) -> None:
+        """Have a place for each class up to this one."""
+        while len(self._by_class) <= label:
+            self._by_class.append(SlidingQuantile(self._settings.window))
+            self._class_alphas.append(self._settings.error)
+
+    def _tells(self, delay: int) -> bool:
+        """Whether an event's score says anything of today's model.
+
+        A model that knew nothing is equally unsure of all. Where labels are late they bring many scores of it, and the
+        threshold of the model that has learnt would rest on nothing else.
+        """
+        learnt = self.count - delay  # by the model that judged the event
+        return learnt < 0 or learnt >= min(delay, self._settings.cold_start)
+
+    def _keep(self, score: float, doubt: float, label: int) -> None:
+        self._scores.add(score)
+        if self._settings.controls == "error":
+            self._doubts.add(doubt)
+        if self._settings.per_class:
+            self._by_class[label].add(score)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `tocsin.models.experts.base.Expert`."""
+        return {
+            **({} if self._pid is None else {"pid": self._pid.array()}),
+            "scores": self._scores.ring,
+            "doubts": self._doubts.ring,
+            "known": np.array(self.known),
+            "count": np.array(self.count),
+            "alpha": np.array(self.alpha),
+            "delay": np.array(self.delay),
+            "class_alphas": np.array(self._class_alphas),
+            "class_scores": np.array([s.ring for s in self._by_class]).reshape(-1, self._settings.window),
+            "class_counts": np.array([scores.count for scores in self._by_class], np.int64),
+        }
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a state that `state_dict` gave."""
+        known = int(arrays["known"])
+        self._scores, self._doubts = _restored(arrays["scores"], known), _restored(arrays["doubts"], known)
+        by_class = zip(arrays["class_scores"], arrays["class_counts"].tolist(), strict=True)
+        self._by_class = [_restored(ring, count) for ring, count in by_class]
+        self._class_alphas = [float(alpha) for alpha in arrays["class_alphas"]]
+        self.count, self.alpha, self.delay = int(arrays["count"]), float(arrays["alpha"]), float(arrays["delay"])
+        if self._pid is not None:
+            self._pid.load_state_dict(arrays, "pid")
+        self._threshold = None
+
+
+def haste(delay: float) -> float:
+    """The share of the gain that labels `delay` feedback records late leave."""
+    if delay <= FULL_GAIN_DELAY:
+        return 1.0
+    return FULL_GAIN_DELAY / delay * min(math.sqrt(max(delay / SLOW_DELAY, 1.0)), MOST_HASTE)
+
+
+def _kept(alpha: float) -> float:
+    return min(max(alpha, ALPHA[0]), ALPHA[1])
+
+
+def _restored(ring: NDArray[Any], count: int) -> SlidingQuantile:
+    result = SlidingQuantile(0)
+    result.ring, result.count = np.array(ring, np.float64), count
+    return result

@@ -1,0 +1,147 @@
+"""Whether an event lies in a region that was seen: the gate between seen and unseen.
+
+Two things tell. *Distance*: how far the event is from the nearest of the latest labelled events, on standardised
+inputs. *Support*: how much evidence the experts have for any class at all, which is little in leaves that few events
+reached. What is far and what is little is not a number but a rank: an event is novel where at most a share of recent
+labelled events was as strange at its own time, each by the better of two p-values (Vovk, Gammerman & Shafer 2005, ch.
+2; Bates et al. 2023 for outliers). So on a stream that does not change the share of false alarms is the one asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.kernels.decision import novelty as kernel
+from tocsin.models.data.batch import Bools, Floats
+from tocsin.models.data.features import Standardiser
+from tocsin.models.decision.quantile import SlidingQuantile
+
+MEMORY = 10_000.0
+"""Events over which inputs are standardised."""
+
+
+class Novelty:
+    """Remembers the latest labelled events, and how strange each was at its own time.
+
+    >>> import numpy as np
+    >>> gate = Novelty(AbstentionSettings(novelty=0.1))
+    >>> gate.resize([False])
+    >>> X = np.random.default_rng(0).normal(size=(200, 1))
+    >>> _ = gate.predict_then_learn(X, np.ones(200))
+    >>> gate.novel(gate.nonconformity(np.array([[0.1], [9.0]]), np.ones(2))).tolist()
+    [False, True]
+    """
+
+    def __init__(self, settings: AbstentionSettings) -> None:
+        self._settings = settings
+        self._scaler = Standardiser(0, MEMORY)
+        self._nominal: Bools = np.zeros(0, np.bool_)
+        self._values: Floats = np.full((0, settings.novelty_memory), np.nan)
+        self._taken = 0
+        self._scores = (SlidingQuantile(settings.novelty_window), SlidingQuantile(settings.novelty_window))
+        self._limits: tuple[float, float] | None = None
+
+    def resize(self, nominal: Sequence[bool]) -> None:
+        """Make room for more columns, of which `nominal` are categories; nothing is known of them before."""
+        self._nominal = np.array(nominal, np.bool_)
+        self._scaler.resize(len(nominal))
+        more = len(nominal) - len(self._values)
+        if more > 0:
+            self._values = np.pad(self._values, ((0, more), (0, 0)), constant_values=np.nan)
+
+    def nonconformity(self, X: Floats, support: Floats) -> Floats:
+        """[B, 2], greater is stranger: the squared distance of X [B, F], and the lack of support [B]."""
+        distance = np.zeros(len(X))
+        if len(self._values):
+            scaler, held = self._scaler, min(self._taken, self._values.shape[1])
+            kernel.distances(
+                self._values, held, np.ascontiguousarray(X), self._nominal, scaler.count, scaler.square, distance
+            )
+        result: Floats = np.stack([distance, -support], axis=1)
+        return result
+
+    def novel(self, nonconformity: Floats) -> Bools:
+        """Which of [B, 2] are stranger than all but a share of what was labelled lately; none while that is too few."""
+        if self._limits is None:
+            self._limits = (self._limit(self._scores[0]), self._limit(self._scores[1]))
+        distance, lack = self._limits
+        result: Bools = (nonconformity[:, 0] > distance) | (nonconformity[:, 1] > lack)
+        return result
+
+    def _limit(self, scores: SlidingQuantile) -> float:
+        """What at most half of the share, of which the other half is the other score's, exceeds or equals."""
+        values = scores.values
+        rank = math.floor(0.5 * self._settings.novelty * (len(values) + 1))
+        return float(np.partition(values, len(values) - rank)[len(values) - rank]) if rank >= 1 else math.inf
+
+    def learn(self, X: Floats, nonconformity: Sequence[Sequence[float] | None]) -> None:
+        """Remember labelled events X [B, F], in order, with how strange each was at its own time, where known."""
+        self._learn(X, np.zeros(0))
+        for known in nonconformity:
+            if known is not None:
+                self._keep(known)
+
+    def predict_then_learn(self, X: Floats, support: Floats) -> Floats:
+        """Remember events whose labels came with them; returns `nonconformity` of each just before it was."""
+        distance = np.zeros(len(X))
+        self._learn(X, distance)
+        result: Floats = np.stack([distance, -support], axis=1)
+        for known in result.tolist():
+            self._keep(known)
+        return result
+
+    def _learn(self, X: Floats, said: Floats) -> None:
+        if len(self._values):
+            scaler = self._scaler
+            self._taken = kernel.learn(
+                self._values,
+                self._taken,
+                np.ascontiguousarray(X),
+                self._nominal,
+                scaler.count,
+                scaler.mean,
+                scaler.square,
+                scaler.memory,
+                said,
+            )
+
+    def _keep(self, nonconformity: Sequence[float]) -> None:
+        for scores, value in zip(self._scores, nonconformity, strict=True):
+            scores.add(value)
+        self._limits = None
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `tocsin.models.experts.base.Expert`."""
+        return {
+            "values": self._values.copy(),
+            "taken": np.array(self._taken),
+            "distances": self._scores[0].ring.copy(),
+            "lacks": self._scores[1].ring.copy(),
+            "known": np.array(self._scores[0].count),
+            **{f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()},
+        }
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a state that `state_dict` gave."""
+        self._values, self._taken = np.array(arrays["values"]), int(arrays["taken"])
+        self._scaler.load_state_dict(
+            {n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")}
+        )
+        for scores, name in zip(self._scores, ("distances", "lacks"), strict=True):
+            scores.ring, scores.count = np.array(arrays[name], np.float64), int(arrays["known"])
+        self._limits = None
+
+
+def support(evidence: Floats, engaged: Bools) -> Floats:
+    """What the engaged experts have of evidence for any class, [B], from [B, E, K] and [B, E]."""
+    result = np.zeros(len(evidence))
+    for e in range(evidence.shape[1]):  # in one order, so that an event finds the same alone and among others
+        for k in range(evidence.shape[2]):
+            result += np.where(engaged[:, e], evidence[:, e, k], 0.0)
+    return result

@@ -1,0 +1,66 @@
+"""The latest values in a ring of fixed length, and the order statistics that thresholds are."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tocsin.models.data.batch import Floats
+
+
+class SlidingQuantile:
+    """The latest so many values."""
+
+    def __init__(self, window: int) -> None:
+        self.ring: Floats = np.zeros(window)
+        self.count = 0
+        """Values added so far."""
+
+    @property
+    def values(self) -> Floats:
+        """The values there are, in the order of the ring; a view."""
+        return self.ring[: self.count]
+
+    def latest(self, most: int) -> Floats:
+        """At most so many of the latest values, in no order that means anything."""
+        held = min(self.count, len(self.ring))
+        if most >= held:
+            return self.values
+        stop = self.count % len(self.ring)
+        start = stop - most
+        return self.ring[start:stop] if start >= 0 else np.concatenate([self.ring[start:], self.ring[:stop]])
+
+    def add(self, value: float) -> None:
+        """Add one value, in the place of the oldest where the ring is full."""
+        self.ring[self.count % len(self.ring)] = value
+        self.count += 1
+
+    def quantile(self, error: float, most: int | None = None) -> float:
+        """The quantile of split conformal prediction at 1 - error; 1.0 where so few values cannot tell.
+
+        It is that of all values, or of the latest at `most`. The ceiling of (n + 1)(1 - error) is what gives it its
+        finite-sample guarantee.
+        """
+        values = self.values if most is None else self.latest(most)
+        rank = math.ceil((len(values) + 1) * (1.0 - error)) - 1
+        return 1.0 if rank >= len(values) else float(np.partition(values, rank)[rank])
+
+
+def selective(doubts: Floats, scores: Floats, error: float) -> float:
+    """The greatest doubt up to which at most a share `error` of the answers was wrong; -1.0 where there is none.
+
+    `doubts` [n] is 1 - BetP of the most probable class, infinite where several tie, `scores` [n] that of the true one:
+    an answer was wrong where its score exceeds its doubt. One standard error is added to the share, since the greatest
+    that passes is chosen among many (Geifman & El-Yaniv 2017 bound it likewise). At least 1 / error answers must pass.
+    """
+    order = np.argsort(doubts, kind="stable")
+    sorted_doubts = doubts[order]
+    wrong = np.cumsum(scores[order] > sorted_doubts)
+    n = np.arange(1, len(doubts) + 1)
+    passes = wrong + np.sqrt(error * (1.0 - error) * n) <= error * n
+    # Equal doubts are decided alike: only the last of them is a place to cut.
+    passes[:-1] &= sorted_doubts[1:] > sorted_doubts[:-1]
+    passes &= (n * error >= 1.0) & np.isfinite(sorted_doubts)
+    fit = np.flatnonzero(passes)
+    return float(sorted_doubts[fit[-1]]) if len(fit) else -1.0

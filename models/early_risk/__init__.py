@@ -1,0 +1,1 @@
+"""Alerts for subjects that write over time."""

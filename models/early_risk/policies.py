@@ -1,0 +1,224 @@
+"""Early risk: what a subject's posts accumulate to, and the alarm that rings once.
+
+Three policies say when a class rings (`tocsin.config.early_risk`):
+
+- `accumulated`: its accumulated evidence exceeds that of all others together (Burdisso et al. 2019);
+- `spread`: that excess, per post, lies above median + gamma MAD of all live subjects (the authors' later systems, in
+  whose streams all subjects are at the same post; here they are not);
+- `fused`: the fused belief stands at a threshold that falls with the number of posts read. Waiting a few posts costs
+  little and tells much, so the first posts may be asked for more.
+
+Whatever the policy, a post costs the same however many there were, and a class rings once a subject.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.models.data.batch import Floats
+from tocsin.models.early_risk.peers import Counts, median_and_deviation
+
+MOST_ODDS = 7.0
+"""The log odds that one post can be worth: a belief of 0.999."""
+HOUR = 3_600_000
+"""Milliseconds."""
+
+
+@dataclass(slots=True)
+class SubjectRisk:
+    """A subject's state: it rides in the subject's decisions, so that the last of them is all of it."""
+
+    posts: int = 0
+    risk: dict[str, float] = field(default_factory=dict)
+    """Accumulated evidence by class."""
+    alerts: dict[str, int] = field(default_factory=dict)
+    """The classes that rang, with the delay k: posts read until then. Latched: a class rings once."""
+    time: int = 0
+    """Of the latest post, epoch milliseconds."""
+    faded: float = 0.0
+    """Posts, each faded as what it added; 0 where nothing fades."""
+    odds: dict[str, float] = field(default_factory=dict)
+    """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
+    confirmed: dict[str, int] = field(default_factory=dict)
+    """Policy `fused`: at how many posts the belief has stood at the threshold."""
+    mattered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The posts that raised a class most, by class, until it rings: `event`, `post` (its number) and `gain`."""
+    threads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What experts of whole subjects keep, by expert: see `tocsin.models.data.subject_text`."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it; what is empty is left out, but for what every decision has told from the first."""
+        kept = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in kept.items() if value or name in ("posts", "risk", "alerts")}
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What an event brings beside its evidence."""
+
+    event: str = ""
+    time: int = 0
+    """Epoch milliseconds."""
+    belief: Floats | None = None
+    """Pignistic probability of each class [K]; the policy `fused` asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A class that rings now, and what tipped it."""
+
+    name: str
+    score: float
+    """What the policy compares: the accumulated risk, its excess over all others per post, or the belief."""
+    threshold: float
+    gain: float
+    """By how much the last post raised it."""
+    mattered: list[dict[str, Any]]
+
+
+NO_POST = Post()
+
+
+def excess(risk: Mapping[str, float], name: str) -> float:
+    """By how much the accumulated evidence for a class exceeds that for all others together."""
+    own = risk.get(name, 0.0)
+    return own - (sum(risk.values()) - own)
+
+
+def excess_per_post(state: Mapping[str, Any], name: str) -> float:
+    """The same for a mean post of a subject, from its state as `SubjectRisk.plain` has it."""
+    return _mean_excess(state["risk"], name, state.get("faded") or state["posts"])
+
+
+def _mean_excess(risk: Mapping[str, float], name: str, posts: float) -> float:
+    return excess(risk, name) / max(posts, 1.0)
+
+
+def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], settings: EarlyRiskSettings) -> list[str]:
+    """Add one post's evidence [K] to a subject's state (in place); returns the classes that ring now."""
+    return [ring.name for ring in ringing(state, evidence, classes, settings)]
+
+
+def ringing(
+    state: SubjectRisk,
+    evidence: Floats,
+    classes: list[str],
+    settings: EarlyRiskSettings,
+    post: Post = NO_POST,
+    spread: Mapping[str, Counts] | None = None,
+) -> list[Ring]:
+    """Add one post to a subject's state (in place); returns the classes that ring now, and why.
+
+    `spread` are the live subjects' excesses per post by class, before this post; the policy `spread` asks for them.
+    """
+    fades = settings.half_life_hours is not None
+    # What was accumulated while nothing faded is of whole posts.
+    state.faded = (state.faded or float(state.posts)) if fades else 0.0
+    _fade(state, settings, post.time)
+    state.posts += 1
+    state.faded += float(fades)
+    before = {name: excess(state.risk, name) for name in settings.classes}
+    for name, value in zip(classes, evidence.tolist(), strict=True):
+        if value:
+            state.risk[name] = state.risk.get(name, 0.0) + value
+    gains = {name: excess(state.risk, name) - before[name] for name in settings.classes}
+    if settings.policy == "fused":
+        gains = _add_odds(state, classes, settings, post)
+    rings = []
+    for name in settings.classes:
+        if name in state.alerts:
+            continue
+        _note(state, name, gains[name], settings.posts, post)
+        score, threshold, rang = _judge(state, name, len(classes), settings, spread or {})
+        if rang and state.posts >= settings.minimum_posts:
+            rings.append(Ring(name, score, threshold, gains[name], state.mattered.pop(name, [])))
+    state.alerts.update({ring.name: state.posts for ring in rings})
+    return rings
+
+
+def _fade(state: SubjectRisk, settings: EarlyRiskSettings, time: int) -> None:
+    """Let what was accumulated fade by the time since the latest post."""
+    if settings.half_life_hours is not None and state.posts and time > state.time:
+        left = 0.5 ** ((time - state.time) / (settings.half_life_hours * HOUR))
+        for kept in (state.risk, state.odds):
+            for name in kept:
+                kept[name] *= left
+        state.faded *= left
+    state.time = max(state.time, time)
+
+
+def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSettings, post: Post) -> dict[str, float]:
+    """Add the log odds of one post's belief; returns by how much each class rose."""
+    if post.belief is None:
+        raise ValueError("the policy fused needs the post's belief")
+    gains = dict.fromkeys(settings.classes, 0.0)
+    for name in settings.classes:
+        if name in classes:
+            old = state.odds.get(name, 0.0)
+            said = log_odds(float(post.belief[classes.index(name)])) - _unknown(len(classes))
+            state.odds[name] = settings.memory * old + said
+            gains[name] = state.odds[name] - old
+    return gains
+
+
+def log_odds(p: float) -> float:
+    """log(p / (1 - p)), at most MOST_ODDS to either side."""
+    if not 0.0 < p < 1.0:
+        return math.copysign(MOST_ODDS, p - 0.5)
+    return min(max(math.log(p / (1.0 - p)), -MOST_ODDS), MOST_ODDS)
+
+
+def _unknown(classes: int) -> float:
+    """The log odds of one class of which nothing is known."""
+    return -math.log(max(classes - 1, 1))
+
+
+def _note(state: SubjectRisk, name: str, gain: float, most: int, post: Post) -> None:
+    """Keep a post by name if it is among those that raised the class most."""
+    if gain > 0 and most:
+        kept = [*state.mattered.get(name, []), {"event": post.event, "post": state.posts, "gain": round(gain, 6)}]
+        state.mattered[name] = sorted(kept, key=lambda one: -float(one["gain"]))[:most]
+
+
+def _judge(
+    state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings, spread: Mapping[str, Counts]
+) -> tuple[float, float, bool]:
+    """What is compared, with what, and whether it rings."""
+    if settings.policy == "fused":
+        return _judge_belief(state, name, classes, settings)
+    if settings.policy == "spread":
+        counts = spread.get(name)
+        score = _mean_excess(state.risk, name, state.faded or state.posts)
+        if counts is None or int(counts.sum()) < settings.minimum_subjects:
+            return score, math.inf, False
+        median, deviation = median_and_deviation(counts)
+        threshold = median + settings.gamma * deviation
+        return score, threshold, score > threshold
+    risk, total = state.risk.get(name, 0.0), sum(state.risk.values())
+    threshold = total - risk + settings.margin
+    return risk, threshold, risk > threshold
+
+
+def _judge_belief(
+    state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings
+) -> tuple[float, float, bool]:
+    belief = 1.0 / (1.0 + math.exp(-state.odds.get(name, 0.0) - _unknown(classes)))
+    threshold = threshold_at(state.posts, settings)
+    if belief >= threshold:
+        state.confirmed[name] = state.confirmed.get(name, 0) + 1
+    elif belief < threshold - settings.hysteresis:
+        state.confirmed.pop(name, None)
+    rang = belief >= threshold and state.confirmed[name] >= settings.confirm
+    if rang:
+        del state.confirmed[name]
+    return belief, threshold, rang
+
+
+def threshold_at(posts: int, settings: EarlyRiskSettings) -> float:
+    """The belief that rings when so many posts were read; it falls from threshold + patience to threshold."""
+    extra = settings.patience * math.exp(-(posts - 1) / settings.patience_posts)
+    return min(settings.threshold + extra, 1.0)

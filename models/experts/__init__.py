@@ -1,0 +1,1 @@
+"""The experts: one file a kind, and the registry that finds them."""

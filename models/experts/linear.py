@@ -1,0 +1,147 @@
+"""A linear expert: multinomial logistic regression on standardised inputs, online."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.kernels.experts import linear as kernel
+from tocsin.models.data.batch import (
+    Batch,
+    Bools,
+    Floats,
+    Ints,
+)
+from tocsin.models.data.features import Standardiser
+from tocsin.models.experts.base import Arrays
+from tocsin.models.experts.evidence import proportional
+
+
+class LinearExpert:
+    """Softmax regression trained by RMS-normalised SGD, one event at a time.
+
+    Numbers and booleans are standardised; each category is hashed to `buckets` one-hot columns.
+    """
+
+    def __init__(self, settings: LinearSettings, nominal: Sequence[bool] = ()) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._nominal: Bools = np.array(nominal, np.bool_)
+        self._scaler = Standardiser(len(nominal))
+        self._seen = 0.0
+        self._weights = np.zeros((0, self._columns()))
+        self._squares = np.zeros_like(self._weights)
+
+    def _columns(self) -> int:
+        return len(self._nominal) + int(self._nominal.sum()) * self._settings.buckets + 1
+
+    def set_nominal(self, nominal: Sequence[bool]) -> None:
+        """Say which columns are categories; call before `resize` when columns are added."""
+        old = self._layout()
+        self._nominal = np.array(nominal, np.bool_)
+        new = self._layout()
+        for name in ("_weights", "_squares"):
+            wider = np.zeros((self._weights.shape[0], self._columns()))
+            for block, (start, width) in old.items():
+                wider[:, new[block][0] : new[block][0] + width] = getattr(self, name)[:, start : start + width]
+            setattr(self, name, wider)
+
+    def _layout(self) -> dict[str, tuple[int, int]]:
+        """Where each block of columns starts: every feature's own column, each category's buckets, the bias."""
+        blocks = {f"x{i}": (i, 1) for i in range(len(self._nominal))}
+        start = len(self._nominal)
+        for i in np.flatnonzero(self._nominal):
+            blocks[f"hash{i}"] = (start, self._settings.buckets)
+            start += self._settings.buckets
+        return blocks | {"bias": (start, 1)}
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`."""
+        if features > len(self._nominal):
+            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+        self._scaler.resize(features)
+        more = classes - self._weights.shape[0]
+        if more > 0:
+            self._weights = np.pad(self._weights, ((0, more), (0, 0)))
+            self._squares = np.pad(self._squares, ((0, more), (0, 0)))
+
+    def _model(self) -> kernel.Linear:
+        scaler = self._scaler
+        return kernel.Linear(self._weights, self._squares, self._nominal, scaler.count, scaler.mean, scaler.square)
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`; N grows with what was learnt, up to the configured strength."""
+        p = np.empty((len(batch), self._weights.shape[0]))
+        kernel.probabilities(self._model(), np.ascontiguousarray(batch.X, np.float64), self._settings.buckets, p)
+        return proportional(p, min(self._seen / self._weights.shape[0], self._settings.strength))
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`."""
+        self._learn(batch, y, weight, np.empty((0, 0)))
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), self._weights.shape[0]))
+        self._learn(batch, y, weight, said)
+        return said
+
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, said: Floats) -> None:
+        self._seen = kernel.learn(
+            self._model(),
+            np.ascontiguousarray(batch.X, np.float64),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(weight, np.float64),
+            self._settings.buckets,
+            self._settings.step,
+            self._scaler.memory,
+            self._settings.strength,
+            self._seen,
+            said,
+        )
+
+    def merge(self, other: LinearExpert, share: float) -> None:
+        """See `Mergeable`; the weights of the other are first made those on inputs standardised as these are.
+
+        Raises ValueError where the two have other columns or classes.
+        """
+        if self._weights.shape != other._weights.shape or not np.array_equal(self._nominal, other._nominal):
+            raise ValueError(f"weights {other._weights.shape} cannot be merged into {self._weights.shape}")
+        theirs = self._restandardised(other)
+        self._weights = (1.0 - share) * self._weights + share * theirs
+        self._squares = (1.0 - share) * self._squares + share * other._squares
+        self._seen = (1.0 - share) * self._seen + share * other._seen
+
+    def _restandardised(self, other: LinearExpert) -> Floats:
+        """The other's weights for inputs standardised by this scaler: the same logits wherever nothing is clipped."""
+        F = len(self._nominal)
+        own, theirs = self._scaler, other._scaler
+        varied = (own.square > 0) & (theirs.square > 0) & ~self._nominal
+        ratio = np.sqrt(np.divide(own.square, theirs.square, out=np.ones(F), where=varied))
+        shift = np.divide(own.mean - theirs.mean, np.sqrt(theirs.square), out=np.zeros(F), where=varied)
+        weights = other._weights.copy()
+        weights[:, -1] += other._weights[:, :F] @ shift
+        weights[:, :F] *= ratio
+        return weights
+
+    def coefficients(self) -> Floats:
+        """Weights [K, D] on the inputs: the features in their order, hashed categories, bias."""
+        return self._weights.copy()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        scaler = {f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()}
+        state = {"weights": self._weights.copy(), "squares": self._squares.copy(), "seen": np.array(self._seen)}
+        return {**state, **scaler, "nominal": self._nominal}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        self._nominal = np.array(arrays["nominal"])
+        self._weights, self._squares = np.array(arrays["weights"]), np.array(arrays["squares"])
+        self._seen = float(arrays["seen"])
+        self._scaler.load_state_dict(
+            {n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")}
+        )

@@ -1,0 +1,207 @@
+"""The linear text expert: hashed n-grams of a text, or of all that its subject wrote so far, as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.experts.linear_text import LinearTextSettings
+from tocsin.kernels.experts import arow
+from tocsin.kernels.text.ngrams import Ngrams, ngrams, spelt
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.experts.base import Arrays, SnapshotError
+
+START = np.array([0.7, 1.0, 0.0])
+"""log a, the strength and the labels seen (see `tocsin.kernels.experts.arow`) before anything was learnt."""
+MAX_WORDS = 16
+"""N-grams that an explanation is given, the strongest."""
+
+
+class LinearTextExpert:
+    """Evidence N p: p from `tocsin.kernels.experts.arow`, N and the slope of p fitted online by how the answers fare.
+
+    With scope `subject` an event's evidence is of everything that its subject wrote so far: what was written before the
+    batch comes in `Batch.threads`, and `follow` gives back what to keep. A label of a subject teaches it from the
+    thread's beginnings. A text without an n-gram is no evidence.
+
+    >>> import numpy as np
+    >>> expert = LinearTextExpert(LinearTextSettings())
+    >>> expert.resize(0, 2)
+    >>> texts = ["win a prize", "see you at home", "win a prize", "see you at home"]
+    >>> expert.learn(Batch.of(np.zeros((4, 0)), texts), np.array([0, 1, 0, 1]), np.ones(4))
+    >>> expert.evidence(Batch.of(np.zeros((2, 0)), ["a prize", "at home"])).argmax(axis=1).tolist()
+    [0, 1]
+    """
+
+    def __init__(self, settings: LinearTextSettings, max_text: int = 100_000) -> None:
+        self.name = settings.name
+        self.whole_subject = settings.scope == "subject"
+        self._settings = settings
+        self._max_text = max_text
+        self._model = arow.new(1 << settings.bits, 0)
+        self._fit = START.copy()
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(self._model.weights.shape[1])
+
+    @property
+    def slope(self) -> float:
+        """How steeply probabilities follow margins."""
+        return float(np.exp(self._fit[arow.LOG_SLOPE]))
+
+    @property
+    def strength(self) -> float:
+        """The pseudo-counts that one answer is worth now; 0 before anything was learnt."""
+        return float(self._fit[arow.STRENGTH]) if self._fit[arow.SEEN] else 0.0
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`; the features are not looked at."""
+        more = classes - self.classes
+        if more > 0:
+            new = arow.new(1 << self._settings.bits, more)
+            old = self._model
+            self._model = arow.Linear(np.hstack([old.weights, new.weights]), np.hstack([old.variances, new.variances]))
+
+    def _ngrams(self, texts: Sequence[str | None]) -> Ngrams:
+        settings = self._settings
+        return ngrams([self._cut(text) for text in texts], settings.words, settings.characters, settings.bits)
+
+    def _cut(self, text: str | None) -> str:
+        return (text or "")[: self._max_text]
+
+    # Scoring
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`. A text longer than the bound is cut there."""
+        return self.follow(batch)[0]
+
+    def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
+        """See `Follower`; with scope `post` every event is a thread of its own, and none is given back."""
+        found = self._ngrams(batch.texts)
+        if not self.whole_subject:
+            evidence, _, gain = self._read(found, np.arange(len(batch)), arow.threads(len(batch), self.classes), False)
+            return evidence, [], gain
+        index: dict[str, int] = {}
+        thread = np.array([index.setdefault(subject, len(index)) for subject in batch.subjects], np.int64)
+        now = self._packed([batch.threads.get((self.name, subject)) or SubjectText() for subject in index])
+        evidence, after, gain = self._read(found, thread, now, True)
+        rows = zip(after.sums, after.counts.tolist(), after.sketches, strict=True)
+        return evidence, [SubjectText(*row) for row in rows], gain
+
+    def _packed(self, kept: Sequence[SubjectText]) -> arow.Threads:
+        """Threads as arrays; a class that came later adds nothing to what was said before."""
+        packed = arow.threads(len(kept), self.classes)
+        for t, thread in enumerate(kept):
+            packed.sums[t, : len(thread.sums)] = thread.sums
+            packed.counts[t], packed.sketches[t] = thread.ngrams, thread.sketch
+        return packed
+
+    def _read(self, found: Ngrams, thread: Ints, now: arow.Threads, keep: bool) -> tuple[Floats, arow.Threads, Floats]:
+        rows = len(thread) if keep else 0
+        after, gain = arow.threads(rows, self.classes), np.empty((rows, self.classes))
+        model = self._model
+        evidence = arow.read(model.weights, self._fit, found.buckets, found.bounds, thread, now, after, gain)
+        return evidence, after, gain
+
+    def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
+        """See `Reader`."""
+        if not self.whole_subject:
+            return self.evidence(batch)
+        texts, bounds = _threads(batch, posts)
+        thread = np.repeat(np.arange(len(batch)), np.diff(bounds))
+        evidence, _, _ = self._read(self._ngrams(texts), thread, arow.threads(len(batch), self.classes), False)
+        return evidence[bounds[1:] - 1]
+
+    # Learning
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`. Events without a text teach nothing."""
+        self._learn(batch.texts, np.arange(len(batch) + 1), y, weight, np.empty((0, 0)))
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), self.classes))
+        self._learn(batch.texts, np.arange(len(batch) + 1), y, weight, said)
+        return said
+
+    def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
+        """See `Reader`: with scope `subject` a thread's beginnings, with scope `post` every text by itself."""
+        texts, bounds = _threads(batch, posts)
+        if not self.whole_subject:
+            lengths, bounds = np.diff(bounds), np.arange(len(texts) + 1)
+            y, weight = np.repeat(y, lengths), np.repeat(weight, lengths)
+        self._learn(texts, bounds, y, weight, np.empty((0, 0)))
+
+    def _learn(self, texts: Sequence[str | None], bounds: Ints, y: Ints, weight: Floats, said: Floats) -> None:
+        found = self._ngrams(texts)
+        arow.learn(
+            self._model,
+            found.buckets,
+            found.bounds,
+            bounds,
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(weight, np.float64),
+            self._settings.r,
+            self._settings.strength,
+            self._fit,
+            said,
+        )
+
+    # Explaining
+
+    def words(self, text: str) -> list[tuple[str, Floats]]:
+        """The strongest n-grams of a text, each with how much it lifts each class's margin above the mean's [K]."""
+        buckets, spell = spelt(self._cut(text), self._settings.words, self._settings.characters, self._settings.bits)
+        if not len(buckets) or not self.classes:
+            return []
+        weights = self._model.weights[buckets]
+        lifts = np.maximum(weights - weights.mean(axis=1, keepdims=True), 0.0) / np.sqrt(len(buckets))
+        most = lifts.max(axis=1)
+        strongest = np.argsort(-most, kind="stable")[:MAX_WORDS]
+        return [(spell(i), lifts[i]) for i in np.sort(strongest[most[strongest] > 0]).tolist()]
+
+    # Snapshots
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`: the buckets that were ever learnt, and their rows."""
+        weights, variances = self._model
+        learnt = np.flatnonzero((variances < 1.0).any(axis=1) | (weights != 0.0).any(axis=1))
+        return {
+            "layout": np.array([weights.shape[0], weights.shape[1]]),
+            "rows": learnt,
+            "weights": weights[learnt],
+            "variances": variances[learnt],
+            "fit": self._fit.copy(),
+        }
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        try:
+            rows, classes = (int(n) for n in arrays["layout"])
+            model = arow.new(1 << self._settings.bits, classes)
+            if rows != len(model.weights):
+                raise SnapshotError(f"the snapshot has {rows - 1} buckets, these settings {len(model.weights) - 1}")
+            learnt = np.array(arrays["rows"], np.int64)
+            if not arrays["weights"].shape == arrays["variances"].shape == (len(learnt), classes):
+                raise SnapshotError(f"{len(learnt)} rows for {classes} classes do not fit their weights or variances")
+            model.weights[learnt], model.variances[learnt] = arrays["weights"], arrays["variances"]
+            fit = np.array(arrays["fit"], np.float64)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise SnapshotError(f"not the arrays of a linear text expert: {error}") from error
+        if fit.shape != START.shape:
+            raise SnapshotError(f"fit has shape {fit.shape}")
+        self._model, self._fit = model, fit
+
+
+def _threads(batch: Batch, posts: Sequence[Sequence[str]]) -> tuple[list[str | None], Ints]:
+    """Each event's earlier posts and then its own text, flat, and where each event's begin [B + 1]."""
+    lengths = [len(earlier) + 1 for earlier in posts]
+    texts = [text for earlier, own in zip(posts, batch.texts, strict=True) for text in (*earlier, own)]
+    return texts, np.array([0, *accumulate(lengths)], np.int64)

@@ -1,0 +1,166 @@
+"""The expert that remembers: the nearest of the latest labelled events vote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.experts.neighbours import NeighboursSettings
+from tocsin.kernels.common import window
+from tocsin.kernels.experts.neighbours import nearest
+from tocsin.models.data.batch import (
+    Batch,
+    Bools,
+    Floats,
+    Ints,
+)
+from tocsin.models.data.features import Standardiser
+from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.evidence import proportional
+
+START = 1.0
+"""Pseudo-counts of an answer before any has been checked."""
+
+
+class NeighboursExpert:
+    """k nearest neighbours among the last `window` labelled events, weighted by one over the distance.
+
+    The window holds events as they came; distances are in standard deviations of the stream as it is when asked, so
+    a scale that drifts is followed. (Against events standardised when they came, 10,000 events of fast RBF: within
+    0.2 points; with scales that grow tenfold every 2,500 events, -0.6 at window 500 and +1.5 at 2,000; with levels
+    that jump every 1,000, +0.3 and +6.5.) An answer's shares p become evidence N p; N is fitted online by the log loss
+    of N p (`tocsin.kernels.decision.calibration`), up to `strength`.
+
+    >>> import numpy as np
+    >>> expert = NeighboursExpert(NeighboursSettings(k=1))
+    >>> expert.resize(1, 2)
+    >>> expert.learn(Batch.of(np.array([[0.0], [9.0]])), np.array([0, 1]), np.ones(2))
+    >>> (expert.evidence(Batch.of(np.array([[1.0], [8.0]]))) > 0).tolist()
+    [[True, False], [False, True]]
+    """
+
+    def __init__(self, settings: NeighboursSettings, nominal: Sequence[bool] = ()) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._nominal: Bools = np.array(nominal, np.bool_)
+        self._scaler = Standardiser(len(nominal))
+        self._classes = 0
+        # Twice the window: events are appended, and moved to the front only when the end is reached.
+        capacity = 2 * settings.window
+        self._values = np.full((len(nominal), capacity), np.nan)
+        self._labels = np.zeros(capacity, np.int64)
+        self._weights = np.zeros(capacity)
+        self._stop = 0
+        self._strength = START
+        self._seen = 0
+
+    def set_nominal(self, nominal: Sequence[bool]) -> None:
+        """Say which columns are categories; call before `resize` when columns are added."""
+        self._nominal = np.array(nominal, np.bool_)
+        self._widen(len(nominal))
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`; what remembered events had in a new column is not known."""
+        more = features - len(self._nominal)
+        if more > 0:
+            self.set_nominal([*self._nominal, *[False] * more])
+        self._classes = max(self._classes, classes)
+
+    def _widen(self, columns: int) -> None:
+        self._scaler.resize(columns)
+        more = columns - len(self._values)
+        if more > 0:
+            self._values = np.pad(self._values, ((0, more), (0, 0)), constant_values=np.nan)
+
+    @property
+    def strength(self) -> float:
+        """The pseudo-counts that one answer is worth now."""
+        return min(self._strength, self._settings.strength)
+
+    def votes(self, X: Floats) -> Floats:
+        """Class shares [B, K] of the nearest events to X [B, F]; rows of zeros while nothing is remembered."""
+        scaler, size = self._scaler, self._settings.window
+        factor = window.factors(self._nominal, scaler.count, scaler.square)
+        span = (max(0, self._stop - size), self._stop)
+        found = nearest(self._values, X, factor, self._nominal, [size], self._settings.k, span)
+        return window.vote(
+            found.age[:, 0],
+            found.distance[:, 0],
+            self._labels,
+            self._weights,
+            self._stop,
+            self._classes,
+        )
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`."""
+        return proportional(self.votes(batch.X), self.strength)
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`; an event's weight is that of its vote."""
+        self._learn(batch, y, weight, np.empty((0, 0)))
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        said = np.empty((len(batch), self._classes))
+        self._learn(batch, y, weight, said)
+        return said
+
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, said: Floats) -> None:
+        scaler = self._scaler
+        self._stop, self._strength, self._seen = window.learn(
+            self._values,
+            self._labels,
+            self._weights,
+            self._stop,
+            self._settings.window,
+            np.ascontiguousarray(batch.X, np.float64),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(weight, np.float64),
+            self._nominal,
+            scaler.count,
+            scaler.mean,
+            scaler.square,
+            scaler.memory,
+            self._settings.k,
+            self._classes,
+            self._strength,
+            self._seen,
+            self._settings.strength,
+            said,
+        )
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`: the window oldest event first, wherever it lies in the buffer."""
+        held = slice(max(0, self._stop - self._settings.window), self._stop)
+        return {
+            "values": self._values[:, held].copy(),
+            "labels": self._labels[held].copy(),
+            "weights": self._weights[held].copy(),
+            "nominal": self._nominal.copy(),
+            "strength": np.array(self._strength),
+            "seen": np.array(self._seen),
+            **{f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()},
+        }
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        try:
+            values, labels, weights = (np.array(arrays[name]) for name in ("values", "labels", "weights"))
+            nominal, strength, seen = np.array(arrays["nominal"]), float(arrays["strength"]), int(arrays["seen"])
+            scaler = Standardiser(memory=self._scaler.memory)
+            scaler.load_state_dict({n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")})
+        except (KeyError, TypeError, ValueError) as error:
+            raise SnapshotError(f"not the arrays of a nearest-neighbour expert: {error}") from error
+        held = len(labels)
+        shapes = {values.shape, (len(scaler.count), held), (len(nominal), len(weights))}
+        if len(shapes) > 1 or held > self._settings.window:
+            raise SnapshotError(f"a window of {held} events does not fit one of {self._settings.window}, or itself")
+        fresh = type(self)(self._settings, nominal.tolist())
+        fresh._values[:, :held], fresh._labels[:held], fresh._weights[:held] = values, labels, weights
+        fresh._stop, fresh._strength, fresh._seen, fresh._scaler = held, strength, seen, scaler
+        fresh._classes = max(self._classes, int(labels.max(initial=-1)) + 1)
+        self.__dict__.update(vars(fresh))

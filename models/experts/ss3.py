@@ -1,0 +1,146 @@
+"""The text expert of the pool: SS3's confidence vectors as evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.evidence import capped
+from tocsin.models.ss3.model import SS3
+
+STEP, LEAST_STEP, OWN_STEP = 0.5, 0.1, 0.3
+SCALE_RANGE = (1e-3, 1e3)
+
+
+class SS3Expert:
+    """Evidence c * confidence from an `SS3`, at most `strength` pseudo-counts a text; no known word, no
+    evidence.
+
+    The scale c [K], one a class, is fitted online: before a text is learnt, its confidence vector cv is
+    scored by the log loss of the pignistic probability (c_y cv_y + 1) / (sum c cv + K), and log c takes a
+    step down the gradient: a whole one for what all classes share, a smaller one for each class's own
+    part. (A class that is rare has large values for its few words, so one scale for all favours it:
+    prequential accuracy on the hate speech tweets .55 with one scale, .68 with own ones; on SMS spam .965
+    and .969.) Events without a text are skipped. SS3's columns are named by class index.
+
+    >>> import numpy as np
+    >>> expert = SS3Expert(SS3Settings())
+    >>> expert.resize(0, 2)
+    >>> texts = ["win a prize", "see you at home", "win a prize", "see you at home", None]
+    >>> expert.learn(Batch.of(np.zeros((5, 0)), texts), np.array([0, 1, 0, 1, 1]), np.ones(5))
+    >>> (expert.evidence(Batch.of(np.zeros((2, 0)), ["a prize", "unheard"])) > 0).tolist()
+    [[True, False], [False, False]]
+    """
+
+    whole_subject = False
+
+    def __init__(
+        self,
+        settings: SS3Settings,
+        max_vocabulary: int = 200_000,
+        max_text: int = 100_000,
+        characters: bool = False,
+    ) -> None:
+        self.name = settings.name
+        self._strength = settings.strength
+        self.model = SS3(
+            settings.s,
+            settings.l,
+            settings.p,
+            settings.a,
+            settings.mode,
+            settings.ngrams,
+            max_vocabulary=max_vocabulary,
+            max_text=max_text,
+            characters=characters,
+        )
+        self._log_scale = np.zeros(0)
+        self._fitted = 0
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`; the features are not looked at."""
+        self.model.widen([str(k) for k in range(classes)])
+        more = len(self.model.classes) - len(self._log_scale)
+        start = float(self._log_scale.mean()) if len(self._log_scale) else 0.0
+        self._log_scale = np.concatenate([self._log_scale, np.full(more, start)])
+
+    @property
+    def scale(self) -> Floats:
+        """The pseudo-counts that one unit of confidence is worth, float64 [K]."""
+        return np.exp(self._log_scale)
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`. A text longer than the bound is cut there."""
+        result = np.zeros((len(batch), len(self.model.classes)))
+        rows = [i for i, text in enumerate(batch.texts) if text]
+        if rows:
+            texts = [self._cut(batch.texts[i] or "") for i in rows]
+            result[rows] = self._scaled(self.model.confidence_many(texts))
+        return result
+
+    def _cut(self, text: str) -> str:
+        return text[: self.model.max_text]
+
+    def _scaled(self, confidence: Floats) -> Floats:
+        return capped(confidence * self.scale, self._strength)
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`; row by row, so that the fit does not depend on how a batch was cut."""
+        for text, label, w in zip(batch.texts, y.tolist(), weight.tolist(), strict=True):
+            if text:
+                cut = self._cut(text)
+                self._fit(self.model.confidence(cut), label, w)
+                self.model.learn(cut, self.model.classes[label], w)
+
+    def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
+        """See `Reader`; earlier texts make no difference."""
+        return self.evidence(batch)
+
+    def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
+        """See `Reader`; each subject's earlier texts are learnt before the event's own."""
+        texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
+        lengths = [len(group) for group in texts]
+        flat = [text for group in texts for text in group]
+        all_texts = Batch.of(np.zeros((len(flat), 0)), texts=flat)
+        self.learn(all_texts, np.repeat(y, lengths), np.repeat(weight, lengths))
+
+    def _fit(self, confidence: Floats, label: int, weight: float) -> None:
+        if not confidence.any():
+            return
+        evidence = self._scaled(confidence[None])[0]
+        total, right = evidence.sum(), evidence[label] / (evidence[label] + 1.0)
+        capped = total >= self._strength * (1.0 - 1e-12)
+        gradient = evidence * right / total if capped else evidence / (total + len(evidence))
+        gradient[label] -= right
+        move = gradient.sum() + OWN_STEP * (gradient - gradient.mean())
+        step = min(weight, 1.0) * max(STEP / math.sqrt(1.0 + self._fitted), LEAST_STEP)
+        low, high = math.log(SCALE_RANGE[0]), math.log(SCALE_RANGE[1])
+        self._log_scale = np.clip(self._log_scale - step * move, low, high)
+        self._fitted += 1
+
+    def words(self, text: str) -> list[tuple[str, Floats]]:
+        """The n-grams that moved the evidence of a text, in order, each with its own [K] before the cap."""
+        return [(ngram, values * self.scale) for ngram, values in self.model.words(self._cut(text))]
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        own = {"log_scale": self._log_scale.copy(), "fitted": np.array(self._fitted)}
+        return own | {f"ss3.{name}": array for name, array in self.model.state_dict().items()}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        try:
+            scale, fitted = np.array(arrays["log_scale"], np.float64), int(arrays["fitted"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SnapshotError(f"not the arrays of a text expert: {error}") from error
+        self.model.load_state_dict({n.removeprefix("ss3."): a for n, a in arrays.items() if n.startswith("ss3.")})
+        if len(scale) != len(self.model.classes):
+            raise SnapshotError(f"{len(scale)} scales for {len(self.model.classes)} classes")
+        self._log_scale, self._fitted = scale, fitted

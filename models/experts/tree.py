@@ -1,0 +1,178 @@
+"""A compiled Hoeffding tree as an expert: its leaf answers, and the leaf's weight says how much that is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.experts.tree import TreeSettings
+from tocsin.kernels import hoeffding
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.evidence import proportional
+
+
+def columns(batch: Batch, history: int) -> Floats:
+    """The label history and then the features: float64 [B, history + F]; NaN for a label that is not known.
+
+    The history stands first, so that its columns keep their places when features are discovered.
+    """
+    if not history:
+        return batch.X
+    labels = np.full((len(batch), history), np.nan)
+    known = batch.history[:, :history]
+    labels[:, : known.shape[1]] = np.where(known >= 0, known, np.nan)
+    return np.concatenate([labels, batch.X], axis=1)
+
+
+def row(batch: Batch, i: int, history: int) -> Floats:
+    """Row i of `columns`, without making the others."""
+    if not history:
+        x: Floats = batch.X[i]
+        return x
+    labels = np.full(history, np.nan)
+    known = batch.history[i, :history]
+    labels[: len(known)] = np.where(known >= 0, known, np.nan)
+    return np.concatenate([labels, batch.X[i]])
+
+
+class TreeExpert:
+    """Evidence N p: p is what the leaf says (majority or naive Bayes), N its weight, up to `strength`.
+
+    The label history is seen as categories. With `one_vs_rest` there is a tree for each class that tells it from the
+    rest, and p are the trees' yes, made to add up to 1.
+
+    >>> import numpy as np
+    >>> expert = TreeExpert(TreeSettings(history=1))
+    >>> expert.resize(1, 2)
+    >>> batch = Batch.of(np.zeros((4, 1)), history=np.array([[0], [0], [1], [1]]))
+    >>> expert.predict_then_learn(batch, np.array([0, 0, 0, 1]), np.ones(4)).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]
+    """
+
+    def __init__(self, settings: TreeSettings, nominal: Sequence[bool] = ()) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._classes = 0
+        self._nominal = [bool(n) for n in nominal]
+        self._trees: list[hoeffding.Pool] = [] if settings.one_vs_rest else [self._plant(0)]
+
+    def _plant(self, classes: int) -> hoeffding.Pool:
+        s = self._settings
+        settings = hoeffding.Settings(
+            grace_period=s.grace_period,
+            delta=s.delta,
+            tau=s.tau,
+            leaf_prediction=s.leaf_prediction,
+            max_depth=s.max_depth,
+            max_size=s.max_size,
+            fade=s.forget,
+        )
+        nominal = np.array([True] * s.history + self._nominal, np.bool_)
+        return hoeffding.new_pool([settings], len(nominal), classes, nominal)
+
+    @property
+    def nodes(self) -> int:
+        """Branches and leaves of all trees."""
+        return sum(int(tree.trees["n_nodes"].sum()) for tree in self._trees)
+
+    def path(self, batch: Batch, i: int, y: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
+        """The way of event i through the tree, at most so many branches, and its columns [H + F], history first.
+
+        Of trees one against the rest it is that of class y.
+        """
+        x = row(batch, i, self._settings.history)
+        return hoeffding.path(self._trees[y if self._settings.one_vs_rest else 0], 0, x, most), x
+
+    def set_nominal(self, nominal: Sequence[bool]) -> None:
+        """Say which columns are categories; call before `resize` when columns are added."""
+        new = [bool(n) for n in nominal[len(self._nominal) :]]
+        self._nominal += new
+        width = self._settings.history + len(self._nominal)
+        classes = 2 if self._settings.one_vs_rest else self._classes
+        self._trees = [hoeffding.resize(tree, width, classes, np.array(new, np.bool_)) for tree in self._trees]
+
+    def resize(self, features: int, classes: int) -> None:
+        """See `Expert`."""
+        if features > len(self._nominal):
+            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+        if classes <= self._classes:
+            return
+        self._classes = classes
+        if self._settings.one_vs_rest:
+            self._trees += [self._plant(2) for _ in range(classes - len(self._trees))]
+        else:
+            width = self._settings.history + len(self._nominal)
+            self._trees = [hoeffding.resize(self._trees[0], width, classes)]
+
+    def evidence(self, batch: Batch) -> Floats:
+        """See `Expert`."""
+        X = columns(batch, self._settings.history)
+
+        def ask(tree: int) -> tuple[Floats, Floats]:
+            pool = self._trees[tree]
+            return hoeffding.probabilities(pool, X)[:, 0], hoeffding.supports(pool, X)[:, 0]
+
+        return self._weighed(ask, len(batch))
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
+        """See `Expert`."""
+        X, w = columns(batch, self._settings.history), weight[:, None]
+        for i, pool in enumerate(self._trees):
+            self._trees[i] = hoeffding.learn(pool, X, self._targets(i, y), w)
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Prequential`."""
+        X, w = columns(batch, self._settings.history), weight[:, None]
+
+        def ask(i: int) -> tuple[Floats, Floats]:
+            classes = 2 if self._settings.one_vs_rest else self._classes
+            p, n = np.empty((len(batch), 1, classes)), np.empty((len(batch), 1))
+            self._trees[i] = hoeffding.learn(self._trees[i], X, self._targets(i, y), w, predicted=p, supports=n)
+            return p[:, 0], n[:, 0]
+
+        return self._weighed(ask, len(batch))
+
+    def _targets(self, tree: int, y: Ints) -> Ints:
+        return (y == tree).astype(np.int64) if self._settings.one_vs_rest else y
+
+    def _weighed(self, ask: Callable[[int], tuple[Floats, Floats]], rows: int) -> Floats:
+        """Evidence from what each tree says: its probabilities [B, K] and its leaves' weights [B]."""
+        if not self._settings.one_vs_rest:
+            p, n = ask(0)
+            return proportional(p, np.minimum(n, self._settings.strength))
+        yes, support = np.zeros((rows, self._classes)), np.zeros(rows)
+        for tree in range(self._classes):
+            p, n = ask(tree)
+            yes[:, tree] = p[:, 1]
+            support = np.maximum(support, n)
+        total = yes.sum(axis=1, keepdims=True)
+        p = np.divide(yes, total, out=np.zeros_like(yes), where=total > 0)
+        return proportional(p, np.minimum(support, self._settings.strength))
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        state: dict[str, NDArray[Any]] = {"nominal": np.array(self._nominal, np.bool_)}
+        for i, tree in enumerate(self._trees):
+            state |= {f"{i}.{name}": array for name, array in hoeffding.state_dict(tree).items()}
+        return state
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        groups: dict[int, dict[str, NDArray[Any]]] = {}
+        try:
+            nominal = np.array(arrays["nominal"], np.bool_).tolist()
+            for name, array in arrays.items():
+                number, dot, part = name.partition(".")
+                if dot:
+                    groups.setdefault(int(number), {})[part] = array
+            trees = [hoeffding.load_state_dict(groups[i]) for i in range(len(groups))]
+        except (KeyError, ValueError, IndexError) as error:
+            raise SnapshotError(f"not the arrays of a tree expert: {error}") from error
+        if len(trees) != 1 and not self._settings.one_vs_rest:
+            raise SnapshotError(f"{self.name} is one tree, not {len(trees)}")
+        self._nominal, self._trees = nominal, trees
+        self._classes = len(trees) if self._settings.one_vs_rest else int(trees[0].class_key.size)

@@ -1,0 +1,61 @@
+"""What each expert's word has been worth for each class: `tocsin.kernels.routing.class_discount`, as a part of the
+classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.routing import class_discount as kernel
+from tocsin.models.data.batch import Floats, Ints
+from tocsin.models.experts.base import Arrays
+
+
+class ClassDiscount:
+    """Discounts evidence class by class, and keeps the record it does so by."""
+
+    def __init__(self, experts: int, fade: float) -> None:
+        self._fade = fade
+        self._precision = np.full((experts, 0), 0.5)
+        self._answers = np.zeros((experts, 0))
+
+    @property
+    def precision(self) -> Floats:
+        """[E, K]: of the answers k of expert e, the faded share that was right."""
+        return self._precision
+
+    def resize(self, classes: int) -> None:
+        """Make room for more classes. Never shrinks."""
+        more = classes - self._precision.shape[1]
+        if more > 0:
+            self._precision = np.pad(self._precision, ((0, 0), (0, more)), constant_values=0.5)
+            self._answers = np.pad(self._answers, ((0, 0), (0, more)))
+
+    def forget(self, expert: int) -> None:
+        """The record of an expert that begins anew."""
+        self._precision[expert], self._answers[expert] = 0.5, 0.0
+
+    def discount(self, evidence: Floats, prior: float) -> Floats:
+        """The evidence [B, E, K] with each class discounted; `prior` is the prior weight of an opinion."""
+        out = np.empty_like(evidence)
+        kernel.discount_rows(self._precision, self._answers, evidence, prior, out)
+        return out
+
+    def learn(self, evidence: Floats, y: Ints, prior: float) -> Floats:
+        """Learn B events in order; returns what `discount` gave just before each."""
+        out = np.empty_like(evidence)
+        kernel.learn_rows(self._precision, self._answers, evidence, y, prior, self._fade, out)
+        return out
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        return {"precision": self._precision, "answers": self._answers}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
+        precision, answers = (np.array(arrays[name], np.float64) for name in ("precision", "answers"))
+        if not precision.shape == answers.shape == self._precision.shape:
+            raise ValueError(f"records of {precision.shape} and {answers.shape}, not of {self._precision.shape}")
+        self._precision, self._answers = precision, answers

@@ -1,0 +1,315 @@
+"""The lifecycle of experts: who is starved, collapsed or redundant, and what becomes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.lifecycle import LifecycleSettings
+from tocsin.kernels.routing import lifecycle as kernel
+from tocsin.kernels.routing.lifecycle import ENGAGED, RECORDS, RIGHT
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.experts.base import (
+    Arrays,
+    Expert,
+    Mergeable,
+    SnapshotError,
+)
+from tocsin.models.routing.base import Router
+
+Fresh = Callable[[int], Expert]
+
+REGROWN, MERGED, RETIRED, REVIVED = range(4)
+EVENTS = ("regrown", "merged", "retired", "revived")
+"""What can become of an expert. One that is merged away is retired, too; one that is revived begins as a fresh one."""
+STARVED, COLLAPSED = range(2)
+SHARE, ACCURACY, CONSISTENCY = range(3)
+COUNTERS = ("count", "drifts", "windows")
+STATE = ("active", "born", "ill", "twins", "tries", "well", "idle", "events", "figures", "engaged")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How one expert fares: of the last whole window, or of the first one until it is whole; None where unknown."""
+
+    state: Literal["active", "retired"]
+    age: int
+    """Feedback records since it began, or began anew; of a retired one, since it was retired."""
+    share: float | None
+    """Its mean share of the routing, see `tocsin.kernels.routing.lifecycle`; those of all experts add up to 1 at
+    most."""
+    accuracy: float | None
+    """Where it was engaged and had evidence."""
+    consistency: float | None
+    """Local routing consistency: of the records whose predecessor it led, the share that it led as well.
+
+    A router that looks at the event alone gives, on events that come in no order, the share that it leads of all.
+    """
+    events: dict[str, int]
+    """How often each of `EVENTS` befell it."""
+
+
+class Lifecycle:
+    """Looks at the pool once a window of feedback records, and regrows, merges, retires or revives experts.
+
+    Windows are cut at fixed numbers of records (`pieces`), so what becomes of an expert depends on the feedback alone.
+    Late labels are counted by the evidence of the event's own time, weighed by the router of today.
+
+    Parameters
+    ----------
+    kin
+        [E], equal for experts that are of one kind and see the same.
+    """
+
+    def __init__(self, settings: LifecycleSettings, kin: Sequence[Hashable]) -> None:
+        self._settings = settings
+        self._kin = list(kin)
+        E = len(self._kin)
+        pairs = [(a, b) for b in range(E) for a in range(b) if self._kin[a] == self._kin[b]]
+        self._pairs = np.array(pairs, np.int64).reshape(-1, 2)
+        """[P, 2], the experts of one kin."""
+        self._window = kernel.new(E, 0, len(pairs))
+        self.count = 0
+        """Feedback records counted."""
+        self._windows = 0
+        self._drifts = 0
+        self.active: Bools = np.ones(E, np.bool_)
+        """[E], which experts score and learn."""
+        self._born = np.zeros(E, np.int64)
+        self._ill = np.zeros((E, 2), np.int64)
+        """Windows in a row that found it starved, and collapsed."""
+        self._twins = np.zeros(len(pairs), np.int64)
+        """[P], windows in a row that found two redundant."""
+        self._tries = np.zeros(E, np.int64)
+        """Times it was begun anew since it was last well for as long as it takes to be ill."""
+        self._well = np.zeros(E, np.int64)
+        """Windows in a row that found nothing."""
+        self._idle = np.zeros(E, np.int64)
+        """Windows since it was retired."""
+        self._events = np.zeros((E, len(EVENTS)), np.int64)
+        self._figures = np.full((E, 3), np.nan)
+        self._engaged = np.full(1, np.nan)
+
+    def resize(self, classes: int) -> None:
+        """Make room for more classes. Never shrinks."""
+        self._window = kernel.widened(self._window, classes)
+
+    def unborn(self, learnt: Sequence[int]) -> Bools:
+        """[B, E], which experts began only after the model had learnt so many records [B]."""
+        unborn: Bools = np.array(learnt, np.int64)[:, None] < self._born[None, :]
+        return unborn
+
+    def pieces(self, rows: int) -> Iterator[slice]:
+        """B rows in stretches that end where a window does; each must be observed before the next is asked for."""
+        start = 0
+        while start < rows:
+            stop = min(rows, start + self._settings.window - int(self._window.counters[RECORDS]))
+            yield slice(start, stop)
+            start = stop
+
+    def observe(
+        self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints, prior: float
+    ) -> bool:
+        """Count B records, all of one window; returns whether it is whole, and `review` is due.
+
+        `decided` [B] are the classes that the pool decided for, -1 where it knew none; else as in `kernels.lifecycle`.
+        """
+        kernel.observe(
+            self._window,
+            np.ascontiguousarray(evidence),
+            np.ascontiguousarray(reliability),
+            np.ascontiguousarray(engaged),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(decided, np.int64),
+            self._pairs,
+            prior,
+        )
+        self.count += len(y)
+        return bool(self._window.counters[RECORDS] >= self._settings.window)
+
+    def review(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        """End the window: look at every expert, and do what is to be done about it, in place.
+
+        `fresh` makes expert e anew, as one that has learnt nothing.
+        """
+        self._windows += 1
+        self._figures, self._engaged = self._measured()
+        drifted = router.drifts > self._drifts
+        self._drifts = router.drifts
+        if self._settings.enabled:
+            self._idle[~self.active] += 1
+            self._judge()
+            self._heal(experts, router, fresh)
+            self._merge(experts, router, fresh)
+            self._revive(experts, router, fresh, drifted)
+        kernel.begin(self._window)
+
+    # What is found
+
+    def _measured(self) -> tuple[Floats, Floats]:
+        """[E, 3] and [1]: share, accuracy and consistency of each, and how many were engaged for a record."""
+        window, records = self._window, float(self._window.counters[RECORDS])
+        figures = np.full((len(self._kin), 3), np.nan)
+        if records > 0:
+            figures[:, SHARE] = window.parts / records
+            np.divide(window.engaged_right, window.engaged, out=figures[:, ACCURACY], where=window.engaged > 0)
+            np.divide(window.stayed, window.led, out=figures[:, CONSISTENCY], where=window.led > 0)
+        engaged = window.counters[ENGAGED] / records if records > 0 else math.nan
+        return figures, np.array([engaged])
+
+    def _judged(self) -> Bools:
+        """[E], the experts that are old enough and spoke often enough to be judged by this window."""
+        grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
+        return self.active & grown & (2 * self._window.spoke >= self._settings.window)
+
+    def _judge(self) -> None:
+        """Count for how many windows in a row each expert has been ill."""
+        judged = self._judged()
+        found = np.stack([judged & self._starved(), judged & self._collapsed()], axis=1)
+        self._ill = np.where(found, self._ill + 1, 0)
+        twins = self._redundant() & judged[self._pairs].all(axis=1)
+        self._twins = np.where(twins, self._twins + 1, 0)
+        well = judged & ~found.any(axis=1)
+        self._well = np.where(well, self._well + 1, np.where(judged, 0, self._well))
+        self._tries[self._well >= self._settings.patience] = 0
+
+    def _starved(self) -> Bools:
+        """[E], whether the router hardly uses it where it has evidence."""
+        share = self._window.parts / np.maximum(self._window.spoke, 1)
+        starved: Bools = share < self._settings.starved / self.active.sum()
+        return starved
+
+    def _collapsed(self) -> Bools:
+        """[E], whether it always answers one class (it is right as often as that class comes) and the pool does better.
+
+        Where the pool does no better, one class comes nearly always, and to say so is right.
+        """
+        window, own = self._window, self._settings
+        spoke = np.maximum(window.spoke, 1)
+        constant = window.answers.max(axis=1, initial=0) >= own.constant * spoke
+        pool = window.counters[RIGHT] / max(window.counters[RECORDS], 1)
+        collapsed: Bools = constant & (window.right / spoke + own.margin < pool)
+        return collapsed
+
+    def _redundant(self) -> Bools:
+        """[P], whether two experts answer alike beyond chance, by Cohen's kappa."""
+        window = self._window
+        shares = window.answers / np.maximum(window.spoke, 1)[:, None]
+        chance = (shares[self._pairs[:, 0]] * shares[self._pairs[:, 1]]).sum(axis=1)
+        alike = window.alike / np.maximum(window.both, 1)
+        redundant: Bools = alike - chance >= self._settings.agreement * (1.0 - chance)
+        redundant &= chance < 1.0
+        return redundant
+
+    # What is done
+
+    def _heal(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        """Begin ill experts anew, or retire those for which that did not help."""
+        for e in np.flatnonzero((self._ill >= self._settings.patience).any(axis=1)).tolist():
+            if self._tries[e] < self._settings.chances:
+                self._tries[e] += 1
+                self._begin(e, experts, router, fresh)
+                self._events[e, REGROWN] += 1
+            elif self.active.sum() > self._settings.keep:
+                self._retire(e, experts, router, fresh)
+
+    def _merge(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        """Of two redundant experts one stays: the one that the router chose more, with what the other learnt."""
+        chosen, trust = self._window.parts.copy(), self._window.trust / np.maximum(self._window.spoke, 1)
+        for a, b in self._pairs[self._twins >= self._settings.patience].tolist():
+            # A pair may have lost one to an earlier pair, or to an illness.
+            if not (self._judged()[[a, b]].all() and self.active.sum() > self._settings.keep):
+                continue
+            stays, goes = (a, b) if chosen[a] >= chosen[b] else (b, a)
+            both = chosen[stays] + chosen[goes]
+            keeper = experts[stays]
+            if isinstance(keeper, Mergeable):
+                keeper.merge(experts[goes], float(chosen[goes] / both) if both > 0 else 0.5)
+            router.inherit(stays, (float(trust[stays]), float(trust[goes])))
+            # A third that is alike meets one that stands for two.
+            chosen[stays], trust[stays] = both, 1.0 - (1.0 - trust[stays]) * (1.0 - trust[goes])
+            self._events[[stays, goes], MERGED] += 1
+            self._retire(goes, experts, router, fresh)
+
+    def _retire(self, e: int, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        self._begin(e, experts, router, fresh)
+        self.active[e] = False
+        self._idle[e] = 0
+        self._events[e, RETIRED] += 1
+
+    def _revive(self, experts: list[Expert], router: Router, fresh: Fresh, drifted: bool) -> None:
+        """Try retired experts again: after a drift, or after their probation."""
+        waited = self._idle >= (1 if drifted else self._settings.probation)
+        for e in np.flatnonzero(~self.active & waited).tolist():
+            # Anew, so that its age and what the router thinks of it are those of a beginner.
+            self._begin(e, experts, router, fresh)
+            self.active[e] = True
+            self._events[e, REVIVED] += 1
+
+    def _begin(self, e: int, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        """A fresh expert in place of the old one, of whom nobody remembers anything."""
+        experts[e] = fresh(e)
+        router.forget(e)
+        self._born[e] = self.count
+        self._ill[e] = 0
+        self._well[e] = 0
+        self._twins[(self._pairs == e).any(axis=1)] = 0
+        self._figures[e] = np.nan
+
+    # What it looks like
+
+    @property
+    def engaged(self) -> float | None:
+        """How many experts were engaged for a record, on average, over the window that `health` speaks of."""
+        return _known(float((self._engaged if self._windows else self._measured()[1])[0]))
+
+    def health(self) -> list[Health]:
+        """How every expert fares [E]."""
+        figures = self._figures if self._windows else self._measured()[0]
+        return [
+            Health(
+                state="active" if self.active[e] else "retired",
+                age=self.count - int(self._born[e]),
+                share=_known(share),
+                accuracy=_known(accuracy),
+                consistency=_known(consistency),
+                events=dict(zip(EVENTS, self._events[e].tolist(), strict=True)),
+            )
+            for e, (share, accuracy, consistency) in enumerate(figures.tolist())
+        ]
+
+    # Snapshots
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        state: dict[str, NDArray[Any]] = {name: getattr(self, _attribute(name)).copy() for name in STATE}
+        state |= {name: np.array(getattr(self, _attribute(name))) for name in COUNTERS}
+        return state | {f"window.{name}": array.copy() for name, array in self._window._asdict().items()}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`."""
+        fresh = kernel.new(len(self._kin), self._window.labels.size, len(self._pairs))
+        window = kernel.Window(*(np.array(arrays[f"window.{name}"]) for name in kernel.Window._fields))
+        pairs = [(name, getattr(self, _attribute(name)), np.array(arrays[name])) for name in STATE]
+        pairs += [(name, old, new) for name, old, new in zip(kernel.Window._fields, fresh, window, strict=True)]
+        for name, old, new in pairs:
+            if old.shape != new.shape or old.dtype != new.dtype:
+                raise SnapshotError(f"{name} {new.dtype} {new.shape} is not {old.dtype} {old.shape}")
+        for name in STATE:
+            setattr(self, _attribute(name), np.array(arrays[name]))
+        for name in COUNTERS:
+            setattr(self, _attribute(name), int(arrays[name]))
+        self._window = window
+
+
+def _attribute(name: str) -> str:
+    return name if name in ("count", "active") else f"_{name}"
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

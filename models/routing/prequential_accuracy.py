@@ -1,0 +1,121 @@
+"""Each expert's recent record: how often what it said was right. And what routers that go by records share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.models.data.batch import Bools, Floats
+from tocsin.models.experts.base import Arrays
+
+
+class RouterOutput(NamedTuple):
+    """What a router said just before it learnt each of B records."""
+
+    reliability: Floats
+    """[B, E]"""
+    inverse_temperature: Floats
+    """[B], the power of BetP."""
+
+
+class PrequentialAccuracy:
+    """Faded prequential accuracy of E experts; silence is neither right nor wrong."""
+
+    def __init__(self, experts: int, fade: float) -> None:
+        self._fade = fade
+        self.skill = np.full(experts, 0.5)
+        """[E], of the answers each gave."""
+        self.answers = np.zeros(experts)
+        """[E], how many answers `skill` rests on."""
+
+    def learn(self, evidence: Floats, y: int) -> None:
+        """One event: what the experts said of it [E, K], and its label."""
+        answered = evidence.max(axis=1) > 0
+        right = evidence.argmax(axis=1) == y
+        self.answers += answered
+        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
+        share = np.maximum(1.0 - self._fade, 1.0 / np.maximum(self.answers + 1.0, 1.0))
+        self.skill = np.where(answered, self.skill + share * (right - self.skill), self.skill)
+
+    def above_chance(self, classes: int) -> Floats:
+        """[E] in [0, 1]: 0 for an expert no better than a guess among so many classes, 1 for one that never errs."""
+        chance = 1.0 / max(classes, 2)
+        skill = np.clip((self.skill - chance) / (1.0 - chance), 0.0, 1.0)
+        # Without a record there is no telling: an expert that has not answered yet is taken at its word, halved.
+        result: Floats = np.where(self.answers > 0, skill, 0.5)
+        return result
+
+    def forget(self, expert: int) -> None:
+        """The record of an expert that begins anew."""
+        self.skill[expert], self.answers[expert] = 0.5, 0.0
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        return {"skill": self.skill, "answers": self.answers}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
+        skill, answers = np.array(arrays["skill"], np.float64), np.array(arrays["answers"], np.float64)
+        if not skill.shape == answers.shape == self.skill.shape:
+            raise ValueError(f"records of {skill.shape} and {answers.shape}, not of {self.skill.shape}")
+        self.skill, self.answers = skill, answers
+
+
+class AccuracyRouter:
+    """What routers have in common that trust an expert by its record: see `tocsin.models.routing.base.Router`."""
+
+    def __init__(self, experts: int, fade: float, engage: float) -> None:
+        self._record = PrequentialAccuracy(experts, fade)
+        self._engage = engage
+
+    @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        return self._record.skill
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        return self._record.answers
+
+    @property
+    def drifts(self) -> int:
+        """See `Gate`: nothing watches here."""
+        return 0
+
+    @property
+    def inverse_temperature(self) -> float:
+        """See `Gate`: it is not learnt here."""
+        return 1.0
+
+    def forget(self, expert: int) -> None:
+        """See `Gate`: of its record alone. What a network says of it is trained anew within some hundred records."""
+        self._record.forget(expert)
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
+
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
+        return top_share(reliability, self._engage)
+
+
+def top_share(reliability: Floats, share: float) -> Bools:
+    """The most reliable experts of each event [B, E] whose reliabilities reach this share of all; at least one.
+
+    >>> top_share(np.array([[0.1, 0.6, 0.3]]), 0.8).tolist()
+    [[False, True, True]]
+    """
+    if share >= 1.0:
+        return np.ones(reliability.shape, np.bool_)
+    order = np.argsort(-reliability, axis=1, kind="stable")
+    ranked = np.take_along_axis(reliability, order, axis=1)
+    total = np.maximum(ranked.sum(axis=1, keepdims=True), 1e-12)
+    before = ranked.cumsum(axis=1) - ranked
+    chosen = before < share * total
+    chosen[:, 0] = True
+    result: Bools = np.empty_like(chosen)
+    np.put_along_axis(result, order, chosen, axis=1)
+    return result

@@ -1,0 +1,213 @@
+"""The router of reliabilities learnt through the fused decision: what `tocsin.kernels.routing.reliability` does, as a
+model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.fusion import FusionSettings
+from tocsin.config.routing import ReliabilitySettings as RouterSettings
+from tocsin.kernels.fusion.log_domain import CODES
+from tocsin.kernels.hoeffding import adwin
+from tocsin.kernels.routing import reliability as kernel
+from tocsin.kernels.routing.inverse_temperature import LOG
+from tocsin.kernels.routing.inverse_temperature import STATE as STATE_OF_INVERSE_TEMPERATURE
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.experts.base import Arrays
+from tocsin.models.routing.prequential_accuracy import RouterOutput
+
+SQUARES_MEMORY = 0.999
+SCALER_MEMORY = 10_000.0
+CALM = 0.995
+START = -1.0
+"""The first logit of every expert: a reliability of a quarter, since experts repeat one another."""
+MINIMUM = 1e-6
+"""Less than any expert is ever trusted."""
+LABELS_MEMORY = 10_000.0
+"""Labels over which the shares of classes are taken."""
+MOST_RARE = 10.0
+"""No label counts more than so many times."""
+STATE = (
+    "weights",
+    "squares",
+    "gradient",
+    "rows",
+    "mean",
+    "square",
+    "skill",
+    "answers",
+    "load",
+    "counters",
+    "inverse_temperature",
+)
+
+
+class ReliabilityRouter:
+    """Reliabilities [B, E] from inputs and evidence, learnt from the evidence seen at each event's own time."""
+
+    def __init__(
+        self, settings: RouterSettings, experts: int, features: int, seed: int, fusion: FusionSettings
+    ) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._sizes = kernel.Sizes(features, experts, settings.hidden)
+        self._router = kernel.new(self._sizes, seed, START, settings.boost)
+        self._rates = kernel.Rates(
+            step=settings.step,
+            every=float(settings.every),
+            memory=SQUARES_MEMORY,
+            fade=settings.fade,
+            scaler_memory=SCALER_MEMORY,
+            balance=settings.balance,
+            window=float(settings.window),
+            boost=settings.boost,
+            calm=CALM,
+            prior=fusion.prior or 0.0,
+            rule=CODES[fusion.rule],
+            sharpen=settings.inverse_temperature_step,
+        )
+
+        self._labels = np.zeros(0)
+        """Labels of each class, faded; one of each to begin with."""
+
+    @property
+    def count(self) -> int:
+        """Feedback records learnt."""
+        return int(self._router.counters[kernel.RECORDS])
+
+    @property
+    def skill(self) -> Floats:
+        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        return self._router.skill
+
+    @property
+    def answers(self) -> Floats:
+        """How many answers `skill` rests on, [E]."""
+        return self._router.answers
+
+    @property
+    def load(self) -> Floats:
+        """Each expert's mean part in the decisions of the last whole window, [E]; zeros before there was one."""
+        return cast(Floats, self._router.load[1])
+
+    @property
+    def drifts(self) -> int:
+        """How often the error of the fused decision rose, by ADWIN."""
+        return int(self._router.counters[kernel.DRIFTS])
+
+    @property
+    def inverse_temperature(self) -> float:
+        """The power of BetP that decisions are made by, see `tocsin.kernels.routing.inverse_temperature`."""
+        return math.exp(self._router.inverse_temperature[LOG])
+
+    def resize(self, features: int) -> None:
+        """Make room for more columns; they stand at their mean until they are known, so nothing learnt changes."""
+        self._router = kernel.widened(self._router, self._sizes, features, self._seed)
+        self._sizes = self._sizes._replace(features=max(features, self._sizes.features))
+
+    def forget(self, expert: int) -> None:
+        """Trust an expert as at the start: its outer weights, its record and its load are those of a new one."""
+        for flat in (self._router.weights, self._router.gradient):
+            *_, outer, bias = kernel.unpacked(flat, *self._sizes)
+            outer[:, expert] = bias[expert] = 0.0
+        # With squares of 0 the first step would be some thirty times a usual one: take those of the others.
+        *_, outer, bias = kernel.unpacked(self._router.squares, *self._sizes)
+        others = [o for o in range(self._sizes.experts) if o != expert] or [self._sizes.experts]
+        outer[:, expert], bias[expert] = outer[:, others].mean(axis=1), bias[others].mean()
+        kernel.unpacked(self._router.weights, *self._sizes)[3][expert] = START
+        self._router.skill[expert], self._router.answers[expert] = 0.5, 0.0
+        self._router.load[:, expert] = 0.0
+
+    def inherit(self, stays: int, trust: tuple[float, float]) -> None:
+        """See `Gate`: two that are sure and say the same leave the doubt (1 - rho) (1 - rho')."""
+        own, other = (min(max(rho, MINIMUM), kernel.MAX_RELIABILITY) for rho in trust)
+        both = min(1.0 - (1.0 - own) * (1.0 - other), kernel.MAX_RELIABILITY)
+        gain = math.log(both / (1.0 - both)) - math.log(own / (1.0 - own))
+        kernel.unpacked(self._router.weights, *self._sizes)[3][stays] += gain
+
+    def reliability(self, X: Floats, evidence: Floats) -> Floats:
+        """[B, E], at most 0.999; X [B, F], evidence [B, E, K]."""
+        out = np.empty(evidence.shape[:2])
+        kernel.reliability_rows(self._router, _row_major(X), _row_major(evidence), self._sizes.hidden, out)
+        return out
+
+    def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
+        """Top-p engagement: the fewest experts that hold the share `engage` of what all can add to log P.
+
+        Nobody is engaged where nobody has anything to add: the null slot has taken all trust, or all are silent.
+        """
+        if self._settings.engage >= 1.0:
+            return np.ones(reliability.shape, np.bool_)
+        total = evidence.sum(axis=2) + prior
+        gain = np.log1p(reliability * evidence.max(axis=2) / (total - reliability * (total - prior)))
+        order = np.argsort(-gain, axis=1, kind="stable")
+        ranked = np.take_along_axis(gain, order, axis=1)
+        before = ranked.cumsum(axis=1) - ranked
+        result: Bools = np.empty(gain.shape, np.bool_)
+        np.put_along_axis(result, order, before < self._settings.engage * ranked.sum(axis=1, keepdims=True), axis=1)
+        return result
+
+    def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
+        """Learn B feedback records in order: X [B, F], the evidence [B, E, K] seen at each event's time, y, weight [B].
+
+        `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
+        """
+        before = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
+        kernel.learn_rows(
+            self._router,
+            _row_major(X),
+            _row_major(evidence),
+            np.ascontiguousarray(y, np.int64),
+            np.ascontiguousarray(self._weighed(y, weight, evidence.shape[2]), np.float64),
+            np.ascontiguousarray(delay, np.int64),
+            self._sizes.hidden,
+            self._rates,
+            *before,
+        )
+        return before
+
+    def _weighed(self, y: Ints, weight: Floats, classes: int) -> Floats:
+        """The weights [B] of labels in order, rare classes' raised as far as the settings say."""
+        if not self._settings.rare:
+            return weight
+        self._labels = np.pad(self._labels, (0, max(classes - len(self._labels), 0)), constant_values=1.0)
+        result = weight.copy()
+        for i, k in enumerate(y.tolist()):
+            self._labels *= 1.0 - 1.0 / LABELS_MEMORY
+            self._labels[k] += 1.0
+            mean = self._labels.sum() / len(self._labels)
+            result[i] *= min((mean / self._labels[k]) ** self._settings.rare, MOST_RARE)
+        return result
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `Expert`."""
+        state: dict[str, NDArray[Any]] = {name: getattr(self._router, name).copy() for name in STATE}
+        state["labels"] = self._labels.copy()
+        return state | {f"drift.{name}": array for name, array in adwin.state_dict(self._router.drift).items()}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
+        state = {name: np.array(arrays[name], np.float64) for name in STATE}
+        drift = adwin.load_state_dict(
+            {n.removeprefix("drift."): a for n, a in arrays.items() if n.startswith("drift.")}
+        )
+        sizes = self._sizes._replace(features=len(state["mean"]))
+        if state["weights"].shape != (sizes.weights,) or state["load"].shape != (2, sizes.experts):
+            raise ValueError(f"weights {state['weights'].shape} are not those of {sizes}")
+        if state["inverse_temperature"].shape != (STATE_OF_INVERSE_TEMPERATURE,):
+            raise ValueError(
+                f"inverse_temperature {state['inverse_temperature'].shape} is not ({STATE_OF_INVERSE_TEMPERATURE},)"
+            )
+        if state["counters"].shape != (kernel.COUNTERS,):
+            raise ValueError(f"counters {state['counters'].shape} are not ({kernel.COUNTERS},)")
+        self._labels = np.array(arrays["labels"], np.float64)
+        self._router = kernel.Router(drift=drift, **state)
+        self._sizes = sizes
+
+
+def _row_major(values: Floats) -> Floats:
+    return np.ascontiguousarray(values, np.float64)

@@ -1,1 +1,0 @@
-"""What carries the records: one seam, `log`, and those who stand behind it."""

@@ -1,0 +1,1 @@
+"""What a worker keeps and can rebuild from the logs."""

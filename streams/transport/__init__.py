@@ -1,0 +1,1 @@
+"""What carries the records: one seam (`base`), and the transports behind it."""

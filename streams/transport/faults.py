@@ -1,0 +1,76 @@
+"""What librdkafka's errors mean: which pass, which never will, and where their reader should look."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+from tocsin.streams.transport.base import PartitionLostError, TransportError
+
+LOST = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,
+    }
+)
+"""The member's partitions may belong to another by now."""
+PASSING = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._WAIT_COORD,
+        KafkaError._WAIT_CACHE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError._MAX_POLL_EXCEEDED,
+    }
+)
+"""Worth another try."""
+MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
+"""A topic or partition that is not there."""
+REFUSED = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError._SSL,
+    }
+)
+"""Credentials or certificates; another try changes nothing."""
+FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+"""The user may not."""
+
+
+def error(doing: str, found: KafkaError, bootstrap: str) -> TransportError:
+    """The error to raise for one that came while `doing` something with the broker at `bootstrap`."""
+    kind = PartitionLostError if found.code() in LOST else TransportError
+    return kind(f"{doing}: {found.str()} ({found.name()}) {where(bootstrap, setting(found.code()))}")
+
+
+def where(bootstrap: str, named: str = "kafka.bootstrap") -> str:
+    """The end of every message: which broker, and which setting to look at."""
+    variable = "TOCSIN_" + named.upper().replace(".", "__")
+    return f"[broker {bootstrap}; see {named}, {variable}]"
+
+
+def setting(code: int) -> str:
+    """The setting that most likely has to do with an error."""
+    if code in MISSING:
+        return "topics"
+    if code in REFUSED or code in FORBIDDEN:
+        return "kafka.security"
+    if code == KafkaError._MSG_TIMED_OUT:
+        return "kafka.delivery_timeout_ms"
+    return "kafka.bootstrap"

@@ -1,0 +1,1 @@
+"""What travels: the records, and how they are decoded and encoded."""

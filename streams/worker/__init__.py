@@ -1,0 +1,1 @@
+"""The worker: decide, join, learn, commit."""

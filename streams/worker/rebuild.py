@@ -1,0 +1,101 @@
+"""Rebuild: what a lagging or missing state lacks, from the logs.
+
+Events below the group's committed offset have been decided; their decisions are in the log. So they are read again,
+joined to what was decided of them, and remembered: nothing is decided or emitted anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from tocsin.config.settings import Settings
+from tocsin.streams.state.store import State
+from tocsin.streams.transport.base import Partition, Record, Transport
+from tocsin.streams.wire.decode import Decoder, UnfitError
+from tocsin.streams.wire.encode import encode, read_back
+from tocsin.streams.worker.peer_baselines import spread_of
+from tocsin.streams.worker.review_budget import Budget
+
+CHUNK = 5_000
+MARGIN = 10_000
+"""Decisions of every partition that are looked through at the least."""
+
+
+class Rebuild:
+    """Brings the state of an events partition up to the group's committed offset."""
+
+    def __init__(self, settings: Settings, decoder: Decoder, state: State, reader: Transport) -> None:
+        self._settings = settings
+        self._decoder = decoder
+        self._state = state
+        self._reader = reader
+        self._spread_of = spread_of(settings.early_risk)
+
+    def __call__(self, partition: Partition, committed: int, now: int) -> int:
+        """Remember the events from the state's position, or as many as may be pending, to `committed`.
+
+        Returns how many were remembered.
+        """
+        with self._state.transaction() as t:
+            position = t.position(partition)
+        start = max(0, committed - self._settings.bounds.pending_events)
+        if position is not None:
+            start = max(start, position)
+        if start >= committed:
+            return 0
+        # A handful of missing events is not worth reading a million decisions for: theirs are among the last.
+        decisions = self._decisions(min(self._settings.bounds.pending_events, max(MARGIN, 10 * (committed - start))))
+        remembered = 0
+        events = self._events(partition, start, committed)
+        while chunk := list(itertools.islice(events, CHUNK)):
+            remembered += self._remember(chunk, decisions, partition, now)
+        with self._state.transaction() as t:
+            t.set_positions({partition: committed})
+            t.forget_priors(partition.index)
+        return remembered
+
+    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        for record in self._reader.read(partition, start, stop):
+            with contextlib.suppress(UnfitError):  # it is a dead letter already
+                yield self._decoder.event(record)
+
+    def _decisions(self, most: int) -> dict[str, bytes]:
+        """The last decisions by event id, without their explanations, as JSON: a million dictionaries would not fit."""
+        found: dict[str, bytes] = {}
+        for record in tail(self._reader, self._settings.topics.decisions, most):
+            decision = read_back(record)
+            if decision is not None and isinstance(decision.get("event"), str):
+                found[decision["event"]] = encode({**decision, "explanation": None})
+        return found
+
+    def _remember(
+        self, events: Sequence[dict[str, Any]], decisions: dict[str, bytes], partition: Partition, now: int
+    ) -> int:
+        remembered = 0
+        with self._state.transaction() as t:
+            spent = Budget(t.budget(partition.index)) if self._settings.abstention.budget is not None else None
+            for event in events:
+                kept = decisions.get(event["id"])
+                decision = None if kept is None else orjson.loads(kept)
+                # What was seen at the time is gone with the state: the learner scores such an event anew.
+                entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
+                new = t.remember(event, entry, now)
+                remembered += new
+                if spent is not None and new and decision is not None:
+                    spent.recall(decision)
+                if decision is not None and decision.get("risk"):
+                    t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects, self._spread_of)
+            if spent is not None:
+                t.set_budget(partition.index, spent.kept())
+        return remembered
+
+
+def tail(reader: Transport, topic: str, most: int) -> Iterator[Record]:
+    """The last records of every partition of a topic, at most `most` of each."""
+    for partition, end in reader.end_offsets(topic).items():
+        yield from reader.read(partition, max(0, end - most), end)

@@ -1,0 +1,76 @@
+"""The service on Kafka: a worker with its topics, its signals and its last word."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from tocsin.config.settings import Settings
+from tocsin.streams.transport import topics
+from tocsin.streams.transport.base import Partition, Rebalance, Transport
+from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.worker import OpenLog, Worker
+
+log = logging.getLogger(__name__)
+
+
+def kafka_logs(settings: Settings) -> OpenLog:
+    """Opens logs on the settings' broker."""
+
+    def open_log(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+        return KafkaTransport(
+            settings.kafka,
+            group=settings.group,
+            client_id=settings.name,
+            shared=shared,
+            whole=whole,
+            rebalance=rebalance,
+        )
+
+    return open_log
+
+
+def reader(settings: Settings) -> Transport:
+    """A log that only reads and emits: no member of any group."""
+    return kafka_logs(settings)((), {}, None)
+
+
+def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
+    """Run a worker until `stop` says so; returns what it did. Raises LogError, StateError, FeedbackError."""
+    # One thread: small matrices are faster so, and sums keep one order.
+    torch.set_num_threads(1)
+    if settings.topics.create:
+        for topic, outcome in topics.create(settings):
+            if outcome == "created":
+                log.info("created topic %s", topic)
+    with Worker(settings, kafka_logs(settings)) as worker:
+        log.info("ready: %s reads %s on %s", worker.name, settings.topics.events, settings.kafka.bootstrap)
+        worker.run(stop)
+        log.info("stopping: the batch in hand is committed")
+    return worker.counts
+
+
+@contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Says whether SIGINT or SIGTERM came; a second one ends the process at once."""
+    event = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield event.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,87 @@
+"""The choice of a back end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tocsin.kernels import fusion
+from tocsin.kernels import score as scoring
+from tocsin.kernels.common.backends import (
+    ORDER,
+    VARIABLE,
+    Registry,
+    UnknownBackendError,
+    cuda_there,
+)
+
+
+@pytest.fixture(autouse=True)
+def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+def registry(*names: str) -> Registry[[], str]:
+    made: Registry[[], str] = Registry("kernel")
+    for name in names:
+        made.register(name)(lambda name=name: name)
+    return made
+
+
+def test_auto_prefers_the_fastest_that_is_there() -> None:
+    for i in range(len(ORDER)):
+        assert registry(*reversed(ORDER[i:])).get()() == ORDER[i]
+
+
+def test_a_name_given_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "torch")
+    made = registry("reference", "torch", "numba")
+    assert made.choose() == "torch"
+    assert made.choose("reference") == "reference"
+
+
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    assert registry("reference").choose() == "reference"
+
+
+def test_a_back_end_that_is_not_here_is_told_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownBackendError, match=r"kernel has no back end 'cuda' here.*numba, reference"):
+        registry("reference", "numba").get("cuda")
+    monkeypatch.setenv(VARIABLE, "triton")
+    with pytest.raises(UnknownBackendError, match="'triton'"):
+        registry("reference").get()
+
+
+def test_a_misspelt_registration_fails_at_once_rather_than_never_being_chosen() -> None:
+    with pytest.raises(UnknownBackendError, match="'numbas'"):
+        registry("numbas")
+
+
+def test_fusion_always_has_its_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fusion.backend("reference") == "reference"
+    monkeypatch.setenv(VARIABLE, "reference")
+    assert fusion.backend() == "reference"
+    with pytest.raises(UnknownBackendError):
+        fusion.fuse(np.ones((1, 1, 2)), np.ones((1, 1)), backend="abacus")
+
+
+def test_auto_passes_by_what_does_not_suit() -> None:
+    made = registry("reference", "numba")
+    made.register("triton", suits=lambda: False)(lambda: "triton")
+    assert made.choose() == "numba"
+    assert made.choose("triton") == "triton"
+
+
+def test_fusion_takes_triton_only_where_there_is_a_device() -> None:
+    expected = "triton" if cuda_there() else "numba"
+    assert fusion.backend() == scoring.backend() == expected
+
+
+def test_a_back_end_that_does_not_run_here_is_not_here() -> None:
+    made = registry("reference")
+    made.register("torch", runs=lambda: False)(lambda: "torch")
+    assert made.here() == ("reference",)
+    assert made.choose() == "reference"
+    with pytest.raises(UnknownBackendError, match="'torch'"):
+        made.get("torch")

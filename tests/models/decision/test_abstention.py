@@ -1,0 +1,462 @@
+"""When to keep silent: thresholds from late labels."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.config.abstention import AbstentionSettings as Settings
+from tocsin.models.data.batch import Bools, Floats
+from tocsin.models.decision.abstention import (
+    ALPHA,
+    COLD_START,
+    CONFLICT,
+    NOVEL,
+    UNCERTAIN,
+    Abstention,
+    doubts,
+    haste,
+    pignistic,
+)
+
+
+def warm(scores: Any = (), **values: Any) -> Abstention:
+    made = Abstention(Settings(**{"cold_start": 1, "window": 1_000, **values}))
+    for score in scores:
+        made.learn(float(score), math.inf, 0)
+    return made
+
+
+def stream(made: Abstention, rows: int, delay: int, seed: int = 0) -> Bools:
+    """An i.i.d. stream of scores whose labels come late; returns which events' true classes were covered."""
+    rng = np.random.default_rng(seed)
+    waiting: deque[tuple[float, float, int]] = deque()
+    covered = []
+    for i in range(rows):
+        score = float(rng.beta(2, 5))
+        covered.append(score <= made.threshold())
+        waiting.append((score, made.threshold(), i))
+        if len(waiting) > delay:
+            score, judged_by, at = waiting.popleft()
+            made.learn(score, judged_by, i - at)
+    return np.array(covered)
+
+
+# Coverage
+
+
+def test_conformal_pid_covers_the_target_whatever_an_adversary_makes_of_the_scores() -> None:
+    made = Abstention(Settings(error=0.1, cold_start=1, window=100, steering="pid"))
+    missed = []
+    for i in range(20_000):
+        threshold = made.threshold()
+        # Just above the threshold for two hundred events, then far below it for as long.
+        score = min(threshold + 1e-6, 1.0) if i // 200 % 2 else 0.0
+        missed.append(score > threshold)
+        made.learn(score, threshold, 0)
+    assert np.mean(missed) == pytest.approx(0.1, abs=0.02)
+
+
+def test_conformal_pid_owes_nothing_for_a_time_when_no_error_was_possible() -> None:
+    made = Abstention(Settings(error=0.1, cold_start=1, window=300, steering="pid"))
+    for _ in range(5_000):  # one class is known, and it is certain
+        made.learn(0.0, made.threshold(), 0)
+    missed = 0
+    for score in np.random.default_rng(0).random(500):
+        missed += score > made.threshold()
+        made.learn(float(score), made.threshold(), 0)
+    assert missed < 200
+
+
+def test_conformal_pid_moves_the_threshold_and_not_its_level() -> None:
+    one, other = (warm(np.linspace(0, 0.5, 200), steering="pid") for _ in range(2))
+    before = one.threshold()
+    one.learn(0.4, before, 0)
+    other.learn(0.4, 0.3, 0)  # the same score, missed by the threshold that judged it
+    assert other.threshold() > one.threshold()
+    assert one.alpha == other.alpha == 0.1
+
+
+@pytest.mark.parametrize("steering", ["aci", "pid"])
+@pytest.mark.parametrize("delay", [0, 100])
+@pytest.mark.parametrize("error", [0.05, 0.1, 0.3])
+def test_coverage_is_the_target_on_a_stream_that_does_not_drift(steering: str, delay: int, error: float) -> None:
+    made = Abstention(Settings(error=error, cold_start=30, window=1_000, gain=0.005, steering=steering))
+    covered = stream(made, 12_000, delay)[2_000:]
+    # Adaptive conformal inference bounds the mean over T steps by (max(a, 1 - a) + gain) / (gain T), here .02; the
+    # published traps measured .899 to .900 at delays up to 100. Four standard errors of the mean would be .012.
+    assert covered.mean() == pytest.approx(1 - error, abs=0.02)
+    windows = covered.reshape(-1, 2_000).mean(axis=1)
+    assert np.abs(windows - (1 - error)).max() < 0.05
+
+
+def test_a_long_delay_does_not_make_the_threshold_swing() -> None:
+    made = Abstention(Settings(error=0.1, window=1_000))
+    covered = stream(made, 30_000, 5_000)[10_000:]
+    assert covered.mean() == pytest.approx(0.9, abs=0.03)
+    assert covered.reshape(-1, 2_000).mean(axis=1).min() > 0.8
+
+
+def test_the_threshold_follows_a_drift() -> None:
+    made = warm(np.full(500, 0.1), window=200)
+    for _ in range(400):
+        made.learn(0.6, made.threshold(), 0)
+    assert made.threshold() >= 0.6
+
+
+def test_the_threshold_is_the_quantile_of_split_conformal_prediction() -> None:
+    scores = np.linspace(0.01, 0.99, 99)
+    made = warm(np.random.default_rng(0).permutation(scores), error=0.1)
+    assert made.threshold() == pytest.approx(scores[89])  # the 90th of 99, for (99 + 1) * 0.9
+    assert warm([0.2] * 5, error=0.1).threshold() == 1.0  # five labels cannot tell a tenth
+
+
+def test_the_later_labels_come_the_further_back_is_looked() -> None:
+    made = warm([0.9] * 400 + [0.1] * 300, window=300, error=0.3)
+    assert made.threshold() == pytest.approx(0.1)
+    made = Abstention(Settings(cold_start=1, window=300, late_window=700, error=0.3))
+    for score in [0.9] * 400 + [0.1] * 300:
+        made.learn(score, math.inf, 0)
+    assert made.threshold() == pytest.approx(0.1)
+    for _ in range(1_000):
+        made.learn(0.1, math.inf, 2_000)
+    made.learn(0.9, math.inf, 2_000)
+    # Two fifths of 2,000 are more than it keeps: all 700 count, and no more.
+    assert (made.delay, made.threshold()) == (pytest.approx(2_000, rel=0.01), pytest.approx(0.1))
+    assert len(made.state_dict()["scores"]) == 700
+
+
+@pytest.mark.parametrize("window", [20, 50, 97, 300, 301, 999])
+def test_no_level_covers_all_where_the_scores_can_tell_the_target(window: int) -> None:
+    made = warm(np.linspace(0.1, 0.5, window), window=window, error=0.1, gain=0.5)
+    for _ in range(20):
+        made.learn(0.5, 0.1, 0)
+    assert made.alpha == ALPHA[0] < 1 / (window + 1)
+    assert made.threshold() == 0.5  # the greatest score, not the 1.0 that holds every class
+
+
+def test_gain_times_delay_is_bounded() -> None:
+    assert haste(0) == haste(100) == 1.0
+    products = [haste(delay) * delay for delay in (101, 500, 1_000, 2_000, 5_000, 100_000, 10**7)]
+    assert products == sorted(products)
+    assert products[0] == products[2] == pytest.approx(100)
+    assert products[-1] == pytest.approx(200)
+
+
+def test_only_the_window_counts() -> None:
+    made = warm([0.9] * 100 + [0.1] * 20, window=20, error=0.2)
+    assert made.threshold() == pytest.approx(0.1)
+
+
+# What is fed back
+
+
+def test_events_judged_before_the_threshold_was_warm_are_not_fed_back() -> None:
+    made = warm([1.0] * 50)
+    assert made.alpha == 0.1
+    made.learn(0.5, 0.2, 0)
+    assert made.alpha < 0.1
+
+
+def test_an_error_lowers_the_level_and_a_hit_raises_it() -> None:
+    made = warm([0.5] * 50, gain=0.01)
+    made.learn(0.9, 0.5, 0)
+    assert made.alpha == pytest.approx(0.1 + 0.01 * (0.1 - 1))
+    made.learn(0.5, 0.5, 0)
+    assert made.alpha == pytest.approx(0.1 + 0.01 * (0.1 - 1) + 0.01 * 0.1)
+
+
+def test_each_label_is_held_against_the_threshold_that_judged_its_own_event() -> None:
+    one, other = warm([0.5] * 50), warm([0.5] * 50)
+    one.learn(0.6, 0.7, 0)
+    other.learn(0.6, 0.5, 0)
+    assert one.alpha > other.alpha
+
+
+def test_the_gain_shrinks_as_labels_come_later() -> None:
+    moves = []
+    for delay in (0, 100, 200, 1_000, 100_000):
+        made = warm([0.5] * 50)
+        made.learn(0.9, 0.5, delay)
+        moves.append(0.1 - made.alpha)
+    assert moves[0] == moves[1]
+    assert moves[1:] == sorted(moves[1:], reverse=True)
+    assert moves[2] == pytest.approx(moves[0] / 2)
+    assert moves[3] == pytest.approx(moves[0] / 10)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 10_000)), max_size=200))
+def test_no_run_of_luck_locks_the_level(labels: list[tuple[float, float, int]]) -> None:
+    made = warm(gain=0.5, window=20)
+    for label in labels:
+        made.learn(*label)
+        assert ALPHA[0] <= made.alpha <= ALPHA[1]
+        assert 0 <= made.threshold() <= 1
+
+
+# The rule
+
+
+def judged(made: Abstention, betp: Any, conflict: float = 0.0, novel: bool = False) -> tuple[bool, str | None, Any]:
+    decided, reasons, sets = made.judge(np.array([betp]), np.array([conflict]), np.array([novel]))
+    return bool(decided[0]), reasons[0], sets[0].tolist()
+
+
+def test_the_reason_says_what_was_wrong() -> None:
+    made = warm([0.3] * 100, conflict=0.4)
+    made.learn(0.5, math.inf, 0)
+    assert judged(made, [0.9, 0.1]) == (True, None, [True, False])
+    made = warm([0.5] * 100, conflict=0.4)
+    assert judged(made, [0.5, 0.5]) == (False, UNCERTAIN, [True, True])
+    assert judged(made, [0.5, 0.5], conflict=0.4) == (False, CONFLICT, [True, True])
+    assert judged(made, [0.5, 0.5], novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.5, 0.5], conflict=0.9, novel=True) == (False, NOVEL, [True, True])
+    assert judged(made, [0.9, 0.1], conflict=0.9, novel=True) == (True, None, [True, False])
+
+
+def test_a_novel_event_is_decided_unless_the_config_says_otherwise() -> None:
+    assert judged(warm([0.3] * 100), [0.9, 0.1], novel=True)[:2] == (True, None)
+    made = warm([0.3] * 100, abstain_novel=True)
+    assert judged(made, [0.9, 0.1], novel=True)[:2] == (False, NOVEL)
+    assert judged(made, [0.9, 0.1])[:2] == (True, None)
+
+
+def test_too_few_labels_are_a_cold_start() -> None:
+    made = warm([0.5] * 29, cold_start=30)
+    assert made.threshold() == math.inf
+    assert judged(made, [0.99, 0.01]) == (False, COLD_START, [True, True])
+    made.learn(0.5, math.inf, 0)
+    assert judged(made, [0.99, 0.01])[0]
+
+
+def test_a_cold_start_of_none_still_needs_one_label() -> None:
+    made = Abstention(Settings(cold_start=0))
+    assert made.cold
+    assert not judged(made, [0.99, 0.01])[0]
+
+
+def test_switched_off_it_decides_all() -> None:
+    for made in (warm(enabled=False), warm([0.5] * 100, enabled=False)):
+        assert judged(made, [0.5, 0.5])[:2] == (True, None)
+
+
+def test_no_set_is_empty() -> None:
+    made = warm([0.05] * 100)
+    assert judged(made, [0.4, 0.35, 0.25]) == (True, None, [True, False, False])
+    decided, reasons, sets = made.judge(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.bool_))
+    assert (decided.shape, reasons, sets.shape) == ((0,), [], (0, 3))
+
+
+def test_an_event_without_any_evidence_is_not_decided_by_the_order_of_the_classes() -> None:
+    made = warm([0.05] * 100)
+    assert judged(made, [0.5, 0.5]) == (False, UNCERTAIN, [True, True])
+    assert judged(made, [0.4, 0.2, 0.4]) == (False, UNCERTAIN, [True, False, True])
+    assert judged(made, [1 / 3 + 1e-16, 1 / 3, 1 / 3]) == (False, UNCERTAIN, [True, True, True])
+
+
+def test_pignistic_probability_shares_out_what_is_not_known() -> None:
+    betp: Floats = pignistic(np.array([[0.5, 0.1, 0.0], [0.0, 0.0, 0.0]]), np.array([0.4, 1.0]))
+    np.testing.assert_allclose(betp, [[0.5 + 0.4 / 3, 0.1 + 0.4 / 3, 0.4 / 3], [1 / 3] * 3])
+
+
+def test_a_restored_threshold_goes_on_alike() -> None:
+    made, other = warm(np.random.default_rng(0).random(70), window=50), Abstention(Settings(cold_start=1, window=50))
+    stream(made, 100, 3)
+    other.load_state_dict({name: array.copy() for name, array in made.state_dict().items()})
+    assert np.array_equal(stream(made, 100, 3, seed=1), stream(other, 100, 3, seed=1))
+    assert made.threshold() == other.threshold()
+    assert (made.alpha, made.count) == (other.alpha, other.count)
+
+
+# Warming up
+
+
+def test_scores_of_a_model_that_knew_nothing_do_not_make_the_threshold_of_one_that_has_learnt() -> None:
+    made = Abstention(Settings(cold_start=30, window=1_000))
+    for _ in range(500):
+        made.learn(0.9, math.inf, made.count)  # the model had learnt nothing yet: it is as unsure of every class
+    assert (made.count, made.known, made.cold) == (500, 1, True)  # the first had as many labels as came since: none
+    for _ in range(100):
+        made.learn(0.2, math.inf, 400)
+    assert made.threshold() == pytest.approx(0.2)
+
+
+# The error among what is decided
+
+
+def answers(rows: int, seed: int, inverse_temperature: float = 2.0) -> tuple[Floats, Any]:
+    """BetP [B, 3] of a calibrated model, and true classes."""
+    rng = np.random.default_rng(seed)
+    betp = rng.dirichlet(np.ones(3) / inverse_temperature, rows)
+    return betp, (rng.random(rows)[:, None] > betp.cumsum(axis=1)).sum(axis=1).clip(max=2)
+
+
+def selected(made: Abstention, betp: Floats, y: Any, delay: int) -> tuple[Bools, Bools]:
+    """Which events of a stream with late labels were decided, and which answers were right."""
+    limits, decided = [], []
+    score, doubt = 1.0 - betp[np.arange(len(y)), y], doubts(betp)
+    for i in range(len(y)):
+        limits.append(made.threshold())
+        decided.append(bool(made.judge(betp[i : i + 1], np.zeros(1), np.zeros(1, np.bool_))[0][0]))
+        if i >= delay:
+            at = i - delay
+            known = max(at - delay, 0)
+            made.learn(float(score[at]), limits[at], made.count - known, float(doubt[at]), int(y[at]))
+    return np.array(decided), betp.argmax(axis=1) == y
+
+
+@pytest.mark.parametrize("delay", [0, 100, 2_000])
+def test_the_error_among_decided_events_is_at_most_the_target(delay: int) -> None:
+    betp, y = answers(16_000, 3)  # a quarter is decided: one standard error of their error is .005
+    made = Abstention(Settings(controls="error", error=0.1))
+    decided, right = selected(made, betp, y, delay)
+    assert not decided[: max(delay, 30)].any()
+    late = decided[2 * delay + 500 :], right[2 * delay + 500 :]
+    assert 1 - right.mean() > 0.2  # deciding all would be far off
+    assert 1 - late[1][late[0]].mean() <= 0.11
+    surest = np.sort(doubts(betp))
+    best = (surest.cumsum() <= 0.1 * np.arange(1, len(surest) + 1)).mean()  # what knowing the chances would decide
+    assert 0.6 * best < late[0].mean() <= 1.1 * best
+
+
+def test_a_model_better_than_the_target_decides_all_but_ties() -> None:
+    made = Abstention(Settings(controls="error", error=0.1, window=100))
+    betp = np.tile([0.9, 0.1], (300, 1))
+    decided, _ = selected(made, betp, np.zeros(300, np.int64), 0)
+    assert decided[-100:].all()
+    assert judged(made, [0.5, 0.5])[0] is False
+
+
+def test_a_run_of_errors_shuts_the_door_but_does_not_lock_it() -> None:
+    made = Abstention(Settings(controls="error", error=0.1, window=100, late_window=200, gain=0.05))
+    betp = np.tile([0.9, 0.1], (900, 1))
+    y = np.zeros(900, np.int64)
+    y[300:450] = 1
+    decided, _ = selected(made, betp, y, 0)
+    assert decided[250:300].all()
+    assert not decided[400:500].any()
+    assert decided[-100:].all()
+
+
+def test_the_level_never_allows_more_errors_than_were_asked_for() -> None:
+    made = Abstention(Settings(controls="error", error=0.1))
+    selected(made, *answers(2_000, 5, inverse_temperature=9.0), 0)
+    assert ALPHA[0] <= made.alpha <= 0.1
+
+
+def test_while_nothing_is_decided_sets_still_hold_what_is_possible() -> None:
+    made = Abstention(Settings(controls="error", error=0.1, cold_start=1))
+    for _ in range(100):
+        made.learn(0.6, math.inf, 0, 0.4)  # always wrong
+    assert made.threshold() == -1.0
+    assert judged(made, [0.6, 0.4]) == (False, UNCERTAIN, [True, True])
+
+
+# Per class
+
+
+@pytest.mark.parametrize("delay", [0, 2_000])
+def test_a_rare_class_keeps_its_own_coverage(delay: int) -> None:
+    rng = np.random.default_rng(8)
+    rows = 14_000
+    y = (rng.random(rows) < 0.05).astype(np.int64)
+    p = np.where(y == 1, rng.beta(2, 3, rows), rng.beta(1, 9, rows))  # the rare class is often missed
+    betp = np.stack([1 - p, p], axis=1)
+    coverage = {}
+    for per_class in (False, True):
+        made = Abstention(Settings(per_class=per_class, error=0.1, gain=0.005))
+        covered = np.zeros(rows, np.bool_)
+        for i in range(rows):
+            covered[i] = 1 - betp[i, y[i]] <= made.thresholds(2)[y[i]]
+            if i >= delay:
+                at = i - delay
+                made.learn(float(1 - betp[at, y[at]]), math.inf, made.count - max(at - delay, 0), math.inf, int(y[at]))
+        settled = np.arange(rows) > 2 * delay + 2_000
+        coverage[per_class] = [covered[settled & (y == k)].mean() for k in (0, 1)]
+    assert coverage[False][1] < 0.7
+    # Some 400 rare events: four standard errors are .06.
+    assert coverage[True][1] == pytest.approx(0.9, abs=0.06)
+    assert coverage[True][0] == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_class_with_too_few_labels_shares_the_threshold_of_all() -> None:
+    made = Abstention(Settings(per_class=True, error=0.1, cold_start=1))
+    for _ in range(100):
+        made.learn(0.3, math.inf, 0, math.inf, 0)
+    for _ in range(8):
+        made.learn(0.8, math.inf, 0, math.inf, 2)
+    assert made.thresholds(4).tolist() == pytest.approx([0.3] * 4)
+    made.learn(0.8, math.inf, 0, math.inf, 2)
+    assert made.thresholds(4).tolist() == pytest.approx([0.3, 0.3, 0.8, 0.3])
+
+
+@pytest.mark.parametrize("delay", [0, 500])
+def test_the_level_of_each_class_follows_its_own_errors(delay: int) -> None:
+    rng, rows = np.random.default_rng(3), 24_000
+    y = (rng.random(rows) < 0.2).astype(np.int64)
+    # The scores of class 1 grow all the time, so that what its window saw is behind.
+    rising = np.clip(rng.normal(0.3 + 0.6 * np.arange(rows) / rows, 0.05), 0, 1)
+    scores = np.where(y == 1, rising, rng.beta(1, 9, rows))
+    coverage = {}
+    for gain in (0.0, 0.0025):
+        made, limits, covered = Abstention(Settings(per_class=True, gain=gain)), [], np.zeros(rows, np.bool_)
+        for i in range(rows):
+            limits.append((made.threshold(), made.limits(2) or [math.inf, math.inf]))
+            covered[i] = scores[i] <= made.thresholds(2)[y[i]]
+            if i >= delay:
+                at = i - delay
+                threshold, own = limits[at]
+                late = made.count - max(at - delay, 0)
+                made.learn(float(scores[at]), threshold, late, math.inf, int(y[at]), own[y[at]])
+        coverage[gain] = [covered[4_000:][y[4_000:] == k].mean() for k in (0, 1)]
+    assert coverage[0.0][1] < 0.85
+    assert coverage[0.0025] == pytest.approx([0.9, 0.9], abs=0.01)
+
+
+def test_a_class_is_judged_by_the_threshold_that_was_its_own() -> None:
+    made = warm([0.5] * 50, per_class=True)
+    made.learn(0.6, 0.9, 0, math.inf, 1, 0.5)  # within the threshold of all, beyond that of its class
+    level, levels = made.alpha, made.state_dict()["class_alphas"]
+    assert level > 0.1
+    assert levels[1] < 0.1 == levels[0]
+    made.learn(0.6, 0.9, 0, math.inf, 1)
+    assert made.state_dict()["class_alphas"].tolist() == levels.tolist()  # it had none: nothing to hold against it
+
+
+# Costs
+
+
+def test_the_class_of_least_expected_cost_is_decided() -> None:
+    classes = ("honest", "fraud")
+    made = Abstention(
+        Settings(controls="cost", costs={"fraud": {"honest": 50.0}}, abstain_cost=0.95, cold_start=1, error=0.1)
+    )
+    made.learn(0.1, math.inf, 0)
+    betp = np.array([[0.99, 0.01], [0.9, 0.1], [0.97, 0.03], [0.1, 0.9]])
+    decided, reasons, _ = made.judge(betp, np.zeros(4), np.zeros(4, np.bool_), classes)
+    assert made.labels(betp, classes).tolist() == [0, 1, 1, 1]
+    assert decided.tolist() == [True, True, False, True]  # 0.5, 0.9, 0.97 and 0.1
+    assert list(reasons) == [None, None, UNCERTAIN, None]
+
+
+# Snapshots
+
+
+@pytest.mark.parametrize(
+    "values", [{"controls": "error"}, {"per_class": True}, {"steering": "pid"}], ids=["error", "per-class", "pid"]
+)
+def test_a_restored_rule_goes_on_alike(values: dict[str, Any]) -> None:
+    made, other = (Abstention(Settings(window=200, **values)) for _ in range(2))
+    betp, y = answers(900, 1)
+    selected(made, betp[:500], y[:500], 20)
+    other.load_state_dict({name: array.copy() for name, array in made.state_dict().items()})
+    assert np.array_equal(selected(made, betp[500:], y[500:], 20)[0], selected(other, betp[500:], y[500:], 20)[0])
+    for name, array in made.state_dict().items():
+        assert np.array_equal(array, other.state_dict()[name]), name

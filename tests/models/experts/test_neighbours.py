@@ -1,0 +1,198 @@
+"""The nearest-neighbour expert: what it remembers, how it votes, and that its state is a fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tocsin.config.experts.neighbours import NeighboursSettings
+from tocsin.models.data.batch import Batch
+from tocsin.models.experts.base import Expert, SnapshotError
+from tocsin.models.experts.neighbours import NeighboursExpert
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+F, K = 4, 3
+NOMINAL = [False, False, False, True]
+
+
+def events(n: int, seed: int = 0) -> tuple[Floats, Ints]:
+    """Three classes by two numbers and a category, with values missing and a column that never varies."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, F))
+    X[:, 2] = 7.0
+    X[:, 3] = rng.integers(0, 4, n)
+    y = (X[:, 0] + X[:, 1] > 0).astype(np.int64) + (X[:, 3] > 2)
+    X[rng.random(X.shape) < 0.05] = np.nan
+    return X, y
+
+
+def new(window: int = 200, k: int = 3, **settings: float) -> NeighboursExpert:
+    expert = NeighboursExpert(NeighboursSettings(window=window, k=k, **settings), NOMINAL)  # type: ignore[arg-type]
+    expert.resize(F, K)
+    return expert
+
+
+def learn(expert: Expert, X: Floats, y: Ints, poll: int = 1_000) -> None:
+    weight = np.linspace(0.5, 2.0, len(X))
+    for start in range(0, len(X), poll):
+        rows = slice(start, start + poll)
+        expert.learn(Batch.of(X[rows]), y[rows], weight[rows])
+
+
+def bits(expert: Expert) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in expert.state_dict().items()}
+
+
+def by_hand(X: Floats, y: Ints, weight: Floats, x: Floats, k: int) -> Floats:
+    """Shares [K] of a vote among X, numbers only, by plain numpy."""
+    far = np.sqrt((((X - x) / X.std(axis=0)) ** 2).sum(axis=1))
+    nearest = np.argsort(far)[:k]
+    shares = np.bincount(y[nearest], weight[nearest] / far[nearest], K)
+    return shares / shares.sum()
+
+
+@pytest.mark.parametrize("poll", [1, 7])
+def test_any_cut_of_the_events_gives_the_same_bits(poll: int) -> None:
+    X, y = events(1_500)
+    whole, parts = new(), new()
+    learn(whole, X, y, 1_000)
+    learn(parts, X, y, poll)
+    assert bits(whole) == bits(parts)
+    ask = Batch.of(X[:50])
+    assert whole.evidence(ask).tobytes() == parts.evidence(ask).tobytes()
+
+
+def test_asking_changes_nothing_and_each_event_is_answered_alone() -> None:
+    X, y = events(500)
+    expert = new()
+    learn(expert, X, y)
+    before = bits(expert)
+    together = expert.evidence(Batch.of(X[:20]))
+    alone = np.concatenate([expert.evidence(Batch.of(X[i : i + 1])) for i in range(20)])
+    assert together.tobytes() == alone.tobytes()
+    assert bits(expert) == before
+
+
+def test_votes_are_weighted_by_distance_and_by_the_labels_weight() -> None:
+    rng = np.random.default_rng(3)
+    X, y, weight = rng.normal(size=(60, 2)), rng.integers(0, K, 60), rng.random(60) + 0.1
+    expert = NeighboursExpert(NeighboursSettings(window=100, k=5), [False, False])
+    expert.resize(2, K)
+    expert.learn(Batch.of(X), y, weight)
+    ask = rng.normal(size=(20, 2))
+    expected = np.array([by_hand(X, y, weight, x, 5) for x in ask])
+    assert expert.votes(ask) == pytest.approx(expected, abs=1e-6)
+
+
+def test_only_the_window_is_remembered() -> None:
+    X, y = events(450)
+    expert = new(window=100)
+    learn(expert, X, y)
+    assert np.array_equal(expert.state_dict()["values"], X[-100:].T, equal_nan=True)
+    assert expert.state_dict()["labels"].tolist() == y[-100:].tolist()
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_a_window_may_be_smaller_than_the_number_of_neighbours(window: int) -> None:
+    X, y = events(40)
+    expert = new(window=window, k=5)
+    learn(expert, X, y)
+    votes = expert.votes(X[:10])
+    assert votes.sum(axis=1) == pytest.approx(np.ones(10))
+    assert (votes[:, np.setdiff1d(np.arange(K), y[-window:])] == 0).all()
+
+
+def test_who_remembers_nothing_says_nothing() -> None:
+    assert not new().evidence(Batch.of(np.zeros((2, F)))).any()
+
+
+def test_distances_follow_the_scale_as_it_is_now() -> None:
+    """A column that was narrow and becomes wide loses its say, also against what was remembered before."""
+    expert = NeighboursExpert(NeighboursSettings(window=4_000, k=1), [False, False])
+    expert.resize(2, 2)
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(1_000, 2)) * [1.0, 1e-3]
+    X[0], X[1] = [8.0, 0.0], [8.5, 8e-3]
+    y = np.zeros(1_000, np.int64)
+    y[1] = 1
+    expert.learn(Batch.of(X), y, np.ones(1_000))
+    ask = np.array([[8.5, 1e-3]])
+    assert expert.votes(ask).argmax() == 0
+    expert.learn(Batch.of(rng.normal(size=(1_000, 2))), np.zeros(1_000, np.int64), np.ones(1_000))
+    assert expert.votes(ask).argmax() == 1
+
+
+def test_evidence_is_worth_what_the_answers_were() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(3_000, 2))
+    clear, noise = (X[:, 0] > 0).astype(np.int64), rng.integers(0, 2, 3_000)
+    strengths = []
+    for y in (clear, noise):
+        expert = NeighboursExpert(NeighboursSettings(), [False, False])
+        expert.resize(2, 2)
+        expert.learn(Batch.of(X), y, np.ones(3_000))
+        strengths.append(expert.strength)
+        assert expert.evidence(Batch.of(X[:5])).sum(axis=1) == pytest.approx(np.full(5, expert.strength))
+    assert strengths[0] > 10 > 0.8 > strengths[1]
+
+
+def test_the_cap_holds() -> None:
+    X, y = events(2_000)
+    expert = new(strength=2.0)
+    learn(expert, X, np.zeros_like(y))
+    assert expert.evidence(Batch.of(X[:30])).sum(axis=1).max() == pytest.approx(2.0)
+
+
+def test_features_and_classes_grow() -> None:
+    X, y = events(300)
+    expert = NeighboursExpert(NeighboursSettings(window=200), NOMINAL[:2])
+    expert.resize(2, 1)
+    learn(expert, X[:100, :2], np.zeros(100, np.int64))
+    expert.set_nominal(NOMINAL)
+    expert.resize(F, K)
+    learn(expert, X[100:], y[100:])
+    assert expert.evidence(Batch.of(X)).shape == (300, K)
+    assert np.isnan(expert.state_dict()["values"][2:, 0]).all() == bool(np.isnan(X[100, 2:]).all())
+
+
+def test_a_restored_state_goes_on_as_the_original() -> None:
+    X, y = events(900)
+    original, copy = new(), new()
+    learn(original, X[:500], y[:500])
+    copy.load_state_dict(original.state_dict())
+    assert bits(copy) == bits(original)
+    for expert in (original, copy):
+        learn(expert, X[500:], y[500:])
+    assert bits(copy) == bits(original)
+    assert copy.evidence(Batch.of(X)).tobytes() == original.evidence(Batch.of(X)).tobytes()
+
+
+def test_arrays_are_no_view_of_the_state() -> None:
+    X, y = events(100)
+    expert = new()
+    learn(expert, X[:50], y[:50])
+    taken = expert.state_dict()
+    before = {name: array.tobytes() for name, array in taken.items()}
+    learn(expert, X[50:], y[50:])
+    assert {name: array.tobytes() for name, array in taken.items()} == before
+
+
+@pytest.mark.parametrize("change", ["missing", "longer", "ragged", "columns"])
+def test_arrays_that_do_not_fit_are_refused_and_change_nothing(change: str) -> None:
+    X, y = events(150)
+    expert, other = new(window=100), new(window=200)
+    learn(expert, X, y)
+    learn(other, X, y)
+    arrays = (other if change == "longer" else expert).state_dict()
+    if change == "missing":
+        del arrays["labels"]
+    elif change == "ragged":
+        arrays["labels"] = arrays["labels"][:-1]
+    elif change == "columns":
+        arrays["nominal"] = arrays["nominal"][:-1]
+    before = bits(expert)
+    with pytest.raises(SnapshotError):
+        expert.load_state_dict(arrays)
+    assert bits(expert) == before

@@ -1,0 +1,420 @@
+"""Pools built to fall ill: what becomes of their experts, and that no poll, restart or healthy expert suffers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tocsin.config.experts import ExpertSettings
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.naive_bayes import NaiveBayesSettings
+from tocsin.config.experts.neighbours import NeighboursSettings
+from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.config.experts.tree import TreeSettings
+from tocsin.config.fusion import FusionSettings
+from tocsin.config.lifecycle import LifecycleSettings as Settings
+from tocsin.config.model import ModelSettings
+from tocsin.config.presets.driftmoe import tocsin
+from tocsin.config.routing import MultiHotSettings, ReliabilitySettings
+from tocsin.models import (
+    Batch,
+    Classifier,
+    FeedbackBatch,
+    SnapshotError,
+)
+from tocsin.models.experts.linear import LinearExpert
+from tocsin.models.experts.registry import kin
+from tocsin.models.routing.lifecycle import EVENTS
+
+CLASSES = ("a", "b")
+QUICK = Settings(window=100, patience=2, minimum_age=200, keep=1, probation=4)
+NEVER = QUICK.model_copy(update={"enabled": False})
+ROUTERS = {
+    "reliability": ReliabilitySettings(),
+    "top-p": ReliabilitySettings(engage=0.9),
+    "multi-hot": MultiHotSettings(),
+}
+STUMP = TreeSettings(name="stump", grace_period=1_000_000, leaf_prediction="mc")
+"""A tree that never splits: it answers the most frequent class for ever."""
+Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+def events(n: int, seed: int = 0, flipped: bool = False) -> Rows:
+    """Three numbers, the first of which tells the class up to a tenth of noise; class 0 comes more often."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, ((X[:, 0] > 0.5) ^ (rng.random(n) < 0.1) ^ flipped).astype(np.int64)
+
+
+def classifier(*experts: ExpertSettings, lifecycle: Settings = QUICK, router: str = "reliability") -> Classifier:
+    # Who is starved depends on how opinions are combined, too: these pools were made to fall ill by this rule.
+    fusion = FusionSettings(rule="dempster")
+    settings = ModelSettings(
+        experts=experts, lifecycle=lifecycle, router=ROUTERS[router], classes=CLASSES, fusion=fusion
+    )
+    model = Classifier(settings)
+    model.widen(["x", "y", "z"], [False] * 3, CLASSES)
+    return model
+
+
+def right(model: Classifier, events: Rows, poll: int = 500) -> NDArray[np.bool_]:
+    """Learn events at once; whether each was foretold."""
+    X, y = events
+    parts = [
+        model.learn_at_once(Batch.of(X[i : i + poll]), y[i : i + poll], np.ones(len(X[i : i + poll])))
+        for i in range(0, len(X), poll)
+    ]
+    result: NDArray[np.bool_] = np.concatenate(parts).argmax(axis=1) == y
+    return result
+
+
+def happened(model: Classifier) -> list[dict[str, int]]:
+    """What befell each expert."""
+    return [{event: n for event, n in one.events.items() if n} for one in model.lifecycle.health()]
+
+
+def bits(model: Classifier) -> dict[str, bytes]:
+    parts: dict[str, Any] = {"router": model.router, "lifecycle": model.lifecycle, "abstention": model.abstention}
+    parts |= {expert.name: expert for expert in model.experts}
+    return {f"{p}/{name}": array.tobytes() for p, part in parts.items() for name, array in part.state_dict().items()}
+
+
+# Each illness, and its cure
+
+
+def fed_nonsense(lifecycle: Settings) -> Classifier:
+    """A pool whose naive Bayes has learnt a heap of events of one class, and forgets nothing."""
+    model = classifier(
+        LinearSettings(),
+        NeighboursSettings(window=200),
+        NaiveBayesSettings(fade=1.0, strength=100.0),
+        lifecycle=lifecycle,
+    )
+    X, _ = events(1_000, seed=9)
+    model.experts[2].learn(Batch.of(X), np.zeros(1_000, np.int64), np.full(1_000, 1e12))
+    return model
+
+
+def test_an_expert_fed_nonsense_collapses_and_is_regrown() -> None:
+    ill, cured = fed_nonsense(NEVER), fed_nonsense(QUICK)
+    before = right(ill, events(2_000)), right(cured, events(2_000))
+    assert happened(ill) == [{}, {}, {}]
+    assert happened(cured) == [{}, {}, {"regrown": 1}]
+    health = ill.lifecycle.health()[2], cured.lifecycle.health()[2]
+    assert health[0].accuracy is not None
+    assert health[1].accuracy is not None
+    assert health[0].accuracy < 0.65
+    assert health[1].accuracy > 0.8
+    assert (health[0].age, health[1].age) == (2_000, 1_700)
+    assert before[1].mean() >= before[0].mean() - 0.002
+
+
+def test_an_expert_that_collapses_again_is_retired_and_tried_again_after_its_probation() -> None:
+    model = classifier(LinearSettings(), STUMP)
+    right(model, events(900))
+    # 100 young, found at 200 and 300, acted on at 300: the same again makes 600.
+    assert happened(model) == [{}, {"regrown": 1, "retired": 1}]
+    assert model.lifecycle.health()[1].state == "retired"
+    right(model, events(200, seed=1))
+    assert happened(model) == [{}, {"regrown": 1, "retired": 1, "revived": 1}]
+    assert model.lifecycle.health()[1].state == "active"
+
+
+def test_one_good_window_gives_no_new_chance() -> None:
+    model = classifier(LinearSettings(), STUMP)
+    X, y = events(800)
+    constant = np.zeros(100, np.int64)  # a window in which the one class that the stump knows is right
+    right(model, (X[:300], y[:300]))
+    assert happened(model)[1] == {"regrown": 1}
+    right(model, (X[300:500], y[300:500]))
+    right(model, (X[500:600], constant))
+    assert model.lifecycle.health()[1].accuracy == 1.0
+    right(model, (X[600:], y[600:]))
+    assert happened(model)[1] == {"regrown": 1, "retired": 1}
+
+
+def test_a_retired_expert_neither_scores_nor_learns() -> None:
+    model = classifier(LinearSettings(), STUMP)
+    right(model, events(700))
+    assert not model.lifecycle.active[1]
+    before = {name: array.tobytes() for name, array in model.experts[1].state_dict().items()}
+    right(model, events(50, seed=1))
+    assert {name: array.tobytes() for name, array in model.experts[1].state_dict().items()} == before
+    scores = model.score(Batch.of(events(50, seed=2)[0]))
+    assert not scores.evidence[:, 1].any()
+    assert not scores.engaged[:, 1].any()
+    assert not scores.reliability[:, 1].any()
+    alone = classifier(LinearSettings())
+    alone.experts[0] = model.experts[0]
+    np.testing.assert_array_equal(scores.evidence[:, 0], alone.score(scores.batch).evidence[:, 0])
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_two_linear_experts_alike_are_merged(late: bool) -> None:
+    experts = LinearSettings(name="one"), LinearSettings(name="two"), TreeSettings()
+    settings = QUICK.model_copy(update={"probation": 1_000})
+    twins, unchanged = classifier(*experts, lifecycle=settings), classifier(*experts, lifecycle=NEVER)
+    X, y = events(3_000)
+    if late:
+        for model in (twins, unchanged):
+            seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(500)]
+            labels = [CLASSES[k] for k in y[:500]]
+            model.learn(FeedbackBatch(Batch.of(X[:500]), labels, np.ones(500), seen, [()] * 500))
+    said = [right(model, (X, y)).mean() for model in (twins, unchanged)]
+    assert [one.get("merged", 0) > 0 for one in happened(twins)] == [True, True, False]
+    assert sum(one.get("retired", 0) for one in happened(twins)) == happened(twins)[0]["merged"]
+    assert said[0] >= said[1] - 0.002
+
+
+def test_like_experts_of_which_none_averages_leave_the_one_that_is_chosen_more() -> None:
+    model = classifier(
+        NeighboursSettings(name="one", window=200, strength=1.0),
+        NeighboursSettings(name="two", window=200),
+        LinearSettings(),
+    )
+    right(model, events(400))
+    votes = model.experts[1].evidence(Batch.of(events(20, seed=3)[0]))
+    assert happened(model) == [{"merged": 1, "retired": 1}, {"merged": 1}, {}]
+    assert votes.any()
+
+
+def test_an_expert_that_the_router_never_uses_is_retired() -> None:
+    settings = QUICK.model_copy(update={"starved": 0.2})
+    experts = LinearSettings(), NeighboursSettings(window=200), PersistenceSettings(strength=1.0)
+    model, other = classifier(*experts, lifecycle=settings), classifier(*experts, lifecycle=NEVER)
+    said = [right(each, events(2_000)).mean() for each in (model, other)]
+    assert happened(model)[2]["regrown"] >= 1
+    assert happened(model)[2]["retired"] >= 1
+    assert happened(model)[:2] == [{}, {}]
+    assert said[0] >= said[1] - 0.002
+
+
+def test_a_drift_brings_the_retired_back() -> None:
+    settings = QUICK.model_copy(update={"probation": 1_000})
+    model = classifier(LinearSettings(), NeighboursSettings(window=200), STUMP, lifecycle=settings)
+    right(model, events(2_000))
+    assert happened(model)[2] == {"regrown": 1, "retired": 1}
+    drifts = model.router.drifts
+    right(model, events(400, seed=1, flipped=True))
+    assert model.router.drifts > drifts
+    assert happened(model)[2]["revived"] == 1
+
+
+def test_late_labels_do_not_judge_an_expert_by_the_one_before_it() -> None:
+    model = classifier(LinearSettings(), STUMP)
+    X, y = events(600)
+    right(model, (X[:250], y[:250]))
+    seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(250, 600)]
+    labels = [CLASSES[k] for k in y]
+    model.learn(FeedbackBatch(Batch.of(X[250:300]), labels[250:300], np.ones(50), seen[:50], [()] * 50))
+    assert happened(model)[1] == {"regrown": 1}
+    model.learn(FeedbackBatch(Batch.of(X[300:350]), labels[300:350], np.ones(50), seen[50:100], [()] * 50))
+    assert model.router.answers.tolist() == [349.0, 0.0]
+    right(model, (X[350:450], y[350:450]))
+    assert model.router.answers[1] == 100
+
+
+# Whom it leaves alone
+
+
+def test_some_experts_stay_whatever_is_found() -> None:
+    lazy = [STUMP.model_copy(update={"name": f"stump-{i}"}) for i in range(3)]
+    model = classifier(LinearSettings(), *lazy, lifecycle=QUICK.model_copy(update={"keep": 3, "probation": 1_000}))
+    right(model, events(3_000))
+    assert model.lifecycle.active.sum() == 3
+    assert model.lifecycle.active[0]
+
+
+def test_a_stream_of_nearly_one_class_makes_nobody_ill() -> None:
+    model = classifier(
+        LinearSettings(name="fast"), LinearSettings(name="slow", step=0.002), TreeSettings(), NaiveBayesSettings()
+    )
+    X, _ = events(2_000)
+    right(model, (X, (np.arange(2_000) % 100 == 0).astype(np.int64)))
+    assert not any(happened(model))
+
+
+def test_the_young_are_left_alone() -> None:
+    settings = QUICK.model_copy(update={"minimum_age": 5_000})
+    model = classifier(LinearSettings(), STUMP, lifecycle=settings)
+    right(model, events(5_000))
+    assert not any(happened(model))
+    right(model, events(100, seed=1))
+    assert happened(model)[1] == {"regrown": 1}
+
+
+def test_experts_that_see_something_else_are_no_kin() -> None:
+    own = kin(
+        ModelSettings(
+            text=True,
+            experts=(
+                SS3Settings(), SS3Settings(name="phrases", ngrams=3),
+                TreeSettings(), TreeSettings(name="history", history=1),
+                LinearSettings(), LinearSettings(name="slow", step=0.002), PersistenceSettings(),
+            ),
+        )
+    )  # fmt: skip
+    assert len(set(own)) == 6
+    assert own[4] == own[5]
+
+
+# Merging
+
+
+def test_merged_weights_are_the_mean_of_both_whatever_the_scales_they_were_learnt_on() -> None:
+    experts = []
+    for scale, shift in ((1.0, 0.0), (2.0, 0.5)):
+        expert = LinearExpert(LinearSettings(), [False] * 3)
+        expert.resize(3, 2)
+        X, y = events(600, seed=int(scale))
+        expert.learn(Batch.of(X * scale + shift), y, np.ones(600))
+        experts.append(expert)
+    X = events(40, seed=5)[0] * 0.5  # within what either scaler clips
+    logits = [np.log(expert.evidence(Batch.of(X))) @ [-1.0, 1.0] for expert in experts]
+    experts[0].merge(experts[1], 0.25)
+    merged = np.log(experts[0].evidence(Batch.of(X))) @ [-1.0, 1.0]
+    np.testing.assert_allclose(merged, 0.75 * logits[0] + 0.25 * logits[1], rtol=1e-9)
+
+
+def test_linear_experts_of_other_columns_are_not_merged() -> None:
+    one, other = LinearExpert(LinearSettings(), [False] * 2), LinearExpert(LinearSettings(), [False] * 3)
+    for expert in (one, other):
+        expert.resize(2, 2)
+    with pytest.raises(ValueError, match="cannot be merged"):
+        one.merge(other, 0.5)
+
+
+# The fold
+
+
+ILL = (
+    LinearSettings(name="one"),
+    LinearSettings(name="two"),
+    STUMP,
+    TreeSettings(),
+    PersistenceSettings(strength=1.0),
+)
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+@pytest.mark.parametrize("late", [False, True])
+def test_polls_of_any_length_make_the_same_bits_across_all_that_befalls_experts(router: str, late: bool) -> None:
+    X, y = events(1_300)
+    scored = classifier(*ILL, router=router, lifecycle=NEVER)
+    right(scored, events(300, seed=4))
+    scores = scored.score(Batch.of(X))
+    # What was seen at the events' time is the same whatever the polls; some labels bring features of their own.
+    seen = [scores.seen(i) if late and i % 50 else None for i in range(1_300)]
+    labels = [CLASSES[k] for k in y]
+    states, befell = [], []
+    for poll in (1, 7, 1_000):
+        model = classifier(*ILL, router=router)
+        for i in range(0, 1_300, poll):
+            part = slice(i, i + poll)
+            n = len(y[part])
+            model.learn(FeedbackBatch(Batch.of(X[part]), labels[part], np.ones(n), seen[part], [()] * n))
+        states.append(bits(model))
+        befell.append(happened(model))
+    assert states[0] == states[1] == states[2]
+    assert befell[0] == befell[1] == befell[2]
+    assert {event for one in befell[0] for event in one} == set(EVENTS)
+
+
+@pytest.mark.parametrize("learnt", [150, 350, 640, 700])
+def test_a_snapshot_goes_on_alike_whatever_befell_before(learnt: int, tmp_path: Path) -> None:
+    X, y = events(1_500)
+    model = classifier(*ILL)
+    right(model, (X[:learnt], y[:learnt]))
+    model.save(tmp_path / "s")
+    twin = Classifier(model.settings)
+    twin.load(tmp_path / "s")
+    assert twin.lifecycle.health() == model.lifecycle.health()
+    for each in (model, twin):
+        right(each, (X[learnt:], y[learnt:]))
+    assert bits(model) == bits(twin)
+    assert happened(model) == happened(twin)
+
+
+def test_a_state_of_another_pool_is_refused() -> None:
+    model, other = classifier(*ILL), classifier(*ILL[:3])
+    with pytest.raises(SnapshotError, match="active bool"):
+        other.lifecycle.load_state_dict(model.lifecycle.state_dict())
+
+
+def test_a_class_that_comes_later_has_room() -> None:
+    model = Classifier(ModelSettings(experts=(LinearSettings(),), lifecycle=QUICK))
+    for i in range(300):
+        model.learn_one({"x": float(i % 3)}, ("a", "b", "c")[i % 3] if i > 150 else "a")
+    assert model.lifecycle.count == 300
+
+
+# Health
+
+
+def test_before_anything_was_learnt_nothing_is_known_of_an_expert() -> None:
+    model = classifier(*ILL)
+    for health in model.lifecycle.health():
+        assert (health.state, health.age) == ("active", 0)
+        assert health.share is health.accuracy is health.consistency is None
+    assert model.lifecycle.engaged is None
+
+
+def test_health_tells_of_the_last_whole_window_and_of_the_first_while_it_lasts() -> None:
+    model = classifier(LinearSettings(), NeighboursSettings(window=200))
+    right(model, events(50))
+    young = model.lifecycle.health()
+    assert [one.age for one in young] == [50, 50]
+    assert all(one.share is not None for one in young)
+    right(model, events(50, seed=1))
+    whole = model.lifecycle.health()
+    right(model, events(50, seed=2))
+    assert [one.share for one in model.lifecycle.health()] == [one.share for one in whole]
+    assert sum(one.share or 0.0 for one in whole) == pytest.approx(
+        1.0, abs=0.02
+    )  # the first record was routed to nobody
+    assert model.lifecycle.engaged == 2.0
+
+
+def test_routing_by_a_feature_that_stays_for_long_is_consistent() -> None:
+    """Two experts, one for each half of what `x` can be; events come in long runs of one half, or in no order."""
+    rng = np.random.default_rng(0)
+    kept = {}
+    for order in ("runs", "none"):
+        model = classifier(
+            LinearSettings(), PersistenceSettings(), lifecycle=QUICK.model_copy(update={"window": 1_000})
+        )
+        half = np.repeat(rng.random(80) < 0.5, 50) if order == "runs" else rng.random(4_000) < 0.5
+        X = rng.normal(size=(4_000, 3))
+        X[:, 2] = half * 4.0
+        y = np.where(half, X[:, 0] > 0, np.repeat(rng.random(400) < 0.5, 10)).astype(np.int64)
+        right(model, (X, y))
+        kept[order] = np.mean([one.consistency for one in model.lifecycle.health() if one.consistency is not None])
+    assert kept["runs"] > kept["none"] + 0.2
+
+
+def test_a_long_healthy_stream_befalls_nothing() -> None:
+    model = Classifier(tocsin())
+    model.widen(["x", "y", "z"], [False] * 3, CLASSES)
+    X, y = events(12_000)
+    right(model, (X, y), poll=1_000)
+    assert not any(happened(model))
+
+
+def test_experts_that_see_categories_apart_are_not_kin() -> None:
+    settings = ModelSettings(
+        experts=(LinearSettings(name="one"), LinearSettings(name="two", buckets=4), LinearSettings(name="three"))
+    )
+    one, two, three = kin(settings)
+    assert one == three != two
+
+
+def test_a_snapshot_leaves_the_back_end_that_was_asked_for(tmp_path: Path) -> None:
+    model = Classifier(ModelSettings(), backend="reference")
+    model.save(tmp_path / "snapshot")
+    model.load(tmp_path / "snapshot")
+    assert model.backend == "reference"

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tocsin.streams.state.store import State, Transaction
+from tocsin.streams.transport.base import (
+    Headers,
+    Offsets,
+    Partition,
+    PartitionLostError,
+    Rebalance,
+    Transport,
+    TransportError,
+)
+from tocsin.streams.worker.commit import Commit
+
+from ..support import Service, crash, drain, settings, stream
+
+
+class Frail:
+    """A log that fails at one step of one commit, before or after the step itself."""
+
+    def __init__(self, inner: Transport, plan: dict[str, int], error: Exception) -> None:
+        self.inner, self.plan, self.error = inner, plan, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def _due(self, step: str) -> bool:
+        if step not in self.plan:
+            return False
+        self.plan[step] -= 1
+        return self.plan[step] == 0
+
+    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        if self._due("emit"):
+            raise self.error
+        self.inner.produce(topic, key, value, headers)
+
+    def flush(self) -> None:
+        if self._due("flush"):
+            raise self.error
+        self.inner.flush()
+
+    def commit(self, offsets: Offsets) -> None:
+        if self._due("commit"):
+            raise self.error
+        self.inner.commit(offsets)
+        if self._due("after commit"):
+            raise self.error
+
+
+def frail(service: Service, plan: dict[str, int], error: Exception) -> Any:
+    def open_log(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Any:
+        return Frail(service.open(shared, whole, rebalance), plan, error)
+
+    return open_log
+
+
+def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
+    order: list[Any] = []
+
+    class Witness:
+        def flush(self) -> None:
+            order.append("flush")
+
+        def commit(self, offsets: Offsets) -> None:
+            order.append(dict(offsets))
+
+    state = State(tmp_path, 2**20)
+    real = Transaction.commit
+    transaction = state.begin()
+    events, labels = Partition("events", 0), Partition("labels", 0)
+
+    class Noted(Transaction):
+        def __init__(self) -> None:
+            self.__dict__ = transaction.__dict__
+
+        def commit(self) -> None:
+            order.append("state")
+            real(self)
+
+    Commit(Witness(), Noted()).run({events: 3}, {labels: 5})  # type: ignore[arg-type]
+    assert order == ["flush", {events: 3}, "state"]
+    with state.transaction() as t:
+        assert (t.position(events), t.position(labels)) == (3, 5)
+    state.close()
+
+
+def check_nothing_is_lost(service: Service, n: int) -> None:
+    """Every event has a decision and every label exactly one feedback record."""
+    decided = Counter(d["event"] for d in service.decisions)
+    assert set(decided) == {f"e{i}" for i in range(n)}
+    taught = Counter(f["event"]["id"] for f in service.feedback)
+    assert set(taught) == set(decided)
+    assert set(taught.values()) == {1}, {k: v for k, v in taught.items() if v > 1}
+
+
+@pytest.mark.parametrize("step", ["emit", "flush", "commit", "after commit", "state"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_crash_at_any_step_loses_nothing(tmp_path: Path, step: str, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(settings(tmp_path / "state", batching={"max_events": 40}), partitions=2)
+    events, labels = zip(*stream(60), strict=True)
+    service.send(*events[:40])
+    service.tell(*labels[20:50])  # some come before their events
+    plan = {step: at * (17 if step == "emit" else 1)}
+    if step == "state":
+        commits, real = iter(range(1, 99)), Commit.run
+
+        def run(self: Commit, shared: Offsets, whole: Offsets) -> None:
+            if shared and next(commits) == at:
+                self.log.flush()
+                self.log.commit(shared)
+                raise TransportError("killed")
+            real(self, shared, whole)
+
+        monkeypatch.setattr(Commit, "run", run)
+    worker = service.worker(open_log=frail(service, plan, TransportError("killed")))
+    worker.__enter__()
+    with pytest.raises(TransportError, match="killed"):  # noqa: PT012
+        drain(worker)
+        service.send(*events[40:])
+        drain(worker)
+        for raw in labels[:20]:
+            service.tell(raw)
+            worker.step(0)
+        raise AssertionError("the plan was never carried out")
+    crash(worker)
+    monkeypatch.undo()
+    sent = {e["id"] for e in events[:40]} if len(service.records("events")) == 40 else {e["id"] for e in events}
+    service.send(*[e for e in events if e["id"] not in sent])
+    before = Counter(d["event"] for d in service.decisions)
+    with service.worker() as again:
+        drain(again)
+        service.tell(*labels[:20], *labels[50:])
+        drain(again)
+        check_nothing_is_lost(service, 60)
+        doubles = {i for i, n in Counter(d["event"] for d in service.decisions).items() if n > before[i] > 0}
+        assert again.counts.decided_twice == len(doubles)
+        if step in ("after commit", "state"):
+            assert not doubles
+
+
+@pytest.mark.parametrize("step", ["flush", "commit"])
+def test_a_partition_lost_to_another_worker_ends_nothing(tmp_path: Path, step: str) -> None:
+    service = Service(settings(tmp_path / "state", batching={"max_events": 10}), partitions=2)
+    events, labels = zip(*stream(60), strict=True)
+    plan = {step: 3}
+    with service.worker(open_log=frail(service, plan, PartitionLostError("gone"))) as worker:
+        drain(worker)
+        for raw, truth in zip(events, labels, strict=True):
+            service.send(raw)
+            service.tell(truth)
+        steps = iter(range(60))
+        worker.run(lambda: next(steps, None) is None)
+        check_nothing_is_lost(service, 60)
+        assert worker.classifier.learnt == worker.classifier.feedback_offset == 60
+
+
+def test_a_worker_that_was_revoked_goes_on_with_what_it_has(tmp_path: Path) -> None:
+    """Its commit is refused for real: another member took the partition between its poll and its commit."""
+    service = Service(settings(tmp_path / "state", batching={"max_events": 10}), partitions=2)
+    events, labels = zip(*stream(60, subjects=20), strict=True)
+    with service.worker() as worker:
+        drain(worker)
+        service.send(*events)
+        service.tell(*labels)
+        worker.step(0)
+        group = service.broker._groups[service.settings.group]
+        group.owners.clear()
+        group.generation += 1
+        steps = iter(range(60))
+        worker.run(lambda: next(steps, None) is None)
+        check_nothing_is_lost(service, 60)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tocsin.streams.transport.memory import MemoryTransport
+from tocsin.streams.worker.learn import FeedbackError
+
+from ..support import START, Service, bits, drain, event, label, running, settings, stream
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return Service(settings(tmp_path))
+
+
+def taught(service: Service, n: int) -> None:
+    with running(service) as worker:
+        for raw, truth in stream(n):
+            service.send(raw)
+            service.tell(truth)
+            worker.step(0)
+        drain(worker)
+
+
+def test_nothing_is_learnt_but_from_the_log(service: Service) -> None:
+    with running(service) as worker:
+        service.send(event("e"))
+        service.tell(label("e"))
+        worker.step(0)
+        assert len(service.feedback) == 1
+        assert worker.classifier.learnt == worker.classifier.feedback_offset == 0
+        drain(worker)
+        assert worker.classifier.learnt == worker.classifier.feedback_offset == 1
+
+
+@pytest.mark.parametrize("cuts", [1, 3, 50])
+def test_workers_that_polled_differently_hold_the_same_bits(service: Service, tmp_path: Path, cuts: int) -> None:
+    taught(service, 120)
+    with running(service) as one:
+        expected, offset = bits(one), one.classifier.feedback_offset
+    other = Service(settings(tmp_path / f"by {cuts}", batching={"max_events": cuts}))
+    log = MemoryTransport(other.broker)
+    with running(other) as two:
+        for record in service.records("feedback"):
+            log.produce("feedback", record.key, record.value or b"")
+            if record.offset % 5 == 0:
+                two.step(0)
+        drain(two, most=500)
+        assert two.classifier.feedback_offset == offset == 120
+        assert bits(two) == expected
+
+
+def good(service: Service) -> dict[str, Any]:
+    with running(service) as worker:
+        service.send(event("e"))
+        service.tell(label("e"))
+        drain(worker)
+    return service.feedback[0]
+
+
+BROKEN: list[dict[str, Any]] = [
+    {"about": None},
+    {"label": 5},
+    {"weight": "heavy"},
+    {"weight": None},
+    {"source": 5},
+    {"posts": None},
+    {"saw": {}},
+    {"saw": {"history": [], "subject_label": 0, "evidence": [[1, 2], [3]], "betp": [], "threshold": 1, "learnt": 1}},
+    {"event": {"id": "e", "subject": "s"}},
+    {"event": {"id": "e", "subject": "s", "time": START, "features": {"a": "text", "b": None}, "text": None}},
+    {"event": "e"},
+]
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=lambda c: "-".join(c) + str(c)[-12:])
+def test_a_foreign_record_in_the_feedback_log_is_named(service: Service, change: dict[str, Any]) -> None:
+    record = {**good(service), **change}
+    MemoryTransport(service.broker).produce("feedback", None, orjson.dumps(record))
+    with pytest.raises(FeedbackError, match="feedback, partition 0, offset 1 is no feedback record"):
+        service.worker().__enter__()
+
+
+@pytest.mark.parametrize("value", [b"", b"garbage", b"[]", b"null", b"5", b'"x"', b"{}", b"\xff"])
+def test_garbage_in_the_feedback_log_is_named_by_its_offset(service: Service, value: bytes) -> None:
+    good(service)
+    with running(service) as worker:
+        MemoryTransport(service.broker).produce("feedback", None, value)
+        with pytest.raises(FeedbackError, match="offset 1 is no feedback record"):
+            drain(worker)
+    with pytest.raises(FeedbackError, match="offset 1"):
+        service.worker().__enter__()
+
+
+def test_more_classes_than_allowed_stop_no_worker(tmp_path: Path) -> None:
+    """Whoever may send labels could otherwise end every worker for good with one label."""
+    service = Service(settings(tmp_path, classes=(), bounds={"classes": 3}))
+    with running(service) as worker:
+        events, _ = zip(*stream(10), strict=True)
+        service.send(*events)
+        drain(worker)
+        service.tell(*[label(f"e{i}", f"class {i}") for i in range(6)])
+        drain(worker)
+        assert worker.classifier.classes == ["class 0", "class 1", "class 2"]
+        service.tell(label("e7", "class 9"), label("e8", "class 1"))
+        drain(worker)
+        assert [kind for kind, _ in service.dead_letters] == ["too-many-classes"]
+        assert worker.classifier.learnt == 4
+        assert worker.classifier.feedback_offset == len(service.feedback) == 7
+        expected = bits(worker)
+    with running(service, settings(tmp_path / "anew", classes=(), bounds={"classes": 3})) as other:
+        assert bits(other) == expected

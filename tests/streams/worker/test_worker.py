@@ -1,0 +1,540 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from tocsin.models.data.batch import Batch
+from tocsin.streams.state.store import StateError
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.worker.peer_baselines import spread_of
+from tocsin.streams.worker.worker import Worker
+
+from ..support import START, Service, bits, crash, drain, event, label, reason, running, settings, stream, text_settings
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return Service(settings(tmp_path / "state"))
+
+
+@contextmanager
+def worker_that_crashes(worker: Worker) -> Iterator[None]:
+    """Ends as if the process were killed."""
+    worker.__enter__()
+    try:
+        yield
+    finally:
+        crash(worker)
+
+
+def run_through(service: Service, n: int, start: int = 0) -> None:
+    with running(service) as worker:
+        for raw, truth in stream(n, start):
+            service.send(raw)
+            service.tell(truth)
+            worker.step(0)
+        drain(worker)
+
+
+def test_headers_pass_through_to_all_that_comes_of_an_event(tmp_path: Path) -> None:
+    service = Service(text_settings(tmp_path, abstention={"cold_start": 0, "enabled": True}))
+    trace = [("traceparent", b"00-abc"), ("traceparent", b"\xff")]
+    with running(service) as worker:
+        taught(service, worker)
+        service.send({"id": "1", "subject": "u", "time": START, "text": "win prize now"}, headers=trace)
+        service.send(b"bad", headers=trace)
+        drain(worker)
+        [decision] = service.records("decisions")
+        assert list(decision.headers) == trace
+        assert decision.key == b"u"
+        [dead] = service.records("dead-letters")
+        assert list(dead.headers[:2]) == trace
+        for topic in ("alerts", "review"):
+            assert all(list(r.headers) == trace and r.key == b"u" for r in service.records(topic))
+        assert service.records("alerts")
+        assert worker.counts.alerts == 1
+
+
+def test_an_event_sent_twice_is_decided_once(service: Service) -> None:
+    with running(service) as worker:
+        service.send(event("e"), event("e"))
+        drain(worker)
+        service.send(event("e"))
+        drain(worker)
+        assert len(service.decisions) == 1
+        assert worker.counts.duplicates == 2
+    with running(service) as worker:
+        service.send(event("e"))
+        drain(worker)
+        assert worker.counts.duplicates == 1
+    assert len(service.decisions) == 1
+
+
+def test_an_id_that_is_taken_is_a_dead_letter(service: Service) -> None:
+    with running(service) as worker:
+        service.send(event("e"), event("e", a=9.0))
+        drain(worker)
+        service.send(event("e", a=8.0))
+        drain(worker)
+        assert [kind for kind, _ in service.dead_letters] == ["id-taken", "id-taken"]
+        assert [d["event"] for d in service.decisions] == ["e"]
+        assert worker.counts.dead_letters == {"id-taken": 2}
+
+
+def test_the_same_numbers_in_other_words_are_the_same_event(service: Service) -> None:
+    with running(service) as worker:
+        service.send(b'{"id": "e", "subject": "s", "time": %d, "features": {"a": 1, "b": 0.1}}' % START)
+        drain(worker)
+        service.send(b'{"features": {"b": 1e-1, "a": 1.0}, "time": "2023-11-14T22:13:20Z", "subject": "s", "id": "e"}')
+        drain(worker)
+        assert worker.counts.duplicates == 1
+        assert not service.dead_letters
+
+
+def test_dead_letters_hold_the_bytes_and_the_place_they_came_from(service: Service) -> None:
+    values = [b"\xff\xfe", b"", b"{}", orjson.dumps(event("e", time="never")), orjson.dumps(event("")), b"[" * 999]
+    with running(service) as worker:
+        service.send(*values, None)
+        drain(worker)
+        dead = service.records("dead-letters")
+        assert [r.value for r in dead] == [*values, b""]
+        assert [reason(r, "offset") for r in dead] == [str(i) for i in range(7)]
+        assert {reason(r, "topic") for r in dead} == {"events"}
+        assert all(reason(r, "message") for r in dead)
+        assert sum(worker.counts.dead_letters.values()) == 7
+
+
+def test_many_bad_records_take_no_good_one_with_them(service: Service) -> None:
+    good = [raw for raw, _ in stream(100)]
+    bad = [b"{", b"\xff", b'{"a": NaN}', orjson.dumps({"text": "x" * 900_000}), b'{"x":' + b"[" * 50 + b"]" * 50 + b"}"]
+    with running(service) as worker:
+        for i, raw in enumerate(good):
+            service.send(raw)
+            if i % 10 == 0:
+                service.send(bad[i // 10 % 5])
+        drain(worker)
+        assert [d["event"] for d in service.decisions] == [f"e{i}" for i in range(100)]
+        assert len(service.dead_letters) == 10
+
+
+def test_the_clock_dates_decisions_and_telemetry(service: Service) -> None:
+    with running(service) as worker:
+        service.clock.move(60)
+        service.send(event("e"))
+        drain(worker)
+        assert service.decisions[0]["decided_at"] == START + 60_000
+        told = service.values("telemetry")
+        assert [t["time"] for t in told] == [START, START + 60_000]
+        worker.step(0)
+        assert len(service.values("telemetry")) == 2
+
+
+def test_a_restart_goes_on_with_the_same_model_from_its_snapshot(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_through(service, 60)
+    directory = service.settings.state.directory / "test" / "snapshot"
+    assert (directory / "manifest.json").exists()
+    with service.worker() as worker:
+        folded = worker.counts.feedback
+        resumed, offset = bits(worker), worker.classifier.feedback_offset
+        drain(worker)
+    assert folded == 0
+    assert offset == 60
+    shutil.rmtree(directory)
+    with service.worker() as worker:
+        assert worker.counts.feedback == 60
+        assert bits(worker) == resumed
+
+
+def damage_arrays(directory: Path) -> None:
+    path = directory / "arrays.npz"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def damage_manifest(directory: Path) -> None:
+    (directory / "manifest.json").write_bytes(b"{")
+
+
+def lose_arrays(directory: Path) -> None:
+    (directory / "arrays.npz").unlink()
+
+
+def lose_one_array(directory: Path) -> None:
+    """A snapshot that reads well and turns out not to fit when it is taken over by half."""
+    import numpy as np
+
+    with np.load(directory / "arrays.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    last = [name for name in arrays if name.startswith("expert.linear/")][-1]
+    del arrays[last]
+    with (directory / "arrays.npz").open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def lose_a_key(directory: Path) -> None:
+    manifest = orjson.loads((directory / "manifest.json").read_bytes())
+    del manifest["history"]
+    (directory / "manifest.json").write_bytes(orjson.dumps(manifest))
+
+
+def of_another_config(directory: Path) -> None:
+    manifest = orjson.loads((directory / "manifest.json").read_bytes())
+    (directory / "manifest.json").write_bytes(orjson.dumps({**manifest, "config": "0" * 16}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_arrays, damage_manifest, lose_arrays, lose_one_array, lose_a_key, of_another_config],
+    ids=lambda f: f.__name__,
+)
+def test_a_damaged_snapshot_changes_nothing(service: Service, damage: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run_through(service, 60)
+    with running(service) as worker:
+        expected = bits(worker)
+    damage(service.settings.state.directory / "test" / "snapshot")
+    with running(service) as worker:
+        assert "snapshot is not used" in caplog.text
+        assert bits(worker) == expected
+        assert worker.classifier.feedback_offset == worker.classifier.learnt == 60
+
+
+def test_a_snapshot_ahead_of_the_log_is_of_another_log(service: Service) -> None:
+    run_through(service, 60)
+    shutil.rmtree(service.settings.state.directory / "test" / "lmdb")
+    anew = Service(service.settings)
+    run_through(anew, 20)
+    with running(anew) as worker:
+        assert worker.classifier.feedback_offset == 20
+
+
+def test_snapshots_are_written_as_often_as_asked(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, state={"directory": tmp_path, "snapshot_every": 10}))
+    worker = service.worker()
+    with worker_that_crashes(worker):
+        for raw, truth in stream(25):
+            service.send(raw)
+            service.tell(truth)
+            worker.step(0)
+        drain(worker)
+        manifest = orjson.loads((tmp_path / "test" / "snapshot" / "manifest.json").read_bytes())
+        assert manifest["learnt"] == 20
+    with service.worker() as worker:
+        assert worker.classifier.learnt == 25
+        assert worker.counts.feedback == 5
+
+
+def test_a_lost_state_is_read_back_from_the_logs(service: Service) -> None:
+    with running(service) as worker:
+        service.send(*[raw for raw, _ in stream(30)])
+        service.tell(*[truth for _, truth in stream(10)])
+        drain(worker)
+    shutil.rmtree(service.settings.state.directory)
+    with running(service) as worker:
+        assert worker.counts.rebuilt == 30
+        assert worker.counts.events == 0
+        service.tell(*[truth for _, truth in stream(30)])
+        drain(worker)
+        taught = service.feedback
+        assert [f["event"]["id"] for f in taught] == [f"e{i}" for i in range(30)]
+        decisions = {d["event"]: d for d in service.decisions}
+        assert all(f["decision"] == {**decisions[f["event"]["id"]], "explanation": None} for f in taught)
+        service.send(event("e3", a=99.0), *[raw for raw, _ in stream(30)])
+        drain(worker)
+        assert worker.counts.duplicates == 30
+        assert [kind for kind, _ in service.dead_letters] == ["id-taken"]
+    assert len(service.decisions) == 30
+
+
+def test_logs_made_anew_begin_the_state_anew(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    run_through(service, 40)
+    anew = Service(service.settings)
+    with running(anew) as worker:
+        assert "begun anew" in caplog.text
+        assert worker.classifier.learnt == 0
+        anew.send(event("e1"))
+        anew.tell(label("e1"))
+        drain(worker)
+        assert [d["event"] for d in anew.decisions] == ["e1"]
+        assert worker.classifier.learnt == 1
+
+
+def test_an_expired_group_offset_does_not_decide_all_anew(service: Service) -> None:
+    with running(service) as worker:
+        service.send(*[raw for raw, _ in stream(20)])
+        drain(worker)
+    service.broker._groups.clear()
+    with running(service) as worker:
+        assert worker.counts.events == worker.counts.duplicates == 0
+        service.send(event("new"))
+        drain(worker)
+        assert worker.counts.events == 1
+
+
+def test_a_partition_goes_on_where_another_worker_left_it(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "first"), partitions=4)
+    events, labels = zip(*stream(80, subjects=40), strict=True)
+    with service.worker(settings(tmp_path / "second")) as two:
+        with service.worker() as one:
+            drain(one, two)
+            service.send(*events[:60])
+            drain(one, two)
+        service.send(*events[60:])
+        drain(two)
+        service.tell(*labels)
+        drain(two)
+    assert sorted(d["event"] for d in service.decisions) == sorted(e["id"] for e in events)
+    assert sorted(f["event"]["id"] for f in service.feedback) == sorted(e["id"] for e in events)
+    assert all(f["decision"] for f in service.feedback)
+
+
+def test_workers_at_one_offset_hold_the_same_model(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "first", batching={"max_events": 16}), partitions=4)
+    with service.worker() as one, service.worker(settings(tmp_path / "second", batching={"max_events": 5})) as two:
+        for i, (raw, truth) in enumerate(stream(150, subjects=20)):
+            service.send(raw)
+            service.tell(truth)
+            one.step(0)
+            if i % 7 == 0:
+                two.step(0)
+        drain(one, two)
+        assert one.classifier.feedback_offset == two.classifier.feedback_offset == 150
+        assert bits(one) == bits(two)
+
+
+def spam(i: int, text: str = "win prize now") -> dict[str, Any]:
+    return {"id": f"m{i}", "subject": "u", "time": START + i, "text": text}
+
+
+def taught(service: Service, worker: Any) -> None:
+    for i in range(2):
+        service.tell({"event": f"s{i}", "label": "spam", "time": START, "text": "win prize now"})
+        service.tell({"event": f"h{i}", "label": "ham", "time": START, "text": "see you at lunch"})
+    drain(worker)
+
+
+@pytest.mark.parametrize("loss", ["none", "crash", "state"])
+def test_an_alarm_rings_once_though_the_worker_restarts(tmp_path: Path, loss: str) -> None:
+    service = Service(text_settings(tmp_path, early_risk={"classes": ["spam"], "minimum_posts": 2}))
+    worker = service.worker()
+    with worker_that_crashes(worker) if loss == "crash" else worker:
+        taught(service, worker)
+        service.send(spam(0), spam(1), spam(2))
+        drain(worker)
+        [alert] = service.values("alerts")
+        assert (alert["subject"], alert["class"], alert["delay"]) == ("u", "spam", 2)
+    if loss == "state":
+        shutil.rmtree(tmp_path)
+    with running(service) as worker:
+        service.send(spam(3))
+        drain(worker)
+        last = service.decisions[-1]["risk"]
+        assert last["posts"] == 4
+        assert last["alerts"] == {"spam": 2}
+    assert len(service.values("alerts")) == 1
+
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "accumulated": {"policy": "accumulated"},
+    "spread": {"policy": "spread", "minimum_subjects": 2, "gamma": 1.0},
+    "fused": {"policy": "fused", "threshold": 0.6, "confirm": 2},
+}
+READERS = [
+    {"kind": "ss3", "name": "ss3"},
+    {"kind": "linear-text", "bits": 12},
+    {"kind": "linear-text", "name": "thread", "bits": 12, "scope": "subject"},
+]
+
+
+def risk_settings(directory: Path, policy: str, **changes: Any) -> Any:
+    early_risk = {"classes": ["spam"], "minimum_posts": 2, **POLICIES[policy]}
+    return text_settings(directory, early_risk=early_risk, experts=READERS, **changes)
+
+
+def crowd(service: Service) -> None:
+    """Subjects who write what nobody rings for."""
+    service.send(*[{**spam(90 + i, "see you at lunch"), "subject": f"calm{i}"} for i in range(4)])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("loss", ["none", "crash", "state"])
+def test_under_every_policy_an_alarm_rings_once_though_the_worker_restarts(
+    tmp_path: Path, policy: str, loss: str
+) -> None:
+    service = Service(risk_settings(tmp_path, policy))
+    worker = service.worker()
+    with worker_that_crashes(worker) if loss == "crash" else worker:
+        taught(service, worker)
+        crowd(service)
+        service.send(spam(0), spam(1), spam(2))
+        drain(worker)
+        [alert] = service.values("alerts")
+        assert (alert["subject"], alert["class"], alert["delay"]) == ("u", "spam", 2)
+        tipped = alert["explanation"]["alert"]
+        assert tipped["policy"] == policy
+        assert tipped["score"] >= tipped["threshold"]
+        assert {post["event"] for post in tipped["posts"]} <= {"m0", "m1"} != set()
+    before = service.decisions[-1]["risk"]
+    if loss == "state":
+        shutil.rmtree(tmp_path)
+    with running(service) as worker:
+        with worker._state.transaction() as t:
+            assert t.subject("u") == before
+        service.send(spam(3))
+        drain(worker)
+        last = service.decisions[-1]["risk"]
+        assert last["posts"] == 4
+        assert last["alerts"] == {"spam": 2}
+        assert last["threads"]["thread"]["ngrams"] == before["threads"]["thread"]["ngrams"]
+    assert len(service.values("alerts")) == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_subject_that_another_worker_takes_over_rings_no_second_time(tmp_path: Path, policy: str) -> None:
+    service = Service(risk_settings(tmp_path / "one", policy), partitions=2)
+    with running(service) as one:
+        taught(service, one)
+        crowd(service)
+        service.send(spam(0), spam(1), {**spam(5), "subject": "v"})
+        drain(one)
+        rang = [alert["subject"] for alert in service.values("alerts")]
+        assert rang == ["u"]
+        with running(service, risk_settings(tmp_path / "two", policy)) as two:
+            drain(one, two)
+            service.send(spam(2), {**spam(6), "subject": "v"})
+            drain(one, two)
+    with running(service, risk_settings(tmp_path / "three", policy)) as three:
+        service.send(spam(3), {**spam(7), "subject": "v"})
+        drain(three)
+    assert sorted(alert["subject"] for alert in service.values("alerts")) == ["u", "v"]
+    posts = {d["subject"]: d["risk"]["posts"] for d in service.decisions}
+    assert (posts["u"], posts["v"]) == (4, 3)
+
+
+def test_the_spread_is_that_of_the_live_subjects_that_are_held(tmp_path: Path) -> None:
+    settings = risk_settings(tmp_path, "spread", bounds={"subjects": 3})
+    service, spread = Service(settings), spread_of(settings.early_risk)
+    with running(service) as worker:
+        taught(service, worker)
+        service.send(*[{**spam(i, ["win prize now", "see you"][i % 2]), "subject": f"u{i % 7}"} for i in range(20)])
+        drain(worker)
+        with worker._state.transaction() as t:
+            kept = t.spread(spread)["spam"].copy()
+            assert kept.sum() == t.count("subjects") == 3
+        with worker._state.transaction() as t:
+            t.delete("meta", b"spreads")
+            assert np.array_equal(kept, t.spread(spread)["spam"])  # counted anew from the subjects
+
+
+def test_how_events_were_cut_into_batches_leaves_no_trace_in_a_subjects_state(tmp_path: Path) -> None:
+    told = []
+    for size in (1, 7, 1_000):
+        service = Service(risk_settings(tmp_path / str(size), "fused", batching={"max_events": size}))
+        with running(service) as worker:
+            taught(service, worker)
+            service.send(
+                *[{**spam(i, ["win prize", "see you", "now"][i % 3]), "subject": f"u{i % 4}"} for i in range(30)]
+            )
+            drain(worker)
+        told.append([(d["risk"], d["belief"]) for d in service.decisions])
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_label_of_a_subject_teaches_from_the_beginnings_of_its_thread(tmp_path: Path) -> None:
+    early_risk = {"classes": ["spam"], "policy": "fused"}
+    service = Service(text_settings(tmp_path, early_risk=early_risk, experts=READERS[2:]))
+    with running(service) as worker:
+        for i in range(12):
+            words = ["win", "prize", "now"] if i % 2 else ["see", "you", "soon"]
+            posts = [{**spam(10 * i + j, word), "subject": f"t{i}"} for j, word in enumerate(words)]
+            service.send(*posts)
+            drain(worker)
+            service.tell({"subject": f"t{i}", "label": "spam" if i % 2 else "ham", "time": START + 1000})
+            drain(worker)
+        service.send(*[{**spam(500 + j, word), "subject": "new"} for j, word in enumerate(["win", "prize"])])
+        drain(worker)
+        first, second = service.decisions[-2:]
+        assert first["belief"]["spam"] > first["belief"]["ham"]
+        assert second["belief"]["spam"] > second["belief"]["ham"]
+        alone = worker.classifier.experts[0].evidence(
+            Batch.of(np.zeros((2, 0)), texts=["win", "see"], subjects=["x", "y"])
+        )
+        assert alone.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_subjects_beyond_the_bound_are_forgotten(tmp_path: Path) -> None:
+    service = Service(text_settings(tmp_path, bounds={"subjects": 3}))
+    with running(service) as worker:
+        for i in range(10):
+            service.send({**spam(i), "subject": f"u{i}"})
+        drain(worker)
+        with worker._state.transaction() as t:
+            assert t.count("subjects") == 3
+
+
+def test_pending_events_beyond_the_bound_are_forgotten(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, bounds={"pending_events": 10}))
+    with running(service) as worker:
+        service.send(*[raw for raw, _ in stream(50)])
+        drain(worker)
+        service.clock.move(2)
+        worker.step(0)
+        assert worker.counts.expired == 40
+        with worker._state.transaction() as t:
+            assert t.count("pending") == 10
+
+
+def test_a_second_worker_in_one_directory_is_refused_and_leaves_no_trace(service: Service) -> None:
+    with running(service), pytest.raises(StateError, match="in use by another worker"):
+        service.worker().__enter__()
+    with running(service):
+        pass
+
+
+def test_a_clean_stop_counts_nothing_as_decided_twice(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    for start in (0, 10):
+        run_through(service, 10, start)
+    with running(service) as worker:
+        assert worker.counts.decided_twice == 0
+    assert not caplog.records
+
+
+def test_what_one_worker_holds_is_bounded_by_its_batches(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, batching={"max_events": 7}))
+    with running(service) as worker:
+        service.send(*[raw for raw, _ in stream(50)])
+        assert worker.step(0) <= 7
+        drain(worker)
+        assert worker.counts.events == 50
+
+
+def test_a_missing_topic_is_told_and_nothing_stays_open(tmp_path: Path) -> None:
+    from tocsin.streams.transport.base import TransportError
+
+    service = Service(settings(tmp_path))
+    service.broker = MemoryBroker()
+    for _ in range(2):
+        with pytest.raises(TransportError, match="events"):
+            service.worker().__enter__()
+    assert MemoryTransport(service.broker).poll(1, 0) == []
+
+
+def test_what_others_write_to_the_decisions_topic_keeps_no_worker_from_starting(service: Service) -> None:
+    worker = service.worker()
+    worker.__enter__()
+    for junk in (b"junk", b"[1]", b"null", b'{"event": 5}'):
+        service._send(service.topics.decisions, junk, ())
+    crash(worker)
+    with running(service) as again:
+        service.send(event("e1"))
+        drain(again)
+    assert service.values(service.topics.telemetry)[-1]["counts"]["events"] == 1
