@@ -1,4 +1,4 @@
-"""When to abstain."""
+"""When to abstain rather than decide."""
 
 from __future__ import annotations
 
@@ -12,51 +12,54 @@ CostValue = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class AbstentionSettings(FrozenSettings):
-    """When to keep silent: adaptive conformal inference on the pignistic probability."""
+    """When to abstain: by conformal prediction on the pignistic probability, with a threshold that late labels
+    steer."""
 
     enabled: bool = True
     controls: Literal["coverage", "error", "cost"] = "coverage"
-    """`coverage`: an event is decided where its prediction set holds one class, and sets miss the true class in a share
-    `error` of all events. `error`: decided where the most probable class is probable enough that a share `error` of
-    what is decided is wrong. `cost`: decided for the class of least expected cost, where that is at most
-    `abstain_cost`."""
+    """What is controlled. `coverage`: an event is decided where its prediction set holds one class, and the sets miss
+    the true class in a share `error` of all events. `error`: an event is decided where its most probable class is
+    probable enough that a share `error` of the decisions is wrong. `cost`: an event is decided for the class of least
+    expected cost, where that cost is at most `abstain_cost`."""
     error: float = Field(default=0.1, gt=0, lt=0.5)
     """Target share of events whose prediction set misses the true class, or of decisions that are wrong."""
     per_class: bool = False
-    """Whether sets miss at most the share `error` of every class rather than of all events: a rare class keeps its
-    coverage, and more is abstained from. A class with fewer than 1 / error labels shares the threshold of all."""
+    """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
+    coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all."""
     costs: dict[ClassName, dict[ClassName, CostValue]] = Field(default_factory=dict)
-    """What a decision costs: true class, then decided class; 0 where right and 1 where wrong, if nothing is given."""
+    """What a decision costs, by true class and then by decided class. A cost that is not given is 0 for a right
+    decision and 1 for a wrong one."""
     abstain_cost: float = Field(default=0.1, ge=0)
     """What an abstention costs, in the unit of `costs`."""
     steering: Literal["aci", "pid"] = "aci"
-    """How late labels steer the threshold: `aci` moves the level of its quantile (adaptive conformal inference), `pid`
-    the threshold itself (conformal PID control)."""
+    """How late labels steer the threshold: `aci` changes the level of its quantile (adaptive conformal inference),
+    `pid` changes the threshold itself (conformal PID control)."""
     gain: float = Field(default=0.0025, ge=0, le=0.5)
-    """Step of adaptive conformal inference; it shrinks as labels come later: an integrator with dead time swings. With
-    `steering: pid` it is of no account."""
+    """Step of adaptive conformal inference. It becomes smaller where labels are late, because a large step on old
+    errors makes the coverage swing. `steering: pid` does not use it."""
     window: int = Field(default=300, ge=20, le=1_000_000)
-    """How many labelled scores the sliding quantile sees; where labels come late, two fifths of their delay, if that
-    is more."""
+    """How many of the latest labelled scores the quantile is taken of. Where labels are late it is two fifths of their
+    delay, if that is more."""
     late_window: int = Field(default=3_000, ge=20, le=1_000_000)
-    """The most that it sees however late labels come; and what the control of `error` sees, since only the part of the
-    events that is decided tells."""
+    """The most scores that the quantile is taken of, however late labels are. `controls: error` always uses this many,
+    because only those events that are decided tell it something."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
     conflict: float = Field(default=0.4, gt=0, le=1)
-    """An abstention at or above this conflict is put down to `conflict`."""
+    """An abstention from an event with at least this conflict has the reason `conflict`."""
     budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
-    """At most so many abstentions an hour of event time go to review, each partition of the events having its share of
-    them. Beyond it the least doubtful events are decided all the same. No bound where none is given."""
+    """The most abstentions an hour of event time that go to review; each partition of the events has an even share of
+    them. Beyond it the least doubtful events are decided all the same. Without a value there is no bound."""
     novelty: float = Field(default=0.01, gt=0, le=0.5)
-    """An event is novel where at most this share of recent labelled events lay as far from those before them, or found
-    as little support with the experts: the share of false alarms. An abstention from one is put down to `novel`."""
+    """The share of false alarms of novelty. An event is novel where at most this share of the recent labelled events
+    lay as far from those before them, or found as little support with the experts. An abstention from it has the reason
+    `novel`."""
     novelty_window: int = Field(default=1_000, ge=20, le=1_000_000)
     """How many labelled events that share is taken of."""
     novelty_memory: int = Field(default=256, ge=1, le=100_000)
-    """How many labelled events are remembered for distances to be taken from."""
+    """How many labelled events are remembered to measure distances from."""
     abstain_novel: bool = False
-    """Whether novel events are abstained from even where their evidence would decide."""
+    """Whether novel events are abstained from even where their evidence would suffice for a decision."""
 
     @model_validator(mode="after")
     def _one_control(self) -> Self:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+RENAMED = "renamed_setting"
+"""The type of pydantic's error for a key or a value that stands under its old name."""
+_OLD_NAMES_ARE_READ = ContextVar("_OLD_NAMES_ARE_READ", default=False)
+
+
+@contextmanager
+def old_names_are_read() -> Iterator[None]:
+    """Within this block settings are read under whatever names they ever had, as records and snapshots hold them."""
+    token = _OLD_NAMES_ARE_READ.set(True)
+    try:
+        yield
+    finally:
+        _OLD_NAMES_ARE_READ.reset(token)
 
 
 class FrozenSettings(BaseModel):
-    """A group of settings: immutable, and an unknown key is an error rather than a silent default."""
+    """A group of settings: it is immutable, and an unknown key is an error rather than a silent default.
+
+    A key or a value whose name has changed is refused with an error that names the new one.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -19,6 +47,79 @@ class FrozenSettings(BaseModel):
         hide_input_in_errors=True,  # an input may hold a secret
     )
 
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
+    """The old name of a key, and its name today."""
+    renamed_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """By key: the old name of a value, and its name today."""
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that a record or a snapshot holds, under whatever names they had when it was written."""
+        with old_names_are_read():
+            return cls.model_validate(values)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:
+        """Refuse old names, unless the settings are those of a record."""
+        if not isinstance(values, Mapping):
+            return values
+        if _OLD_NAMES_ARE_READ.get():
+            return cls._under_names_of_today(values)
+        renamed = [(old, f"is now called {new}") for old, new in cls.renamed_keys.items() if old in values]
+        for key, names in cls.renamed_values.items():
+            value = values.get(key)
+            if isinstance(value, str) and value in names:
+                renamed.append((key, f"{value} is now called {names[value]}"))
+        if renamed:
+            raise ValidationError.from_exception_data(cls.__name__, [_mistake(*one) for one in renamed])
+        return values
+
+    @classmethod
+    def _under_names_of_today(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        result = {}
+        for key, value in values.items():
+            key_today = cls.renamed_keys.get(key, key)
+            names = cls.renamed_values.get(key_today, {})
+            result[key_today] = names.get(value, value) if isinstance(value, str) else value
+        return result
+
+    def dump_under_first_names(self) -> dict[str, Any]:
+        """The settings as JSON, in which each renamed key and value stands under the first name it ever had.
+
+        What identifies a config is computed from this, so that renaming a setting changes no identity.
+        """
+        result: dict[str, Any] = _under_first_names(self, self.model_dump(mode="json"))
+        return result
+
+
+def _mistake(key: str, message: str) -> InitErrorDetails:
+    error = PydanticCustomError(RENAMED, "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=(key,), input=None)
+
+
+def _under_first_names(settings: Any, dumped: Any) -> Any:
+    """`dumped` is the dump of `settings`, which may be any value of a field."""
+    if isinstance(settings, tuple):
+        return [_under_first_names(*pair) for pair in zip(settings, dumped, strict=True)]
+    if not isinstance(settings, FrozenSettings):
+        return dumped
+    first_keys = _first_names(settings.renamed_keys)
+    result = {}
+    for key, value in dumped.items():
+        first_values = _first_names(settings.renamed_values.get(key, {}))
+        plain = _under_first_names(getattr(settings, key), value)
+        result[first_keys.get(key, key)] = first_values.get(plain, plain) if isinstance(plain, str) else plain
+    return result
+
+
+def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
+    """A name today, and the first that it ever had: of several old names the one listed first."""
+    first: dict[str, str] = {}
+    for old, new in renamed.items():
+        first.setdefault(new, old)
+    return first
+
 
 def _class_name(value: Any) -> Any:
     """YAML reads `0` and `true` as a number and a boolean; a class is always named by a string."""
@@ -28,3 +129,4 @@ def _class_name(value: Any) -> Any:
 
 
 ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]
+"""The name of a class."""

@@ -1,8 +1,8 @@
-"""When a subject that writes over time rings the alarm."""
+"""When a subject that writes over time raises an alert."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,38 +12,53 @@ from tocsin.config.base import ClassName, FrozenSettings
 class EarlyRiskSettings(FrozenSettings):
     """Alerts for subjects that write over time."""
 
+    renamed_keys: ClassVar[dict[str, str]] = {
+        "posts": "explanation_posts",
+        "patience": "extra_threshold",
+        "patience_posts": "extra_threshold_posts",
+        "memory": "odds_fading_factor",
+        "confirm": "confirmations",
+    }
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {"policy": {"spread": "peer-baseline"}}
+
     classes: tuple[ClassName, ...] = ()
-    """The classes that ring the alarm; none switches alerts off."""
-    policy: Literal["accumulated", "spread", "fused"] = "accumulated"
-    """What rings: more evidence than for all other classes together; so much more per post than other subjects have; or
-    the fused belief."""
+    """The classes that raise an alert. Where none is named there are no alerts."""
+    policy: Literal["accumulated", "peer-baseline", "fused"] = "accumulated"
+    """What raises an alert for a class. `accumulated`: the subject's posts bring more evidence for it than for all
+    other classes together. `peer-baseline`: they bring far more evidence a post than those of other live subjects.
+    `fused`: the fused belief in it is high enough."""
     minimum_posts: int = Field(default=1, ge=1, le=10_000)
+    """A subject raises no alert before it has written this many posts."""
     half_life_hours: float | None = Field(default=None, gt=0)
-    """After so long what was accumulated counts half, so that old posts of a long-lived subject fade; none for ever."""
-    posts: int = Field(default=3, ge=0, le=20)
-    """How many of a subject's posts are kept by name, those that mattered most, for the alert's explanation."""
+    """After this time accumulated evidence counts half, so that old posts of a long-lived subject fade. Without a value
+    nothing fades."""
+    explanation_posts: int = Field(default=3, ge=0, le=20)
+    """How many posts an alert's explanation names: those that raised the class most."""
     margin: float = Field(default=0.0, ge=0)
-    """Policy `accumulated`: the accumulated risk must exceed all other classes' together by this."""
+    """Policy `accumulated`: by this much the evidence for a class must exceed that for all other classes together."""
     gamma: float = Field(default=2.0, ge=0, le=100)
-    """Policy `spread`: by so many median absolute deviations the median of the live subjects must be exceeded."""
+    """Policy `peer-baseline`: how many median absolute deviations a subject must lie above the live subjects'
+    median."""
     live_hours: float | None = Field(default=None, gt=0, le=1_000_000)
-    """Policy `spread`: after so long without a post a subject is live no more, by the times of events; where none is
-    given, it is as long as it is held (`bounds.subjects`)."""
+    """Policy `peer-baseline`: a subject is live until this time after its latest post, by the times of events. Without
+    a value it is live for as long as its state is held (`bounds.subjects`)."""
     minimum_subjects: int = Field(default=20, ge=1, le=1_000_000)
-    """Policy `spread`: fewer live subjects have no median to speak of, and nothing rings."""
+    """Policy `peer-baseline`: with fewer live subjects there are no alerts, because their median says little."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Policy `fused`: the belief that rings after many posts."""
-    patience: float = Field(default=0.0, ge=0, lt=1)
-    """Policy `fused`: by so much more belief is needed at the first post; a larger delay of few posts costs little."""
-    patience_posts: float = Field(default=3.0, gt=0, le=10_000)
-    """Policy `fused`: after so many posts the patience has fallen to a third (1 / e)."""
-    memory: float = Field(default=0.0, ge=0, le=1)
-    """Policy `fused`: what the log odds of earlier posts keep at each post; 0 where an expert of scope `subject` reads
-    them all anyway, 1 adds up what posts say each by itself."""
-    confirm: int = Field(default=1, ge=1, le=1_000)
-    """Policy `fused`: at so many posts the belief must stand at the threshold before it rings."""
+    """Policy `fused`: the belief that raises an alert after many posts."""
+    extra_threshold: float = Field(default=0.0, ge=0, lt=1)
+    """Policy `fused`: how much more belief the first post needs. Where a delay of a few posts costs little, a larger
+    value avoids false alarms."""
+    extra_threshold_posts: float = Field(default=3.0, gt=0, le=10_000)
+    """Policy `fused`: after this many posts the extra has fallen to 1 / e, about a third."""
+    odds_fading_factor: float = Field(default=0.0, ge=0, le=1)
+    """Policy `fused`: what the log odds of earlier posts are multiplied by at each post. 0 judges by the latest post
+    alone, which suits an expert of scope `subject`, because it reads all posts anyway; 1 adds up the log odds of single
+    posts."""
+    confirmations: int = Field(default=1, ge=1, le=1_000)
+    """Policy `fused`: at how many posts the belief must reach the threshold before it raises an alert."""
     hysteresis: float = Field(default=0.1, ge=0, lt=1)
-    """Policy `fused`: confirmations are void when the belief has fallen this far below the threshold."""
+    """Policy `fused`: the count of confirmations starts anew when the belief falls this far below the threshold."""
 
     @field_validator("classes")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,12 +12,16 @@ from tocsin.config.base import FrozenSettings
 class FusionSettings(FrozenSettings):
     """How the experts' opinions become one belief."""
 
+    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor"}
+
     rule: Literal["dempster", "cautious", "cumulative", "averaging", "murphy"] = "cumulative"
-    """The default is the one whose decisions could be trusted most (`benchmarks/trust.py`)."""
+    """The rule of combination. `cumulative` is the default because its decisions could be trusted most
+    (`benchmarks/trust.py`)."""
     prior: float | None = Field(default=None, gt=0)
-    """The prior weight s of an opinion, u = s / (sum e + s); the number of classes where none is given."""
+    """The prior weight s of an opinion, whose uncertainty is s / (sum of evidence + s). Without a value it is the
+    number of classes."""
     contextual: bool = False
-    """Whether what an expert says is first discounted class by class, by how often it was right when it named that
-    class; with `router.kind: skill` that is all the discounting there is."""
-    fade: float = Field(default=0.995, gt=0, lt=1)
-    """How fast that record forgets."""
+    """Whether each expert's evidence is first discounted class by class, by how often the expert was right when it
+    named that class. With `router.kind: skill` there is no other discounting."""
+    fading_factor: float = Field(default=0.995, gt=0, lt=1)
+    """What that precision keeps of the past at each label: nearer to 1 it changes more slowly."""

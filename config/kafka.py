@@ -12,14 +12,15 @@ from tocsin.config.base import FrozenSettings
 
 
 class SecuritySettings(FrozenSettings):
-    """How to reach a broker that is not open to all. Secrets never appear in output or logs."""
+    """How a client proves to the broker who it is. Secrets never appear in output or logs."""
 
     protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-256"
     username: str | None = None
     password: SecretStr | None = None
     ca: Path | None = None
-    """PEM file of the authority that signed the broker's certificate; the system's where none is given."""
+    """PEM file of the authority that signed the broker's certificate. Without a value the system's authorities
+    count."""
     certificate: Path | None = None
     """PEM file of our own certificate, for brokers that ask for one."""
     key: Path | None = None
@@ -37,20 +38,21 @@ class SecuritySettings(FrozenSettings):
 
 
 class KafkaSettings(FrozenSettings):
-    """The broker and our place in the consumer group."""
+    """The broker, and this worker's place in the consumer group."""
 
     bootstrap: str = "127.0.0.1:9092"
-    """host:port of one broker or several, comma-separated."""
+    """`host:port` of one broker, or of several, separated by commas."""
     group: str | None = Field(default=None, min_length=1)
-    """Consumer group; `tocsin-<name>` where none is given."""
+    """Consumer group. Without a value it is `tocsin-<name>`."""
     instance: str | None = Field(default=None, min_length=1)
-    """Static membership: a worker that restarts under the same instance keeps its partitions."""
+    """Static membership: a worker that restarts under the same instance id keeps its partitions."""
     session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
-    """A worker silent for so long loses its partitions."""
+    """A worker that sends no heartbeat for this long loses its partitions."""
     fetch_wait_ms: int = Field(default=100, ge=1, le=60_000)
-    """How long the broker may hold an empty fetch; one that does not wake it (the embedded one) adds it as delay."""
+    """How long the broker may hold an empty fetch. The embedded broker does not answer one when a record arrives, so
+    that with it this adds to the delay of events."""
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
-    """A record that the broker did not acknowledge in this time stops the worker."""
+    """A worker stops where the broker does not acknowledge a record within this time."""
     security: SecuritySettings = SecuritySettings()
 
     @field_validator("bootstrap")
@@ -66,7 +68,7 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
 
 class TopicsSettings(FrozenSettings):
-    """The topics' names, and how they are made where they do not exist yet."""
+    """The names of the topics, and how those that do not exist yet are created."""
 
     events: TopicName = "events"
     labels: TopicName = "labels"
@@ -77,8 +79,9 @@ class TopicsSettings(FrozenSettings):
     dead_letters: TopicName = "dead-letters"
     telemetry: TopicName = "telemetry"
     partitions: int = Field(default=4, ge=1, le=1_000)
-    """Partitions of a topic that Tocsin creates; `feedback` always has one, because one order teaches the model."""
+    """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order."""
     replication: int = Field(default=1, ge=1, le=10)
+    """Copies of each partition of a topic that Tocsin creates."""
     create: bool = True
     """Whether `tocsin run` creates the topics that are missing."""
 

@@ -1,4 +1,4 @@
-"""Everything that a model's state depends on."""
+"""All settings that the state of a model depends on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ModelSettings(FrozenSettings):
-    """Everything that the model's state depends on, and nothing else: its hash names the model in decisions."""
+    """All settings that the state of a model depends on, and no others. Their digest names the config in decisions."""
 
     features: tuple[FeatureSettings, ...] = ()
     text: bool = False
@@ -51,6 +51,6 @@ class ModelSettings(FrozenSettings):
         return self
 
     def digest(self) -> str:
-        """Sixteen hex digits that change whenever a setting of the model does."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Sixteen hex digits that change whenever a setting of the model does, and with nothing else."""
+        text = json.dumps(self.dump_under_first_names(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

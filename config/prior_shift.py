@@ -1,4 +1,4 @@
-"""Whether decisions follow class priors that move before labels tell."""
+"""Whether decisions follow class frequencies that change before labels arrive."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from tocsin.config.base import FrozenSettings
 
 
 class PriorShiftSettings(FrozenSettings):
-    """Label-free prior shift: what events alone tell of how frequent the classes have become.
+    """Label-free prior shift: class frequencies are estimated from the events alone, and decisions follow them.
 
-    It helps where labels are late and what moves is how often classes occur; where the classes themselves move it may
-    mislead, until labels show it.
+    It helps where labels are late and the frequencies of the classes change. Where the classes themselves change it may
+    mislead until labels arrive.
     """
 
     enabled: bool = False
     memory: int = Field(default=300, ge=10, le=1_000_000)
-    """Events over which priors are averaged."""
+    """Events over which class frequencies are averaged."""
     window: int = Field(default=2_000, ge=100, le=100_000)
-    """Labelled events whose probabilities say what the model takes for usual."""
+    """Labelled events over which the model's usual probabilities are averaged, as what the others are compared with."""
     mature: int = Field(default=1_000, ge=0, le=1_000_000_000)
-    """Labels that a model must have learnt for what it says to count there: one that knows little finds all alike."""
+    """A labelled event counts there only if the model had learnt this many labels: a model that knows little takes all
+    classes for about equally probable."""
     least_gain: float = Field(default=0.05, ge=0, le=10)
-    """Priors are followed where they make events likelier by this, in nats an event."""
+    """Estimated frequencies are followed only where they make events more probable by this much, in nats an event."""

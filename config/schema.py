@@ -13,14 +13,14 @@ Path = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$", max_
 
 
 class FeatureSettings(FrozenSettings):
-    """One column of X."""
+    """One feature of an event, which is one column of X."""
 
     name: str = Field(min_length=1, max_length=128)
     kind: Literal["number", "category", "boolean"] = "number"
     path: Path | None = None
-    """Where it stands in the event; `features.<name>` where none is given."""
+    """Where the feature stands in the event: at `features.<name>` without a value."""
     required: bool = True
-    """A required feature may be null (not known), but its key must be there."""
+    """Whether every event must have the key. Its value may be null, which means not known."""
 
     @property
     def at(self) -> tuple[str, ...]:
@@ -43,16 +43,16 @@ class SchemaSettings(FrozenSettings):
     """Where an event's parts stand in the user's JSON. The defaults are Tocsin's own shape."""
 
     id: Path = "id"
-    """A missing id becomes `topic-partition-offset`."""
+    """Where the event's id stands. An event without one gets `topic-partition-offset`."""
     subject: Path = "subject"
     time: Path = "time"
     features: tuple[FeatureSettings, ...] = Field(default=(), max_length=4_096)
     text: Path | None = None
-    """Where the text stands; none for a stream without text."""
+    """Where the text stands. Without a value events have no text."""
     label: LabelPathsSettings = LabelPathsSettings()
 
     @model_validator(mode="after")
-    def _something_to_see(self) -> Self:
+    def _distinct_names(self) -> Self:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

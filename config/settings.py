@@ -30,7 +30,8 @@ from tocsin.config.service import (
 
 
 class _Environment(EnvSettingsSource):
-    """The environment by the keys that the file uses, or an override of `schema` would stand beside it, unread."""
+    """The environment's values under the keys that the file uses, so that an override of `schema` replaces the
+    file's."""
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields
@@ -38,7 +39,8 @@ class _Environment(EnvSettingsSource):
 
 
 class Settings(BaseSettings):
-    """One service: one YAML file, and above it the environment (`TOCSIN_KAFKA__BOOTSTRAP=host:port`)."""
+    """The settings of one service: those of a YAML file, overridden by the environment
+    (`TOCSIN_KAFKA__BOOTSTRAP=host:port`)."""
 
     model_config = SettingsConfigDict(
         env_prefix="TOCSIN_",
@@ -54,12 +56,12 @@ class Settings(BaseSettings):
     )
 
     name: str = Field(default="tocsin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    """Names the service: in its consumer group, its telemetry and its state directory."""
+    """The name of the service in its consumer group, its telemetry and its state directory."""
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicsSettings = TopicsSettings()
     schema_: SchemaSettings = Field(default=SchemaSettings(), alias="schema")
     classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
-    """The classes. Where none is named they are learnt from the labels, up to `bounds.classes`."""
+    """The classes. Where none is named they are found in the labels, up to `bounds.classes`."""
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()

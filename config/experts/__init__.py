@@ -1,28 +1,6 @@
 """The settings of the experts, one file a kind."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 from tocsin.config.experts.base import AnyExpert, ExpertSettings, kinds
-from tocsin.config.experts.linear import LinearSettings
-from tocsin.config.experts.persistence import PersistenceSettings
-from tocsin.config.experts.tree import TreeSettings
+from tocsin.config.experts.pool import DEFAULT_EXPERTS, pool_mistake
 
 __all__ = ["DEFAULT_EXPERTS", "AnyExpert", "ExpertSettings", "kinds", "pool_mistake"]
-
-DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = (
-    TreeSettings(name="tree", delta=1e-7),
-    TreeSettings(name="tree-history", history=1),
-    LinearSettings(),
-    PersistenceSettings(),
-)
-
-
-def pool_mistake(experts: Sequence[ExpertSettings]) -> str | None:
-    """What is wrong with a pool of experts, None where nothing is."""
-    names = [expert.name for expert in experts]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        return f"two experts are named {twice[0]!r}: give one another name"
-    return None if names else "at least one expert is needed"

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Hashable
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Union
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
@@ -18,22 +19,25 @@ from tocsin.config.base import FrozenSettings
 class ExpertSettings(FrozenSettings):
     """The settings of one expert of the pool.
 
-    A subclass names its kind by the default of `kind`; from then on a config can name that kind. Every module of
-    `tocsin.config.experts` is loaded before the first config is read, so a new kind there needs no list.
+    A subclass gives the name of its kind by the default of `kind`. Defining the class suffices for a config to use that
+    kind: every module of `tocsin.config.experts` is imported before the first config is read, so there is no list of
+    kinds to extend.
     """
 
     kind: str
     name: str
+    """Unique in the pool; decisions, metrics and snapshots name the expert by it."""
     strength: float
 
     sees: ClassVar[tuple[str, ...]] = ()
-    """The fields that say what the expert sees of an event. Experts of one kind that see the same can be merged."""
+    """The fields that determine what the expert sees of an event. Experts of one kind that see the same can be
+    merged."""
     reads_text: ClassVar[bool] = False
     """Whether the expert needs `schema.text`."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Make the kind known to configs."""
+        """Register the kind, so that configs can name it. Raises TypeError where another class has the same kind."""
         super().__pydantic_init_subclass__(**kwargs)
         kind = str(cls.model_fields["kind"].default)
         known = _KINDS.get(kind)
@@ -44,17 +48,17 @@ class ExpertSettings(FrozenSettings):
 
     @property
     def label_history(self) -> int:
-        """How many of the stream's last known labels the expert wants to see."""
+        """How many of the stream's last known labels the expert needs."""
         return int(getattr(self, "history", 0))
 
     @property
     def follows_subjects(self) -> bool:
-        """Whether the expert wants each subject's last known label."""
+        """Whether the expert needs each subject's last known label."""
         return False
 
     @property
     def kin(self) -> Hashable:
-        """Equal for experts that are of one kind and see the same of an event."""
+        """A key that is equal for experts of one kind that see the same of an event."""
         return (self.kind, *(getattr(self, field) for field in self.sees))
 
 
@@ -69,21 +73,19 @@ def kinds() -> dict[str, type[ExpertSettings]]:
 
 @cache
 def _load_all() -> None:
-    from tocsin.config import experts
-
-    for module in pkgutil.iter_modules(experts.__path__):
-        importlib.import_module(f"{experts.__name__}.{module.name}")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{module.name}")
 
 
 @cache
 def _adapter() -> TypeAdapter[ExpertSettings]:
-    """What reads the settings of an expert by their `kind`."""
+    """Validates the settings of an expert of any kind that is known by now."""
     every: Any = Union[tuple(kinds().values())]  # noqa: UP007 - the members are only known at run time
     return TypeAdapter(Annotated[every, Field(discriminator="kind")])
 
 
 class _ByKind:
-    """Tells pydantic to read an expert's settings by their `kind`, among all kinds that are known by then."""
+    """Tells pydantic to validate an expert's settings by their `kind`, among all kinds known when a config is read."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(lambda value: _adapter().validate_python(value))

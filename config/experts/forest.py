@@ -10,47 +10,59 @@ from tocsin.config.experts.base import ExpertSettings
 
 
 class ForestSettings(ExpertSettings):
-    """A forest of Hoeffding trees: online bagging, random subspaces, a drift detector and a stand-by for every tree."""
+    """An adaptive forest of Hoeffding trees: online bagging, random subspaces, and for every tree a drift detector and
+    a background tree that replaces it."""
 
     sees: ClassVar[tuple[str, ...]] = ("history",)
+    renamed_keys: ClassVar[dict[str, str]] = {
+        "forget": "leaf_fading_factor",
+        "fade": "vote_fading_factor",
+        "sharpness": "vote_power",
+        "warning": "warning_delta",
+        "drift": "drift_delta",
+    }
 
     kind: Literal["forest"] = "forest"
     name: str = Field(default="forest", min_length=1, max_length=64)
     trees: int = Field(default=30, ge=1, le=1_000)
+    """Members of the forest."""
     subspace: float = Field(default=0.7, gt=0, le=1)
-    """Share of the features that is drawn for each leaf (or tree)."""
+    """Share of the features that is drawn at random for each leaf or tree."""
     subspace_of: Literal["leaf", "tree"] = "leaf"
+    """Whether features are drawn for each leaf, as in adaptive random forests, or once for each tree."""
     lambda_: float = Field(default=6.0, gt=0, le=100)
-    """Mean of the Poisson weights with which each tree learns each record."""
+    """Mean of the Poisson weight with which each tree learns each event."""
     grace_period: float = Field(default=50.0, gt=0)
-    """Weight that a leaf gathers between two attempts to split."""
+    """Weight that a leaf collects between two attempts to split."""
     delta: float = Field(default=0.01, gt=0, lt=1)
-    """One minus the confidence that a split's feature is the right one."""
+    """Probability at most that a split is made on the wrong feature (Hoeffding's bound)."""
     tau: float = Field(default=0.05, ge=0, lt=1)
-    """Below this bound a tie of two features is broken."""
+    """A leaf splits on the best feature, although another is about as good, once the Hoeffding bound is below this."""
     leaf_prediction: Literal["mc", "nb", "nba"] = "nba"
-    """What leaves answer: the majority, naive Bayes, or whichever was right more often."""
+    """What leaves answer by: the majority (`mc`), naive Bayes (`nb`), or whichever was right more often (`nba`)."""
     binary_split: bool = False
-    """Whether categories split in two only, not into one branch each."""
-    warning: float = Field(default=0.05, gt=0, lt=1)
-    """ADWIN's delta at which a member begins a tree in the background."""
-    drift: float = Field(default=0.01, gt=0, lt=1)
-    """ADWIN's delta at which that tree takes over."""
+    """Whether a split on a category has two branches rather than one for each value."""
+    warning_delta: float = Field(default=0.05, gt=0, lt=1)
+    """ADWIN's delta at which a member starts a background tree. A larger value reacts sooner, and to more false
+    alarms."""
+    drift_delta: float = Field(default=0.01, gt=0, lt=1)
+    """ADWIN's delta at which the background tree replaces the member."""
     adapts: bool = True
     """Whether trees are replaced when their errors rise."""
-    forget: float = Field(default=1.0, gt=0, le=1)
-    """What a leaf keeps of its class weights at each of its events; 1 keeps all. By what is left it answers (where it
-    answers by the majority) and its answer weighs; where trees split does not change."""
-    fade: float = Field(default=0.998, gt=0, lt=1)
-    """How fast the accuracy by which a tree's vote weighs forgets."""
+    leaf_fading_factor: float = Field(default=1.0, gt=0, le=1)
+    """What a leaf keeps of its class weights at each of its events; 1 keeps all. They give the majority, and the
+    evidence that the leaf's answer is worth. They do not change where trees split."""
+    vote_fading_factor: float = Field(default=0.998, gt=0, lt=1)
+    """What a tree's prequential accuracy keeps of the past at each label; its vote is weighted by that accuracy."""
     vote_power: float = Field(default=4.0, ge=0, le=32)
-    """A vote weighs a tree's accuracy to this power."""
+    """A tree's vote has the weight of its accuracy to this power."""
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""
     history_as: Literal["category", "number"] = "category"
-    """What a label of the history is to the trees."""
+    """Whether the trees take those labels for categories or for numbers."""
     max_size: float = Field(default=4.0, gt=0, le=1_024)
-    """MiB a tree; beyond, its least promising leaves only count."""
+    """MiB a tree. Beyond it the least promising leaves lose their observers, and only count classes."""
     strength: float = Field(default=30.0, gt=0, le=1_000)
-    """The most pseudo-counts of evidence that one answer is worth."""
+    """The most pseudo-counts of evidence that an answer is worth."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    """Combined with the seed of the model. Forests of a pool with different seeds draw different numbers."""

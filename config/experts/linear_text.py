@@ -10,7 +10,7 @@ from tocsin.config.experts.base import ExpertSettings
 
 
 class LinearTextSettings(ExpertSettings):
-    """A linear model on hashed n-grams of words and characters (AROW), one pass."""
+    """A linear model on hashed n-grams of words and characters, learnt in one pass (AROW, Crammer et al. 2009)."""
 
     sees: ClassVar[tuple[str, ...]] = ("characters", "scope")
     reads_text: ClassVar[bool] = True
@@ -18,17 +18,17 @@ class LinearTextSettings(ExpertSettings):
     kind: Literal["linear-text"] = "linear-text"
     name: str = Field(default="linear-text", min_length=1, max_length=64)
     words: int = Field(default=2, ge=0, le=5)
-    """The longest n-grams of words; 0 for none."""
+    """The longest n-grams of words; 0 reads no words."""
     characters: int = Field(default=4, ge=0, le=8)
-    """The longest n-grams of characters; 0 for none. Languages without spaces: 3, and no words."""
+    """The longest n-grams of characters; 0 reads none. Languages without spaces do best with 3 and no words."""
     bits: int = Field(default=18, ge=8, le=24)
-    """N-grams are hashed to 2^bits buckets of 16 bytes a class."""
+    """N-grams are hashed to 2 ** bits buckets, which take 16 bytes a class each."""
     r: float = Field(default=0.1, gt=0, le=1_000)
-    """How much one label may be wrong: labels with noise want more."""
+    """AROW's regularisation: the larger it is, the less a single label changes. Noisy labels need a larger value."""
     scope: Literal["post", "subject"] = "post"
-    """Whether the evidence for an event is of its own text, or of all that its subject wrote so far."""
+    """Whether an event's evidence comes from its own text, or from all that its subject has written so far."""
     strength: float = Field(default=100.0, gt=0, le=1_000)
-    """The most pseudo-counts of evidence that one answer is worth; how many it is worth is learnt."""
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:

@@ -15,8 +15,9 @@ class NeighboursSettings(ExpertSettings):
     kind: Literal["neighbours"] = "neighbours"
     name: str = Field(default="neighbours", min_length=1, max_length=64)
     window: int = Field(default=500, ge=1, le=100_000)
-    """How many of the latest labelled events are searched: few follow a fast change, many know a slow one better."""
+    """How many of the latest labelled events are searched. A small window follows fast changes; a large one knows
+    more."""
     k: int = Field(default=3, ge=1, le=100)
-    """How many of the nearest have a say."""
+    """How many of the nearest events vote."""
     strength: float = Field(default=100.0, gt=0, le=1_000)
-    """The most pseudo-counts of evidence that one answer is worth; how many it is worth is learnt."""
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

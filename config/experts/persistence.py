@@ -10,14 +10,16 @@ from tocsin.config.experts.base import ExpertSettings
 
 
 class PersistenceSettings(ExpertSettings):
-    """The subject's last known label, else the stream's."""
+    """It repeats the last known label."""
 
     sees: ClassVar[tuple[str, ...]] = ("by",)
 
     kind: Literal["persistence"] = "persistence"
     name: str = Field(default="persistence", min_length=1, max_length=64)
     by: Literal["subject", "stream"] = "stream"
+    """Whose last label is repeated: that of the event's own subject (else the stream's), or always the stream's."""
     strength: float = Field(default=10.0, gt=0, le=1_000)
+    """The most pseudo-counts of evidence that an answer is worth."""
 
     @property
     def label_history(self) -> int:

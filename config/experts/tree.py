@@ -10,25 +10,31 @@ from tocsin.config.experts.base import ExpertSettings
 
 
 class TreeSettings(ExpertSettings):
-    """A Hoeffding tree (river's parameters, split for split, compiled)."""
+    """A compiled Hoeffding tree, which makes the same splits as river's `HoeffdingTreeClassifier`."""
 
     sees: ClassVar[tuple[str, ...]] = ("history", "one_vs_rest")
+    renamed_keys: ClassVar[dict[str, str]] = {"forget": "leaf_fading_factor"}
 
     kind: Literal["tree"] = "tree"
     name: str = Field(default="tree", min_length=1, max_length=64)
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""
     grace_period: int = Field(default=50, ge=1, le=1_000_000)
+    """Weight that a leaf collects between two attempts to split."""
     delta: float = Field(default=1e-5, gt=0, le=1)
+    """Probability at most that a split is made on the wrong feature (Hoeffding's bound)."""
     tau: float = Field(default=0.05, ge=0, le=1)
+    """A leaf splits on the best feature, although another is about as good, once the Hoeffding bound is below this."""
     leaf_prediction: Literal["mc", "nb", "nba"] = "nba"
+    """What leaves answer by: the majority (`mc`), naive Bayes (`nb`), or whichever was right more often (`nba`)."""
     max_depth: int | None = Field(default=None, ge=1)
+    """Levels of the tree. Without a value there is no bound."""
     max_size: float = Field(default=16.0, gt=0)
-    """MiB above which the least promising leaves lose their observers."""
-    forget: float = Field(default=1.0, gt=0, le=1)
-    """What a leaf keeps of its class weights at each of its events; 1 keeps all. By what is left it answers (where it
-    answers by the majority) and its answer weighs; where trees split does not change."""
+    """MiB of the tree. Beyond it the least promising leaves lose their observers, and only count classes."""
+    leaf_fading_factor: float = Field(default=1.0, gt=0, le=1)
+    """What a leaf keeps of its class weights at each of its events; 1 keeps all. They give the majority, and the
+    evidence that the leaf's answer is worth. They do not change where the tree splits."""
     one_vs_rest: bool = False
-    """One tree a class, each of which tells its class from the rest."""
+    """Whether there is one tree for each class, which tells its class from the rest."""
     strength: float = Field(default=30.0, gt=0, le=1_000)
-    """The most pseudo-counts of evidence that a leaf is worth."""
+    """The most pseudo-counts of evidence that an answer is worth."""

@@ -57,7 +57,7 @@ def test_an_unknown_key_is_told_by_line_key_and_the_nearest_valid_one(tmp_path: 
 
 def test_a_key_with_nothing_near_it_lists_what_there_is(tmp_path: Path) -> None:
     told = mistake(tmp_path, TEXT + "fusion:\n  zzzzzz: 1\n")
-    assert told == "FILE:3: fusion.zzzzzz: is no setting here; valid keys: contextual, fade, prior, rule"
+    assert told == "FILE:3: fusion.zzzzzz: is no setting here; valid keys: contextual, fading_factor, prior, rule"
 
 
 def test_a_wrong_type_says_what_was_expected_and_what_was_found(tmp_path: Path) -> None:
@@ -90,6 +90,19 @@ def test_an_unknown_kind_of_expert_names_the_kinds(tmp_path: Path) -> None:
     assert all(kind in told for kind in ("'river'", "'linear'", "'persistence'", "'ss3'"))
 
 
+def test_a_wrong_value_within_an_expert_is_told_by_its_line(tmp_path: Path) -> None:
+    content = TEXT + "experts:\n- {kind: linear}\n- kind: tree\n  name: t\n  leaf_prediction: nbaa\n"
+    expected = (
+        "FILE:6: experts.1.leaf_prediction: input should be 'mc', 'nb' or 'nba', found 'nbaa'; did you mean 'nba'?"
+    )
+    assert mistake(tmp_path, content) == expected
+
+
+def test_a_key_named_like_a_kind_is_told_as_it_stands(tmp_path: Path) -> None:
+    told = mistake(tmp_path, TEXT + "experts:\n- {kind: linear, linear: 1}\nrouter: {kind: skill, skill: 1}\n")
+    assert [line.split(":")[2].strip() for line in told.splitlines()] == ["experts.0.linear", "router.skill"]
+
+
 def test_an_expert_without_a_kind_is_told_by_its_line(tmp_path: Path) -> None:
     assert mistake(tmp_path, TEXT + "experts:\n- kind: linear\n- name: f\n").startswith("FILE:4: experts.1: ")
 
@@ -119,6 +132,48 @@ def test_an_expert_without_a_kind_is_told_by_its_line(tmp_path: Path) -> None:
 )
 def test_settings_that_contradict_each_other_are_told_where_they_stand(tmp_path: Path, content: str, told: str) -> None:
     assert mistake(tmp_path, content).startswith(told)
+
+
+# Settings whose names have changed
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            TEXT + "router:\n  sharpness_step: 0.1\n",
+            ["FILE:3: router.sharpness_step: is now called inverse_temperature_step"],
+        ),
+        (
+            TEXT + "router:\n  kind: skill\n  fade: 0.9\n  engage: 0.5\n",
+            ["FILE:4: router.fade: is now called fading_factor", "FILE:5: router.engage: is now called top_p"],
+        ),
+        (
+            TEXT + "experts:\n- {kind: linear}\n- kind: forest\n  sharpness: 4\n",
+            ["FILE:5: experts.1.sharpness: is now called vote_power"],
+        ),
+        (
+            TEXT + "early_risk:\n  classes: [a]\n  policy: spread\n",
+            ["FILE:4: early_risk.policy: spread is now called peer-baseline"],
+        ),
+    ],
+)
+def test_an_old_name_is_refused_by_its_line_and_the_new_name(tmp_path: Path, content: str, told: list[str]) -> None:
+    assert mistake(tmp_path, content).splitlines() == told
+
+
+def test_an_old_name_in_the_environment_is_refused_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_ROUTER__SHARPNESS_STEP", "0.1")
+    variable = "the environment: TOCSIN_ROUTER__SHARPNESS_STEP: router.sharpness_step"
+    assert mistake(tmp_path, TEXT) == f"{variable}: is now called inverse_temperature_step"
+    monkeypatch.delenv("TOCSIN_ROUTER__SHARPNESS_STEP")
+    monkeypatch.setenv("TOCSIN_EARLY_RISK__POLICY", "spread")
+    variable = "the environment: TOCSIN_EARLY_RISK__POLICY: early_risk.policy"
+    assert mistake(tmp_path, TEXT + "early_risk: {policy: fused}\n") == (
+        f"{variable}: spread is now called peer-baseline"
+    )
 
 
 # Words and numbers of YAML
@@ -239,12 +294,34 @@ def test_the_environment_can_give_a_schema_that_the_file_lacks(tmp_path: Path, m
 
 def test_a_mistake_in_the_environment_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_KAFKA__BOOTSTRP", "h:1")
-    told = mistake(tmp_path, TEXT)
-    assert "or the environment: kafka.bootstrp" in told
-    assert "'bootstrap'" in told
+    expected = "the environment: TOCSIN_KAFKA__BOOTSTRP: kafka.bootstrp: is no setting here; did you mean 'bootstrap'?"
+    assert mistake(tmp_path, TEXT) == expected
+    # The group stands in the file, but the mistake does not.
+    assert mistake(tmp_path, TEXT + "kafka: {group: g}\n") == expected
     monkeypatch.delenv("TOCSIN_KAFKA__BOOTSTRP")
     monkeypatch.setenv("TOCSIN_CLASSES", "a,b")
     assert "expected JSON" in mistake(tmp_path, TEXT)
+
+
+def test_a_mistake_in_the_file_is_not_put_down_to_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_KAFKA__GROUP", "g")
+    monkeypatch.setenv("TOCSIN_TOPICS", '{"events": "posts"}')
+    told = mistake(tmp_path, TEXT + "kafka:\n  bootstrp: h:1\ntopics:\n  labels: a b\n").splitlines()
+    assert [line.split(": ")[0] for line in told] == ["FILE:3", "FILE:5"]
+
+
+def test_a_mistake_in_a_value_or_a_list_of_the_environment_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = TEXT + "experts:\n- {kind: linear}\nseed: 1\n"
+    monkeypatch.setenv("TOCSIN_SEED", "soon")
+    assert mistake(tmp_path, content).startswith("the environment: TOCSIN_SEED: seed: input should be a valid integer")
+    monkeypatch.delenv("TOCSIN_SEED")
+    monkeypatch.setenv("TOCSIN_EXPERTS", '[{"kind": "linear", "stepp": 0.1}]')
+    expected = "the environment: TOCSIN_EXPERTS: experts.0.stepp: is no setting here; did you mean 'step'?"
+    assert mistake(tmp_path, content) == expected
 
 
 def test_variables_that_are_no_settings_disturb_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from tocsin.config import Settings
+from tocsin.config.base import FrozenSettings
+from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.config.experts import kinds
+from tocsin.config.experts.forest import ForestSettings
+from tocsin.config.fusion import FusionSettings
 from tocsin.config.model import ModelSettings
+from tocsin.config.presets import driftmoe
 
 SECRET = "hunter2-hunter2"
 
@@ -156,20 +162,20 @@ MODEL_SETTINGS = {
     "router.hidden": 16,
     "router.step": 0.003,
     "router.every": 33,
-    "router.engage": 0.9,
-    "router.fade": 0.99,
+    "router.top_p": 0.9,
+    "router.fading_factor": 0.99,
     "router.balance": 0.1,
     "router.window": 33,
     "router.boost": 2.0,
-    "router.rare": 0.5,
+    "router.rare_class_power": 0.5,
     "router.inverse_temperature_step": 0.002,
     "lifecycle.enabled": False,
     "lifecycle.window": 500,
     "lifecycle.patience": 4,
     "lifecycle.minimum_age": 600,
-    "lifecycle.keep": 3,
+    "lifecycle.minimum_active": 3,
     "lifecycle.starved": 0.02,
-    "lifecycle.constant": 0.99,
+    "lifecycle.collapsed": 0.99,
     "lifecycle.margin": 0.1,
     "lifecycle.agreement": 0.98,
     "lifecycle.chances": 2,
@@ -177,7 +183,7 @@ MODEL_SETTINGS = {
     "fusion.rule": "cautious",
     "fusion.prior": 3.0,
     "fusion.contextual": True,
-    "fusion.fade": 0.99,
+    "fusion.fading_factor": 0.99,
     "prior_shift.enabled": True,
     "prior_shift.memory": 301,
     "prior_shift.window": 300,
@@ -203,17 +209,17 @@ MODEL_SETTINGS = {
     "early_risk.classes": ["x"],
     "early_risk.minimum_posts": 2,
     "early_risk.margin": 0.1,
-    "early_risk.policy": "spread",
+    "early_risk.policy": "peer-baseline",
     "early_risk.half_life_hours": 24.0,
-    "early_risk.posts": 2,
+    "early_risk.explanation_posts": 2,
     "early_risk.gamma": 3.0,
     "early_risk.live_hours": 24.0,
     "early_risk.minimum_subjects": 21,
     "early_risk.threshold": 0.6,
-    "early_risk.patience": 0.2,
-    "early_risk.patience_posts": 4.0,
-    "early_risk.memory": 0.9,
-    "early_risk.confirm": 2,
+    "early_risk.extra_threshold": 0.2,
+    "early_risk.extra_threshold_posts": 4.0,
+    "early_risk.odds_fading_factor": 0.9,
+    "early_risk.confirmations": 2,
     "early_risk.hysteresis": 0.2,
     "bounds.classes": 65,
     "bounds.vocabulary": 10,
@@ -274,3 +280,53 @@ def test_the_digest_is_the_same_in_every_process_and_release() -> None:
     assert Settings(**BASE).model.digest() == Settings(**BASE).model.digest()
     assert len(ModelSettings().digest()) == 16
     int(ModelSettings().digest(), 16)
+    # As release 0.1.0 computed them, under the names that settings had then: state and snapshots are found by them.
+    assert ModelSettings().digest() == "d7c4ef6cb47d690e"
+    assert driftmoe.tocsin("data").digest() == "89ca2d25be99dcbc"
+    assert driftmoe.tocsin("task").digest() == "835e07068ee7236b"
+
+
+def groups() -> list[type[FrozenSettings]]:
+    kinds()  # which imports the settings of every expert
+    found: list[type[FrozenSettings]] = []
+    waiting = [FrozenSettings]
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        found += below
+        waiting += below
+    return [group for group in found if group.__module__.startswith("tocsin.config")]
+
+
+@pytest.mark.parametrize("group", groups(), ids=lambda group: group.__name__)
+def test_old_names_lead_to_names_of_today_and_to_no_others(group: type[FrozenSettings]) -> None:
+    assert group.__name__.endswith("Settings")
+    fields = group.model_fields
+    assert set(group.renamed_keys.values()) <= set(fields)
+    assert not set(group.renamed_keys) & set(fields)
+    for key, names in group.renamed_values.items():
+        values = set(get_args(fields[key].annotation))
+        assert set(names.values()) <= values
+        assert not set(names) & values
+
+
+def test_a_renamed_key_or_value_is_known_to_the_digest_by_its_first_name() -> None:
+    risk = EarlyRiskSettings(policy="peer-baseline", explanation_posts=2).dump_under_first_names()
+    assert (risk["policy"], risk["posts"]) == ("spread", 2)
+    assert not set(risk) & set(EarlyRiskSettings.renamed_keys.values())
+    model = ModelSettings(experts=(ForestSettings(vote_power=3.0),)).dump_under_first_names()
+    assert model["experts"][0]["sharpness"] == 3.0
+    assert model["router"]["sharpness_step"] == 0.001
+
+
+def test_settings_of_a_record_are_read_under_any_name_they_had() -> None:
+    values = {**BASE, "early_risk": {"policy": "peer-baseline"}, "router": {"rare_class_power": 0.5}}
+    model = Settings(**values | {"experts": [{"kind": "forest", "vote_power": 3.0}]}).model
+    assert ModelSettings.from_record(model.dump_under_first_names()) == model
+    assert ModelSettings.from_record(model.model_dump(mode="json")) == model
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        ModelSettings.from_record({"fusion": {"fde": 0.9}})
+
+
+def test_old_names_are_refused_where_settings_are_made_in_python() -> None:
+    with pytest.raises(ValidationError, match="fade\n  is now called fading_factor"):
+        FusionSettings(fade=0.9)  # type: ignore[call-arg]

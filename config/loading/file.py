@@ -1,0 +1,84 @@
+"""Load the settings of a YAML file, under the overrides of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from tocsin.config.loading import document, environment
+from tocsin.config.loading.errors import ConfigError, nearest
+from tocsin.config.loading.keys import valid_keys
+from tocsin.config.loading.mistakes import describe
+from tocsin.config.settings import Settings
+
+MAX_BYTES = 1024 * 1024
+"""The size of the largest file that is read as a config."""
+
+
+def load(path: Path | str) -> Settings:
+    """The settings of a YAML file with the environment's overrides.
+
+    Raises ConfigError, whose text has one line a mistake.
+    """
+    path = Path(path)
+    root, values = _parse(path)
+    _refuse_foreign_keys(path, root, values)
+    environment.refuse_foreign_variables()
+    try:
+        return Settings(**values)
+    except SettingsError as error:
+        raise ConfigError(f"the environment: {error}: expected JSON") from None
+    except ValidationError as error:
+        mistakes = [describe(path, root, details) for details in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(mistakes))) from None
+
+
+def place(path: Path | str, keys: Sequence[int | str]) -> str:
+    """Where a setting stands, as `file:line: key`, for a mistake that shows only when something is built from it."""
+    line, _ = document.find(yaml.compose(_read(Path(path)), yaml.SafeLoader), keys)
+    return f"{path}{'' if line is None else f':{line}'}: {'.'.join(str(key) for key in keys)}"
+
+
+def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
+    """The nodes of the file, which know their lines, and its values."""
+    text = _read(path)
+    try:
+        root = yaml.compose(text, document.Loader)
+        document.refuse_doubles(path, root)
+        values = yaml.load(text, document.Loader)  # a SafeLoader: it makes plain values only
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {document.syntax_mistake(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply; is it a config file?") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None  # a date that does not exist, for example
+    if root is None:
+        return None, {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: expected keys and values, found {type(values).__name__}")
+    return root, values
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; is it a config file?")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+
+
+def _refuse_foreign_keys(path: Path, root: yaml.Node | None, values: dict[Any, Any]) -> None:
+    """Let only settings reach `Settings(...)`, which takes arguments of its own, such as `_env_prefix`, as well."""
+    valid = valid_keys([])
+    for key in values:
+        if key not in valid:
+            line, _ = document.find(root, [key])
+            raise ConfigError(f"{path}:{line or 1}: {key}: is no setting here{nearest(str(key), valid)}")
