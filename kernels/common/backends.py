@@ -1,8 +1,9 @@
-"""Which implementation of a kernel runs: one registry, one way to choose.
+"""Which implementation of a kernel runs: a registry for each kernel, and one way to choose.
 
-A kernel registers an implementation a back end; `reference` is always there, is plain numpy in float64, and is the
-oracle of all others. The choice is made by name, by `prefer` (the config's `kernels.backend`), by the environment
-variable `TOCSIN_KERNELS_BACKEND`, or by `auto`: the first of `ORDER` that the kernel has here.
+A kernel registers one implementation for each back end. `reference` always exists: it is plain numpy in float64, and
+all other implementations are tested against it. A back end is chosen by its name (the config's `kernels.backend`) or
+by "auto". Then the environment variable `TOCSIN_KERNELS_BACKEND` decides if it is set, and otherwise the first back
+end of `ORDER` that runs here and suits this machine.
 """
 
 from __future__ import annotations
@@ -19,20 +20,33 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ORDER = ("triton", "numba", "torch", "reference")
-"""From the one that `auto` prefers to the one that is always there."""
+"""From the back end that "auto" prefers to the one that always exists."""
 VARIABLE = "TOCSIN_KERNELS_BACKEND"
 
 
 class UnknownBackendError(ValueError):
-    """A back end was asked for by a name that this kernel does not have here."""
+    """A kernel has no back end of this name, or the back end cannot run on this machine."""
+
+
+@cache
+def installed(package: str) -> bool:
+    """Whether a package can be imported. It is not imported to find out: PyTorch takes seconds."""
+    return importlib.util.find_spec(package) is not None
+
+
+def torch_runs() -> bool:
+    """Whether PyTorch is installed."""
+    return installed("torch")
 
 
 @cache
 def cuda_there() -> bool:
-    """Whether a CUDA device answers. Torch, which takes seconds to load, is asked only where a driver is installed."""
+    """Whether a CUDA device answers. PyTorch is imported to ask only where it and a CUDA driver are installed."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
+        return False
+    if not torch_runs():
         return False
     import torch
 
@@ -40,15 +54,35 @@ def cuda_there() -> bool:
 
 
 def triton_runs() -> bool:
-    """Whether Triton is installed and has a device, or interprets."""
-    if importlib.util.find_spec("triton") is None:
+    """Whether Triton and PyTorch are installed, and a CUDA device answers or Triton interprets its kernels."""
+    if not (installed("torch") and installed("triton")):
         return False
     return os.environ.get("TRITON_INTERPRET") == "1" or cuda_there()
 
 
 def always() -> bool:
-    """Here wherever Tocsin is."""
+    """True."""
     return True
+
+
+RUNS: dict[str, Callable[[], bool]] = {"torch": torch_runs, "triton": triton_runs}
+"""What says whether a back end runs on this machine; one that is not listed always does."""
+SUITS: dict[str, Callable[[], bool]] = {"triton": cuda_there}
+"""What says whether "auto" may choose a back end that runs; Triton's interpreter is for tests only."""
+NEEDS = {
+    "torch": "it needs PyTorch, which `pip install 'tocsin[gpu]'` installs",
+    "triton": "it needs a CUDA device, and PyTorch and Triton, which `pip install 'tocsin[gpu]'` installs",
+}
+"""What is missing where a back end does not run."""
+
+
+@dataclass(frozen=True)
+class Implementation(Generic[P, R]):
+    """One back end of a kernel."""
+
+    function: Callable[P, R]
+    runs: Callable[[], bool]
+    suits: Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -56,41 +90,47 @@ class Registry(Generic[P, R]):
     """The implementations of one kernel, by back end."""
 
     kernel: str
-    implementations: dict[str, Callable[P, R]] = field(default_factory=dict)
-    runs: dict[str, Callable[[], bool]] = field(default_factory=dict)
-    suits: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    implementations: dict[str, Implementation[P, R]] = field(default_factory=dict)
 
     def register(
-        self, backend: str, runs: Callable[[], bool] = always, suits: Callable[[], bool] = always
+        self, backend: str, runs: Callable[[], bool] | None = None, suits: Callable[[], bool] | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Add an implementation (a decorator), and what says whether it runs here and whether `auto` may take it.
+        """Add an implementation (a decorator).
 
-        Raises UnknownBackendError for a name that is not in `ORDER`.
+        `runs` says whether the back end runs on this machine, and `suits` whether "auto" may choose it; where they are
+        None, `RUNS` and `SUITS` answer. Raises UnknownBackendError for a name that is not in `ORDER`.
         """
         if backend not in ORDER:
             raise UnknownBackendError(f"{self.kernel}: {backend!r} is none of the back ends {', '.join(ORDER)}")
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
-            self.implementations[backend] = function
-            self.runs[backend], self.suits[backend] = runs, suits
+            self.implementations[backend] = Implementation(
+                function, runs or RUNS.get(backend, always), suits or SUITS.get(backend, always)
+            )
             return function
 
         return add
 
-    def here(self) -> tuple[str, ...]:
-        """The back ends that run here, by `ORDER`."""
-        return tuple(name for name in ORDER if name in self.implementations and self.runs[name]())
+    def available(self) -> tuple[str, ...]:
+        """The back ends that run on this machine, in the order of `ORDER`."""
+        return tuple(name for name in ORDER if name in self.implementations and self.implementations[name].runs())
+
+    def _is_for_auto(self, backend: str) -> bool:
+        return self.implementations[backend].runs() and self.implementations[backend].suits()
 
     def choose(self, backend: str = "auto") -> str:
         """The name of the back end that will run. Raises UnknownBackendError."""
         wanted = (os.environ.get(VARIABLE) or "auto") if backend == "auto" else backend
         if wanted == "auto":
-            return next(name for name in self.here() if self.suits[name]())
-        if wanted not in self.implementations or not self.runs[wanted]():
-            have = ", ".join(sorted(self.here()))
-            raise UnknownBackendError(f"{self.kernel} has no back end {wanted!r} here: choose auto or one of {have}")
+            return next(name for name in ORDER if name in self.implementations and self._is_for_auto(name))
+        choices = f"choose auto or one of {', '.join(sorted(self.available()))}"
+        if wanted not in self.implementations:
+            raise UnknownBackendError(f"{self.kernel} has no back end {wanted!r} here: {choices}")
+        if not self.implementations[wanted].runs():
+            reason = NEEDS.get(wanted, "it does not run on this machine")
+            raise UnknownBackendError(f"{self.kernel} cannot run on the back end {wanted!r}: {reason}; or {choices}")
         return wanted
 
     def get(self, backend: str = "auto") -> Callable[P, R]:
         """The implementation that `choose` names. Raises UnknownBackendError."""
-        return self.implementations[self.choose(backend)]
+        return self.implementations[self.choose(backend)].function

@@ -69,8 +69,7 @@ def nearest(
     X
         [B, F] queries.
     factor
-        [F], what differences of a numeric column are multiplied by; 0 leaves a column out (for a category, any other
-        number keeps it in).
+        [F], what differences of a numeric column are multiplied by; 0 leaves a column out, also one of categories.
     nominal
         bool [F]: which columns hold category codes.
     horizons
@@ -98,6 +97,21 @@ def nearest(
     queries = np.ascontiguousarray(X, np.float64)
     lengths = np.asarray(horizons, np.int64)
     factors, categories = np.asarray(factor, np.float64), np.asarray(nominal, np.bool_)
+    _check_query(values, queries, factors, categories, lengths, k, (start, stop))
+    values = np.ascontiguousarray(values, np.float64)
+    return _registry.get(backend)(values, start, stop, queries, factors, categories, lengths, k)
+
+
+def _check_query(
+    values: Floats,
+    queries: Floats,
+    factors: Floats,
+    categories: Bools,
+    lengths: Ints,
+    k: int,
+    span: tuple[int, int],
+) -> None:
+    """Raises ValueError where shapes or values do not fit."""
     columns = values.shape[0]
     if queries.ndim != 2 or queries.shape[1] != columns:
         raise ValueError(f"X: has shape {queries.shape}, expected [B, {columns}]")
@@ -107,10 +121,8 @@ def nearest(
         raise ValueError(f"horizons: {lengths.tolist()} must be one or more lengths >= 1, ascending")
     if k < 1:
         raise ValueError(f"k: {k} must be at least 1")
-    if not 0 <= start <= stop <= values.shape[1]:
-        raise ValueError(f"span: {(start, stop)} does not lie within {values.shape[1]} events")
-    values = np.ascontiguousarray(values, np.float64)
-    return _registry.get(backend)(values, start, stop, queries, factors, categories, lengths, k)
+    if not 0 <= span[0] <= span[1] <= values.shape[1]:
+        raise ValueError(f"span: {span} does not lie within {values.shape[1]} events")
 
 
 def backend(name: str = "auto") -> str:

@@ -1,4 +1,4 @@
-"""Evidence of many experts to one belief, in closed form; a back end a file behind one `interface`.
+"""From the evidence of many experts to one belief, in closed form; each back end is a file behind one `interface`.
 
 With focal sets {singletons, Theta} an expert's opinion is its belief b [K] and its uncertainty u, and with
 r = b / u every rule is one reduction over experts that gives P [K]; then Z = sum P - (K - 1), the fused belief is
@@ -6,9 +6,7 @@ r = b / u every rule is one reduction over experts that gives P [K]; then Z = su
 (cautious), Josang 2016 (cumulative, averaging), Murphy 2000.
 """
 
-from tocsin.kernels.fusion.by_numba import fuse_numba
-from tocsin.kernels.fusion.by_torch import fuse_torch
-from tocsin.kernels.fusion.by_triton import fuse_triton
+from tocsin.kernels.fusion import by_numba, by_torch, by_triton  # noqa: F401 - they register themselves
 from tocsin.kernels.fusion.interface import (
     RULES,
     Fused,
@@ -27,9 +25,6 @@ __all__ = [
     "backends",
     "discount",
     "fuse",
-    "fuse_numba",
     "fuse_reference",
-    "fuse_torch",
-    "fuse_triton",
     "opinions",
 ]

@@ -95,7 +95,7 @@ def backend(name: str = "auto") -> str:
 
 def backends() -> tuple[str, ...]:
     """The back ends that `fuse` has here."""
-    return registry.here()
+    return registry.available()
 
 
 def checked(evidence: Any, reliability: Any, engaged: Any) -> tuple[Evidence, Floats, Bools | None]:
@@ -139,6 +139,11 @@ def check_values(evidence: Evidence, reliability: Floats) -> None:
         raise ValueError("evidence: must be finite and not negative")
     if not ((reliability >= 0) & (reliability <= 1)).all():
         raise ValueError("reliability: must lie in [0, 1]")
+
+
+def trusted(reliability: Floats, engaged: Bools | None) -> Floats:
+    """Reliabilities [B, E], 0 for an expert that is not engaged."""
+    return reliability if engaged is None else np.where(engaged, reliability, 0.0)
 
 
 def numbers(name: str, values: Any, keep_float32: bool = False) -> Any:

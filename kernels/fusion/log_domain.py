@@ -1,4 +1,7 @@
-"""One event in the log domain, for numbers whose products do not fit a float64; compiled, as `reference` does it."""
+"""One event in the log domain, for numbers whose products do not fit a float64: the formulae of `reference`, compiled.
+
+The block kernels multiply, which is fast. Sums of logarithms are slow, but hold any number of experts.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ import math
 import numpy as np
 
 from tocsin.kernels.common.compiled import kernel
-from tocsin.kernels.fusion.interface import Evidence, Floats
+from tocsin.kernels.fusion.interface import Evidence, Floats, Ints
 from tocsin.kernels.fusion.reference import HUGE, LEAST
 
 DEMPSTER, CAUTIOUS, CUMULATIVE, AVERAGING, MURPHY = range(5)
+"""The rules as compiled code knows them."""
 CODES = {"dempster": DEMPSTER, "cautious": CAUTIOUS, "cumulative": CUMULATIVE, "averaging": AVERAGING, "murphy": MURPHY}
 
 
 @kernel
-def sound(evidence: Evidence, rho: Floats) -> bool:
+def is_in_range(evidence: Evidence, rho: Floats) -> bool:
     """Whether every number of an event is in its range; evidence [E, K], rho [E]."""
     E, K = evidence.shape
     for e in range(E):
@@ -29,7 +33,7 @@ def sound(evidence: Evidence, rho: Floats) -> bool:
 
 @kernel
 def discounted(evidence: Evidence, rho: Floats, prior: float, b: Floats, u: Floats) -> None:
-    """The opinions of an event, discounted: belief into b [E, K], uncertainty into u [E]."""
+    """The discounted opinions of an event: belief into b [E, K], uncertainty into u [E]."""
     E, K = evidence.shape
     for e in range(E):
         most = prior
@@ -47,7 +51,7 @@ def discounted(evidence: Evidence, rho: Floats, prior: float, b: Floats, u: Floa
 
 @kernel
 def log_p(b: Floats, u: Floats, rule: int, out: Floats) -> None:
-    """Log P into `out` [K]."""
+    """Log P of each class into `out` [K]."""
     E, K = b.shape
     mean_u = 0.0
     for e in range(E):
@@ -72,12 +76,14 @@ def log_p(b: Floats, u: Floats, rule: int, out: Floats) -> None:
 
 @kernel
 def normalise(logs: Floats) -> float:
-    """From log P to belief, in place; returns the uncertainty."""
-    top = logs.max()
+    """Turn log P [K] into the fused belief, in place. Returns the fused uncertainty."""
+    top = logs[0]
+    for k in range(1, logs.size):
+        top = max(top, logs[k])
     one = math.exp(-top)
     Z = one
     for k in range(logs.size):
-        # P - 1 by expm1 where P is near 1: the difference would lose all its digits.
+        # Where P is near 1, P - 1 would cancel. expm1 does not.
         logs[k] = one * math.expm1(logs[k]) if logs[k] < 1.0 else math.exp(logs[k] - top) - one
         Z += logs[k]
     for k in range(logs.size):
@@ -91,53 +97,72 @@ def conflict_of(b: Floats) -> float:
     E, K = b.shape
     if E == 1:
         return 0.0
-    said, said_squared, agreeing = 0.0, 0.0, 0.0
+    believed, squares, agreeing = 0.0, 0.0, 0.0
     for e in range(E):
-        s = 0.0
+        mass = 0.0
         for k in range(K):
-            s += b[e, k]
-        said += s
-        said_squared += s * s
+            mass += b[e, k]
+        believed += mass
+        squares += mass * mass
     for k in range(K):
         total = 0.0
         for e in range(E):
             total += b[e, k]
             agreeing -= b[e, k] * b[e, k]
         agreeing += total * total
-    result = (said * said - said_squared - agreeing) / (E * (E - 1.0))
+    result = (believed * believed - squares - agreeing) / (E * (E - 1.0))
     return float(min(max(result, 0.0), 1.0))
 
 
 @kernel
+def by_reliability(rho: Floats) -> Ints:
+    """The experts [E], the most reliable first, the first of equals first.
+
+    An insertion sort: numba compiles numpy's sort for seconds, and E is small.
+    """
+    order = np.empty(rho.size, np.int64)
+    for e in range(rho.size):
+        place = e
+        while place > 0 and rho[order[place - 1]] < rho[e]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = e
+    return order
+
+
+@kernel
 def used_of(b: Floats, u: Floats, rho: Floats, rule: int) -> int:
-    """How many experts the decision needed; see `reference`."""
+    """How many experts the decision needed; `reference` explains the bound."""
     E, K = b.shape
-    say = 0
+    having_a_say = 0
     for e in range(E):
-        say += rho[e] > 0.0
+        having_a_say += rho[e] > 0.0
     if rule != DEMPSTER or K == 1:
-        return say
-    order = np.argsort(-rho, kind="mergesort")
+        return having_a_say
+    order = by_reliability(rho)
     remaining = np.zeros(E + 1)
     for r in range(E - 1, -1, -1):
         remaining[r] = remaining[r + 1] - math.log1p(-rho[order[r]])
     gains = np.zeros(K)
-    for r in range(say):
+    for r in range(having_a_say):
         e = order[r]
         best, second = 0.0, 0.0
         for k in range(K):
             gains[k] += math.log1p(b[e, k] / u[e])
             second = max(second, min(best, gains[k]))
             best = max(best, gains[k])
-        left = remaining[r + 1]
-        if best - second > left + 1e-12 * (best + left):
+        bound = remaining[r + 1]
+        if best - second > bound + 1e-12 * (best + bound):
             return r + 1
-    return say
+    return having_a_say
 
 
 @kernel
 def fuse_event(evidence: Evidence, rho: Floats, rule: int, prior: float, belief: Floats) -> tuple[float, float, int]:
-    """Belief into `belief` [K]; returns uncertainty, conflict and used. Evidence [E, K], rho [E], 0 if not engaged."""
+    """Fuse evidence [E, K] under reliabilities rho [E], 0 for one who is not engaged, into `belief` [K].
+
+    Returns the uncertainty, the conflict and how many experts the decision needed.
+    """
     E, K = evidence.shape
     b, u = np.empty((E, K)), np.empty(E)
     discounted(evidence, rho, prior, b, u)

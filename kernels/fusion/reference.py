@@ -13,6 +13,7 @@ from tocsin.kernels.fusion.interface import (
     Rule,
     check_values,
     registry,
+    trusted,
 )
 
 HUGE = 1e280
@@ -42,7 +43,7 @@ def fuse_reference(evidence: Evidence, reliability: Floats, engaged: Bools | Non
     """Arguments as `checked` gives them. Raises ValueError where a value is out of its range."""
     check_values(evidence, reliability)
     evidence = evidence.astype(np.float64, copy=False)
-    rho = reliability if engaged is None else np.where(engaged, reliability, 0.0)
+    rho = trusted(reliability, engaged)
     b, u = discount(*opinions(evidence, prior), rho)
     log_p = _log_p(b, u, rule)
     belief, uncertainty = _normalise(log_p)

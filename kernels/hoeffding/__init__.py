@@ -1,26 +1,20 @@
-"""Hoeffding trees in flat arrays, a pool at a time; `layout` says how they lie in memory."""
+"""Hoeffding trees in flat arrays, many trees at a time.
 
-from tocsin.kernels.hoeffding.answer import (
-    evidence,
-    leaf_ids,
-    probabilities,
-    supports,
-)
-from tocsin.kernels.hoeffding.layout import (
-    Pool,
-    Settings,
-    configure,
-    new_pool,
-    resize,
-)
-from tocsin.kernels.hoeffding.learning import learn
-from tocsin.kernels.hoeffding.path import Step, path
-from tocsin.kernels.hoeffding.snapshot import load_state_dict, state_dict
-from tocsin.kernels.hoeffding.turnover import reset, swap
+`pool` holds the trees' memory, `tree` predicts and learns, `splits` finds the best split of a leaf, and `forest` makes
+an adaptive random forest of many trees.
+"""
+
+from tocsin.kernels.hoeffding.pool.capacity import new_pool, resize
+from tocsin.kernels.hoeffding.pool.layout import Pool
+from tocsin.kernels.hoeffding.pool.settings import HoeffdingSettings, configure
+from tocsin.kernels.hoeffding.pool.snapshot import load_state_dict, state_dict
+from tocsin.kernels.hoeffding.tree.decision_path import Step, path
+from tocsin.kernels.hoeffding.tree.learning import learn
+from tocsin.kernels.hoeffding.tree.prediction import evidence, leaf_ids, probabilities, supports
 
 __all__ = [
+    "HoeffdingSettings",
     "Pool",
-    "Settings",
     "Step",
     "configure",
     "evidence",
@@ -30,9 +24,7 @@ __all__ = [
     "new_pool",
     "path",
     "probabilities",
-    "reset",
     "resize",
     "state_dict",
     "supports",
-    "swap",
 ]

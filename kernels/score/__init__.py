@@ -1,13 +1,10 @@
-"""From what a router and its experts say of events to decisions, in one pass; a back end a file behind `interface`.
+"""From the router's logits and the experts' evidence to decisions, in one pass; each back end is a file.
 
-Logits and records become reliabilities, reliabilities discount the evidence, Dempster's rule or another fuses it, and
-the pignistic probability of the best class decides or abstains. What the formulae are is in
-`tocsin.kernels.routing.reliability` and `tocsin.kernels.fusion`.
+Logits become reliabilities, reliabilities discount the evidence, a rule fuses it, and the pignistic probability of the
+best class decides or abstains. The formulae are in `tocsin.kernels.routing.reliability` and `tocsin.kernels.fusion`.
 """
 
-from tocsin.kernels.score.by_numba import score_numba
-from tocsin.kernels.score.by_torch import score_torch
-from tocsin.kernels.score.by_triton import score_triton
+from tocsin.kernels.score import by_numba, by_torch, by_triton, reference  # noqa: F401 - they register themselves
 from tocsin.kernels.score.interface import (
     Leaves,
     Logits,
@@ -17,20 +14,5 @@ from tocsin.kernels.score.interface import (
     backends,
     score,
 )
-from tocsin.kernels.score.on_device import DeviceScorer
-from tocsin.kernels.score.reference import score_reference
 
-__all__ = [
-    "DeviceScorer",
-    "Leaves",
-    "Logits",
-    "Network",
-    "Scored",
-    "backend",
-    "backends",
-    "score",
-    "score_numba",
-    "score_reference",
-    "score_torch",
-    "score_triton",
-]
+__all__ = ["Leaves", "Logits", "Network", "Scored", "backend", "backends", "score"]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tocsin.kernels.common.compiled import kernel
-from tocsin.kernels.fusion.by_numba import fuse_rows, network, scratch
+from tocsin.kernels.fusion.by_numba import ALL_ENGAGED, fuse_rows
 from tocsin.kernels.fusion.interface import (
     Bools,
     Evidence,
     Floats,
-    Ints,
-    Rule,
+    Fused,
     check_values,
 )
 from tocsin.kernels.fusion.log_domain import CODES
@@ -26,6 +25,7 @@ from tocsin.kernels.score.interface import (
     Logits,
     Network,
     Scored,
+    Terms,
     above_chance,
     registry,
 )
@@ -37,12 +37,9 @@ CHUNK = 256
 @registry.register("numba")
 def score_numba(
     evidence: Evidence | Leaves,
-    gate: Logits | Network,
+    router: Logits | Network,
     engaged: Bools | None,
-    rule: Rule,
-    prior: float,
-    least: float,
-    inverse_temperature: float,
+    terms: Terms,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     B = len(evidence.ids if isinstance(evidence, Leaves) else evidence)
@@ -50,24 +47,20 @@ def score_numba(
     out = Scored(
         np.empty(B, np.int64), np.empty((B, E)), np.empty((B, K)), np.empty(B), np.empty(B), np.empty(B, np.int64)
     )
-    room, order = scratch(E, K), network(E)
+    coded = CodedTerms(CODES[terms.rule], terms.prior, terms.least, terms.inverse_temperature)
     gathered = np.empty((min(B, CHUNK), E, K) if isinstance(evidence, Leaves) else (0, E, K))
-    mask = np.empty((0, 0), np.bool_) if engaged is None else engaged
-    skill = above_chance(gate.accuracy if isinstance(gate, Logits) else None, E, K)
+    mask = ALL_ENGAGED if engaged is None else engaged
+    skill = above_chance(router.accuracy if isinstance(router, Logits) else None, E, K)
     for start in range(0, B, CHUNK):
         part = slice(start, start + CHUNK)
-        views: Any = [column[part] for column in out]
-        label, rho, belief, uncertainty, conflict, used = views
-        rows = evidence_of(evidence, part, gathered)
-        if isinstance(gate, Network):
-            reliability_rows(gate.router, gate.X[part], rows.astype(np.float64, copy=False), gate.hidden, rho)
+        rows, views = evidence_of(evidence, part, gathered), Scored._make(column[part] for column in out)
+        if isinstance(router, Network):
+            everything = rows.astype(np.float64, copy=False)
+            reliability_rows(router.state, router.X[part], everything, router.hidden, views.reliability)
         else:
-            trust_rows(gate.logits[part], skill, rho)
-        if not decide_rows(
-            rows, mask[part], CODES[rule], prior, least, inverse_temperature, room, order,
-            label, rho, belief, uncertainty, conflict, used,
-        ):  # fmt: skip
-            check_values(rows, rho)
+            trust_rows(router.logits[part], skill, views.reliability)
+        if not decide_rows(rows, mask[part], coded, views):
+            check_values(rows, views.reliability)
     return out
 
 
@@ -113,10 +106,21 @@ def trust_rows(logits: Floats, skill: Floats, rho: Floats) -> None:
             rho[b, e] = min(somebody * sigmoid(logits[b, e]) * skill[e], MAX_RELIABILITY)
 
 
+class CodedTerms(NamedTuple):
+    """`Terms` as compiled code takes them: the rule by its code."""
+
+    rule: int
+    prior: float
+    least: float
+    inverse_temperature: float
+
+
 @kernel
-def sharpened(belief: Floats, share: float, top: float, inverse_temperature: float) -> float:
-    """The largest of probabilities belief [K] + share, which is `top`, to a power: see
-    `tocsin.kernels.routing.inverse_temperature`."""
+def raise_top(belief: Floats, share: float, top: float, inverse_temperature: float) -> float:
+    """The largest of the probabilities belief [K] + share, which is `top`, after all are raised to a power.
+
+    See `tocsin.kernels.routing.inverse_temperature`.
+    """
     total = 0.0
     for k in range(len(belief)):
         total += math.exp(inverse_temperature * (math.log(max(belief[k] + share, LEAST)) - math.log(max(top, LEAST))))
@@ -124,24 +128,14 @@ def sharpened(belief: Floats, share: float, top: float, inverse_temperature: flo
 
 
 @kernel
-def decide_rows(
-    evidence: Evidence,
-    engaged: Bools,
-    rule: int,
-    prior: float,
-    least: float,
-    inverse_temperature: float,
-    room: Floats,
-    order: Ints,
-    label: Ints,
-    rho: Floats,
-    belief: Floats,
-    uncertainty: Floats,
-    conflict: Floats,
-    used: Ints,
-) -> bool:
-    """Fuse and decide B events; `engaged` is empty where all are. False where a number is out of its range."""
-    right = fuse_rows(evidence, rho, engaged, rule, prior, room, order, belief, uncertainty, conflict, used)
+def decide_rows(evidence: Evidence, engaged: Bools, terms: CodedTerms, out: Scored) -> bool:
+    """Fuse and decide B events by the reliabilities in `out`, and fill the rest of it.
+
+    `engaged` is empty where all experts are. Returns False where a number may be out of its range.
+    """
+    belief, uncertainty = out.belief, out.uncertainty
+    fused = Fused(belief, uncertainty, out.conflict, out.used)
+    in_range = fuse_rows(evidence, out.reliability, engaged, terms.rule, terms.prior, fused)
     K = belief.shape[1]
     for b in range(belief.shape[0]):
         best = 0
@@ -149,7 +143,7 @@ def decide_rows(
             if belief[b, k] > belief[b, best]:
                 best = k
         sure = belief[b, best] + uncertainty[b] / K
-        if inverse_temperature != 1.0:
-            sure = sharpened(belief[b], uncertainty[b] / K, sure, inverse_temperature)
-        label[b] = best if sure >= least else ABSTAINED
-    return right
+        if terms.inverse_temperature != 1.0:
+            sure = raise_top(belief[b], uncertainty[b] / K, sure, terms.inverse_temperature)
+        out.label[b] = best if sure >= terms.least else ABSTAINED
+    return in_range

@@ -45,13 +45,25 @@ class Logits(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A router itself, see `tocsin.kernels.routing.reliability`."""
+    """A router whose network computes the logits, see `tocsin.kernels.routing.reliability`."""
 
-    router: Router
+    state: Router
     X: Floats
-    """[B, F], as it came."""
+    """[B, F], not standardised."""
     hidden: int
     """Hidden units H."""
+
+
+class Terms(NamedTuple):
+    """On which terms events are fused and decided."""
+
+    rule: Rule
+    prior: float
+    """The prior weight s of an opinion."""
+    least: float
+    """The least probability of a class that is decided for."""
+    inverse_temperature: float
+    """The power that probabilities are raised to before they are compared with `least`."""
 
 
 class Scored(NamedTuple):
@@ -71,13 +83,13 @@ class Scored(NamedTuple):
     """[B]"""
 
 
-Score = Registry[[Evidence | Leaves, Logits | Network, Bools | None, Rule, float, float, float], Scored]
+Score = Registry[[Evidence | Leaves, Logits | Network, Bools | None, Terms], Scored]
 registry: Score = Registry("score")
 
 
 def score(
     evidence: ArrayLike | Leaves,
-    gate: Logits | Network,
+    router: Logits | Network,
     rule: Rule = "dempster",
     prior: float | None = None,
     least: float = 0.0,
@@ -91,33 +103,25 @@ def score(
     ----------
     evidence
         [B, E, K], as `tocsin.kernels.fusion.fuse` takes it, or `Leaves`.
-    gate
-        `Logits` or a `Network`, which gives them.
+    router
+        `Logits`, or a `Network` that computes them.
     rule, prior
         See `fuse`.
     least
-        The least probability of a class that is decided for, in [0, 1]: the pignistic one, b + u / K, to the power of
-        the inverse_temperature.
+        The least probability of a class that is decided for, in [0, 1]. It is compared with the pignistic probability
+        b + u / K, raised to the power of the inverse temperature.
     backend
         "auto" or the name of one, see `tocsin.kernels.common.backends`.
     engaged
-        [B, E] bool, who is heard; all where None. Whoever is not keeps his reliability and adds nothing.
+        bool [B, E]; all experts where None. One that is not engaged keeps its reliability and adds nothing.
     inverse_temperature
-        See `tocsin.kernels.routing.inverse_temperature`; above 0. It changes no class's rank.
+        Above 0, see `tocsin.kernels.routing.inverse_temperature`.
 
-    Returns
-    -------
-    Scored, float64, whose events do not depend on their batch.
-
-    Raises
-    ------
-    ValueError
-        Where shapes do not fit or a value is out of its range.
+    The result of an event, float64, does not depend on the other events of the batch. Raises ValueError where shapes do
+    not fit or a value is out of its range.
 
     Examples
     --------
-    Two experts of whom one is trusted.
-
     >>> import numpy as np
     >>> from tocsin.kernels.score import Logits, score
     >>> found = score(np.array([[[9.0, 1.0], [0.0, 90.0]]]), Logits(np.array([[4.0, -4.0]])), least=0.6)
@@ -126,18 +130,18 @@ def score(
     """
     e = evidence if isinstance(evidence, Leaves) else numbers("evidence", evidence, keep_float32=True)
     (B, E, K), e = _sizes(e)
-    gate = _checked_logits(gate, B, E) if isinstance(gate, Logits) else _checked_network(gate, B, E)
+    router = _checked_logits(router, B, E) if isinstance(router, Logits) else _checked_network(router, B, E)
     if not 0.0 <= least <= 1.0:
         raise ValueError(f"least: {least!r} must lie in [0, 1]")
-    heard = checked_mask(engaged, B, E)
-    power = checked_sharpness(inverse_temperature)
-    return registry.get(backend)(e, gate, heard, checked_rule(rule), checked_prior(prior, K), least, power)
+    power = checked_inverse_temperature(inverse_temperature)
+    terms = Terms(checked_rule(rule), checked_prior(prior, K), least, power)
+    return registry.get(backend)(e, router, checked_mask(engaged, B, E), terms)
 
 
-def checked_sharpness(inverse_temperature: float) -> float:
-    """A power of probabilities. Raises ValueError where it is none."""
+def checked_inverse_temperature(inverse_temperature: float) -> float:
+    """The power of probabilities. Raises ValueError where it is no finite number above 0."""
     if not 0.0 < inverse_temperature < np.inf:
-        raise ValueError(f"inverse_temperature: {inverse_temperature!r} must be a number above 0")
+        raise ValueError(f"inverse_temperature: {inverse_temperature!r} must be a finite number above 0")
     return float(inverse_temperature)
 
 
@@ -148,7 +152,7 @@ def backend(name: str = "auto") -> str:
 
 def backends() -> tuple[str, ...]:
     """The back ends that `score` has here."""
-    return registry.here()
+    return registry.available()
 
 
 def _sizes(evidence: Any) -> tuple[tuple[int, int, int], Any]:
@@ -167,28 +171,28 @@ def _sizes(evidence: Any) -> tuple[tuple[int, int, int], Any]:
     return (len(ids), len(weights), weights.shape[2]), Leaves(ids, weights, float(evidence.cap))
 
 
-def _checked_logits(gate: Logits, B: int, E: int) -> Logits:
-    logits = numbers("logits", gate.logits)
+def _checked_logits(router: Logits, B: int, E: int) -> Logits:
+    logits = numbers("logits", router.logits)
     if logits.shape not in ((B, E), (B, E + 1)):
         raise ValueError(f"logits: has shape {logits.shape}, expected [B, E] or [B, E + 1] with B, E = {B}, {E}")
     if np.isnan(logits).any():
         raise ValueError("logits: must be numbers")
-    if gate.accuracy is None:
+    if router.accuracy is None:
         return Logits(logits)
-    accuracy = numbers("accuracy", gate.accuracy)
+    accuracy = numbers("accuracy", router.accuracy)
     if accuracy.shape != (E,) or not ((accuracy >= 0) & (accuracy <= 1)).all():
         raise ValueError(f"accuracy: must be {E} numbers in [0, 1]")
     return Logits(logits, accuracy)
 
 
-def _checked_network(gate: Network, B: int, E: int) -> Network:
-    X = numbers("X", gate.X)
-    if X.ndim != 2 or X.shape != (B, gate.router.mean.size):
-        raise ValueError(f"X: has shape {X.shape}, expected [B, F] = {(B, gate.router.mean.size)}")
-    weights = (3 * E + X.shape[1]) * gate.hidden + gate.hidden + (gate.hidden + 1) * (E + 1)
-    if gate.router.skill.size != E or gate.router.weights.size != weights:
-        raise ValueError(f"router: is not one of {E} experts, {X.shape[1]} features and {gate.hidden} hidden units")
-    return Network(gate.router, X, gate.hidden)
+def _checked_network(router: Network, B: int, E: int) -> Network:
+    X = numbers("X", router.X)
+    if X.ndim != 2 or X.shape != (B, router.state.mean.size):
+        raise ValueError(f"X: has shape {X.shape}, expected [B, F] = {(B, router.state.mean.size)}")
+    weights = (3 * E + X.shape[1]) * router.hidden + router.hidden + (router.hidden + 1) * (E + 1)
+    if router.state.skill.size != E or router.state.weights.size != weights:
+        raise ValueError(f"router: is not one of {E} experts, {X.shape[1]} features and {router.hidden} hidden units")
+    return Network(router.state, X, router.hidden)
 
 
 def above_chance(accuracy: Floats | None, E: int, K: int) -> Floats:

@@ -1,13 +1,16 @@
-"""Trees and router kept on a device: a batch costs one copy of X there and one copy of decisions back."""
+"""Trees and router kept on a device: a batch costs one copy of X there and one copy of decisions back.
+
+This module imports PyTorch, so the package does not import it: `from tocsin.kernels.score.on_device import
+DeviceScorer`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
-from tocsin.kernels.fusion.by_triton import device
 from tocsin.kernels.fusion.interface import (
     Floats,
     Rule,
@@ -15,24 +18,20 @@ from tocsin.kernels.fusion.interface import (
     checked_rule,
     numbers,
 )
-from tocsin.kernels.hoeffding.layout import N_CLASSES, N_FEATURES, Pool
+from tocsin.kernels.fusion.torch_tensors import device
+from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, N_FEATURES, Pool
 from tocsin.kernels.routing.reliability import Router
-from tocsin.kernels.score.by_triton import arrays, score_tensors
-from tocsin.kernels.score.interface import (
-    Leaves,
-    Network,
-    Scored,
-    checked_sharpness,
-)
-from tocsin.kernels.traversal.by_torch import on
-from tocsin.kernels.traversal.by_triton import traverse_tensors
+from tocsin.kernels.score.interface import Leaves, Network, Scored, Terms, checked_inverse_temperature
+from tocsin.kernels.score.triton_launch import Shape, inputs_of, launch
 from tocsin.kernels.traversal.flat import flatten
+from tocsin.kernels.traversal.torch_tensors import as_tensors
+from tocsin.kernels.traversal.triton_launch import traverse_tensors
 
 
 class DeviceScorer:
     """What `score` says of a pool's leaves under a router's network, by Triton.
 
-    It is a copy: what pool and router learn later it does not know.
+    It is a copy: it does not know what the pool and the router learn later.
 
     Parameters
     ----------
@@ -55,45 +54,33 @@ class DeviceScorer:
         least: float = 0.0,
         inverse_temperature: float = 1.0,
     ) -> None:
-        import torch  # here, because it takes seconds to load
-
-        self._features, classes = int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES])
+        features, classes = int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES])
         trees = flatten(pool)
         weights = (pool.faded if pool.faded.shape[1] else pool.counts)[:, : trees.kind.shape[1], :classes]
-        parts = arrays(
-            Leaves(np.zeros((0, len(weights)), np.int32), np.ascontiguousarray(weights)),
-            Network(router, np.zeros((0, self._features)), hidden),
-        )
-        place = device()
-        self._trees = on(trees, place)
-        self._tensors = {name: torch.from_numpy(np.array(part)).to(place) for name, part in parts.items()}
-        self._hidden, self._cap, self._rule, self._least = hidden, cap, checked_rule(rule), least
-        self._prior, self._sharpness = checked_prior(prior, classes), checked_sharpness(inverse_temperature)
+        leaves = Leaves(np.zeros((0, len(weights)), np.int32), np.ascontiguousarray(weights))
+        self._trees = as_tensors(trees, device())
+        self._inputs = inputs_of(leaves, Network(router, np.zeros((0, features)), hidden))
+        self._shape = Shape(0, features, hidden, True, cap)
+        power = checked_inverse_temperature(inverse_temperature)
+        self._terms = Terms(checked_rule(rule), checked_prior(prior, classes), least, power)
 
     def __call__(self, X: ArrayLike) -> Scored:
         """Decide B events, X [B, F] float64. Raises ValueError where F is not the pool's."""
-        import torch
-
         rows: Floats = numbers("X", X)
-        if rows.ndim != 2 or rows.shape[1] != self._features:
-            raise ValueError(f"X: has shape {rows.shape}, expected [B, F] with F = {self._features}")
-        there = torch.from_numpy(rows).to(self._tensors["evidence"].device)
+        if rows.ndim != 2 or rows.shape[1] != self._shape.features:
+            raise ValueError(f"X: has shape {rows.shape}, expected [B, F] with F = {self._shape.features}")
+        there = torch.from_numpy(rows).to(self._inputs.evidence.device)
         return unpacked(self.packed(there).cpu().numpy(), len(self._trees.kind))
 
-    def packed(self, X: Any) -> Any:
+    def packed(self, X: Tensor) -> Tensor:
         """The decisions on X as one tensor float64 [B, 4 + E + K]; nothing leaves the device."""
-        import torch
-
-        tensors = self._tensors | {"leaves": traverse_tensors(self._trees, X), "X": X}
-        sizes = len(X), self._features, self._hidden, True
-        label, rho, belief, rest, used = score_tensors(
-            tensors, sizes, self._rule, self._prior, self._least, self._sharpness, self._cap
-        )
+        inputs = self._inputs._replace(leaves=traverse_tensors(self._trees, X), X=X)
+        label, rho, belief, rest, used = launch(inputs, self._shape._replace(events=len(X)), self._terms)
         return torch.cat([label[:, None].double(), used[:, None].double(), rest.T, rho, belief], dim=1)
 
 
 def unpacked(rows: Floats, E: int) -> Scored:
-    """What `DeviceScorer.packed` holds."""
+    """The decisions that `DeviceScorer.packed` returned."""
     label, used, uncertainty, conflict = rows[:, :4].T
     reliability, belief = rows[:, 4 : 4 + E], rows[:, 4 + E :]
     return Scored(label.astype(np.int64), reliability, belief, uncertainty, conflict, used.astype(np.int64))

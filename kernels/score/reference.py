@@ -1,4 +1,4 @@
-"""Scoring as it is written, in plain numpy, of the references of its parts."""
+"""Scoring in plain numpy, made of the references of its parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from tocsin.kernels.fusion.interface import (
     Evidence,
     Floats,
     Ints,
-    Rule,
 )
 from tocsin.kernels.fusion.reference import fuse_reference
 from tocsin.kernels.routing.inverse_temperature import reference_raise_rows
@@ -20,6 +19,7 @@ from tocsin.kernels.score.interface import (
     Logits,
     Network,
     Scored,
+    Terms,
     above_chance,
     registry,
 )
@@ -28,23 +28,20 @@ from tocsin.kernels.score.interface import (
 @registry.register("reference")
 def score_reference(
     evidence: Evidence | Leaves,
-    gate: Logits | Network,
+    router: Logits | Network,
     engaged: Bools | None,
-    rule: Rule,
-    prior: float,
-    least: float,
-    inverse_temperature: float,
+    terms: Terms,
 ) -> Scored:
     """Arguments as `score` checked them. Raises ValueError where evidence is out of its range."""
     if isinstance(evidence, Leaves):
         evidence = leaf_evidence(evidence)
-    rho = reliabilities(evidence, gate)
-    fused = fuse_reference(evidence, rho, engaged, rule, prior)
-    return Scored(decisions(fused.belief, fused.uncertainty, least, inverse_temperature), rho, *fused)
+    rho = reliabilities(evidence, router)
+    fused = fuse_reference(evidence, rho, engaged, terms.rule, terms.prior)
+    return Scored(decisions(fused.belief, fused.uncertainty, terms), rho, *fused)
 
 
 def leaf_evidence(leaves: Leaves) -> Floats:
-    """[B, E, K]"""
+    """The evidence of leaves [B, E, K]."""
     known = leaves.ids >= 0
     found = leaves.weights[np.arange(len(leaves.weights)), np.where(known, leaves.ids, 0)] * known[:, :, None]
     total = found.sum(axis=2, keepdims=True)
@@ -53,21 +50,24 @@ def leaf_evidence(leaves: Leaves) -> Floats:
     return result
 
 
-def reliabilities(evidence: Evidence, gate: Logits | Network) -> Floats:
-    """[B, E]"""
+def reliabilities(evidence: Evidence, router: Logits | Network) -> Floats:
+    """Reliabilities [B, E]."""
     B, E, K = evidence.shape
-    if isinstance(gate, Network):
-        rows = [reference_reliability(gate.router, x, e, gate.hidden) for x, e in zip(gate.X, evidence, strict=True)]
+    if isinstance(router, Network):
+        rows = [
+            reference_reliability(router.state, x, e, router.hidden) for x, e in zip(router.X, evidence, strict=True)
+        ]
         return np.array(rows).reshape(B, E)
-    q = 1.0 / (1.0 + np.exp(-np.clip(gate.logits, -LOGIT, LOGIT)))
+    q = 1.0 / (1.0 + np.exp(-np.clip(router.logits, -LOGIT, LOGIT)))
     nobody = q[:, E] if q.shape[1] > E else np.zeros(B)
-    result: Floats = (1.0 - nobody)[:, None] * q[:, :E] * above_chance(gate.accuracy, E, K)
+    result: Floats = (1.0 - nobody)[:, None] * q[:, :E] * above_chance(router.accuracy, E, K)
     return np.minimum(result, MAX_RELIABILITY)
 
 
-def decisions(belief: Floats, uncertainty: Floats, least: float, inverse_temperature: float) -> Ints:
-    """[B]"""
+def decisions(belief: Floats, uncertainty: Floats, terms: Terms) -> Ints:
+    """The most probable class of each event [B], -1 below the least probability."""
     betp = belief + uncertainty[:, None] / belief.shape[1]
-    sure = betp if inverse_temperature == 1.0 else reference_raise_rows(betp, np.full(len(betp), inverse_temperature))
-    result: Ints = np.where(sure.max(axis=1) >= least, betp.argmax(axis=1), ABSTAINED)
+    power = terms.inverse_temperature
+    sure = betp if power == 1.0 else reference_raise_rows(betp, np.full(len(betp), power))
+    result: Ints = np.where(sure.max(axis=1) >= terms.least, betp.argmax(axis=1), ABSTAINED)
     return result

@@ -56,20 +56,20 @@ def network(
     for e in range(E):
         x = rows(evidence, leaves, event, zero + e, live, E, N, K, cap, KP, GATHER).to(tl.float64)
         total = tl.sum(x, 1)
-        spoke = total > 0.0
-        p = x / tl.where(spoke, total, 1.0)[:, None]
-        record = tl.load(skill + e)
-        favour += p * record
-        confidence = tl.where(spoke, 2.0 * (tl.max(p, 1) - 0.5), 0.0)
-        hidden += (2.0 * (record - 0.5)) * tl.load(weights + e * H + h, mask=in_h, other=0.0)[None, :]
+        answered = total > 0.0
+        p = x / tl.where(answered, total, 1.0)[:, None]
+        accuracy_e = tl.load(skill + e)
+        favour += p * accuracy_e
+        confidence = tl.where(answered, 2.0 * (tl.max(p, 1) - 0.5), 0.0)
+        hidden += (2.0 * (accuracy_e - 0.5)) * tl.load(weights + e * H + h, mask=in_h, other=0.0)[None, :]
         hidden += confidence[:, None] * tl.load(weights + (E + e) * H + h, mask=in_h, other=0.0)[None, :]
     _, favourite, _ = best_two(favour, KP)
     for e in range(E):
         x = rows(evidence, leaves, event, zero + e, live, E, N, K, cap, KP, GATHER).to(tl.float64)
         total = tl.sum(x, 1)
-        spoke = total > 0.0
-        chosen = tl.sum(tl.where(k[None, :] == favourite[:, None], x, 0.0), 1) / tl.where(spoke, total, 1.0)
-        support = tl.where(spoke, 2.0 * (chosen - 0.5), 0.0)
+        answered = total > 0.0
+        chosen = tl.sum(tl.where(k[None, :] == favourite[:, None], x, 0.0), 1) / tl.where(answered, total, 1.0)
+        support = tl.where(answered, 2.0 * (chosen - 0.5), 0.0)
         hidden += support[:, None] * tl.load(weights + (2 * E + e) * H + h, mask=in_h, other=0.0)[None, :]
     for f in range(F):
         x = tl.load(X + event * F + f, mask=live, other=0.0)
@@ -87,8 +87,9 @@ def network(
 
 
 @triton.jit
-def sharpened(belief, share, top, inverse_temperature, K, KP: tl.constexpr, LEAST: tl.constexpr):
-    """The largest of each event's probabilities belief [events, KP] + share, which is `top`, to a power, in float64."""
+def raise_top(belief, share, top, inverse_temperature, K, KP: tl.constexpr, LEAST: tl.constexpr):
+    """The largest of each event's probabilities belief [events, KP] + share, which is `top`, after all are raised to a
+    power, in float64."""
     k = tl.arange(0, KP)
     p = tl.maximum((belief + share[:, None]).to(tl.float64), LEAST)
     ratio = tl.exp(inverse_temperature * (tl.log(p) - tl.log(tl.maximum(top.to(tl.float64), LEAST))[:, None]))
@@ -132,7 +133,7 @@ def score_kernel(
     CLIP: tl.constexpr,
     LEAK: tl.constexpr,
     MOST: tl.constexpr,
-    SHARPEN: tl.constexpr,
+    RAISE: tl.constexpr,
     LEAST: tl.constexpr,
 ):
     """`score` of BLOCK events a program; `numbers`: prior, least, cap, inverse_temperature; `accuracy` is that above
@@ -175,8 +176,8 @@ def score_kernel(
     )
     best, place, _ = best_two(belief, KP)
     sure = best + uncertainty / K
-    if SHARPEN:
-        sure = sharpened(belief, uncertainty / K, sure, tl.load(numbers + 3), K, KP, LEAST)
+    if RAISE:
+        sure = raise_top(belief, uncertainty / K, sure, tl.load(numbers + 3), K, KP, LEAST)
     label = tl.where(sure >= least, place, -1)
     tl.store(to_label + event, label.to(tl.int64), mask=live)
     hand_out(event, live, belief, uncertainty, conflict, use, to_belief, to_rest, to_used, B, K, KP)

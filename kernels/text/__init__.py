@@ -1,99 +1,70 @@
-"""Text to words (`tokens`), their counts by class (`counts`), what they are worth (`values`), texts to `confidence`."""
+"""Texts as numbers: their words (`tokeniser`), what words are worth to each class (`ss3`), and hashed `ngrams`."""
 
-from tocsin.kernels.text.ascii import read_ascii, read_flat
-from tocsin.kernels.text.confidence import confidence_of, word_confidence_of
-from tocsin.kernels.text.counts import (
-    EMPTY,
-    Lead,
-    Once,
-    Table,
-    count_text,
-    lead,
-    place_all,
-    refill,
-)
-from tocsin.kernels.text.fast import quick_ngrams, quick_words
-from tocsin.kernels.text.filter import (
-    empty_filter,
-    enter_names,
-    filled,
-    may_hold,
-)
-from tocsin.kernels.text.flat import Flat, flatten
-from tocsin.kernels.text.keys import (
-    ngram_key,
-    plain_step,
-    step,
-    word_key,
-)
-from tocsin.kernels.text.letters import alphabet
-from tocsin.kernels.text.lexicon import Lexicon
-from tocsin.kernels.text.memo import Memo, confidence_value, memo
-from tocsin.kernels.text.operators import (
-    MAX,
-    MEAN,
-    SUM,
-    reference_combined,
-)
-from tocsin.kernels.text.recognise import look_up, recognise
-from tocsin.kernels.text.tokens import Words, tokenise
-from tocsin.kernels.text.values import (
+from tocsin.kernels.text.ss3.bloom_filter import empty_filter, enter_names, filled, may_hold
+from tocsin.kernels.text.ss3.candidates import Candidates, no_candidates
+from tocsin.kernels.text.ss3.confidence import Operators, confidence_of, word_confidence_of
+from tocsin.kernels.text.ss3.counts import EMPTY, NgramTable, SeenOnce, Vocabulary, copy_waiting, count_text, insert_all
+from tocsin.kernels.text.ss3.fast_path import fast_confidence_of, fast_word_confidence_of
+from tocsin.kernels.text.ss3.global_values import (
     Rule,
     global_values,
-    largest,
-    local,
+    local_values,
     reference_global_values,
     root,
     rule,
     significance,
 )
-from tocsin.kernels.text.words import BREAK, SENTENCE, words
+from tocsin.kernels.text.ss3.largest_values import largest_values
+from tocsin.kernels.text.ss3.operators import reference_combined
+from tocsin.kernels.text.ss3.reading_state import ReadingState
+from tocsin.kernels.text.ss3.recognise import look_up, recognise
+from tocsin.kernels.text.ss3.value_cache import ValueCache, confidence_value, empty_cache
+from tocsin.kernels.text.tokeniser.characters import alphabet
+from tocsin.kernels.text.tokeniser.hashing import ngram_key, word_key
+from tocsin.kernels.text.tokeniser.reference import BREAK, SENTENCE, words
+from tocsin.kernels.text.tokeniser.to_ascii import Flat, flatten
+from tocsin.kernels.text.tokeniser.unicode import Words, tokenise
 
 __all__ = [
     "BREAK",
     "EMPTY",
-    "MAX",
-    "MEAN",
     "SENTENCE",
-    "SUM",
+    "Candidates",
     "Flat",
-    "Lead",
-    "Lexicon",
-    "Memo",
-    "Once",
+    "NgramTable",
+    "Operators",
+    "ReadingState",
     "Rule",
-    "Table",
+    "SeenOnce",
+    "ValueCache",
+    "Vocabulary",
     "Words",
     "alphabet",
     "confidence_of",
     "confidence_value",
+    "copy_waiting",
     "count_text",
+    "empty_cache",
     "empty_filter",
     "enter_names",
+    "fast_confidence_of",
+    "fast_word_confidence_of",
     "filled",
     "flatten",
     "global_values",
-    "largest",
-    "lead",
-    "local",
+    "insert_all",
+    "largest_values",
+    "local_values",
     "look_up",
     "may_hold",
-    "memo",
     "ngram_key",
-    "place_all",
-    "plain_step",
-    "quick_ngrams",
-    "quick_words",
-    "read_ascii",
-    "read_flat",
+    "no_candidates",
     "recognise",
     "reference_combined",
     "reference_global_values",
-    "refill",
     "root",
     "rule",
     "significance",
-    "step",
     "tokenise",
     "word_confidence_of",
     "word_key",

@@ -1,22 +1,11 @@
-"""Every event of a batch down every tree of a pool at once, where the trees lie on a device; a back end a file.
+"""Every event of a batch down every tree of a pool at once, where the trees lie on a device; each back end is a file.
 
-On the CPU `tocsin.kernels.hoeffding.leaf_ids` walks the pool itself, which changes with every event that is learnt.
-Here it is `flat`: what a walk needs and nothing else, the busiest child of each branch worked out beforehand.
+On the CPU, `tocsin.kernels.hoeffding.leaf_ids` walks the pool itself, which changes with every event that it learns.
+Here the trees are `flat`: the arrays that a walk needs, with the busiest child of each branch found beforehand.
 """
 
-from tocsin.kernels.traversal.by_torch import traverse_torch
-from tocsin.kernels.traversal.by_triton import traverse_triton
+from tocsin.kernels.traversal import by_torch, by_triton, reference  # noqa: F401 - they register themselves
 from tocsin.kernels.traversal.flat import Flat, flatten
 from tocsin.kernels.traversal.interface import backend, backends, traverse
-from tocsin.kernels.traversal.reference import traverse_reference
 
-__all__ = [
-    "Flat",
-    "backend",
-    "backends",
-    "flatten",
-    "traverse",
-    "traverse_reference",
-    "traverse_torch",
-    "traverse_triton",
-]
+__all__ = ["Flat", "backend", "backends", "flatten", "traverse"]

@@ -7,19 +7,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tocsin.kernels.common.compiled import kernel
-from tocsin.kernels.hoeffding import at
-from tocsin.kernels.hoeffding.layout import (
+from tocsin.kernels.hoeffding.pool import views
+from tocsin.kernels.hoeffding.pool.layout import (
     LEAF,
     Floats,
     Header,
     Ints,
     Pool,
 )
-from tocsin.kernels.hoeffding.walk import most_travelled
+from tocsin.kernels.hoeffding.tree.traversal import most_common_child
 
 
 class Flat(NamedTuple):
-    """E trees of at most N nodes, all [E, N]; see `tocsin.kernels.hoeffding.layout.NODE` for what the fields mean."""
+    """E trees of at most N nodes, all [E, N]; `tocsin.kernels.hoeffding.pool.layout.NODE` says what the fields mean."""
 
     kind: Ints
     feature: Ints
@@ -30,9 +30,6 @@ class Flat(NamedTuple):
     """The child that a branch sends an event to when it cannot tell; 0 for a leaf, -1 for the root of an empty tree."""
     value: Floats
     edge: Floats
-
-
-INTEGERS = ("kind", "feature", "first", "last", "next", "busiest")
 
 
 def flatten(pool: Pool) -> Flat:
@@ -54,8 +51,8 @@ def flatten(pool: Pool) -> Flat:
 def find_busiest(pool: Header, out: Ints) -> None:
     """See `Flat.busiest`."""
     for e in range(out.shape[0]):
-        if at.trees(pool)[e].n_nodes == 0:
+        if views.trees(pool)[e].n_nodes == 0:
             out[e, 0] = -1
-        for node in range(at.trees(pool)[e].n_nodes):
-            if at.nodes(pool)[e, node].kind != LEAF:
-                out[e, node] = most_travelled(pool, e, node)
+        for node in range(views.trees(pool)[e].n_nodes):
+            if views.nodes(pool)[e, node].kind != LEAF:
+                out[e, node] = most_common_child(pool, e, node)

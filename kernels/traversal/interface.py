@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tocsin.kernels.common.backends import Registry
-from tocsin.kernels.hoeffding.layout import Floats, Ints
+from tocsin.kernels.hoeffding.pool.layout import Floats, Ints
 from tocsin.kernels.traversal.flat import Flat
 
 Traverse = Registry[[Flat, Floats], Ints]
@@ -33,4 +33,4 @@ def backend(name: str = "auto") -> str:
 
 def backends() -> tuple[str, ...]:
     """The back ends that `traverse` has here."""
-    return registry.here()
+    return registry.available()

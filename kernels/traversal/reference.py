@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tocsin.kernels.hoeffding.layout import (
+from tocsin.kernels.hoeffding.pool.layout import (
     LEAF,
     NOMINAL_BINARY,
     NUMERIC,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-# Kinds of node, as `tocsin.kernels.hoeffding.layout` numbers them.
+# Kinds of node, as `tocsin.kernels.hoeffding.pool.layout` numbers them.
 LEAF = tl.constexpr(0)
 NUMERIC = tl.constexpr(1)
 MULTIWAY = tl.constexpr(3)

@@ -18,7 +18,7 @@ HOPPER = GPUTarget("cuda", 90, 32)
 TILES = {"RULE": 0, "KP": 16, "EP": 16, "BLOCK": 64, "DOUBLE": False}
 ROUTER = {
     "HP": 32, "NETWORK": True, "NULL": 1, "MASK": True, "LOGIT": 6.0, "CLIP": 5.0, "LEAK": 0.05, "MOST": 0.999,
-    "SHARPEN": True, "LEAST": 1e-300,
+    "RAISE": True, "LEAST": 1e-300,
 }  # fmt: skip
 SINGLE = {"evidence", "to_belief", "to_rest"}
 INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out"}

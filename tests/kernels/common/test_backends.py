@@ -12,6 +12,7 @@ from tocsin.kernels.common.backends import (
     VARIABLE,
     Registry,
     UnknownBackendError,
+    always,
     cuda_there,
 )
 
@@ -24,7 +25,7 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
 def registry(*names: str) -> Registry[[], str]:
     made: Registry[[], str] = Registry("kernel")
     for name in names:
-        made.register(name)(lambda name=name: name)
+        made.register(name, runs=always, suits=always)(lambda name=name: name)
     return made
 
 
@@ -68,7 +69,7 @@ def test_fusion_always_has_its_reference(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_auto_passes_by_what_does_not_suit() -> None:
     made = registry("reference", "numba")
-    made.register("triton", suits=lambda: False)(lambda: "triton")
+    made.register("triton", runs=always, suits=lambda: False)(lambda: "triton")
     assert made.choose() == "numba"
     assert made.choose("triton") == "triton"
 
@@ -81,7 +82,17 @@ def test_fusion_takes_triton_only_where_there_is_a_device() -> None:
 def test_a_back_end_that_does_not_run_here_is_not_here() -> None:
     made = registry("reference")
     made.register("torch", runs=lambda: False)(lambda: "torch")
-    assert made.here() == ("reference",)
+    assert made.available() == ("reference",)
     assert made.choose() == "reference"
     with pytest.raises(UnknownBackendError, match="'torch'"):
         made.get("torch")
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_a_back_end_whose_packages_are_missing_names_the_extra_that_installs_them(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.kernels.common.backends.installed", lambda package: False)
+    assert fusion.backends() == ("numba", "reference")
+    with pytest.raises(UnknownBackendError, match=r"PyTorch.*`pip install 'tocsin\[gpu\]'`.*auto or one of numba"):
+        fusion.fuse(np.ones((1, 1, 2)), np.ones((1, 1)), backend=backend)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from river import drift
 
-from tocsin.kernels.hoeffding import adwin
+from tocsin.kernels.hoeffding.forest import adwin
 
 Values = NDArray[np.float64]
 
@@ -60,8 +60,8 @@ def test_finds_what_river_finds(seed: int, delta: float) -> None:
 def test_many_windows_that_go_on_after_a_change_are_as_rivers_without_its_restart() -> None:
     values = np.stack([stream(seed) for seed in range(6)], axis=1)
     delta = np.array([0.002, 0.01, 0.001, 0.3, 0.05, 0.002])
-    windows, changed = adwin.new_windows(6), np.zeros(values.shape, np.bool_)
-    adwin.update_many(windows, values, delta, changed)
+    windows = adwin.new_windows(6)
+    changed = np.array([[adwin.update(windows, s, row[s], delta[s]) for s in range(6)] for row in values])
     for s in range(6):
         helper = drift.ADWIN(delta=delta[s])._helper
         assert changed[:, s].tolist() == [helper.update(value) for value in values[:, s]]
@@ -73,7 +73,7 @@ def test_a_rise_alarms_and_a_fall_does_not() -> None:
     up = (rng.random(2000) < np.repeat([0.1, 0.6], 1000)).astype(np.float64)
     for values, expected in ((up, True), (1.0 - up, False)):
         windows = adwin.new_windows(1)
-        rises = [adwin.rose(windows, 0, value, 0.002) for value in values]
+        rises = [adwin.update_and_test_rise(windows, 0, value, 0.002) for value in values]
         assert any(rises) is expected
         assert windows["detections"][0] >= 1
 
@@ -97,5 +97,7 @@ def test_a_restored_window_goes_on_as_if_nothing_had_happened(cut: int, seed: in
 
 def test_a_snapshot_is_small() -> None:
     windows = adwin.new_windows(60)
-    adwin.update_many(windows, np.ones((5000, 60)), np.full(60, 0.01), np.zeros((5000, 60), np.bool_))
+    for _ in range(5000):
+        adwin.update(windows, 0, 1.0, 0.01)
+    windows[1:] = windows[0]
     assert sum(a.nbytes for a in adwin.state_dict(windows).values()) < 60 * 1024

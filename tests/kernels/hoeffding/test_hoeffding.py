@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from river.tree.split_criterion import GiniSplitCriterion, InfoGainSplitCriterion
 
 from tocsin.kernels import hoeffding
-from tocsin.kernels.hoeffding import Pool, Settings
-from tocsin.kernels.hoeffding.layout import FREE_SLOTS
-from tocsin.kernels.hoeffding.split import as_a_set_iterates, entropy, impurity
+from tocsin.kernels.hoeffding import HoeffdingSettings, Pool
+from tocsin.kernels.hoeffding.pool.layout import FREE_SLOTS
+from tocsin.kernels.hoeffding.pool.reset import reset_tree
+from tocsin.kernels.hoeffding.splits.criteria import entropy, gini_impurity
+from tocsin.kernels.hoeffding.splits.order import python_set_order
 
 E, F, K = 4, 5, 3
 SETTINGS = [
-    Settings(leaf_prediction="mc", grace_period=30, tau=0.3),
-    Settings(leaf_prediction="nb", grace_period=50, delta=0.01),
-    Settings(leaf_prediction="nba", grace_period=40, split_criterion="gini"),
-    Settings(leaf_prediction="nba", grace_period=25, max_depth=2, n_splits=5, tau=0.2),
+    HoeffdingSettings(leaf_prediction="mc", grace_period=30, tau=0.3),
+    HoeffdingSettings(leaf_prediction="nb", grace_period=50, delta=0.01),
+    HoeffdingSettings(leaf_prediction="nba", grace_period=40, split_criterion="gini"),
+    HoeffdingSettings(leaf_prediction="nba", grace_period=25, max_depth=2, n_splits=5, tau=0.2),
 ]
 GAIN: Any = InfoGainSplitCriterion(0.01)  # type: ignore[no-untyped-call]
 GINI: Any = GiniSplitCriterion
@@ -39,7 +41,7 @@ def events(n: int, seed: int = 0) -> Arrays:
     return X, y, rng.poisson(1.0, (n, E)).astype(np.float64)
 
 
-def new(settings: list[Settings] = SETTINGS, mask: NDArray[np.bool_] | None = None) -> Pool:
+def new(settings: list[HoeffdingSettings] = SETTINGS, mask: NDArray[np.bool_] | None = None) -> Pool:
     return hoeffding.new_pool(settings, F, K, np.arange(F) == 4, mask)
 
 
@@ -111,12 +113,11 @@ def test_slots_come_back_when_a_tree_goes() -> None:
     pool = hoeffding.learn(new(), X, y, w)
     in_use = len(pool.free_slots) - pool.counters[FREE_SLOTS]
     assert in_use == pool.trees["n_active"].sum()
-    hoeffding.swap(pool, 0, 2)
-    hoeffding.reset(pool, 0)
+    reset_tree(pool.header, 0, 0)
     assert len(pool.free_slots) - pool.counters[FREE_SLOTS] == pool.trees["n_active"].sum() < in_use
-    fresh = hoeffding.learn(pool, X, y, w[:, [2, 1, 0, 3]])
+    fresh = hoeffding.learn(pool, X, y, w)
     again = hoeffding.learn(new(), X, y, w)
-    assert np.array_equal(hoeffding.probabilities(fresh, X)[:, 0], hoeffding.probabilities(again, X)[:, 2])
+    assert np.array_equal(hoeffding.probabilities(fresh, X)[:, 0], hoeffding.probabilities(again, X)[:, 0])
 
 
 def test_room_for_more_features_and_classes_changes_nothing() -> None:
@@ -143,7 +144,7 @@ def test_a_snapshot_of_a_pool_goes_on() -> None:
 
 def test_evidence_is_what_the_leaf_counted_capped_and_faded() -> None:
     X, y, _ = events(2000)
-    pool = hoeffding.learn(new([Settings(grace_period=100)]), X, y)
+    pool = hoeffding.learn(new([HoeffdingSettings(grace_period=100)]), X, y)
     leaves = hoeffding.leaf_ids(pool, X)[:, 0]
     counts = hoeffding.evidence(pool, X)
     assert np.array_equal(counts[:, 0], pool.counts[0, leaves, :K])
@@ -152,7 +153,7 @@ def test_evidence_is_what_the_leaf_counted_capped_and_faded() -> None:
     assert np.allclose(capped / capped.sum(axis=2, keepdims=True), counts / counts.sum(axis=2, keepdims=True))
     spread = hoeffding.evidence(pool, X, "probability", cap=20.0)
     assert np.allclose(spread, hoeffding.probabilities(pool, X) * capped.sum(axis=2, keepdims=True))
-    fading = hoeffding.learn(new([Settings(grace_period=100, fade=0.9)]), X, y)
+    fading = hoeffding.learn(new([HoeffdingSettings(grace_period=100, fade=0.9)]), X, y)
     assert np.array_equal(hoeffding.leaf_ids(fading, X), hoeffding.leaf_ids(pool, X))
     faded = hoeffding.evidence(fading, X)
     assert (faded <= counts + 1e-9).all()
@@ -180,7 +181,12 @@ def test_what_does_not_fit_is_refused() -> None:
         hoeffding.learn(pool, X, y, w, np.arange(3, dtype=np.int32))
     with pytest.raises(ValueError, match="B, 5"):
         hoeffding.leaf_ids(pool, X[:, 1:])
-    for one in (Settings(fade=0.0), Settings(n_splits=0), Settings(split_criterion="x"), Settings(delta=0.0)):
+    for one in (
+        HoeffdingSettings(fade=0.0),
+        HoeffdingSettings(n_splits=0),
+        HoeffdingSettings(split_criterion="x"),
+        HoeffdingSettings(delta=0.0),
+    ):
         with pytest.raises(ValueError, match=r"fade|n_splits|split_criterion|delta"):
             new([one])
 
@@ -192,7 +198,7 @@ def test_numbers_iterate_as_in_a_set_of_python(numbers: list[int]) -> None:
     python: set[int] = set()
     for number in numbers:
         python.add(number)
-    assert as_a_set_iterates(np.array(numbers, np.float64)).tolist() == list(python)
+    assert python_set_order(np.array(numbers, np.float64)).tolist() == list(python)
 
 
 weights = st.lists(st.floats(0, 1e6), min_size=1, max_size=24)
@@ -206,4 +212,4 @@ def test_entropy_and_impurity_are_those_of_river_to_the_bit(values: list[float])
     ours, theirs = entropy(array, len(values)), GAIN.compute_entropy(numbers)
     assert ours == theirs or math.isnan(theirs)
     total = sum(values)
-    assert impurity(array, len(values), total) == GINI.compute_gini(numbers, total)
+    assert gini_impurity(array, len(values), total) == GINI.compute_gini(numbers, total)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
 from tocsin.kernels import hoeffding
 from tocsin.kernels.routing import reliability as routing
-from tocsin.kernels.score import (
-    DeviceScorer,
-    Leaves,
-    Network,
-    score,
-)
+from tocsin.kernels.score import Leaves, Network, score
 
 from ..traversal.test_traversal import SETTINGS, grown
 from .test_score import agree
 
+pytest.importorskip("triton", reason="needs the extra `gpu`")
+from tocsin.kernels.score.on_device import DeviceScorer
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
+
 class TestDeviceScorer:
     """By the interpreter, unless there is a device."""
 

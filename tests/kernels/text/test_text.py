@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text.flat import replacement
+from tocsin.kernels.text.tokeniser.ascii import new_portion, read_portion
+from tocsin.kernels.text.tokeniser.to_ascii import Flat, replacement
 
+Keys = NDArray[np.uint64]
 AWKWARD = "abcCfFxyz0123459 ..,,-/\\$%##'\n\t!_:?éÉßÂ°½²中国。，ΑΣσςΩ٣…ﬁ\u0301\u2028"
 texts = st.one_of(st.text(AWKWARD, max_size=40), st.text(max_size=30))
 
@@ -20,6 +23,13 @@ def by_kernel(batch: list[str], **how: bool) -> list[list[tuple[str, int]]]:
     found = kernel.tokenise(batch, **how)
     bounds = found.bounds.tolist()
     return [[(found.spelt(t, t + 1), int(found.before[t])) for t in range(lo, hi)] for lo, hi in pairwise(bounds)]
+
+
+def by_blocks(flat: Flat, sentences: bool) -> tuple[Keys, NDArray[np.uint8], NDArray[np.int64]]:
+    """The words of flat texts by the fast path: their keys, the marks before them, and where each text's words end."""
+    into = new_portion(len(flat.letters), len(flat.ends))
+    count = read_portion(flat.letters, flat.ends, 0, len(flat.ends), sentences, into) if len(flat.ends) else 0
+    return into.keys[:count], into.before[:count], into.bounds
 
 
 @pytest.mark.parametrize("sentences", [False, True])
@@ -122,26 +132,26 @@ def test_the_largest_values_are_exact_while_counts_change(data: st.DataObject) -
     classes, size = data.draw(st.integers(2, 3)), data.draw(st.integers(1, 300))
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
     room = size
-    table = kernel.Table(
+    table = kernel.NgramTable(
         np.full(1024, -1, np.int32),
         np.arange(room, dtype=np.uint64),
         np.ones(room, np.uint8),
         np.floor(rng.pareto(0.7, (room, classes)).clip(0, 900)),
     )
     rule = kernel.rule(0.45, 0.5, 1.0, 0.0, True)
-    lead = kernel.lead(1, classes, room)
+    candidates = kernel.no_candidates(1, classes, room)
     for _ in range(5):
         top = np.maximum(table.counts.max(axis=0, keepdims=True), 1.0)
-        found = kernel.largest(table, size, top, rule, lead)
+        found = kernel.largest_values(table, size, top, rule, candidates)
         every = [kernel.reference_global_values(row.tolist(), top[0].tolist(), 0.45, 0.5, 1.0) for row in table.counts]
         assert found[0] == pytest.approx(np.max(every, axis=0), abs=1e-12)
         raised = rng.integers(0, room, 3)
         table.counts[raised, rng.integers(0, classes, 3)] += rng.integers(1, 50, 3)
         for number in raised.tolist():  # as `count_text` does
-            if not lead.flags[number] and (table.counts[number] > lead.floor[0]).any():
-                lead.flags[number] = 1
-                lead.ids[lead.used[0]] = number
-                lead.used[0] += 1
+            if not candidates.flags[number] and (table.counts[number] > candidates.floor[0]).any():
+                candidates.flags[number] = 1
+                candidates.ids[candidates.used[0]] = number
+                candidates.used[0] += 1
 
 
 def test_a_root_is_the_power() -> None:
@@ -158,7 +168,7 @@ ODD = "abzAZ09.,!?'-_ \n\t\0\1\x7fé£…–ßſİKﬁⅧ中Σσ\u0301\u0323\u00
 @given(texts=st.lists(st.text(alphabet=ODD, max_size=12) | st.text(max_size=8), min_size=1, max_size=5))
 def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], sentences: bool) -> None:
     flat = kernel.flatten(texts, sentences)
-    keys, _, bounds = kernel.read_flat(flat, sentences)
+    keys, _, bounds = by_blocks(flat, sentences)
     for b, text in enumerate(texts):
         if b in flat.foreign:
             assert not text.isascii()
@@ -171,7 +181,7 @@ def test_what_comes_to_ascii_has_the_words_of_the_text_itself(texts: list[str], 
 def test_no_texts_are_no_words() -> None:
     flat = kernel.flatten([], False)
     assert (len(flat.ends), flat.longest, len(flat.foreign)) == (0, 0, 0)
-    keys, _, bounds = kernel.read_ascii([])
+    keys, _, bounds = by_blocks(flat, False)
     assert (len(keys), bounds.tolist()) == (0, [0])
 
 
@@ -193,7 +203,7 @@ ascii_texts = st.text("abcXYZfF_'0159 .,-/$%#\n\t\x01", max_size=90)
 @settings(max_examples=300, deadline=None)
 @given(batch=st.lists(ascii_texts, min_size=1, max_size=5))
 def test_reading_by_blocks_finds_the_words_of_the_reference(sentences: bool, batch: list[str]) -> None:
-    keys, before, bounds = kernel.read_ascii(batch, sentences)
+    keys, before, bounds = by_blocks(kernel.flatten(batch, sentences), sentences)
     every = [kernel.words(text, sentences) for text in batch]
     assert keys.tolist() == [kernel.word_key(word) for text in every for word, _ in text]
     assert np.diff(bounds).tolist() == [len(text) for text in every]

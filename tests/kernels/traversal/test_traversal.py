@@ -11,8 +11,8 @@ import pytest
 from river.datasets import synth
 
 from tocsin.kernels import hoeffding
-from tocsin.kernels.hoeffding import Pool, Settings
-from tocsin.kernels.hoeffding.layout import (
+from tocsin.kernels.hoeffding import HoeffdingSettings, Pool
+from tocsin.kernels.hoeffding.pool.layout import (
     LEAF,
     NOMINAL_BINARY,
     NOMINAL_MULTIWAY,
@@ -25,10 +25,10 @@ STREAMS = {
     "RBF": lambda: synth.RandomRBF(seed_model=1, seed_sample=2, n_classes=5, n_features=6, n_centroids=20),
 }
 SETTINGS = [
-    Settings(grace_period=30, tau=0.3),
-    Settings(grace_period=40, tau=0.3, binary_split=True),
-    Settings(grace_period=50, tau=0.2, max_depth=3, subspace=0.6),
-    Settings(grace_period=1_000_000),
+    HoeffdingSettings(grace_period=30, tau=0.3),
+    HoeffdingSettings(grace_period=40, tau=0.3, binary_split=True),
+    HoeffdingSettings(grace_period=50, tau=0.2, max_depth=3, subspace=0.6),
+    HoeffdingSettings(grace_period=1_000_000),
 ]
 
 

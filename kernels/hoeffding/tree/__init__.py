@@ -1,0 +1,1 @@
+"""What a Hoeffding tree does with an event: find its leaf, predict, learn."""
