@@ -36,8 +36,8 @@ class Batch:
     subject_label: Ints
     categories: Sequence[dict[int, str]] = field(default=())
     """For each event the names behind its category codes, by column; empty where no feature is a category."""
-    threads: Mapping[tuple[str, str], SubjectText] = field(default_factory=dict)
-    """What subjects wrote before the first of these events, by the expert that reads it and the subject."""
+    subject_texts: Mapping[tuple[str, str], SubjectText] = field(default_factory=dict)
+    """The subject text states before the first of these events, by expert and subject."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,7 +55,7 @@ class Batch:
             history=self.history[start:stop],
             subject_label=self.subject_label[start:stop],
             categories=self.categories[start:stop],
-            threads=self.threads,
+            subject_texts=self.subject_texts,
         )
 
     @classmethod
@@ -82,13 +82,14 @@ class Batch:
             history=columns.get("history", np.full((rows, 0), -1, np.int64)),
             subject_label=columns.get("subject_label", np.full(rows, -1, np.int64)),
             categories=columns.get("categories", ()),
-            threads=columns.get("threads", {}),
+            subject_texts=columns.get("subject_texts", {}),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionContext:
-    """What scoring saw of one event, kept with the event until its label comes, so that learning sees the same."""
+    """What scoring saw of one event. It is kept with the event until its label comes, so that learning sees the
+    same."""
 
     history: Sequence[int]
     """The stream's last known labels at the event's time, [H], -1 for none."""
@@ -104,14 +105,14 @@ class PredictionContext:
     limits: Sequence[float] | None = None
     """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
     nonconformity: Sequence[float] | None = None
-    """How strange the event was, [2], see `tocsin.models.decision.novelty`; None where nobody asks."""
+    """The nonconformity of the event, [2], see `tocsin.models.decision.novelty`; None where abstention is off."""
     plain: Floats | None = None
     """BetP [K] before class priors were followed; None where they were not, and `betp` is that."""
     ratio: Floats | None = None
     """How much more frequent than usual each class was taken to be, [K]; None where priors were not followed."""
 
     def limit(self, label: int) -> float:
-        """The own threshold of a class then; infinite where it had none."""
+        """The threshold that a class had of its own; infinite where it had none."""
         return self.limits[label] if self.limits is not None and label < len(self.limits) else math.inf
 
 
@@ -122,7 +123,7 @@ class FeedbackBatch:
     batch: Batch
     labels: Sequence[str]
     weight: Floats
-    seen: Sequence[PredictionContext | None]
-    """None where nothing was seen at the event's time (a label that brought its own features)."""
+    contexts: Sequence[PredictionContext | None]
+    """None where the event was not scored at its time, because its label brought the features along."""
     posts: Sequence[Sequence[str]]
     """Earlier texts of the same subject that a label of the subject speaks of as well."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tocsin.models.data.batch import Floats
 
 LIMIT = 5.0
-"""Standardised inputs are clipped at so many standard deviations, so that no outlier rules a gradient."""
+"""Standardised inputs are clipped at so many standard deviations, so that no outlier dominates a gradient."""
 LARGEST = 1e150
-"""Learnt values are clipped here, where their squares are still numbers: infinity in a variance would stay there."""
+"""Values are clipped here before they are learnt. Their squares are still finite, and a variance that became infinite
+would stay so."""
 
 
 def category_code(value: str) -> int:
@@ -27,7 +28,7 @@ def category_code(value: str) -> int:
 
 
 class Standardiser:
-    """Mean and variance of every column, learnt one row at a time (Welford), NaN left out.
+    """The mean and variance of every column, learnt one row at a time (Welford's method); NaN is left out.
 
     After `memory` rows old ones fade, so that a column whose scale drifts is followed.
     """
@@ -59,7 +60,7 @@ class Standardiser:
     def distances(self, X: Floats) -> Floats:
         """Standard deviations from the mean [B, F]; 0 for NaN and for columns that never varied."""
         scale = np.sqrt(self.square)
-        # An infinite scale takes a column that never varied to 0, whatever its value.
+        # Dividing by infinity gives 0, which is the distance in a column that never varied.
         scale[(scale <= 1e-12) | (self.count <= 1)] = np.inf
         with np.errstate(over="ignore", invalid="ignore"):
             z: Floats = (X - self.mean) / scale

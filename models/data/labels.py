@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.data.batch import Ints
+from tocsin.models.data.frames import is_missing
 
 Label = Any
 TABLE = 1 << 16
@@ -16,8 +17,52 @@ TABLE = 1 << 16
 
 
 def sort_key(value: Hashable) -> tuple[str, str]:
-    """How values that do not compare sort."""
+    """A key by which values sort that do not compare with one another: by type, then by spelling."""
     return type(value).__name__, value if isinstance(value, str) else repr(value)
+
+
+def plain_label(label: Label) -> Label:
+    """A label as Python's own type. Raises ValueError where the label is missing, that is None or NaN."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if is_missing(label):
+        raise ValueError("y: a label is missing (None or NaN)")
+    return label
+
+
+def event_labels(y: Any) -> NDArray[Any]:
+    """The labels [B] of events as an array that keeps what they are: of objects where numpy would make text of numbers.
+
+    Raises ValueError where a label is missing, that is None or NaN.
+
+    >>> event_labels(["spam", 3]).tolist(), event_labels([1, 2]).dtype.kind
+    (['spam', 3], 'i')
+    """
+    array = np.asarray(y)
+    if array.dtype.kind in "US" and isinstance(y, list | tuple) and not all(isinstance(label, str) for label in y):
+        array = np.fromiter(y, object, len(y))
+    kind = array.dtype.kind
+    if (kind == "f" and np.isnan(array).any()) or (kind == "O" and any(map(is_missing, array.flat))):
+        raise ValueError("y: a label is missing (None or NaN)")
+    return array
+
+
+def class_array(labels: list[Label]) -> NDArray[Any]:
+    """The classes as an array [K]: of their own type where they share one that numpy has, else of objects."""
+    kinds = {type(label) for label in labels}
+    if len(kinds) == 1 and kinds <= {bool, int, float, str}:
+        return np.array(labels)
+    return np.fromiter(labels, object, len(labels))
+
+
+def class_name(label: Any) -> str:
+    """How a class is named on the wire: a boolean as `true` or `false`, a number by its digits.
+
+    >>> class_name(True), class_name(3), class_name("spam")
+    ('true', '3', 'spam')
+    """
+    if isinstance(label, bool | np.bool_):
+        return "true" if label else "false"
+    return str(label)
 
 
 class Labels:
@@ -32,7 +77,7 @@ class Labels:
         self.names: list[Label] = []
         """By number."""
         self.order: list[int] = []
-        """The numbers, as the labels sort."""
+        """The numbers of the labels, in the order in which the labels sort."""
         self._numbers: dict[Label, int] = {}
         for name in names:
             self._append(name)
@@ -74,9 +119,10 @@ class Labels:
         return np.array([self._numbers.get(label, -1) for label in y.tolist()], np.int64)
 
     def runs(self, y: NDArray[Any], add: Callable[[Label], int]) -> Iterator[tuple[slice, Ints]]:
-        """Runs of events up to the next new label, with their numbers; `add` is called for a new label.
+        """The rows of each run of events that brings no new label but at its first event, with their numbers.
 
-        A label is learnt of when its event comes, so that nothing depends on the batch it came in.
+        `add` is called for a new label just before its run, so that the model makes room for a label when its event
+        comes and nothing depends on how events were cut into batches.
         """
         start = 0
         found = self.numbers(y)
@@ -87,7 +133,7 @@ class Labels:
                 yield slice(start, first), found[start:first]
             start = first
             label = y[first]
-            number = add(label.item() if isinstance(label, np.generic) else label)
+            number = add(plain_label(label))
             same = y[new] == label
             found[new[same]] = number
             new = new[~same]

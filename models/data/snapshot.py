@@ -1,34 +1,123 @@
-"""A model on disk: arrays and a manifest, never pickle, complete or not there at all."""
+"""A model on disk: a folder with arrays and a manifest, never pickle. It is there as a whole or not at all."""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.version import __version__
+
+Arrays = Mapping[str, NDArray[Any]]
 
 FORMAT = 2
 MANIFEST, ARRAYS = "manifest.json", "arrays.npz"
 
 
-def write(directory: Path, manifest: dict[str, Any], arrays: Arrays) -> None:
-    """Write a snapshot; one that is there already is replaced only when the new one is whole on disk."""
+class SnapshotError(Exception):
+    """A model's state cannot be written as arrays, or arrays do not hold what this model needs."""
+
+
+class Stateful(Protocol):
+    """A part of a model that has a state."""
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """The whole state as arrays of plain dtypes (numbers, booleans, fixed-width text). Raises SnapshotError."""
+        ...
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """Take over a state that `state_dict` gave. Raises SnapshotError, KeyError or ValueError."""
+        ...
+
+
+def with_prefix(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays of one part of a model under `part/`."""
+    return {f"{part}/{name}": array for name, array in arrays.items()}
+
+
+def without_prefix(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays that `with_prefix` put under `part/`, by their own names."""
+    prefix = f"{part}/"
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def plain_labels(labels: Mapping[str, Hashable]) -> dict[str, bool | int | float | str]:
+    """Labels as their caller writes them, by class name, as far as JSON can hold them."""
+    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in labels.items()}
+    return {n: v for n, v in plain.items() if isinstance(v, bool | int | float | str)}
+
+
+def plain_array(values: list[Any], what: str) -> NDArray[Any]:
+    """Values that are all bool, int, float or str as an array that gives the same values back.
+
+    Raises SnapshotError, which calls the values `what`, for other types and for several at once.
+    """
+    kinds = {type(value) for value in values}
+    if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
+        raise SnapshotError(f"{what} are of types {sorted(k.__name__ for k in kinds)}, not all bool, int, float or str")
+    array = np.array(values)
+    if array.dtype.hasobject or array.tolist() != values:
+        raise SnapshotError(f"{what} do not fit an array of numbers or of text")
+    return array
+
+
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A constructor's parameters as JSON can hold them. Raises SnapshotError for a value of a type that JSON lacks.
+
+    JSON knows neither infinity nor NaN, which become {"float": "inf"}. `parameters` is the inverse, except that a
+    tuple comes back as a list.
+
+    >>> plain_parameters({"max_size": float("inf"), "classes": (1, "a")})
+    {'max_size': {'float': 'inf'}, 'classes': [1, 'a']}
+    """
+    return {name: _plain_parameter(value, name) for name, value in parameters.items()}
+
+
+def _plain_parameter(value: Any, name: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain_parameter(item, name) for item in value]
+    raise SnapshotError(f"the parameter {name} is of type {type(value).__name__}, which a snapshot cannot hold")
+
+
+def parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of which `plain_parameters` gave `plain`."""
+    return {name: float(value["float"]) if isinstance(value, dict) else value for name, value in plain.items()}
+
+
+def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a snapshot; one that is there already is replaced only when the new one is whole on disk.
+
+    The manifest gets the keys `format` and `tocsin`, which is the version that writes. Raises SnapshotError, and
+    writes nothing, for a manifest that JSON cannot hold or an array of Python objects.
+    """
+    text = _as_json({"format": FORMAT, "tocsin": __version__, **manifest})
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise SnapshotError(f"the array {name} holds Python objects, which a snapshot cannot")
     new = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
+    savez: Callable[..., None] = np.savez
     with (new / ARRAYS).open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
-    (new / MANIFEST).write_bytes(orjson.dumps({"format": FORMAT, **manifest}, option=orjson.OPT_INDENT_2))
+    (new / MANIFEST).write_bytes(text)
     old = directory.with_name(f".{directory.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if directory.exists():
@@ -37,17 +126,24 @@ def write(directory: Path, manifest: dict[str, Any], arrays: Arrays) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _as_json(manifest: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
+    except TypeError as error:
+        raise SnapshotError(f"the manifest cannot be written as JSON: {error}") from error
+
+
 def read(directory: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and the arrays. Raises SnapshotError where there is none, or it is damaged or of another format."""
     try:
         manifest: dict[str, Any] = orjson.loads((directory / MANIFEST).read_bytes())
-        # Opened here: numpy leaves a file open that turns out to be no archive.
+        # The file is opened here because numpy leaves a file open that turns out to be no archive.
         with (directory / ARRAYS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise SnapshotError(f"no snapshot can be read from {directory}: {error}") from error
     if not isinstance(manifest, dict):
-        raise SnapshotError(f"the manifest in {directory} is no object")
+        raise SnapshotError(f"the manifest in {directory} is not a JSON object")
     if manifest.get("format") != FORMAT:
         raise SnapshotError(f"{directory} has snapshot format {manifest.get('format')!r}; this version reads {FORMAT}")
     return manifest, arrays

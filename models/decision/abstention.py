@@ -1,4 +1,4 @@
-"""When to keep silent: adaptive conformal inference on the pignistic probability, fed by late labels.
+"""When to abstain: adaptive conformal inference on the pignistic probability (BetP), fed by late labels.
 
 An event's score for a class is 1 - BetP of the class. A class belongs to the prediction set when its score is at most
 the threshold, a quantile of the scores that recent labelled events gave their true classes. The quantile's level
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.belief import TIE, doubts
 from tocsin.models.decision.costs import expected_costs
 from tocsin.models.decision.pid import Pid
 from tocsin.models.decision.quantile import SlidingQuantile, selective
@@ -30,45 +31,22 @@ from tocsin.models.decision.quantile import SlidingQuantile, selective
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
 SLOW_DELAY, MOST_HASTE = 1_000, 2.0
-"""Beyond this delay the gain shrinks as its square root alone, until it is so many times 100 / delay: the quantile that
-it steers looks back further and further, and follows less by itself."""
+"""Up to `SLOW_DELAY` the gain shrinks as 1 / delay. Beyond it the gain shrinks as 1 / sqrt(delay) only, until it is
+`MOST_HASTE` times 100 / delay: there the quantile looks back so far that it follows changes less by itself."""
 SPAN = 0.4
 """The quantile looks back on at least this share of the delay."""
 DELAY_MEMORY = 100
 """Labels over which the delay is averaged."""
 ALPHA = (-0.05, 0.5)
-"""The level never leaves this range, so that no run of errors or luck locks the threshold open or shut. Below 0 it is a
-debt: nothing is wider than the greatest score, but what was missed must be made good before it narrows again."""
+"""The level never leaves this range, so that no run of errors or of luck fixes the threshold at an extreme. A level
+below 0 has the same sets as 0, and the errors that took it there must be balanced before sets become narrower again."""
 LEAST_ERROR = 0.001
 """The least level where the error among decided events is controlled."""
-TIE = 1e-9
-"""Classes as close as this to the most probable one are as probable: nothing but their order tells them apart."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
 
 
-def pignistic(belief: Floats, uncertainty: Floats) -> Floats:
-    """BetP_k = b_k + u / K, [B, K] (Smets & Kennes 1994)."""
-    result: Floats = belief + uncertainty[:, None] / belief.shape[1]
-    return result
-
-
-def masses(betp: Floats, uncertainty: Floats) -> tuple[Floats, Floats]:
-    """Belief [B, K] and uncertainty [B] whose pignistic probabilities are these, with as much of the given uncertainty
-    as they leave room for: that of no class can be less than its share of it."""
-    K = betp.shape[1]
-    least: Floats = np.minimum(uncertainty, K * betp.min(axis=1))
-    return betp - least[:, None] / K, least
-
-
-def doubts(betp: Floats) -> Floats:
-    """1 - BetP of the most probable class, [B]; infinite where several classes tie, so that no limit lets them pass."""
-    top = betp.max(axis=1, initial=0.0)
-    result: Floats = np.where((betp >= top[:, None] - TIE).sum(axis=1) == 1, 1.0 - top, np.inf)
-    return result
-
-
 class Abstention:
-    """The online threshold and the rule that follows from it."""
+    """The online threshold, and the rule by which an event is decided or abstained from."""
 
     def __init__(self, settings: AbstentionSettings) -> None:
         self._settings = settings
@@ -87,7 +65,7 @@ class Abstention:
 
     @property
     def known(self) -> int:
-        """Labels that the threshold rests on, or rested on before they left the window."""
+        """Labels whose scores were ever added to the sliding window of the threshold."""
         return self._scores.count
 
     @property
@@ -98,7 +76,8 @@ class Abstention:
     def threshold(self) -> float:
         """The score up to which a class belongs to the set; infinite while cold.
 
-        Where the error among decided events is controlled: the greatest doubt that is decided, -1 if none is.
+        Where the error among decided events is controlled, it is the greatest doubt (1 - BetP of the most probable
+        class) that is decided; -1 if no event is.
         """
         if self.cold:
             return math.inf
@@ -114,7 +93,8 @@ class Abstention:
     def _quantile(self, scores: SlidingQuantile, alpha: float) -> float:
         """The quantile at 1 - alpha of as many of the latest scores as the delay asks for.
 
-        It is never one that covers all: a level beyond what the scores can tell would lock the threshold open.
+        The quantile is at most the greatest score. A level smaller than 1 / (n + 1) would give 1, which covers
+        everything and which no later error could change.
         """
         span = min(max(self._settings.window, math.ceil(SPAN * self.delay)), len(scores.ring))
         least = (1.0 + 1e-6) / (min(scores.count, span) + 1)  # more than rounding can take back
@@ -123,7 +103,8 @@ class Abstention:
     def thresholds(self, classes: int) -> Floats:
         """The score up to which each class belongs to the set, [K]; infinite while cold.
 
-        Per class it rests on the events of that class alone, once there are enough of them to tell the target share.
+        With `per_class` the threshold of a class rests on the events of that class alone, once there are 1 / error of
+        them.
         """
         if self.cold:
             return np.full(classes, np.inf)
@@ -136,7 +117,7 @@ class Abstention:
         return result
 
     def limits(self, classes: int) -> list[float] | None:
-        """`thresholds` where classes have their own, which are to be kept with an event until its label comes."""
+        """`thresholds` where classes have their own, for the prediction context of an event; else None."""
         return self.thresholds(classes).tolist() if self._settings.per_class and not self.cold else None
 
     def sets(self, betp: Floats) -> Bools:
@@ -154,7 +135,7 @@ class Abstention:
     def judge(
         self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str] = ()
     ) -> tuple[Bools, list[str | None], Bools]:
-        """Decide or keep silent.
+        """Decide or abstain.
 
         Parameters: BetP [B, K]; conflict [B]; novel [B], see `tocsin.models.decision.novelty`; the names of the classes
         [K], which only costs need.
@@ -174,7 +155,7 @@ class Abstention:
         return decided, reasons, sets
 
     def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
-        """[B], whether what is controlled allows a decision."""
+        """[B], whether the coverage, error or cost that is controlled allows a decision."""
         if self._settings.controls == "error":
             return doubts(betp) <= self.threshold()
         if self._settings.controls == "cost":
@@ -225,14 +206,17 @@ class Abstention:
         if self._settings.controls != "error":
             self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
             return
-        # What was abstained from tells nothing of the error among decided events; the level leaks back to its target,
-        # or a run of errors would shut it for ever. Above the target it would allow more than it was asked to.
+        # An event that was abstained from tells nothing of the error among decided events. It moves the level a step
+        # back to its target: otherwise a run of errors would stop all decisions, and with them all evidence to the
+        # contrary. The level never exceeds the target, which would allow more errors than were asked for.
         step = (target - (score > doubt)) if doubt <= judged_by else (target - self.alpha)
         self.alpha = min(max(self.alpha + gain * step, LEAST_ERROR), target)
 
     def _steer_class(self, label: int, wrong: bool, delay: int) -> None:
-        """Move the level of one class by the error of one of its events: of the labels that came between, only those
-        of the class told of it."""
+        """Move the level of one class by the error of one of its events.
+
+        The delay that counts is in labels of this class, because no others move this level.
+        """
         share = self._by_class[label].count / max(self.known, 1)
         gain = self._settings.gain * haste(share * delay)
         self._class_alphas[label] = _kept(self._class_alphas[label] + gain * (self._settings.error - wrong))
@@ -246,8 +230,8 @@ class Abstention:
     def _tells(self, delay: int) -> bool:
         """Whether an event's score says anything of today's model.
 
-        A model that knew nothing is equally unsure of all. Where labels are late they bring many scores of it, and the
-        threshold of the model that has learnt would rest on nothing else.
+        A model that has learnt nothing gives all events the same score. Where labels are late, many such scores come in
+        after the model has learnt, and the threshold would rest on them alone; so they are left out.
         """
         learnt = self.count - delay  # by the model that judged the event
         return learnt < 0 or learnt >= min(delay, self._settings.cold_start)
@@ -288,7 +272,7 @@ class Abstention:
 
 
 def haste(delay: float) -> float:
-    """The share of the gain that labels `delay` feedback records late leave."""
+    """The share of the gain that is used for a label that comes `delay` feedback records late."""
     if delay <= FULL_GAIN_DELAY:
         return 1.0
     return FULL_GAIN_DELAY / delay * min(math.sqrt(max(delay / SLOW_DELAY, 1.0)), MOST_HASTE)

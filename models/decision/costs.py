@@ -12,8 +12,10 @@ Costs = Mapping[str, Mapping[str, float]]
 
 
 def matrix(classes: Sequence[str], costs: Costs) -> Floats:
-    """[K, K], what it costs to decide for the second class where the first is true: 0 on the diagonal, else 1, where
-    nothing is given."""
+    """The cost [K, K] of deciding for the second class where the first is true.
+
+    Where `costs` says nothing, it is 0 on the diagonal and 1 elsewhere.
+    """
     result = 1.0 - np.eye(len(classes))
     for i, true in enumerate(classes):
         for j, decided in enumerate(classes):

@@ -1,10 +1,11 @@
-"""Whether an event lies in a region that was seen: the gate between seen and unseen.
+"""Novelty: whether an event is unlike all that was labelled of late.
 
-Two things tell. *Distance*: how far the event is from the nearest of the latest labelled events, on standardised
-inputs. *Support*: how much evidence the experts have for any class at all, which is little in leaves that few events
-reached. What is far and what is little is not a number but a rank: an event is novel where at most a share of recent
-labelled events was as strange at its own time, each by the better of two p-values (Vovk, Gammerman & Shafer 2005, ch.
-2; Bates et al. 2023 for outliers). So on a stream that does not change the share of false alarms is the one asked for.
+There are two nonconformity scores. *Distance* is how far the event is from the nearest of the latest labelled events,
+on standardised inputs. *Lack of support* is how little evidence the engaged experts have for any class, as in leaves
+that few events reached. Both are compared with the scores that recent labelled events had at their own time: an event
+is novel where at most the share `novelty` of them scored as high, by the smaller of the two p-values (Vovk, Gammerman &
+Shafer 2005, ch. 2; Bates et al. 2023 for outliers). On a stream that does not change, the share of false alarms is
+therefore the one that was asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MEMORY = 10_000.0
 
 
 class Novelty:
-    """Remembers the latest labelled events, and how strange each was at its own time.
+    """Remembers the latest labelled events, and the nonconformity of each at its own time.
 
     >>> import numpy as np
     >>> gate = Novelty(AbstentionSettings(novelty=0.1))
@@ -56,7 +57,7 @@ class Novelty:
             self._values = np.pad(self._values, ((0, more), (0, 0)), constant_values=np.nan)
 
     def nonconformity(self, X: Floats, support: Floats) -> Floats:
-        """[B, 2], greater is stranger: the squared distance of X [B, F], and the lack of support [B]."""
+        """[B, 2], greater is less alike: the squared distance of X [B, F], and the lack of support [B]."""
         distance = np.zeros(len(X))
         if len(self._values):
             scaler, held = self._scaler, min(self._taken, self._values.shape[1])
@@ -67,7 +68,10 @@ class Novelty:
         return result
 
     def novel(self, nonconformity: Floats) -> Bools:
-        """Which of [B, 2] are stranger than all but a share of what was labelled lately; none while that is too few."""
+        """[B], whether a nonconformity [B, 2] exceeds that of all but the set share of recent labelled events.
+
+        No event is novel while too few labelled events are known to tell.
+        """
         if self._limits is None:
             self._limits = (self._limit(self._scores[0]), self._limit(self._scores[1]))
         distance, lack = self._limits
@@ -75,13 +79,13 @@ class Novelty:
         return result
 
     def _limit(self, scores: SlidingQuantile) -> float:
-        """What at most half of the share, of which the other half is the other score's, exceeds or equals."""
+        """The score that half of the share `novelty` reaches or exceeds; the other half belongs to the other score."""
         values = scores.values
         rank = math.floor(0.5 * self._settings.novelty * (len(values) + 1))
         return float(np.partition(values, len(values) - rank)[len(values) - rank]) if rank >= 1 else math.inf
 
     def learn(self, X: Floats, nonconformity: Sequence[Sequence[float] | None]) -> None:
-        """Remember labelled events X [B, F], in order, with how strange each was at its own time, where known."""
+        """Remember labelled events X [B, F], in order, with the nonconformity of each at its own time, where known."""
         self._learn(X, np.zeros(0))
         for known in nonconformity:
             if known is not None:

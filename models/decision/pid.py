@@ -2,9 +2,9 @@
 
     q_t = quantile_t + P_t + I_t;   P_{t+1} = P_t + gain e_t;   I_t = weight tan(S_t log(t + 1) / (saturation (t + 1))),
 
-with e_t the error of an event less the target share, and S_t the sum of these so far. The sliding quantile, which looks
-ahead by looking back, stands in for the paper's scorecaster. Where labels are late, gains shrink as those of adaptive
-conformal inference do (`tocsin.models.decision.abstention.haste`).
+with e_t the error of an event less the target share, and S_t the sum of these so far. The sliding quantile takes the
+place of the paper's scorecaster. Where labels are late, gains shrink as those of adaptive conformal inference do
+(`tocsin.models.decision.abstention.haste`).
 
 Source: Angelopoulos, Candes & Tibshirani 2023, "Conformal PID control for time series prediction".
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 GAIN, WEIGHT, SATURATION = 0.01, 0.1, 5.0
 """Chosen on the seed 8 of `benchmarks/late_labels.py`."""
 EDGE = 0.5 * math.pi - 1e-6
-"""Where the tangent is cut off: beyond it everything is covered, or nothing is."""
+"""The argument of the tangent is clipped here. At this value everything is covered, and at its negative nothing is."""
 
 
 class Pid:
@@ -48,8 +48,8 @@ class Pid:
     def learn(self, error: float, haste: float, threshold: float) -> None:
         """One late label: whether the event was missed (1 or 0) less the target, and the share of the gain.
 
-        A hit counts for nothing while the threshold of today is 0, below which it cannot go: it would be a debt of
-        misses to come. A miss always counts, for it was judged by an older threshold.
+        A hit is left out while today's threshold is 0, because the threshold cannot fall further, and the sum would go
+        on falling and delay the response to later misses. A miss always counts: an older threshold judged it.
         """
         if error < 0.0 and threshold <= 0.0:
             return

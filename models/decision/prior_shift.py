@@ -13,18 +13,16 @@ means; the trust is Bayes' rule for two forecasters with forgetting (Herbster & 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.kernels.decision.prior_shift import LEAST, follow
-from tocsin.models.data.batch import Floats
+from tocsin.models.data.batch import Floats, Ints
 
-Shift = Callable[[Floats, Floats], Floats]
-"""From BetP [B, K] and what is usual [K] to how much more frequent than usual each class is by now, [B, K]."""
 ENOUGH = 500
 """Fewer labelled events do not tell what is usual; or the whole window, if that is less."""
 RAREST = 1e-4
@@ -33,6 +31,26 @@ TRUST = 3.0
 """The log odds of the followed priors against the usual ones before any label tells: 0.95."""
 SWAY, FIRMEST = 0.3, 12.0
 """The most that one label moves these odds by, and how far they go."""
+
+
+class StreamPriors(NamedTuple):
+    """The class priors of late of the streams (partitions) that a batch of B events comes from."""
+
+    partition: Ints
+    """int64 [B], which stream each event comes from."""
+    states: Mapping[int, bytes | None]
+    """By stream, the state of its `RecentPriors`; None where nothing is known yet."""
+
+
+class Followed(NamedTuple):
+    """Probabilities that follow the class priors of late."""
+
+    betp: Floats
+    """[B, K]"""
+    ratio: Floats | None = None
+    """[B, K], how much more frequent than usual each class is by now; None where priors are not followed."""
+    states: Mapping[int, bytes] = {}
+    """By stream, the state of its `RecentPriors` after these events, for `StreamPriors` of the next batch."""
 
 
 class PriorShift:
@@ -93,12 +111,29 @@ class PriorShift:
             self._count += 1
             self._usual = None
 
+    def follow(self, betp: Floats, priors: StreamPriors | None) -> Followed:
+        """BetP [B, K] by the class priors of late, as far as these are trusted; nothing changes."""
+        usual = self.usual
+        if priors is None or usual is None:
+            return Followed(betp)
+        ratio, states = np.empty_like(betp), {}
+        for index in np.unique(priors.partition).tolist():
+            recent, rows = RecentPriors(self._settings, priors.states.get(index)), priors.partition == index
+            ratio[rows] = recent.ratios(betp[rows], usual)
+            states[index] = recent.state()
+        return Followed(self.applied(betp, ratio), ratio, states)
+
     def applied(self, betp: Floats, ratio: Floats) -> Floats:
         """Probabilities [B, K] by ratios [B, K], as far as these are trusted; where they are 1, as they were."""
         scaled = betp * ratio
         scaled /= scaled.sum(axis=1, keepdims=True)
         trust = self.trust
         return np.where((ratio == 1.0).all(axis=1, keepdims=True), betp, trust * scaled + (1.0 - trust) * betp)
+
+    def warm_up(self, classes: int) -> None:
+        """Compile what scoring needs."""
+        common = np.full(classes, 1.0 / classes)
+        RecentPriors(self._settings).ratios(common[None], common)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.experts.base.Expert`."""
@@ -111,24 +146,56 @@ class PriorShift:
         self._usual = None
 
 
+class NoPriorShift:
+    """Probabilities as they are, where the config does not follow class priors."""
+
+    def resize(self, classes: int) -> None:
+        """Nothing to make room for."""
+
+    def follow(self, betp: Floats, priors: StreamPriors | None) -> Followed:
+        """The probabilities themselves."""
+        return Followed(betp)
+
+    def learn(self, plain: Floats, ratio: Floats | None, label: int, learnt: int) -> None:
+        """Nothing to learn."""
+
+    def warm_up(self, classes: int) -> None:
+        """Nothing to compile."""
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """No state."""
+        return {}
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """No state."""
+
+
+def prior_shift(settings: PriorShiftSettings) -> PriorShift | NoPriorShift:
+    """What the config asks for."""
+    return PriorShift(settings) if settings.enabled else NoPriorShift()
+
+
 class RecentPriors:
     """How frequent classes have been of late among the events of one stream, labelled or not.
 
     It belongs to a stream of events and not to the model, which is a fold over the feedback and nothing else.
     """
 
-    def __init__(self, settings: PriorShiftSettings, kept: bytes | None = None) -> None:
-        """`kept` is what an earlier one kept, of the same model: classes are known by their places alone."""
-        state = np.frombuffer(kept, np.float64) if kept else np.zeros(1)
+    def __init__(self, settings: PriorShiftSettings, state: bytes | None = None) -> None:
+        """`state` is that of an earlier one of the same model: classes are known by their places alone."""
+        values = np.frombuffer(state, np.float64) if state else np.zeros(1)
         self._step, self._least = 1.0 / settings.memory, settings.least_gain
-        self._gain, self._priors = state[:1].copy(), state[1:].copy()
+        self._gain, self._priors = values[:1].copy(), values[1:].copy()
 
-    def kept(self) -> bytes:
-        """The state, for `RecentPriors(settings, kept)`."""
+    def state(self) -> bytes:
+        """The state, for `RecentPriors(settings, state)`."""
         return np.concatenate([self._gain, self._priors]).tobytes()
 
     def ratios(self, betp: Floats, usual: Floats) -> Floats:
-        """See `Shift`; event by event, so that how they are cut into calls makes no difference."""
+        """How much more frequent than `usual` [K] each class is by now, [B, K], from BetP [B, K].
+
+        Events are taken one by one, so that how they are cut into calls makes no difference.
+        """
         new = usual[len(self._priors) :]
         if len(new):
             self._priors = np.concatenate([self._priors * (1.0 - new.sum()), new])

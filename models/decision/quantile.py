@@ -1,4 +1,4 @@
-"""The latest values in a ring of fixed length, and the order statistics that thresholds are."""
+"""A ring of the latest values, and the quantiles of it that serve as thresholds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tocsin.models.data.batch import Floats
 
 
 class SlidingQuantile:
-    """The latest so many values."""
+    """The latest `window` values."""
 
     def __init__(self, window: int) -> None:
         self.ring: Floats = np.zeros(window)
@@ -23,7 +23,7 @@ class SlidingQuantile:
         return self.ring[: self.count]
 
     def latest(self, most: int) -> Floats:
-        """At most so many of the latest values, in no order that means anything."""
+        """At most `most` of the latest values, in any order."""
         held = min(self.count, len(self.ring))
         if most >= held:
             return self.values
@@ -32,7 +32,7 @@ class SlidingQuantile:
         return self.ring[start:stop] if start >= 0 else np.concatenate([self.ring[start:], self.ring[:stop]])
 
     def add(self, value: float) -> None:
-        """Add one value, in the place of the oldest where the ring is full."""
+        """Add one value; in a full ring it replaces the oldest."""
         self.ring[self.count % len(self.ring)] = value
         self.count += 1
 

@@ -1,9 +1,12 @@
-"""What the classifier says of events, and what is kept of it until their labels come."""
+"""What the classifier says of events, and the part of it that is kept until their labels come."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from tocsin.models.data.batch import (
     Batch,
@@ -17,12 +20,12 @@ from tocsin.models.data.subject_text import SubjectText
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says of B events; E experts, K classes."""
+    """What the model says of B events, with E experts and K classes."""
 
     batch: Batch
     """The events as they were scored: with the label history as it was known."""
     classes: tuple[str, ...]
-    said: Floats
+    answers: Floats
     """[B, E, K], the experts' evidence as they gave it, in pseudo-counts."""
     evidence: Floats
     """[B, E, K], what of it is fused: the same, unless it is discounted class by class (`fusion.contextual`)."""
@@ -37,7 +40,7 @@ class Scores:
     used: Ints
     """[B], how many experts the decision needed."""
     betp: Floats
-    """[B, K] pignistic probabilities, as sharp as the router learnt they should be."""
+    """[B, K], pignistic probabilities raised to the inverse temperature that the router has learnt."""
     label: Ints
     """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
     known."""
@@ -50,27 +53,54 @@ class Scores:
     learnt: int
     """Feedback records the model had learnt."""
     limits: Sequence[float] | None = None
-    """The threshold of each class, [K]; None where they have none of their own."""
+    """The threshold of each class, [K]; None where classes have no thresholds of their own."""
     nonconformity: Floats | None = None
     """[B, 2], see `tocsin.models.decision.novelty`; None where abstention is off."""
     plain: Floats | None = None
-    """[B, K], BetP before class priors were followed; None where nobody asks for that."""
+    """[B, K], BetP before class priors were followed; None where they are not followed."""
     ratio: Floats | None = None
-    """[B, K], how much more frequent than usual each class is taken to be; ones where priors are not followed."""
-    threads: dict[str, list[SubjectText]] = field(default_factory=dict)
-    """By expert that reads whole subjects: what to keep of each event's subject after that event."""
+    """[B, K], how much more frequent than usual each class is taken to be; None where priors are not followed."""
+    priors: Mapping[int, bytes] = field(default_factory=dict)
+    """By stream, its class priors of late after these events; empty where priors are not followed."""
+    subject_texts: dict[str, list[SubjectText]] = field(default_factory=dict)
+    """By expert of whole subjects: the subject text state after each event."""
+
+    @classmethod
+    def before_any_class(cls, batch: Batch, experts: int, learnt: int) -> Scores:
+        """The scores of B events while no class is known: all is uncertain."""
+        rows = len(batch)
+        no_class, vacuous = np.zeros((rows, 0)), np.zeros((rows, experts, 0))
+        return cls(
+            batch=batch,
+            classes=(),
+            answers=vacuous,
+            evidence=vacuous,
+            reliability=np.zeros((rows, experts)),
+            engaged=np.zeros((rows, experts), np.bool_),
+            belief=no_class,
+            uncertainty=np.ones(rows),
+            conflict=np.zeros(rows),
+            used=np.zeros(rows, np.int64),
+            betp=no_class,
+            label=np.full(rows, -1, np.int64),
+            decided=np.zeros(rows, np.bool_),
+            reasons=["cold-start"] * rows,
+            sets=np.zeros((rows, 0), np.bool_),
+            threshold=math.inf,
+            learnt=learnt,
+        )
 
     def follows(self, i: int) -> bool:
         """Whether the decision on event i follows class priors that have moved."""
         return self.ratio is not None and bool((self.ratio[i] != 1.0).any())
 
-    def seen(self, i: int) -> PredictionContext:
-        """What to keep with event i until its label comes."""
+    def context(self, i: int) -> PredictionContext:
+        """The prediction context of event i, which is kept until its label comes."""
         followed = self.follows(i)
         return PredictionContext(
             history=self.batch.history[i].tolist(),
             subject_label=int(self.batch.subject_label[i]),
-            evidence=self.said[i],
+            evidence=self.answers[i],
             betp=self.betp[i],
             threshold=self.threshold,
             learnt=self.learnt,

@@ -3,8 +3,8 @@
 Three policies say when a class rings (`tocsin.config.early_risk`):
 
 - `accumulated`: its accumulated evidence exceeds that of all others together (Burdisso et al. 2019);
-- `spread`: that excess, per post, lies above median + gamma MAD of all live subjects (the authors' later systems, in
-  whose streams all subjects are at the same post; here they are not);
+- `peer-baseline`: that excess, per post, lies above median + gamma MAD of all live subjects (the authors' later
+  systems, in whose streams all subjects are at the same post; here they are not);
 - `fused`: the fused belief stands at a threshold that falls with the number of posts read. Waiting a few posts costs
   little and tells much, so the first posts may be asked for more.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.models.data.batch import Floats
@@ -47,13 +47,6 @@ class SubjectRisk:
     """Policy `fused`: at how many posts the belief has stood at the threshold."""
     mattered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The posts that raised a class most, by class, until it rings: `event`, `post` (its number) and `gain`."""
-    threads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What experts of whole subjects keep, by expert: see `tocsin.models.data.subject_text`."""
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON can hold it; what is empty is left out, but for what every decision has told from the first."""
-        kept = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in kept.items() if value or name in ("posts", "risk", "alerts")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +82,25 @@ def excess(risk: Mapping[str, float], name: str) -> float:
     return own - (sum(risk.values()) - own)
 
 
-def excess_per_post(state: Mapping[str, Any], name: str) -> float:
-    """The same for a mean post of a subject, from its state as `SubjectRisk.plain` has it."""
-    return _mean_excess(state["risk"], name, state.get("faded") or state["posts"])
+class Accumulated(Protocol):
+    """The part of a subject's state that says what its posts accumulated to; see `SubjectRisk`."""
+
+    @property
+    def posts(self) -> int:
+        """Posts read."""
+
+    @property
+    def faded(self) -> float:
+        """Posts, each faded as what it added; 0 where nothing fades."""
+
+    @property
+    def risk(self) -> Mapping[str, float]:
+        """Accumulated evidence by class."""
+
+
+def excess_per_post(state: Accumulated, name: str) -> float:
+    """The same for a mean post of a subject."""
+    return _mean_excess(state.risk, name, state.faded or state.posts)
 
 
 def _mean_excess(risk: Mapping[str, float], name: str, posts: float) -> float:
@@ -113,7 +122,8 @@ def ringing(
 ) -> list[Ring]:
     """Add one post to a subject's state (in place); returns the classes that ring now, and why.
 
-    `spread` are the live subjects' excesses per post by class, before this post; the policy `spread` asks for them.
+    `spread` are the live subjects' excesses per post by class, before this post; the policy `peer-baseline` asks for
+    them.
     """
     fades = settings.half_life_hours is not None
     # What was accumulated while nothing faded is of whole posts.
@@ -132,7 +142,7 @@ def ringing(
     for name in settings.classes:
         if name in state.alerts:
             continue
-        _note(state, name, gains[name], settings.posts, post)
+        _note(state, name, gains[name], settings.explanation_posts, post)
         score, threshold, rang = _judge(state, name, len(classes), settings, spread or {})
         if rang and state.posts >= settings.minimum_posts:
             rings.append(Ring(name, score, threshold, gains[name], state.mattered.pop(name, [])))
@@ -160,7 +170,7 @@ def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSetting
         if name in classes:
             old = state.odds.get(name, 0.0)
             said = log_odds(float(post.belief[classes.index(name)])) - _unknown(len(classes))
-            state.odds[name] = settings.memory * old + said
+            state.odds[name] = settings.odds_fading_factor * old + said
             gains[name] = state.odds[name] - old
     return gains
 
@@ -190,7 +200,7 @@ def _judge(
     """What is compared, with what, and whether it rings."""
     if settings.policy == "fused":
         return _judge_belief(state, name, classes, settings)
-    if settings.policy == "spread":
+    if settings.policy == "peer-baseline":
         counts = spread.get(name)
         score = _mean_excess(state.risk, name, state.faded or state.posts)
         if counts is None or int(counts.sum()) < settings.minimum_subjects:
@@ -212,13 +222,13 @@ def _judge_belief(
         state.confirmed[name] = state.confirmed.get(name, 0) + 1
     elif belief < threshold - settings.hysteresis:
         state.confirmed.pop(name, None)
-    rang = belief >= threshold and state.confirmed[name] >= settings.confirm
+    rang = belief >= threshold and state.confirmed[name] >= settings.confirmations
     if rang:
         del state.confirmed[name]
     return belief, threshold, rang
 
 
 def threshold_at(posts: int, settings: EarlyRiskSettings) -> float:
-    """The belief that rings when so many posts were read; it falls from threshold + patience to threshold."""
-    extra = settings.patience * math.exp(-(posts - 1) / settings.patience_posts)
+    """The belief that rings when so many posts were read; it falls from threshold + extra_threshold to threshold."""
+    extra = settings.extra_threshold * math.exp(-(posts - 1) / settings.extra_threshold_posts)
     return min(settings.threshold + extra, 1.0)

@@ -2,107 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.snapshot import Arrays as Arrays
+from tocsin.models.data.snapshot import SnapshotError as SnapshotError
 from tocsin.models.data.subject_text import SubjectText
 
-Arrays = Mapping[str, NDArray[Any]]
+Operator = Literal["<=", ">", "=", "!="]
+MAX_CONDITIONS = 32
+"""The most tests that one path through a tree is told with."""
 
 
-class SnapshotError(Exception):
-    """A model's state cannot be written as arrays, or arrays do not hold what this model needs."""
+class PoolContext(NamedTuple):
+    """What an expert needs to know of the pool that it is built for."""
+
+    names: Sequence[str] = ()
+    """The names of the columns of X."""
+    nominal: Sequence[bool] = ()
+    """Which columns are categories."""
+    seed: int = 0
+    max_vocabulary: int = 200_000
+    max_text: int = 100_000
+    """Characters of a text that an expert reads."""
 
 
-class Expert(Protocol):
+class TreeCondition(NamedTuple):
+    """One test on the path from a tree's root to the leaf that answers."""
+
+    feature: str
+    operator: Operator
+    value: float | int | str
+    """What the feature is compared with."""
+    actual: float | int | None
+    """The event's own value; None where it is not known or the tree has not met it."""
+    coded: bool
+    """Whether a whole number stands for a category or a label, whose name is to be shown instead."""
+
+
+class Expert(ABC):
     """One kind of classifier in the pool.
 
-    An expert is fed feedback in one order and its state is a function of that order alone: never of how a batch
-    was cut, of time, or of a generator that other code draws from.
+    The state of an expert is a function of the feedback in its order alone. It never depends on how a batch was cut,
+    on time, or on a generator that other code draws from.
+
+    A new kind of expert is one file that subclasses `Expert`, its settings (a subclass of
+    `tocsin.config.experts.ExpertSettings`), and one line in `tocsin.models.experts.registry`.
     """
 
     name: str
+    reads_text: bool = False
+    """Whether the expert reads texts. A label of a subject teaches it from the subject's earlier texts as well."""
+    whole_subject: bool = False
+    """Whether its evidence is of all that a subject wrote (see `follow`) rather than of the event's own text."""
 
+    # Every expert answers these.
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Any, pool: PoolContext) -> Expert:
+        """The expert that the settings of its kind describe. Raises ValueError naming the setting that is wrong."""
+
+    @abstractmethod
     def resize(self, features: int, classes: int) -> None:
         """Make room for more columns or classes than before. Never shrinks."""
-        ...
 
+    @abstractmethod
     def evidence(self, batch: Batch) -> Floats:
-        """Pseudo-counts [B, K], all >= 0; a row of zeros is "I do not know"."""
-        ...
+        """Pseudo-counts [B, K], all >= 0; a row of zeros says that the expert does not know."""
 
+    @abstractmethod
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """Learn B labelled events, in order; y [B] are class indices below K, weight [B] is > 0."""
-        ...
 
+    @abstractmethod
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """The whole state as arrays of plain dtypes (numbers, booleans, fixed-width text). Raises SnapshotError."""
-        ...
 
+    @abstractmethod
     def load_state_dict(self, arrays: Arrays) -> None:
         """Take over a state that `state_dict` gave. Raises SnapshotError."""
-        ...
 
+    # An expert overrides these where its kind has more to say.
 
-@runtime_checkable
-class Prequential(Protocol):
-    """An expert that can do both in one pass, which spares half the work where labels come at once."""
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:  # noqa: B027 - not all look at columns
+        """Say what the columns of X are called and which are categories; called before `resize` adds columns."""
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """Learn B events in order; returns the evidence [B, K] for each as it was just before that event."""
-        ...
+        """Learn B events in order; returns the evidence [B, K] for each as it was just before that event.
 
+        A kind of expert that can do both in one pass overrides this and spares half the work.
+        """
+        answers = []
+        for i in range(len(batch)):
+            event = batch.rows(i, i + 1)
+            answers.append(self.evidence(event))
+            self.learn(event, y[i : i + 1], weight[i : i + 1])
+        return np.concatenate(answers)
 
-@runtime_checkable
-class Mergeable(Protocol):
-    """An expert that can take in what another of its kind learnt; of others, the one that is chosen more stays."""
+    def merge(self, other: Any, share: float) -> None:  # noqa: B027 - most kinds have no mean
+        """Become the mean of both, in which `other`, of the same class and columns, has `share` in [0, 1].
 
-    def merge(self, other: Any, share: float) -> None:
-        """Become the mean of both, in which `other`, of the same class and columns, has `share` in [0, 1]."""
-        ...
+        A kind that has no mean stays as it is.
+        """
 
+    @property
+    def n_nodes(self) -> int | None:
+        """Branches and leaves of the trees that answer; None for an expert that has no tree."""
+        return None
 
-@runtime_checkable
-class Reader(Protocol):
-    """An expert that reads texts: a label of a subject teaches it from the subject's earlier texts as well."""
+    def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
+        """The path of event i through the tree that answers, for the class `label`; empty where there is no tree."""
+        return []
 
-    name: str
-    whole_subject: bool
-    """Whether its evidence is of all that a subject wrote, rather than of the event's own text."""
+    def warm_up(self, batch: Batch) -> None:  # noqa: B027 - most kinds compile all by learning and scoring
+        """Compile what explanations need, with a batch of one event."""
+
+    # An expert that reads texts answers these.
 
     def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
         """The evidence [B, K] for events whose subjects had written `posts` before."""
-        ...
+        return self.evidence(batch)
 
     def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
-        """`Expert.learn` of events whose labels hold of the subject's earlier texts, too."""
-        ...
+        """`learn` for events whose labels hold of the subject's earlier texts, too."""
+        self.learn(batch, y, weight)
 
     def words(self, text: str) -> list[tuple[str, Floats]]:
         """The n-grams that moved the evidence of a text, each with what it adds to each class [K]."""
-        ...
-
-
-@runtime_checkable
-class Follower(Reader, Protocol):
-    """A reader of whole subjects: what they wrote before comes with the batch, and what to keep of it goes out."""
+        return []
 
     def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
-        """The evidence [B, K] of B events in order, the thread after each, and by how much each moved it [B, K]."""
-        ...
+        """For an expert of whole subjects: B events in order, with what their subjects wrote before in the batch.
 
-
-def predict_then_learn(expert: Expert, batch: Batch, y: Ints, weight: Floats) -> Floats:
-    """`Prequential.predict_then_learn` of any expert, event by event where it has no pass of its own."""
-    if isinstance(expert, Prequential):
-        return expert.predict_then_learn(batch, y, weight)
-    said = []
-    for i in range(len(batch)):
-        event = batch.rows(i, i + 1)
-        said.append(expert.evidence(event))
-        expert.learn(event, y[i : i + 1], weight[i : i + 1])
-    return np.concatenate(said)
+        Returns the evidence [B, K], the subject text state after each event, and by how much each event moved the
+        evidence [B, K].
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not read whole subjects")

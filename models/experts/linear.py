@@ -17,11 +17,11 @@ from tocsin.models.data.batch import (
     Ints,
 )
 from tocsin.models.data.features import Standardiser
-from tocsin.models.experts.base import Arrays
+from tocsin.models.experts.base import Arrays, Expert, PoolContext
 from tocsin.models.experts.evidence import proportional
 
 
-class LinearExpert:
+class LinearExpert(Expert):
     """Softmax regression trained by RMS-normalised SGD, one event at a time.
 
     Numbers and booleans are standardised; each category is hashed to `buckets` one-hot columns.
@@ -36,11 +36,16 @@ class LinearExpert:
         self._weights = np.zeros((0, self._columns()))
         self._squares = np.zeros_like(self._weights)
 
+    @classmethod
+    def from_settings(cls, settings: LinearSettings, pool: PoolContext) -> LinearExpert:
+        """See `Expert`."""
+        return cls(settings, pool.nominal)
+
     def _columns(self) -> int:
         return len(self._nominal) + int(self._nominal.sum()) * self._settings.buckets + 1
 
-    def set_nominal(self, nominal: Sequence[bool]) -> None:
-        """Say which columns are categories; call before `resize` when columns are added."""
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """See `Expert`."""
         old = self._layout()
         self._nominal = np.array(nominal, np.bool_)
         new = self._layout()
@@ -62,7 +67,7 @@ class LinearExpert:
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
         if features > len(self._nominal):
-            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+            self.set_columns((), [*self._nominal, *[False] * (features - len(self._nominal))])
         self._scaler.resize(features)
         more = classes - self._weights.shape[0]
         if more > 0:
@@ -84,12 +89,12 @@ class LinearExpert:
         self._learn(batch, y, weight, np.empty((0, 0)))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """See `Prequential`."""
-        said = np.empty((len(batch), self._weights.shape[0]))
-        self._learn(batch, y, weight, said)
-        return said
+        """See `Expert`."""
+        answers = np.empty((len(batch), self._weights.shape[0]))
+        self._learn(batch, y, weight, answers)
+        return answers
 
-    def _learn(self, batch: Batch, y: Ints, weight: Floats, said: Floats) -> None:
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
         self._seen = kernel.learn(
             self._model(),
             np.ascontiguousarray(batch.X, np.float64),
@@ -100,11 +105,11 @@ class LinearExpert:
             self._scaler.memory,
             self._settings.strength,
             self._seen,
-            said,
+            answers,
         )
 
     def merge(self, other: LinearExpert, share: float) -> None:
-        """See `Mergeable`; the weights of the other are first made those on inputs standardised as these are.
+        """See `Expert`; the weights of the other are first made those on inputs standardised as these are.
 
         Raises ValueError where the two have other columns or classes.
         """

@@ -14,20 +14,21 @@ from tocsin.kernels.experts import arow
 from tocsin.kernels.text.ngrams import Ngrams, ngrams, spelt
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.subject_text import SubjectText
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 
 START = np.array([0.7, 1.0, 0.0])
 """log a, the strength and the labels seen (see `tocsin.kernels.experts.arow`) before anything was learnt."""
 MAX_WORDS = 16
-"""N-grams that an explanation is given, the strongest."""
+"""How many n-grams an explanation is given; the strongest."""
 
 
-class LinearTextExpert:
+class LinearTextExpert(Expert):
     """Evidence N p: p from `tocsin.kernels.experts.arow`, N and the slope of p fitted online by how the answers fare.
 
-    With scope `subject` an event's evidence is of everything that its subject wrote so far: what was written before the
-    batch comes in `Batch.threads`, and `follow` gives back what to keep. A label of a subject teaches it from the
-    thread's beginnings. A text without an n-gram is no evidence.
+    With scope `subject` an event's evidence is of everything that its subject wrote so far: the subject text state
+    before the batch comes in `Batch.subject_texts`, and `follow` returns the state after each event. A label of a
+    subject teaches it from the beginnings of all that the subject wrote. A text without an n-gram gives vacuous
+    evidence.
 
     >>> import numpy as np
     >>> expert = LinearTextExpert(LinearTextSettings())
@@ -38,6 +39,8 @@ class LinearTextExpert:
     [0, 1]
     """
 
+    reads_text = True
+
     def __init__(self, settings: LinearTextSettings, max_text: int = 100_000) -> None:
         self.name = settings.name
         self.whole_subject = settings.scope == "subject"
@@ -45,6 +48,11 @@ class LinearTextExpert:
         self._max_text = max_text
         self._model = arow.new(1 << settings.bits, 0)
         self._fit = START.copy()
+
+    @classmethod
+    def from_settings(cls, settings: LinearTextSettings, pool: PoolContext) -> LinearTextExpert:
+        """See `Expert`."""
+        return cls(settings, pool.max_text)
 
     @property
     def classes(self) -> int:
@@ -83,20 +91,20 @@ class LinearTextExpert:
         return self.follow(batch)[0]
 
     def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
-        """See `Follower`; with scope `post` every event is a thread of its own, and none is given back."""
+        """See `Expert`; with scope `post` each event stands for itself, and no state is returned."""
         found = self._ngrams(batch.texts)
         if not self.whole_subject:
             evidence, _, gain = self._read(found, np.arange(len(batch)), arow.threads(len(batch), self.classes), False)
             return evidence, [], gain
         index: dict[str, int] = {}
         thread = np.array([index.setdefault(subject, len(index)) for subject in batch.subjects], np.int64)
-        now = self._packed([batch.threads.get((self.name, subject)) or SubjectText() for subject in index])
+        now = self._packed([batch.subject_texts.get((self.name, subject)) or SubjectText() for subject in index])
         evidence, after, gain = self._read(found, thread, now, True)
         rows = zip(after.sums, after.counts.tolist(), after.sketches, strict=True)
         return evidence, [SubjectText(*row) for row in rows], gain
 
     def _packed(self, kept: Sequence[SubjectText]) -> arow.Threads:
-        """Threads as arrays; a class that came later adds nothing to what was said before."""
+        """Subject text states as arrays. A class that came later has 0 for what was read before."""
         packed = arow.threads(len(kept), self.classes)
         for t, thread in enumerate(kept):
             packed.sums[t, : len(thread.sums)] = thread.sums
@@ -111,10 +119,10 @@ class LinearTextExpert:
         return evidence, after, gain
 
     def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
-        """See `Reader`."""
+        """See `Expert`."""
         if not self.whole_subject:
             return self.evidence(batch)
-        texts, bounds = _threads(batch, posts)
+        texts, bounds = _texts_by_subject(batch, posts)
         thread = np.repeat(np.arange(len(batch)), np.diff(bounds))
         evidence, _, _ = self._read(self._ngrams(texts), thread, arow.threads(len(batch), self.classes), False)
         return evidence[bounds[1:] - 1]
@@ -126,20 +134,21 @@ class LinearTextExpert:
         self._learn(batch.texts, np.arange(len(batch) + 1), y, weight, np.empty((0, 0)))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """See `Prequential`."""
-        said = np.empty((len(batch), self.classes))
-        self._learn(batch.texts, np.arange(len(batch) + 1), y, weight, said)
-        return said
+        """See `Expert`."""
+        answers = np.empty((len(batch), self.classes))
+        self._learn(batch.texts, np.arange(len(batch) + 1), y, weight, answers)
+        return answers
 
     def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
-        """See `Reader`: with scope `subject` a thread's beginnings, with scope `post` every text by itself."""
-        texts, bounds = _threads(batch, posts)
+        """See `Expert`: with scope `subject` the beginnings of all texts together, with scope `post` every text by
+        itself."""
+        texts, bounds = _texts_by_subject(batch, posts)
         if not self.whole_subject:
             lengths, bounds = np.diff(bounds), np.arange(len(texts) + 1)
             y, weight = np.repeat(y, lengths), np.repeat(weight, lengths)
         self._learn(texts, bounds, y, weight, np.empty((0, 0)))
 
-    def _learn(self, texts: Sequence[str | None], bounds: Ints, y: Ints, weight: Floats, said: Floats) -> None:
+    def _learn(self, texts: Sequence[str | None], bounds: Ints, y: Ints, weight: Floats, answers: Floats) -> None:
         found = self._ngrams(texts)
         arow.learn(
             self._model,
@@ -151,7 +160,7 @@ class LinearTextExpert:
             self._settings.r,
             self._settings.strength,
             self._fit,
-            said,
+            answers,
         )
 
     # Explaining
@@ -170,7 +179,7 @@ class LinearTextExpert:
     # Snapshots
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """See `Expert`: the buckets that were ever learnt, and their rows."""
+        """See `Expert`: the buckets that learnt anything, and their rows."""
         weights, variances = self._model
         learnt = np.flatnonzero((variances < 1.0).any(axis=1) | (weights != 0.0).any(axis=1))
         return {
@@ -200,7 +209,7 @@ class LinearTextExpert:
         self._model, self._fit = model, fit
 
 
-def _threads(batch: Batch, posts: Sequence[Sequence[str]]) -> tuple[list[str | None], Ints]:
+def _texts_by_subject(batch: Batch, posts: Sequence[Sequence[str]]) -> tuple[list[str | None], Ints]:
     """Each event's earlier posts and then its own text, flat, and where each event's begin [B + 1]."""
     lengths = [len(earlier) + 1 for earlier in posts]
     texts = [text for earlier, own in zip(posts, batch.texts, strict=True) for text in (*earlier, own)]

@@ -1,4 +1,4 @@
-"""The expert that takes features one by one: naive Bayes with fading counts."""
+"""Naive Bayes with fading counts as an expert."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tocsin.models.data.batch import (
     Floats,
     Ints,
 )
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import proportional
 
 START = 1.0
 """Pseudo-counts of an answer before any has been checked."""
 
 
-class NaiveBayesExpert:
-    """Gaussians for numbers and hashed tables for categories, a class each, old events fading.
+class NaiveBayesExpert(Expert):
+    """A Gaussian per number and a hashed table per category for each class, with old events fading.
 
     The class probabilities p become evidence N p; N is fitted online by the log loss of N p
-    (`tocsin.kernels.decision.calibration`), because features that are not independent make p too sure of itself.
+    (`tocsin.kernels.decision.calibration`), because dependent features make p over-confident.
 
     >>> import numpy as np
     >>> expert = NaiveBayesExpert(NaiveBayesSettings())
@@ -54,8 +54,13 @@ class NaiveBayesExpert:
         self._strength = START
         self._seen = 0
 
-    def set_nominal(self, nominal: Sequence[bool]) -> None:
-        """Say which columns are categories; call before `resize` when columns are added."""
+    @classmethod
+    def from_settings(cls, settings: NaiveBayesSettings, pool: PoolContext) -> NaiveBayesExpert:
+        """See `Expert`."""
+        return cls(settings, pool.nominal)
+
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """See `Expert`."""
         slots = self._slots()
         self._nominal = np.array(nominal, np.bool_)
         old, more = self._counts, len(nominal) - len(slots)
@@ -69,7 +74,7 @@ class NaiveBayesExpert:
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
         if features > len(self._nominal):
-            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+            self.set_columns((), [*self._nominal, *[False] * (features - len(self._nominal))])
         old, more = self._counts, classes - len(self._counts.weight)
         if more > 0:
             known, mean, square = (np.pad(array, ((0, more), (0, 0))) for array in (old.known, old.mean, old.square))
@@ -91,7 +96,7 @@ class NaiveBayesExpert:
         return naive_bayes.probabilities(self._counts, self._slots(), rows, self._unit)
 
     def evidence(self, batch: Batch) -> Floats:
-        """See `Expert`; nothing while nothing was learnt."""
+        """See `Expert`; vacuous evidence before anything was learnt."""
         if not self._seen:
             return np.zeros((len(batch), len(self._counts.weight)))
         return proportional(self.probabilities(batch.X), self.strength)
@@ -104,7 +109,7 @@ class NaiveBayesExpert:
             np.ascontiguousarray(batch.X, np.float64),
             np.ascontiguousarray(y, np.int64),
             np.ascontiguousarray(weight, np.float64),
-            self._settings.fade,
+            self._settings.fading_factor,
             self._unit,
             self._strength,
             self._seen,

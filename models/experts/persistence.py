@@ -1,4 +1,4 @@
-"""The expert that expects no change: the subject's last known label, else the stream's."""
+"""The expert that repeats a label: the subject's last known one, else the stream's."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.persistence import PersistenceSettings
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.experts.base import Arrays
+from tocsin.models.experts.base import Arrays, Expert, PoolContext
 
 
-class PersistenceExpert:
-    """Repeats the last known label. The labels known at an event's time ride in its batch, so it holds no state."""
+class PersistenceExpert(Expert):
+    """Repeats the last known label. Batches carry the labels that were known at their events' time, so it has no
+    state."""
 
     def __init__(self, settings: PersistenceSettings) -> None:
         self.name = settings.name
         self._settings = settings
         self._classes = 0
+
+    @classmethod
+    def from_settings(cls, settings: PersistenceSettings, pool: PoolContext) -> PersistenceExpert:
+        """See `Expert`."""
+        return cls(settings)
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
@@ -43,7 +49,7 @@ class PersistenceExpert:
         """Nothing to learn: see the class."""
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """See `Prequential`."""
+        """See `Expert`."""
         return self.evidence(batch)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""The text expert of the pool: SS3's confidence vectors as evidence."""
+"""SS3 as an expert: its confidence vectors, scaled, as evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import capped
 from tocsin.models.ss3.model import SS3
 
@@ -19,16 +19,17 @@ STEP, LEAST_STEP, OWN_STEP = 0.5, 0.1, 0.3
 SCALE_RANGE = (1e-3, 1e3)
 
 
-class SS3Expert:
-    """Evidence c * confidence from an `SS3`, at most `strength` pseudo-counts a text; no known word, no
-    evidence.
+class SS3Expert(Expert):
+    """Evidence c * confidence from an `SS3`, at most `strength` pseudo-counts a text.
+
+    A text without a known word gives vacuous evidence.
 
     The scale c [K], one a class, is fitted online: before a text is learnt, its confidence vector cv is
     scored by the log loss of the pignistic probability (c_y cv_y + 1) / (sum c cv + K), and log c takes a
     step down the gradient: a whole one for what all classes share, a smaller one for each class's own
-    part. (A class that is rare has large values for its few words, so one scale for all favours it:
-    prequential accuracy on the hate speech tweets .55 with one scale, .68 with own ones; on SMS spam .965
-    and .969.) Events without a text are skipped. SS3's columns are named by class index.
+    part. (A rare class has large values for its few words, so one scale for all classes favours it: the prequential
+    accuracy on the hate speech tweets is .55 with one scale and .68 with one a class; on SMS spam .965 and .969.)
+    Events without a text are skipped. SS3's columns are named by class index.
 
     >>> import numpy as np
     >>> expert = SS3Expert(SS3Settings())
@@ -39,14 +40,13 @@ class SS3Expert:
     [[True, False], [False, False]]
     """
 
-    whole_subject = False
+    reads_text = True
 
     def __init__(
         self,
         settings: SS3Settings,
         max_vocabulary: int = 200_000,
         max_text: int = 100_000,
-        characters: bool = False,
     ) -> None:
         self.name = settings.name
         self._strength = settings.strength
@@ -59,10 +59,15 @@ class SS3Expert:
             settings.ngrams,
             max_vocabulary=max_vocabulary,
             max_text=max_text,
-            characters=characters,
+            characters=settings.characters,
         )
         self._log_scale = np.zeros(0)
         self._fitted = 0
+
+    @classmethod
+    def from_settings(cls, settings: SS3Settings, pool: PoolContext) -> SS3Expert:
+        """See `Expert`."""
+        return cls(settings, pool.max_vocabulary, pool.max_text)
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`; the features are not looked at."""
@@ -100,11 +105,11 @@ class SS3Expert:
                 self.model.learn(cut, self.model.classes[label], w)
 
     def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
-        """See `Reader`; earlier texts make no difference."""
+        """See `Expert`; earlier texts change nothing."""
         return self.evidence(batch)
 
     def learn_posts(self, batch: Batch, y: Ints, weight: Floats, posts: Sequence[Sequence[str]]) -> None:
-        """See `Reader`; each subject's earlier texts are learnt before the event's own."""
+        """See `Expert`; each subject's earlier texts are learnt before the event's own."""
         texts = [[*earlier, text] for earlier, text in zip(posts, batch.texts, strict=True)]
         lengths = [len(group) for group in texts]
         flat = [text for group in texts for text in group]

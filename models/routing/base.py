@@ -1,4 +1,4 @@
-"""What every router is, and which one a config names."""
+"""What every router is."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tocsin.config.model import ModelSettings
-from tocsin.config.routing import MultiHotSettings, SkillSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.experts.base import Arrays
-from tocsin.models.routing.multi_hot import MultiHotRouter
 from tocsin.models.routing.prequential_accuracy import RouterOutput
-from tocsin.models.routing.reliability import ReliabilityRouter
-from tocsin.models.routing.skill import SkillRouter
 
 
 class Router(Protocol):
-    """Says how far each expert can be trusted, and learns it from feedback in one order."""
+    """Says how far each expert can be trusted, and learns it from feedback in its order."""
 
     def resize(self, features: int) -> None:
         """Make room for more columns. Never shrinks."""
@@ -40,15 +35,15 @@ class Router(Protocol):
 
     @property
     def drifts(self) -> int:
-        """How often a drift was noticed; 0 for ever where nothing watches for one."""
+        """How many drifts were noticed; always 0 for a router that does not watch for them."""
         ...
 
     def forget(self, expert: int) -> None:
-        """Trust an expert as at the start: it begins anew."""
+        """Trust an expert as at the start, because it begins anew."""
         ...
 
     def inherit(self, stays: int, trust: tuple[float, float]) -> None:
-        """Of two experts that said the same, trust the one that stays as much as both of them were together.
+        """Of two experts that answered alike, trust the one that stays as much as both were trusted together.
 
         `trust` are the mean reliabilities, its own and that of the other.
         """
@@ -59,12 +54,12 @@ class Router(Protocol):
         ...
 
     def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
-        """Which experts [B, E] have a say; `prior` is the prior weight of an opinion."""
+        """Which experts [B, E] take part in the decision; `prior` is the prior weight of an opinion."""
         ...
 
     @property
     def inverse_temperature(self) -> float:
-        """The power of BetP that decisions are made by; 1 where that is not learnt."""
+        """The power to which BetP is raised before a decision; 1 where it is not learnt."""
         ...
 
     def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
@@ -81,13 +76,3 @@ class Router(Protocol):
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
         ...
-
-
-def build_router(settings: ModelSettings, experts: int, features: int) -> Router:
-    """The router that the config names, for E experts and F features."""
-    router = settings.router
-    if isinstance(router, MultiHotSettings):
-        return MultiHotRouter(router, experts, features, settings.seed)
-    if isinstance(router, SkillSettings):
-        return SkillRouter(router, experts, settings.fusion.contextual)
-    return ReliabilityRouter(router, experts, features, settings.seed, settings.fusion)

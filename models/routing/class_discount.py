@@ -1,5 +1,7 @@
-"""What each expert's word has been worth for each class: `tocsin.kernels.routing.class_discount`, as a part of the
-classifier."""
+"""Contextual discounting: each expert's evidence for a class is discounted by how often it was right about that class.
+
+The formula is in `tocsin.kernels.routing.class_discount`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.config.fusion import FusionSettings
 from tocsin.kernels.routing import class_discount as kernel
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.experts.base import Arrays
 
 
 class ClassDiscount:
-    """Discounts evidence class by class, and keeps the record it does so by."""
+    """Discounts evidence class by class, and keeps each expert's precision for each class."""
 
     def __init__(self, experts: int, fade: float) -> None:
         self._fade = fade
@@ -34,7 +37,7 @@ class ClassDiscount:
             self._answers = np.pad(self._answers, ((0, 0), (0, more)))
 
     def forget(self, expert: int) -> None:
-        """The record of an expert that begins anew."""
+        """Forget the precision of an expert that begins anew."""
         self._precision[expert], self._answers[expert] = 0.5, 0.0
 
     def discount(self, evidence: Floats, prior: float) -> Floats:
@@ -59,3 +62,33 @@ class ClassDiscount:
         if not precision.shape == answers.shape == self._precision.shape:
             raise ValueError(f"records of {precision.shape} and {answers.shape}, not of {self._precision.shape}")
         self._precision, self._answers = precision, answers
+
+
+class NoClassDiscount:
+    """Evidence as it is, where the config does not ask for a discount by class."""
+
+    def resize(self, classes: int) -> None:
+        """Nothing to make room for."""
+
+    def forget(self, expert: int) -> None:
+        """Nothing to forget."""
+
+    def discount(self, evidence: Floats, prior: float) -> Floats:
+        """The evidence itself."""
+        return evidence
+
+    def learn(self, evidence: Floats, y: Ints, prior: float) -> Floats:
+        """The evidence itself."""
+        return evidence
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """No state."""
+        return {}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """No state."""
+
+
+def class_discount(settings: FusionSettings, experts: int) -> ClassDiscount | NoClassDiscount:
+    """What the config asks for, for E experts."""
+    return ClassDiscount(experts, settings.fading_factor) if settings.contextual else NoClassDiscount()

@@ -1,4 +1,4 @@
-"""The lifecycle of experts: who is starved, collapsed or redundant, and what becomes of them."""
+"""The lifecycle of experts: which are starved, collapsed or redundant, and what is done about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.experts.base import (
     Arrays,
     Expert,
-    Mergeable,
     SnapshotError,
 )
 from tocsin.models.routing.base import Router
@@ -26,7 +25,7 @@ Fresh = Callable[[int], Expert]
 
 REGROWN, MERGED, RETIRED, REVIVED = range(4)
 EVENTS = ("regrown", "merged", "retired", "revived")
-"""What can become of an expert. One that is merged away is retired, too; one that is revived begins as a fresh one."""
+"""What can happen to an expert. One that is merged into another is retired as well; a revived one begins afresh."""
 STARVED, COLLAPSED = range(2)
 SHARE, ACCURACY, CONSISTENCY = range(3)
 COUNTERS = ("count", "drifts", "windows")
@@ -35,7 +34,8 @@ STATE = ("active", "born", "ill", "twins", "tries", "well", "idle", "events", "f
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How one expert fares: of the last whole window, or of the first one until it is whole; None where unknown."""
+    """The figures of one expert over the last whole window, or over the first one until it is whole; None where
+    unknown."""
 
     state: Literal["active", "retired"]
     age: int
@@ -46,19 +46,17 @@ class Health:
     accuracy: float | None
     """Where it was engaged and had evidence."""
     consistency: float | None
-    """Local routing consistency: of the records whose predecessor it led, the share that it led as well.
-
-    A router that looks at the event alone gives, on events that come in no order, the share that it leads of all.
-    """
+    """Local routing consistency: of the records that follow one on which this expert had the largest part, the share on
+    which it had the largest part again. On events in random order it equals the share of all records that it leads."""
     events: dict[str, int]
-    """How often each of `EVENTS` befell it."""
+    """How often each of `EVENTS` happened to it."""
 
 
 class Lifecycle:
     """Looks at the pool once a window of feedback records, and regrows, merges, retires or revives experts.
 
-    Windows are cut at fixed numbers of records (`pieces`), so what becomes of an expert depends on the feedback alone.
-    Late labels are counted by the evidence of the event's own time, weighed by the router of today.
+    Windows are cut at fixed numbers of records (`pieces`), so what is done depends on the feedback alone. A late label
+    is counted with the evidence of the event's own time and the reliabilities of today.
 
     Parameters
     ----------
@@ -100,12 +98,12 @@ class Lifecycle:
         self._window = kernel.widened(self._window, classes)
 
     def unborn(self, learnt: Sequence[int]) -> Bools:
-        """[B, E], which experts began only after the model had learnt so many records [B]."""
+        """[B, E], which experts began only after the model had learnt `learnt` [B] records."""
         unborn: Bools = np.array(learnt, np.int64)[:, None] < self._born[None, :]
         return unborn
 
     def pieces(self, rows: int) -> Iterator[slice]:
-        """B rows in stretches that end where a window does; each must be observed before the next is asked for."""
+        """B rows cut where windows end. Each piece must be observed before the next one is asked for."""
         start = 0
         while start < rows:
             stop = min(rows, start + self._settings.window - int(self._window.counters[RECORDS]))
@@ -115,7 +113,7 @@ class Lifecycle:
     def observe(
         self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints, prior: float
     ) -> bool:
-        """Count B records, all of one window; returns whether it is whole, and `review` is due.
+        """Count B records, all of one window; returns whether the window is whole, so that `review` is due.
 
         `decided` [B] are the classes that the pool decided for, -1 where it knew none; else as in `kernels.lifecycle`.
         """
@@ -133,7 +131,7 @@ class Lifecycle:
         return bool(self._window.counters[RECORDS] >= self._settings.window)
 
     def review(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
-        """End the window: look at every expert, and do what is to be done about it, in place.
+        """End the window: judge every expert, and change `experts` and `router` in place where one is ill.
 
         `fresh` makes expert e anew, as one that has learnt nothing.
         """
@@ -163,7 +161,7 @@ class Lifecycle:
         return figures, np.array([engaged])
 
     def _judged(self) -> Bools:
-        """[E], the experts that are old enough and spoke often enough to be judged by this window."""
+        """[E], the experts that are old enough and gave evidence often enough to be judged by this window."""
         grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
         return self.active & grown & (2 * self._window.spoke >= self._settings.window)
 
@@ -179,19 +177,19 @@ class Lifecycle:
         self._tries[self._well >= self._settings.patience] = 0
 
     def _starved(self) -> Bools:
-        """[E], whether the router hardly uses it where it has evidence."""
+        """[E], whether the router gives the expert hardly any part where it has evidence."""
         share = self._window.parts / np.maximum(self._window.spoke, 1)
         starved: Bools = share < self._settings.starved / self.active.sum()
         return starved
 
     def _collapsed(self) -> Bools:
-        """[E], whether it always answers one class (it is right as often as that class comes) and the pool does better.
+        """[E], whether an expert always answers one class and the pool is clearly more accurate than it.
 
-        Where the pool does no better, one class comes nearly always, and to say so is right.
+        Where the pool is no better, nearly all events are of that class, and always answering it is right.
         """
         window, own = self._window, self._settings
         spoke = np.maximum(window.spoke, 1)
-        constant = window.answers.max(axis=1, initial=0) >= own.constant * spoke
+        constant = window.answers.max(axis=1, initial=0) >= own.collapsed * spoke
         pool = window.counters[RIGHT] / max(window.counters[RECORDS], 1)
         collapsed: Bools = constant & (window.right / spoke + own.margin < pool)
         return collapsed
@@ -215,23 +213,22 @@ class Lifecycle:
                 self._tries[e] += 1
                 self._begin(e, experts, router, fresh)
                 self._events[e, REGROWN] += 1
-            elif self.active.sum() > self._settings.keep:
+            elif self.active.sum() > self._settings.minimum_active:
                 self._retire(e, experts, router, fresh)
 
     def _merge(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
-        """Of two redundant experts one stays: the one that the router chose more, with what the other learnt."""
+        """Of two redundant experts the one with the larger part stays, and takes in what the other learnt."""
         chosen, trust = self._window.parts.copy(), self._window.trust / np.maximum(self._window.spoke, 1)
         for a, b in self._pairs[self._twins >= self._settings.patience].tolist():
-            # A pair may have lost one to an earlier pair, or to an illness.
-            if not (self._judged()[[a, b]].all() and self.active.sum() > self._settings.keep):
+            # One of the pair may have been retired just now, by an earlier pair or by `_heal`.
+            if not (self._judged()[[a, b]].all() and self.active.sum() > self._settings.minimum_active):
                 continue
             stays, goes = (a, b) if chosen[a] >= chosen[b] else (b, a)
             both = chosen[stays] + chosen[goes]
             keeper = experts[stays]
-            if isinstance(keeper, Mergeable):
-                keeper.merge(experts[goes], float(chosen[goes] / both) if both > 0 else 0.5)
+            keeper.merge(experts[goes], float(chosen[goes] / both) if both > 0 else 0.5)
             router.inherit(stays, (float(trust[stays]), float(trust[goes])))
-            # A third that is alike meets one that stands for two.
+            # A third expert that answers alike is compared with what both had together.
             chosen[stays], trust[stays] = both, 1.0 - (1.0 - trust[stays]) * (1.0 - trust[goes])
             self._events[[stays, goes], MERGED] += 1
             self._retire(goes, experts, router, fresh)
@@ -246,13 +243,13 @@ class Lifecycle:
         """Try retired experts again: after a drift, or after their probation."""
         waited = self._idle >= (1 if drifted else self._settings.probation)
         for e in np.flatnonzero(~self.active & waited).tolist():
-            # Anew, so that its age and what the router thinks of it are those of a beginner.
+            # It begins anew, so that its age and its reliability are those of a new expert.
             self._begin(e, experts, router, fresh)
             self.active[e] = True
             self._events[e, REVIVED] += 1
 
     def _begin(self, e: int, experts: list[Expert], router: Router, fresh: Fresh) -> None:
-        """A fresh expert in place of the old one, of whom nobody remembers anything."""
+        """Put a fresh expert in the place of the old one, and forget all figures of the old one."""
         experts[e] = fresh(e)
         router.forget(e)
         self._born[e] = self.count
@@ -269,7 +266,7 @@ class Lifecycle:
         return _known(float((self._engaged if self._windows else self._measured()[1])[0]))
 
     def health(self) -> list[Health]:
-        """How every expert fares [E]."""
+        """The health of every expert, [E]."""
         figures = self._figures if self._windows else self._measured()[0]
         return [
             Health(

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tocsin.config.routing import MultiHotSettings as RouterSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.routing import MultiHotSettings
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.data.features import Standardiser
 from tocsin.models.experts.base import Arrays
@@ -30,8 +31,11 @@ MEMORY = 4
 class MultiHotRouter(AccuracyRouter):
     """Reliabilities [B, E] from inputs, learnt from the evidence that was seen at each event's own time."""
 
-    def __init__(self, settings: RouterSettings, experts: int, features: int, seed: int) -> None:
-        super().__init__(experts, settings.fade, settings.engage)
+    def __init__(self, settings: MultiHotSettings, experts: int, features: int, seed: int) -> None:
+        super().__init__(experts, settings.fading_factor, settings.top_p)
+        # The threads of torch wait for each other by spinning, which costs more than these small matrices do; and with
+        # one thread, sums keep one order.
+        torch.set_num_threads(1)
         self._settings = settings
         self._experts = experts
         self._scaler = Standardiser(features)
@@ -43,6 +47,13 @@ class MultiHotRouter(AccuracyRouter):
         self._weights = torch.zeros(size, experts)
         self.count = 0
         """Feedback records learnt."""
+
+    @classmethod
+    def from_settings(cls, settings: ModelSettings, experts: int, features: int) -> MultiHotRouter:
+        """The router of a model with E experts and F features."""
+        router = settings.router
+        assert isinstance(router, MultiHotSettings)
+        return cls(router, experts, features, settings.seed)
 
     def _build(self, features: int, generator: torch.Generator) -> nn.Sequential:
         sizes = [features + self._experts, *self._settings.hidden]
@@ -91,7 +102,7 @@ class MultiHotRouter(AccuracyRouter):
         return np.minimum(gate * self._record.above_chance(evidence.shape[2]), MAX_RELIABILITY)
 
     def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
-        """See `Gate`."""
+        """See `Router`."""
         before = np.empty(evidence.shape[:2])
         for i in range(len(X)):
             before[i] = self.reliability(X[i : i + 1], evidence[i : i + 1])[0]

@@ -1,4 +1,4 @@
-"""Each expert's recent record: how often what it said was right. And what routers that go by records share."""
+"""Each expert's prequential accuracy, and what the routers that rest on it have in common."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tocsin.models.experts.base import Arrays
 
 
 class RouterOutput(NamedTuple):
-    """What a router said just before it learnt each of B records."""
+    """What held just before each of B records was learnt."""
 
     reliability: Floats
     """[B, E]"""
     inverse_temperature: Floats
-    """[B], the power of BetP."""
+    """[B]"""
 
 
 class PrequentialAccuracy:
-    """Faded prequential accuracy of E experts; silence is neither right nor wrong."""
+    """Prequential accuracy of E experts, old answers fading. Vacuous evidence counts as neither right nor wrong."""
 
     def __init__(self, experts: int, fade: float) -> None:
         self._fade = fade
@@ -31,11 +31,11 @@ class PrequentialAccuracy:
         """[E], how many answers `skill` rests on."""
 
     def learn(self, evidence: Floats, y: int) -> None:
-        """One event: what the experts said of it [E, K], and its label."""
+        """Take in one event: the experts' evidence [E, K] and the label."""
         answered = evidence.max(axis=1) > 0
         right = evidence.argmax(axis=1) == y
         self.answers += answered
-        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
+        # The first 1 / (1 - fading factor) answers make a plain mean; from then on old answers fade.
         share = np.maximum(1.0 - self._fade, 1.0 / np.maximum(self.answers + 1.0, 1.0))
         self.skill = np.where(answered, self.skill + share * (right - self.skill), self.skill)
 
@@ -43,12 +43,12 @@ class PrequentialAccuracy:
         """[E] in [0, 1]: 0 for an expert no better than a guess among so many classes, 1 for one that never errs."""
         chance = 1.0 / max(classes, 2)
         skill = np.clip((self.skill - chance) / (1.0 - chance), 0.0, 1.0)
-        # Without a record there is no telling: an expert that has not answered yet is taken at its word, halved.
+        # An expert that has not answered yet has no accuracy: it gets half of full trust.
         result: Floats = np.where(self.answers > 0, skill, 0.5)
         return result
 
     def forget(self, expert: int) -> None:
-        """The record of an expert that begins anew."""
+        """Forget the accuracy of an expert that begins anew."""
         self.skill[expert], self.answers[expert] = 0.5, 0.0
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -59,12 +59,12 @@ class PrequentialAccuracy:
         """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
         skill, answers = np.array(arrays["skill"], np.float64), np.array(arrays["answers"], np.float64)
         if not skill.shape == answers.shape == self.skill.shape:
-            raise ValueError(f"records of {skill.shape} and {answers.shape}, not of {self.skill.shape}")
+            raise ValueError(f"accuracies {skill.shape} and answers {answers.shape}, not of {self.skill.shape}")
         self.skill, self.answers = skill, answers
 
 
 class AccuracyRouter:
-    """What routers have in common that trust an expert by its record: see `tocsin.models.routing.base.Router`."""
+    """What the routers share that trust an expert by its prequential accuracy: see `Router`."""
 
     def __init__(self, experts: int, fade: float, engage: float) -> None:
         self._record = PrequentialAccuracy(experts, fade)
@@ -72,7 +72,7 @@ class AccuracyRouter:
 
     @property
     def skill(self) -> Floats:
-        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        """Prequential accuracy of each expert, [E], over the events on which it gave evidence."""
         return self._record.skill
 
     @property
@@ -82,23 +82,24 @@ class AccuracyRouter:
 
     @property
     def drifts(self) -> int:
-        """See `Gate`: nothing watches here."""
+        """See `Router`: nothing watches here."""
         return 0
 
     @property
     def inverse_temperature(self) -> float:
-        """See `Gate`: it is not learnt here."""
+        """See `Router`: it is not learnt here."""
         return 1.0
 
     def forget(self, expert: int) -> None:
-        """See `Gate`: of its record alone. What a network says of it is trained anew within some hundred records."""
+        """See `Router`: only the accuracy is forgotten. A network's weights are trained anew within some hundred
+        records."""
         self._record.forget(expert)
 
     def inherit(self, stays: int, trust: tuple[float, float]) -> None:
-        """See `Gate`: nothing, for how often an expert is right does not change by another that is gone."""
+        """See `Router`: nothing changes, because accuracy does not depend on whether another expert is there."""
 
     def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
-        """Top-p engagement: the most reliable experts whose share of all reliability reaches `engage`; see `Gate`."""
+        """Top-p engagement: the most reliable experts whose share of all reliability reaches `top_p`; see `Router`."""
         return top_share(reliability, self._engage)
 
 

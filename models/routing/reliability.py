@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.fusion import FusionSettings
-from tocsin.config.routing import ReliabilitySettings as RouterSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.routing import ReliabilitySettings
 from tocsin.kernels.fusion.log_domain import CODES
-from tocsin.kernels.hoeffding import adwin
+from tocsin.kernels.hoeffding.forest import adwin
 from tocsin.kernels.routing import reliability as kernel
 from tocsin.kernels.routing.inverse_temperature import LOG
 from tocsin.kernels.routing.inverse_temperature import STATE as STATE_OF_INVERSE_TEMPERATURE
@@ -50,7 +51,7 @@ class ReliabilityRouter:
     """Reliabilities [B, E] from inputs and evidence, learnt from the evidence seen at each event's own time."""
 
     def __init__(
-        self, settings: RouterSettings, experts: int, features: int, seed: int, fusion: FusionSettings
+        self, settings: ReliabilitySettings, experts: int, features: int, seed: int, fusion: FusionSettings
     ) -> None:
         self._settings = settings
         self._seed = seed
@@ -60,7 +61,7 @@ class ReliabilityRouter:
             step=settings.step,
             every=float(settings.every),
             memory=SQUARES_MEMORY,
-            fade=settings.fade,
+            fade=settings.fading_factor,
             scaler_memory=SCALER_MEMORY,
             balance=settings.balance,
             window=float(settings.window),
@@ -74,6 +75,13 @@ class ReliabilityRouter:
         self._labels = np.zeros(0)
         """Labels of each class, faded; one of each to begin with."""
 
+    @classmethod
+    def from_settings(cls, settings: ModelSettings, experts: int, features: int) -> ReliabilityRouter:
+        """The router of a model with E experts and F features."""
+        router = settings.router
+        assert isinstance(router, ReliabilitySettings)
+        return cls(router, experts, features, settings.seed, settings.fusion)
+
     @property
     def count(self) -> int:
         """Feedback records learnt."""
@@ -81,7 +89,7 @@ class ReliabilityRouter:
 
     @property
     def skill(self) -> Floats:
-        """Faded prequential accuracy of each expert, [E]; of the answers it gave, not of its silences."""
+        """Prequential accuracy of each expert, [E], over the events on which it gave evidence."""
         return self._router.skill
 
     @property
@@ -105,16 +113,17 @@ class ReliabilityRouter:
         return math.exp(self._router.inverse_temperature[LOG])
 
     def resize(self, features: int) -> None:
-        """Make room for more columns; they stand at their mean until they are known, so nothing learnt changes."""
+        """Make room for more columns. A column counts as being at its mean until it is known, so answers do not
+        change."""
         self._router = kernel.widened(self._router, self._sizes, features, self._seed)
         self._sizes = self._sizes._replace(features=max(features, self._sizes.features))
 
     def forget(self, expert: int) -> None:
-        """Trust an expert as at the start: its outer weights, its record and its load are those of a new one."""
+        """See `Router`: the outer weights, the accuracy and the load of the expert are those of a new one."""
         for flat in (self._router.weights, self._router.gradient):
             *_, outer, bias = kernel.unpacked(flat, *self._sizes)
             outer[:, expert] = bias[expert] = 0.0
-        # With squares of 0 the first step would be some thirty times a usual one: take those of the others.
+        # With squared gradients of 0 the first step would be some thirty times too long: take the mean of the others.
         *_, outer, bias = kernel.unpacked(self._router.squares, *self._sizes)
         others = [o for o in range(self._sizes.experts) if o != expert] or [self._sizes.experts]
         outer[:, expert], bias[expert] = outer[:, others].mean(axis=1), bias[others].mean()
@@ -123,7 +132,7 @@ class ReliabilityRouter:
         self._router.load[:, expert] = 0.0
 
     def inherit(self, stays: int, trust: tuple[float, float]) -> None:
-        """See `Gate`: two that are sure and say the same leave the doubt (1 - rho) (1 - rho')."""
+        """See `Router`: two agreeing experts of reliability rho and rho' leave the uncertainty (1 - rho) (1 - rho')."""
         own, other = (min(max(rho, MINIMUM), kernel.MAX_RELIABILITY) for rho in trust)
         both = min(1.0 - (1.0 - own) * (1.0 - other), kernel.MAX_RELIABILITY)
         gain = math.log(both / (1.0 - both)) - math.log(own / (1.0 - own))
@@ -136,11 +145,12 @@ class ReliabilityRouter:
         return out
 
     def engaged(self, reliability: Floats, evidence: Floats, prior: float) -> Bools:
-        """Top-p engagement: the fewest experts that hold the share `engage` of what all can add to log P.
+        """Top-p engagement: the fewest experts that hold the share `top_p` of what all can add to log P.
 
-        Nobody is engaged where nobody has anything to add: the null slot has taken all trust, or all are silent.
+        No expert is engaged where none has anything to add: the null slot has taken all trust, or all evidence is
+        vacuous.
         """
-        if self._settings.engage >= 1.0:
+        if self._settings.top_p >= 1.0:
             return np.ones(reliability.shape, np.bool_)
         total = evidence.sum(axis=2) + prior
         gain = np.log1p(reliability * evidence.max(axis=2) / (total - reliability * (total - prior)))
@@ -148,7 +158,7 @@ class ReliabilityRouter:
         ranked = np.take_along_axis(gain, order, axis=1)
         before = ranked.cumsum(axis=1) - ranked
         result: Bools = np.empty(gain.shape, np.bool_)
-        np.put_along_axis(result, order, before < self._settings.engage * ranked.sum(axis=1, keepdims=True), axis=1)
+        np.put_along_axis(result, order, before < self._settings.top_p * ranked.sum(axis=1, keepdims=True), axis=1)
         return result
 
     def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
@@ -171,8 +181,8 @@ class ReliabilityRouter:
         return before
 
     def _weighed(self, y: Ints, weight: Floats, classes: int) -> Floats:
-        """The weights [B] of labels in order, rare classes' raised as far as the settings say."""
-        if not self._settings.rare:
+        """The weights [B] of labels in order, with those of rare classes raised as `rare_class_power` says."""
+        if not self._settings.rare_class_power:
             return weight
         self._labels = np.pad(self._labels, (0, max(classes - len(self._labels), 0)), constant_values=1.0)
         result = weight.copy()
@@ -180,7 +190,7 @@ class ReliabilityRouter:
             self._labels *= 1.0 - 1.0 / LABELS_MEMORY
             self._labels[k] += 1.0
             mean = self._labels.sum() / len(self._labels)
-            result[i] *= min((mean / self._labels[k]) ** self._settings.rare, MOST_RARE)
+            result[i] *= min((mean / self._labels[k]) ** self._settings.rare_class_power, MOST_RARE)
         return result
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -13,16 +13,16 @@ Ints = NDArray[np.int64]
 
 Operator = Literal["sum", "max", "mean"]
 OPERATORS: tuple[Operator, ...] = ("sum", "max", "mean")
-"""In the order of their numbers in the kernel."""
+"""The operators, in the order of their numbers in the kernel."""
 LEVELS = ("n-grams to a sentence", "sentences to a paragraph", "paragraphs to a text")
 Operators = tuple[Operator, Operator, Operator]
-"""One a level."""
+"""One operator for each level."""
 SUMS: Operators = ("sum", "sum", "sum")
-"""SS3's own: vectors are added up at every level."""
+"""SS3's own operators: vectors are added up at every level."""
 
 
 def numbers(operators: Operators) -> tuple[int, int, int]:
-    """The operators as the kernels know them. Raises ValueError where they are not three of `OPERATORS`."""
+    """The kernel's number of each operator. Raises ValueError where they are not three of `OPERATORS`."""
     if len(operators) != len(LEVELS) or not set(operators) <= set(OPERATORS):
         raise ValueError(f"operators are three of {', '.join(OPERATORS)} (for {', '.join(LEVELS)}), not {operators!r}")
     of_words, of_sentences, of_paragraphs = (OPERATORS.index(operator) for operator in operators)
@@ -30,7 +30,10 @@ def numbers(operators: Operators) -> tuple[int, int, int]:
 
 
 def paragraphs_matter(operators: Operators) -> bool:
-    """Whether a text's vector depends on where its paragraphs end: not for a sum of sums or a maximum of maxima."""
+    """Whether a text's vector depends on where its paragraphs end.
+
+    It does not for a sum of sums or a maximum of maxima.
+    """
     return operators[1] != operators[2] or operators[2] == "mean"
 
 
@@ -40,7 +43,9 @@ def paragraphs(text: str) -> list[str]:
 
 
 def combined(operator: Operator, values: Floats, counts: Sequence[int]) -> Floats:
-    """Vectors [P, C], the first counts[0] of the first group and so on, to one a group [G, C]; of none, zeros.
+    """Combine vectors [P, C] to one for each of G groups, [G, C]; zeros for a group of none.
+
+    The first counts[0] vectors are the first group, the next counts[1] the second, and so on.
 
     >>> combined("mean", np.array([[1.0, 0.0], [3.0, 1.0], [5.0, 5.0]]), [2, 0, 1]).tolist()
     [[2.0, 0.5], [0.0, 0.0], [5.0, 5.0]]

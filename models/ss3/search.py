@@ -1,4 +1,4 @@
-"""Which hyperparameters suit SS3 on texts that it has not learnt: the same counts, valued by each setting of a grid."""
+"""A search for SS3's hyperparameters: the same counts, valued by each setting of a grid on texts not learnt."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ Ints = NDArray[np.int64]
 S = (0.25, 0.32, 0.4, 0.45, 0.5, 0.6)
 L = (0.1, 0.5, 0.75, 1.0, 1.25, 1.5)
 P = (0.5, 1.0, 1.5)
-"""The grid where none is given: around what the authors report."""
+"""The grid where none is given, around the values that the authors report."""
 
 
 class Setting(NamedTuple):
-    """Hyperparameters and how they did, from 0 to 1."""
+    """Hyperparameters, and how well they do."""
 
     s: float
     l: float  # noqa: E741 - SS3's own name
     p: float
     macro_f1: float
+    """From 0 to 1, over the classes that are among the labels or the answers."""
     accuracy: float
+    """From 0 to 1."""
 
 
 def search(
@@ -37,11 +39,11 @@ def search(
     l: Sequence[float] = L,  # noqa: E741
     p: Sequence[float] = P,
 ) -> list[Setting]:
-    """Every setting of the grid on labelled texts that the model has not learnt, best macro-F1 first.
+    """Judge every setting of the grid by labelled texts that the model has not learnt; best macro-F1 first.
 
-    Since the model holds counts alone, no setting costs more than reading the texts once. The model is left with the
-    hyperparameters that it had: give those of the first to `SS3.set_hyperparameters`. A class that is in neither the
-    labels nor the answers has no F1. Raises ValueError where texts and labels differ in number or a label is no class.
+    The model holds only counts, so a setting costs no more than reading the texts once. The model keeps the
+    hyperparameters that it had; `SS3.set_hyperparameters` takes those of the first setting. Raises ValueError where
+    texts and labels differ in number or a label is no class of the model.
 
     >>> model = SS3()
     >>> model.learn_many(["win a prize", "win now", "at home", "home now"], ["spam", "spam", "ham", "ham"])
@@ -59,18 +61,18 @@ def search(
     try:
         for setting in product(s, l, p):
             model.set_hyperparameters(*setting)
-            said = model.confidence_many(texts).argmax(axis=1)
-            found.append(Setting(*setting, _macro_f1(y, said, len(model.classes)), float((said == y).mean())))
+            answers = model.confidence_many(texts).argmax(axis=1)
+            found.append(Setting(*setting, _macro_f1(y, answers, len(model.classes)), float((answers == y).mean())))
     finally:
         model.set_hyperparameters(*before)
     return sorted(found, key=lambda setting: -setting.macro_f1)
 
 
-def _macro_f1(y: Ints, said: Ints, classes: int) -> float:
+def _macro_f1(y: Ints, answers: Ints, classes: int) -> float:
     scores = []
     for k in range(classes):
-        right = int(((said == k) & (y == k)).sum())
-        told = int((said == k).sum() + (y == k).sum())
-        if told:
-            scores.append(2 * right / told)
+        right = int(((answers == k) & (y == k)).sum())
+        total = int((answers == k).sum() + (y == k).sum())
+        if total:
+            scores.append(2 * right / total)
     return float(np.mean(scores)) if scores else 0.0

@@ -71,7 +71,7 @@ def feedback_of(batch: Batch, labels: list[str], model: Classifier, delay: int =
     seen = []
     for i in range(len(batch)):
         event = rows(batch, i, i + 1)
-        seen.append(None if i % blind == blind - 1 else model.score(event).seen(0))
+        seen.append(None if i % blind == blind - 1 else model.score(event).context(0))
         if i >= delay:
             j = i - delay
             model.learn(cut(FeedbackBatch(batch, labels, np.ones(len(batch)), [*seen], [()] * len(batch)), j, j + 1))
@@ -85,7 +85,7 @@ def cut(feedback: FeedbackBatch, start: int, stop: int) -> FeedbackBatch:
         rows(feedback.batch, start, stop),
         feedback.labels[start:stop],
         feedback.weight[start:stop],
-        feedback.seen[start:stop],
+        feedback.contexts[start:stop],
         feedback.posts[start:stop],
     )
 

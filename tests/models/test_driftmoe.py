@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from river import checks
 from river.datasets import synth
 
 from tocsin.models import DriftMoE
 from tocsin.models.driftmoe import Pool
 from tocsin.models.routing.published import Published
+
+from .face_behaviour import FeatureBehaviour
 
 PRESETS = [(preset, variant) for preset in ("tocsin", "paper") for variant in ("data", "task")]
 Rows = tuple[NDArray[np.float64], NDArray[Any]]
@@ -42,7 +43,7 @@ def sea(n: int, seed: int = 5) -> Rows:
 def bits(model: DriftMoE) -> dict[str, bytes]:
     engine = model.engine
     if isinstance(engine, Published):
-        return {name: array.tobytes() for name, array in engine.state().items()}
+        return {name: array.tobytes() for name, array in engine.state_dict().items()}
     assert isinstance(engine, Pool)
     classifier = engine.classifier
     parts = {"router": classifier.router.state_dict(), "lifecycle": classifier.lifecycle.state_dict()}
@@ -50,16 +51,14 @@ def bits(model: DriftMoE) -> dict[str, bytes]:
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}
 
 
-def name_of(check: Any) -> str:
-    return getattr(check, "__name__", None) or check.func.__name__
+class TestDriftMoE(FeatureBehaviour):
+    def make(self) -> Any:
+        return DriftMoE(seed=1)
 
 
-@pytest.mark.parametrize("preset", ["tocsin", "paper"])
-@pytest.mark.parametrize("check", list(checks.yield_checks(DriftMoE())), ids=name_of)
-def test_river_accepts_it(preset: Any, check: Any) -> None:
-    if name_of(check) in DriftMoE(preset=preset)._unit_test_skips():
-        pytest.skip("river says so")
-    check(DriftMoE(preset=preset))
+class TestDriftMoEAsPublished(FeatureBehaviour):
+    def make(self) -> Any:
+        return DriftMoE(preset="paper")
 
 
 @pytest.mark.parametrize(("preset", "variant"), PRESETS)
@@ -170,7 +169,7 @@ def test_the_published_trees_drive_the_output(variant: Any) -> None:
     engine = model.engine
     assert isinstance(engine, Published)
     before = model.predict_proba_many(X)
-    engine._ask = lambda X: np.full((len(X), 4, 1) if variant == "task" else (len(X), 12, 4), 0.25)  # type: ignore[method-assign]
+    engine._answers = lambda X: np.full((len(X), 4, 1) if variant == "task" else (len(X), 12, 4), 0.25)  # type: ignore[method-assign]
     assert (model.predict_proba_many(X).argmax(axis=1) != before.argmax(axis=1)).mean() > 0.1
 
 
@@ -184,3 +183,22 @@ def test_a_weight_that_is_none_teaches_nobody(weight: float) -> None:
     with pytest.raises(ValueError, match="w: a weight is negative or not finite"):
         model.learn_one({"0": 1.0, "1": 1.0}, 1, weight)
     np.testing.assert_array_equal(model.predict_proba_many(np.ones((1, 2))), before)
+
+
+@pytest.mark.parametrize(("preset", "variant"), PRESETS)
+def test_events_without_features_are_no_error(preset: Any, variant: Any) -> None:
+    model = DriftMoE(preset, variant)
+    for i in range(300):  # past a step of the published router
+        model.learn_one({}, "rare" if i % 3 == 0 else "common")
+    assert set(model.predict_proba_one({})) == {"rare", "common"}
+    model.learn_one({"a": 1.0}, "rare")
+    assert sum(model.predict_proba_one({"a": 1.0}).values()) == pytest.approx(1.0)
+
+
+def test_the_published_router_that_trusts_no_tree_leaves_all_classes_equal() -> None:
+    model = DriftMoE("paper", "task")
+    model.learn_many(np.zeros((3, 2)), ["a", "b", "c"])
+    engine = model.engine
+    assert isinstance(engine, Published)
+    engine._trust = lambda X: np.zeros((len(X), 3))  # type: ignore[method-assign]
+    assert model.predict_proba_one({"0": 1e300}) == {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}

@@ -116,7 +116,7 @@ def taught(delay: int, share: float = 0.02) -> Classifier:
     seen: list[PredictionContext] = []
     for start in range(0, len(X), 50):
         scores = model.score(Batch.of(X[start : start + 50]))
-        seen += [scores.seen(i) for i in range(50)]
+        seen += [scores.context(i) for i in range(50)]
         past = slice(max(start - delay, 0), max(start + 50 - delay, 0))
         rows = past.stop - past.start
         if rows:
@@ -146,5 +146,5 @@ def test_a_class_between_two_others_is_found_though_no_feature_is_out_of_range()
     model.widen(["x", "y"], [False, False], ["0", "1"])
     model.learn_at_once(Batch.of(X), y, np.ones(len(y)))
     other = clouds(500, 9, ((-6, 6), (6, -6)))[0]
-    assert np.abs(model.novelty._scaler.distances(other)).max() < 2.0
+    assert np.abs(model.mixture.judge.novelty._scaler.distances(other)).max() < 2.0
     assert share_of_novel(model, other) > 0.9

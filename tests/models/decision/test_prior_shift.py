@@ -9,7 +9,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.prior_shift import PriorShiftSettings as Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, FeedbackBatch, Floats
-from tocsin.models.decision.prior_shift import PriorShift, RecentPriors
+from tocsin.models.decision.prior_shift import PriorShift, RecentPriors, StreamPriors
 from tocsin.models.decision.scores import Scores
 
 SETTINGS = Settings(enabled=True, window=100, memory=50, mature=10)
@@ -89,15 +89,15 @@ def test_how_events_are_cut_makes_no_difference() -> None:
     for piece in np.split(p, [1, 8, 9, 100]):
         recent = RecentPriors(SETTINGS, kept)
         found.append(recent.ratios(piece, common))
-        kept = recent.kept()
+        kept = recent.state()
     np.testing.assert_array_equal(np.concatenate(found), expected)
-    assert kept == whole.kept()
+    assert kept == whole.state()
 
 
 def test_a_class_that_comes_later_begins_as_usual() -> None:
     recent = RecentPriors(SETTINGS)
     recent.ratios(np.full((50, 2), 0.5), np.array([0.5, 0.5]))
-    ratios = RecentPriors(SETTINGS, recent.kept()).ratios(np.full((1, 3), 1 / 3), np.array([0.4, 0.4, 0.2]))
+    ratios = RecentPriors(SETTINGS, recent.state()).ratios(np.full((1, 3), 1 / 3), np.array([0.4, 0.4, 0.2]))
     assert ratios.shape == (1, 3)
     np.testing.assert_allclose(ratios, 1.0)
 
@@ -123,9 +123,13 @@ def taught(**how: Any) -> Classifier:
     return model
 
 
-def teach(model: Classifier, X: Floats, labels: list[str], recent: RecentPriors | None = None) -> Scores:
-    scores = model.score(Batch.of(X), None if recent is None else recent.ratios)
-    seen = [scores.seen(i) for i in range(len(X))]
+def of_one_stream(X: Floats) -> StreamPriors:
+    return StreamPriors(np.zeros(len(X), np.int64), {})
+
+
+def teach(model: Classifier, X: Floats, labels: list[str], follow: bool = False) -> Scores:
+    scores = model.score(Batch.of(X), of_one_stream(X) if follow else None)
+    seen = [scores.context(i) for i in range(len(X))]
     model.learn(FeedbackBatch(Batch.of(X), labels, np.ones(len(X)), seen, [()] * len(X)))
     return scores
 
@@ -133,10 +137,7 @@ def teach(model: Classifier, X: Floats, labels: list[str], recent: RecentPriors 
 def test_decisions_follow_priors_that_events_tell_of_before_labels_do() -> None:
     model, rng = taught(), np.random.default_rng(6)
     X, labels = events(rng, 1_000, 0.9)
-    shift = model.prior_shift
-    assert shift is not None
-    recent = RecentPriors(model._model.prior_shift)
-    scores = model.score(Batch.of(X), recent.ratios)
+    scores = model.score(Batch.of(X), of_one_stream(X))
     plain = model.score(Batch.of(X))
     y = np.array([label == "b" for label in labels], np.int64)
     assert plain.plain is None
@@ -150,17 +151,17 @@ def test_decisions_follow_priors_that_events_tell_of_before_labels_do() -> None:
     assert (scores.belief.argmax(axis=1) == scores.label).all()
     assert (scores.uncertainty <= plain.uncertainty + 1e-12).all()
     np.testing.assert_allclose(scores.betp.sum(axis=1), 1.0)
-    seen = scores.seen(999)
+    seen = scores.context(999)
     assert seen.plain is not None
     assert seen.ratio is not None
     assert seen.ratio[1] > 1.5
-    assert plain.seen(999).ratio is None
+    assert plain.context(999).ratio is None
 
 
 def test_without_a_shift_nothing_is_followed() -> None:
     model, rng = taught(least_gain=0.05), np.random.default_rng(6)
     X, _ = events(rng, 1_000, 0.2)
-    scores = model.score(Batch.of(X), RecentPriors(model._model.prior_shift).ratios)
+    scores = model.score(Batch.of(X), of_one_stream(X))
     assert not any(scores.follows(i) for i in range(1_000))
     assert scores.plain is not None
     np.testing.assert_array_equal(scores.betp, scores.plain)
@@ -168,22 +169,43 @@ def test_without_a_shift_nothing_is_followed() -> None:
 
 def test_nobody_is_asked_where_it_is_off() -> None:
     model = taught(enabled=False)
-    assert model.prior_shift is None
-    scores = model.score(Batch.of(np.zeros((1, 1))), RecentPriors(SETTINGS).ratios)
+    scores = model.score(Batch.of(np.zeros((1, 1))), of_one_stream(np.zeros((1, 1))))
     assert scores.ratio is None
+    assert scores.priors == {}
 
 
 def test_a_snapshot_keeps_what_is_usual_and_the_trust(tmp_path: Any) -> None:
     model, rng = taught(), np.random.default_rng(7)
-    teach(model, *events(rng, 500, 0.9), RecentPriors(model._model.prior_shift))
+    teach(model, *events(rng, 500, 0.9), follow=True)
     model.save(tmp_path / "s")
-    other = Classifier(model.settings)
-    other.load(tmp_path / "s")
-    assert model.prior_shift is not None
-    assert other.prior_shift is not None
-    np.testing.assert_array_equal(model.prior_shift.usual, other.prior_shift.usual)
-    assert model.prior_shift.trust == other.prior_shift.trust
+    other = Classifier.load(tmp_path / "s")
+    assert isinstance(model.mixture.judge.prior_shift, PriorShift)
+    assert isinstance(other.mixture.judge.prior_shift, PriorShift)
+    np.testing.assert_array_equal(model.mixture.judge.prior_shift.usual, other.mixture.judge.prior_shift.usual)
+    assert model.mixture.judge.prior_shift.trust == other.mixture.judge.prior_shift.trust
     X, labels = events(rng, 50, 0.5)
     teach(model, X, labels)
     teach(other, X, labels)
-    np.testing.assert_array_equal(model.prior_shift.usual, other.prior_shift.usual)
+    np.testing.assert_array_equal(model.mixture.judge.prior_shift.usual, other.mixture.judge.prior_shift.usual)
+
+
+def test_how_a_stream_is_cut_into_batches_leaves_no_trace_in_what_is_followed() -> None:
+    model, rng = taught(), np.random.default_rng(6)
+    X, _ = events(rng, 300, 0.9)
+    whole = model.score(Batch.of(X), of_one_stream(X))
+    states, betp = {}, []
+    for i in range(0, 300, 7):
+        part = X[i : i + 7]
+        scores = model.score(Batch.of(part), StreamPriors(np.zeros(len(part), np.int64), states))
+        states, _ = dict(scores.priors), betp.append(scores.betp)
+    np.testing.assert_array_equal(np.concatenate(betp), whole.betp)
+    assert states == whole.priors
+
+
+def test_scoring_leaves_the_priors_of_a_stream_as_they_were() -> None:
+    model, rng = taught(), np.random.default_rng(6)
+    X, _ = events(rng, 300, 0.9)
+    before = dict(model.score(Batch.of(X), of_one_stream(X)).priors)
+    given = StreamPriors(np.zeros(len(X), np.int64), dict(before))
+    model.score(Batch.of(X), given)
+    assert given.states == before

@@ -88,7 +88,7 @@ def test_new_columns_and_classes_leave_what_was_learnt() -> None:
     mixed = np.column_stack([X[:, 0], kinds])
     made = taught(mixed, Y, nominal=(False, True), buckets=4)
     before = made.evidence(Batch.of(mixed))
-    made.set_nominal([False, True, False, True])
+    made.set_columns((), [False, True, False, True])
     made.resize(4, 2)
     more = np.column_stack([mixed, np.full((len(X), 2), np.nan)])
     np.testing.assert_allclose(made.evidence(Batch.of(more)), before, rtol=1e-12)

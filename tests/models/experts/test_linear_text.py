@@ -10,12 +10,7 @@ import pytest
 from tocsin.config.experts.linear_text import LinearTextSettings
 from tocsin.models.data.batch import Batch
 from tocsin.models.data.subject_text import SubjectText
-from tocsin.models.experts.base import (
-    Follower,
-    Prequential,
-    Reader,
-    SnapshotError,
-)
+from tocsin.models.experts.base import SnapshotError
 from tocsin.models.experts.linear_text import LinearTextExpert
 
 RNG = np.random.default_rng(0)
@@ -48,9 +43,9 @@ def same(one: LinearTextExpert, other: LinearTextExpert) -> bool:
 
 
 def test_it_is_all_that_its_callers_ask_for() -> None:
-    assert isinstance(expert(), Reader)
-    assert isinstance(expert(), Prequential)
-    assert isinstance(expert(scope="subject"), Follower)
+    assert expert().reads_text
+    assert not expert().whole_subject
+    assert expert(scope="subject").whole_subject
 
 
 def test_what_words_tell_is_learnt() -> None:
@@ -144,7 +139,7 @@ def test_a_subject_is_read_on_from_what_was_kept() -> None:
     at_once, after, gain = made.follow(batch([*posts], ["s"] * 5))
     kept: dict[tuple[str, str], SubjectText] = {}
     for i, post in enumerate(posts):
-        one, [thread], _ = made.follow(batch([post], ["s"], threads=kept))
+        one, [thread], _ = made.follow(batch([post], ["s"], subject_texts=kept))
         assert np.array_equal(one[0], at_once[i])
         assert thread.plain() == after[i].plain()
         kept = {(made.name, "s"): SubjectText.of(thread.plain())}
@@ -163,7 +158,7 @@ def test_a_class_that_comes_later_finds_a_thread_that_was_kept_before() -> None:
     made = taught(scope="subject")
     _, [thread], _ = made.follow(batch(["fire"], ["s"]))
     made.resize(0, 3)
-    assert made.evidence(batch(["warm"], ["s"], threads={(made.name, "s"): thread})).shape == (1, 3)
+    assert made.evidence(batch(["warm"], ["s"], subject_texts={(made.name, "s"): thread})).shape == (1, 3)
 
 
 def test_what_is_kept_of_a_subject_does_not_grow() -> None:

@@ -79,7 +79,7 @@ def by_definition(X: Floats, y: Ints, w: Floats, x: Floats) -> Floats:
 def test_probabilities_are_those_of_the_definition(fade: float) -> None:
     # At 0.6 the unit passes its bound within the run, and all counts are scaled.
     X, y = events(600, seed=1)
-    expert = new(fade=fade)
+    expert = new(fading_factor=fade)
     learn(expert, X, y)
     left = np.linspace(0.5, 2.0, len(X)) * fade ** np.arange(len(X) - 1, -1, -1.0)
     ask, _ = events(40, seed=2)
@@ -111,7 +111,7 @@ def test_asking_changes_nothing_and_each_event_is_answered_alone() -> None:
 
 def test_it_learns_and_forgets() -> None:
     X, y = events(2_000)
-    expert = new(fade=0.99)
+    expert = new(fading_factor=0.99)
     learn(expert, X, y)
     assert (expert.evidence(Batch.of(X)).argmax(axis=1) == y).mean() > 0.8
     learn(expert, X, (y + 1) % K)
@@ -148,7 +148,7 @@ def test_features_and_classes_grow_without_losing_what_was_learnt() -> None:
     ask = np.full((100, F), np.nan)
     ask[:, :2] = X[:100, :2]
     before = expert.probabilities(ask[:, :2])
-    expert.set_nominal(NOMINAL)
+    expert.set_columns((), NOMINAL)
     expert.resize(F, 2)
     assert np.array_equal(expert.probabilities(ask), before)
     expert.resize(F, K)
@@ -161,7 +161,7 @@ def test_a_column_that_becomes_a_category_leaves_the_others_tables() -> None:
     expert = new()
     learn(expert, X, y)
     table = expert.state_dict()["tables"][0]
-    expert.set_nominal([False, True, False, True])
+    expert.set_columns((), [False, True, False, True])
     assert np.array_equal(expert.state_dict()["tables"][1], table)
     assert not expert.state_dict()["tables"][0].any()
 

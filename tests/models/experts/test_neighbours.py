@@ -150,7 +150,7 @@ def test_features_and_classes_grow() -> None:
     expert = NeighboursExpert(NeighboursSettings(window=200), NOMINAL[:2])
     expert.resize(2, 1)
     learn(expert, X[:100, :2], np.zeros(100, np.int64))
-    expert.set_nominal(NOMINAL)
+    expert.set_columns((), NOMINAL)
     expert.resize(F, K)
     learn(expert, X[100:], y[100:])
     assert expert.evidence(Batch.of(X)).shape == (300, K)

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tocsin.config.experts import ExpertSettings
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.config.experts.tree import TreeSettings
-from tocsin.config.fusion import FusionSettings
 from tocsin.config.lifecycle import LifecycleSettings as Settings
 from tocsin.config.model import ModelSettings
-from tocsin.config.presets.driftmoe import tocsin
-from tocsin.config.routing import MultiHotSettings, ReliabilitySettings
 from tocsin.models import (
     Batch,
     Classifier,
     FeedbackBatch,
-    SnapshotError,
 )
 from tocsin.models.experts.linear import LinearExpert
 from tocsin.models.experts.registry import kin
-from tocsin.models.routing.lifecycle import EVENTS
 
-CLASSES = ("a", "b")
-QUICK = Settings(window=100, patience=2, minimum_age=200, keep=1, probation=4)
-NEVER = QUICK.model_copy(update={"enabled": False})
-ROUTERS = {
-    "reliability": ReliabilitySettings(),
-    "top-p": ReliabilitySettings(engage=0.9),
-    "multi-hot": MultiHotSettings(),
-}
-STUMP = TreeSettings(name="stump", grace_period=1_000_000, leaf_prediction="mc")
-"""A tree that never splits: it answers the most frequent class for ever."""
-Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
-
-
-def events(n: int, seed: int = 0, flipped: bool = False) -> Rows:
-    """Three numbers, the first of which tells the class up to a tenth of noise; class 0 comes more often."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    return X, ((X[:, 0] > 0.5) ^ (rng.random(n) < 0.1) ^ flipped).astype(np.int64)
-
-
-def classifier(*experts: ExpertSettings, lifecycle: Settings = QUICK, router: str = "reliability") -> Classifier:
-    # Who is starved depends on how opinions are combined, too: these pools were made to fall ill by this rule.
-    fusion = FusionSettings(rule="dempster")
-    settings = ModelSettings(
-        experts=experts, lifecycle=lifecycle, router=ROUTERS[router], classes=CLASSES, fusion=fusion
-    )
-    model = Classifier(settings)
-    model.widen(["x", "y", "z"], [False] * 3, CLASSES)
-    return model
-
-
-def right(model: Classifier, events: Rows, poll: int = 500) -> NDArray[np.bool_]:
-    """Learn events at once; whether each was foretold."""
-    X, y = events
-    parts = [
-        model.learn_at_once(Batch.of(X[i : i + poll]), y[i : i + poll], np.ones(len(X[i : i + poll])))
-        for i in range(0, len(X), poll)
-    ]
-    result: NDArray[np.bool_] = np.concatenate(parts).argmax(axis=1) == y
-    return result
-
-
-def happened(model: Classifier) -> list[dict[str, int]]:
-    """What befell each expert."""
-    return [{event: n for event, n in one.events.items() if n} for one in model.lifecycle.health()]
-
-
-def bits(model: Classifier) -> dict[str, bytes]:
-    parts: dict[str, Any] = {"router": model.router, "lifecycle": model.lifecycle, "abstention": model.abstention}
-    parts |= {expert.name: expert for expert in model.experts}
-    return {f"{p}/{name}": array.tobytes() for p, part in parts.items() for name, array in part.state_dict().items()}
-
+from .lifecycle_pools import CLASSES, NEVER, QUICK, STUMP, classifier, events, happened, right
 
 # Each illness, and its cure
 
@@ -92,7 +31,7 @@ def fed_nonsense(lifecycle: Settings) -> Classifier:
     model = classifier(
         LinearSettings(),
         NeighboursSettings(window=200),
-        NaiveBayesSettings(fade=1.0, strength=100.0),
+        NaiveBayesSettings(fading_factor=1.0, strength=100.0),
         lifecycle=lifecycle,
     )
     X, _ = events(1_000, seed=9)
@@ -162,7 +101,7 @@ def test_two_linear_experts_alike_are_merged(late: bool) -> None:
     X, y = events(3_000)
     if late:
         for model in (twins, unchanged):
-            seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(500)]
+            seen = [model.score(Batch.of(X[i : i + 1])).context(0) for i in range(500)]
             labels = [CLASSES[k] for k in y[:500]]
             model.learn(FeedbackBatch(Batch.of(X[:500]), labels, np.ones(500), seen, [()] * 500))
     said = [right(model, (X, y)).mean() for model in (twins, unchanged)]
@@ -209,7 +148,7 @@ def test_late_labels_do_not_judge_an_expert_by_the_one_before_it() -> None:
     model = classifier(LinearSettings(), STUMP)
     X, y = events(600)
     right(model, (X[:250], y[:250]))
-    seen = [model.score(Batch.of(X[i : i + 1])).seen(0) for i in range(250, 600)]
+    seen = [model.score(Batch.of(X[i : i + 1])).context(0) for i in range(250, 600)]
     labels = [CLASSES[k] for k in y]
     model.learn(FeedbackBatch(Batch.of(X[250:300]), labels[250:300], np.ones(50), seen[:50], [()] * 50))
     assert happened(model)[1] == {"regrown": 1}
@@ -224,7 +163,9 @@ def test_late_labels_do_not_judge_an_expert_by_the_one_before_it() -> None:
 
 def test_some_experts_stay_whatever_is_found() -> None:
     lazy = [STUMP.model_copy(update={"name": f"stump-{i}"}) for i in range(3)]
-    model = classifier(LinearSettings(), *lazy, lifecycle=QUICK.model_copy(update={"keep": 3, "probation": 1_000}))
+    model = classifier(
+        LinearSettings(), *lazy, lifecycle=QUICK.model_copy(update={"minimum_active": 3, "probation": 1_000})
+    )
     right(model, events(3_000))
     assert model.lifecycle.active.sum() == 3
     assert model.lifecycle.active[0]
@@ -287,134 +228,3 @@ def test_linear_experts_of_other_columns_are_not_merged() -> None:
         expert.resize(2, 2)
     with pytest.raises(ValueError, match="cannot be merged"):
         one.merge(other, 0.5)
-
-
-# The fold
-
-
-ILL = (
-    LinearSettings(name="one"),
-    LinearSettings(name="two"),
-    STUMP,
-    TreeSettings(),
-    PersistenceSettings(strength=1.0),
-)
-
-
-@pytest.mark.parametrize("router", ROUTERS)
-@pytest.mark.parametrize("late", [False, True])
-def test_polls_of_any_length_make_the_same_bits_across_all_that_befalls_experts(router: str, late: bool) -> None:
-    X, y = events(1_300)
-    scored = classifier(*ILL, router=router, lifecycle=NEVER)
-    right(scored, events(300, seed=4))
-    scores = scored.score(Batch.of(X))
-    # What was seen at the events' time is the same whatever the polls; some labels bring features of their own.
-    seen = [scores.seen(i) if late and i % 50 else None for i in range(1_300)]
-    labels = [CLASSES[k] for k in y]
-    states, befell = [], []
-    for poll in (1, 7, 1_000):
-        model = classifier(*ILL, router=router)
-        for i in range(0, 1_300, poll):
-            part = slice(i, i + poll)
-            n = len(y[part])
-            model.learn(FeedbackBatch(Batch.of(X[part]), labels[part], np.ones(n), seen[part], [()] * n))
-        states.append(bits(model))
-        befell.append(happened(model))
-    assert states[0] == states[1] == states[2]
-    assert befell[0] == befell[1] == befell[2]
-    assert {event for one in befell[0] for event in one} == set(EVENTS)
-
-
-@pytest.mark.parametrize("learnt", [150, 350, 640, 700])
-def test_a_snapshot_goes_on_alike_whatever_befell_before(learnt: int, tmp_path: Path) -> None:
-    X, y = events(1_500)
-    model = classifier(*ILL)
-    right(model, (X[:learnt], y[:learnt]))
-    model.save(tmp_path / "s")
-    twin = Classifier(model.settings)
-    twin.load(tmp_path / "s")
-    assert twin.lifecycle.health() == model.lifecycle.health()
-    for each in (model, twin):
-        right(each, (X[learnt:], y[learnt:]))
-    assert bits(model) == bits(twin)
-    assert happened(model) == happened(twin)
-
-
-def test_a_state_of_another_pool_is_refused() -> None:
-    model, other = classifier(*ILL), classifier(*ILL[:3])
-    with pytest.raises(SnapshotError, match="active bool"):
-        other.lifecycle.load_state_dict(model.lifecycle.state_dict())
-
-
-def test_a_class_that_comes_later_has_room() -> None:
-    model = Classifier(ModelSettings(experts=(LinearSettings(),), lifecycle=QUICK))
-    for i in range(300):
-        model.learn_one({"x": float(i % 3)}, ("a", "b", "c")[i % 3] if i > 150 else "a")
-    assert model.lifecycle.count == 300
-
-
-# Health
-
-
-def test_before_anything_was_learnt_nothing_is_known_of_an_expert() -> None:
-    model = classifier(*ILL)
-    for health in model.lifecycle.health():
-        assert (health.state, health.age) == ("active", 0)
-        assert health.share is health.accuracy is health.consistency is None
-    assert model.lifecycle.engaged is None
-
-
-def test_health_tells_of_the_last_whole_window_and_of_the_first_while_it_lasts() -> None:
-    model = classifier(LinearSettings(), NeighboursSettings(window=200))
-    right(model, events(50))
-    young = model.lifecycle.health()
-    assert [one.age for one in young] == [50, 50]
-    assert all(one.share is not None for one in young)
-    right(model, events(50, seed=1))
-    whole = model.lifecycle.health()
-    right(model, events(50, seed=2))
-    assert [one.share for one in model.lifecycle.health()] == [one.share for one in whole]
-    assert sum(one.share or 0.0 for one in whole) == pytest.approx(
-        1.0, abs=0.02
-    )  # the first record was routed to nobody
-    assert model.lifecycle.engaged == 2.0
-
-
-def test_routing_by_a_feature_that_stays_for_long_is_consistent() -> None:
-    """Two experts, one for each half of what `x` can be; events come in long runs of one half, or in no order."""
-    rng = np.random.default_rng(0)
-    kept = {}
-    for order in ("runs", "none"):
-        model = classifier(
-            LinearSettings(), PersistenceSettings(), lifecycle=QUICK.model_copy(update={"window": 1_000})
-        )
-        half = np.repeat(rng.random(80) < 0.5, 50) if order == "runs" else rng.random(4_000) < 0.5
-        X = rng.normal(size=(4_000, 3))
-        X[:, 2] = half * 4.0
-        y = np.where(half, X[:, 0] > 0, np.repeat(rng.random(400) < 0.5, 10)).astype(np.int64)
-        right(model, (X, y))
-        kept[order] = np.mean([one.consistency for one in model.lifecycle.health() if one.consistency is not None])
-    assert kept["runs"] > kept["none"] + 0.2
-
-
-def test_a_long_healthy_stream_befalls_nothing() -> None:
-    model = Classifier(tocsin())
-    model.widen(["x", "y", "z"], [False] * 3, CLASSES)
-    X, y = events(12_000)
-    right(model, (X, y), poll=1_000)
-    assert not any(happened(model))
-
-
-def test_experts_that_see_categories_apart_are_not_kin() -> None:
-    settings = ModelSettings(
-        experts=(LinearSettings(name="one"), LinearSettings(name="two", buckets=4), LinearSettings(name="three"))
-    )
-    one, two, three = kin(settings)
-    assert one == three != two
-
-
-def test_a_snapshot_leaves_the_back_end_that_was_asked_for(tmp_path: Path) -> None:
-    model = Classifier(ModelSettings(), backend="reference")
-    model.save(tmp_path / "snapshot")
-    model.load(tmp_path / "snapshot")
-    assert model.backend == "reference"

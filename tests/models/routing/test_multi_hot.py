@@ -119,7 +119,7 @@ def test_an_expert_that_was_never_heard_is_taken_at_its_word_halved() -> None:
 
 
 def test_an_expert_that_went_wrong_is_trusted_again_when_it_is_right_again() -> None:
-    router = MultiHotRouter(RouterSettings(every=8, step=0.01, fade=0.98), 1, 1, seed=0)
+    router = MultiHotRouter(RouterSettings(every=8, step=0.01, fading_factor=0.98), 1, 1, seed=0)
     for vote, low, high in ((1, 0.8, 1.0), (0, 0.0, 0.1), (1, 0.8, 1.0)):
         for _ in range(1500):
             learn(router, np.zeros(1), says(vote), 1, 1.0)
@@ -127,7 +127,7 @@ def test_an_expert_that_went_wrong_is_trusted_again_when_it_is_right_again() -> 
 
 
 def test_a_record_is_a_mean_while_young_and_fades_when_old() -> None:
-    router = MultiHotRouter(RouterSettings(fade=0.9), 1, 0, seed=0)
+    router = MultiHotRouter(RouterSettings(fading_factor=0.9), 1, 0, seed=0)
     for vote in (1, 1, 0):
         learn(router, np.zeros(0), says(vote), 1, 1.0)
     assert router.skill[0] == pytest.approx((0.5 + 1 + 1 + 0) / 4)
@@ -140,7 +140,7 @@ def test_a_record_is_a_mean_while_young_and_fades_when_old() -> None:
 
 
 def test_the_most_reliable_are_engaged_until_their_share_is_reached() -> None:
-    router = MultiHotRouter(RouterSettings(engage=0.7), 4, 0, seed=0)
+    router = MultiHotRouter(RouterSettings(top_p=0.7), 4, 0, seed=0)
     reliability = np.array([[0.1, 0.6, 0.2, 0.1], [0.9, 0.0, 0.05, 0.05], [0.25, 0.25, 0.25, 0.25], [0, 0, 0, 0]])
     engaged = router.engaged(reliability, np.zeros((*reliability.shape, 2)), 2.0)
     assert engaged[0].tolist() == [False, True, True, False]
@@ -160,7 +160,7 @@ def test_the_most_reliable_are_engaged_until_their_share_is_reached() -> None:
     st.floats(0.01, 0.99),
 )
 def test_engagement_is_the_shortest_run_of_the_most_reliable(reliability: Floats, engage: float) -> None:
-    engaged = MultiHotRouter(RouterSettings(engage=engage), 4, 0, seed=0).engaged(
+    engaged = MultiHotRouter(RouterSettings(top_p=engage), 4, 0, seed=0).engaged(
         reliability, np.zeros((*reliability.shape, 2)), 2.0
     )
     for row, chosen in zip(reliability, engaged, strict=True):

@@ -18,11 +18,11 @@ from tocsin.models.routing.reliability import ReliabilityRouter
 CLASSES = ("a", "b", "c")
 ROUTERS = {
     "reliability": ReliabilitySettings(every=3),
-    "top-p": ReliabilitySettings(engage=0.9),
-    "rare": ReliabilitySettings(rare=0.5),
+    "top-p": ReliabilitySettings(top_p=0.9),
+    "rare": ReliabilitySettings(rare_class_power=0.5),
     "multi-hot": MultiHotSettings(),
     "skill": SkillSettings(),
-    "skill by class": SkillSettings(engage=0.9),
+    "skill by class": SkillSettings(top_p=0.9),
     "reliability by class": ReliabilitySettings(),
 }
 
@@ -53,7 +53,7 @@ def bits(model: Classifier) -> list[bytes]:
         model.router.state_dict(),
         model.lifecycle.state_dict(),
         model.abstention.state_dict(),
-        *([] if model.contextual is None else [model.contextual.state_dict()]),
+        model.mixture.combiner.class_discount.state_dict(),
         *(e.state_dict() for e in model.experts),
     ]
     return [array.tobytes() for arrays in parts for array in arrays.values()]
@@ -65,7 +65,7 @@ def test_polls_of_any_length_make_the_same_bits(router: str, late: bool) -> None
     X, y = events(400)
     scores = classifier(router).score(Batch.of(X))
     # What was seen at the events' time is the same whatever the polls; some labels bring features of their own.
-    seen = [scores.seen(i) if late and i % 50 else None for i in range(400)]
+    seen = [scores.context(i) if late and i % 50 else None for i in range(400)]
     states = []
     for size in (1, 7, 400):
         model = classifier(router)
@@ -79,10 +79,10 @@ def test_polls_of_any_length_make_the_same_bits(router: str, late: bool) -> None
 @pytest.mark.parametrize("router", ROUTERS)
 def test_a_snapshot_goes_on_alike(router: str, tmp_path: Path) -> None:
     X, y = events(600)
-    model, twin = classifier(router), Classifier(settings(router))
+    model = classifier(router)
     model.learn(feedback(X[:401], y[:401], [None] * 401))
     model.save(tmp_path / "snapshot")
-    twin.load(tmp_path / "snapshot")
+    twin = Classifier.load(tmp_path / "snapshot")
     before = model.score(Batch.of(X))
     np.testing.assert_array_equal(twin.score(Batch.of(X)).betp, before.betp)
     for each in (model, twin):
@@ -104,7 +104,7 @@ def test_easy_events_engage_fewer_experts_and_decide_alike() -> None:
 
 
 def test_nobody_is_engaged_where_nobody_has_anything_to_say() -> None:
-    router = ReliabilityRouter(ReliabilitySettings(engage=0.9), experts=2, features=1, seed=0, fusion=FusionSettings())
+    router = ReliabilityRouter(ReliabilitySettings(top_p=0.9), experts=2, features=1, seed=0, fusion=FusionSettings())
     assert not router.engaged(np.full((1, 2), 0.5), np.zeros((1, 2, 2)), 2.0).any()
 
 
@@ -186,7 +186,7 @@ def test_labels_of_rare_classes_count_more_where_that_is_asked_for() -> None:
     evidence[np.arange(3_000), 1, y ^ (rng.random(3_000) < 0.2)] = 10.0
     found = []
     for rare in (0.0, 0.5, 1.0):
-        router = ReliabilityRouter(ReliabilitySettings(rare=rare, boost=0.0), 2, 1, 0, FusionSettings())
+        router = ReliabilityRouter(ReliabilitySettings(rare_class_power=rare, boost=0.0), 2, 1, 0, FusionSettings())
         router.learn(np.zeros((3_000, 1)), evidence, y, np.ones(3_000), np.zeros(3_000, np.int64))
         found.append(router.reliability(np.zeros((2, 1)), np.array([[[10.0, 0], [0, 10.0]]] * 2))[0])
     lazy, able = np.array(found).T

@@ -92,7 +92,7 @@ def test_what_was_said_is_kept_as_it_was_said() -> None:
     for each in (model, plain):
         each.learn_at_once(Batch.of(np.zeros((400, 0))), y, np.ones(400))
     scores, other = model.score(Batch.of(np.zeros((1, 0)))), plain.score(Batch.of(np.zeros((1, 0))))
-    assert np.array_equal(scores.said, other.said)
-    assert np.array_equal(other.said, other.evidence)
-    assert np.array_equal(scores.seen(0).evidence, scores.said[0])
-    assert scores.evidence.sum() < scores.said.sum()
+    assert np.array_equal(scores.answers, other.answers)
+    assert np.array_equal(other.answers, other.evidence)
+    assert np.array_equal(scores.context(0).evidence, scores.answers[0])
+    assert scores.evidence.sum() < scores.answers.sum()

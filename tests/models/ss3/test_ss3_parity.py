@@ -17,13 +17,14 @@ import pytest
 from tocsin.models.ss3.model import SS3
 
 pyss3 = pytest.importorskip("pyss3")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def places(name: str) -> Path:
-    for folder in (ROOT / "config/presets/data", ROOT.parent / "shared/data"):
-        if (folder / name).exists():
-            return folder / name
+    """The file of this name among the presets' data, or in a folder `shared/data` above this test."""
+    for folder in Path(__file__).resolve().parents:
+        for place in (folder / "config/presets/data" / name, folder / "shared/data" / name):
+            if place.exists():
+                return place
     pytest.skip(f"{name} is not here")
 
 

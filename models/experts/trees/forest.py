@@ -12,33 +12,43 @@ from numpy.typing import NDArray
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.kernels import hoeffding
 from tocsin.kernels.common import draws
-from tocsin.kernels.hoeffding import adwin
 from tocsin.kernels.hoeffding import forest as kernels
-from tocsin.kernels.hoeffding.layout import ARRAYS, N_CLASSES, N_FEATURES
+from tocsin.kernels.hoeffding.forest import adwin
+from tocsin.kernels.hoeffding.pool.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.experts.base import Arrays, SnapshotError
-from tocsin.models.experts.tree import row
+from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
+from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
+from tocsin.models.experts.trees.path import column_names, conditions
 
 
-class ForestExpert:
-    """Hoeffding trees that each learn a Poisson weight of every record in a random subspace, and vote by their record.
+class ForestExpert(Expert):
+    """Hoeffding trees that each learn every event with a Poisson weight, in a random subspace, and vote by their
+    accuracy.
 
-    The forest counts as one expert: its evidence is its vote, worth the records behind it. The last labels of the
-    stream, where `history` asks for them, stand before the features.
+    The forest is one expert: its evidence is the weighted vote of its trees, and grows with the events behind it. The
+    last labels of the stream, where `history` asks for them, stand before the features.
     """
 
-    def __init__(self, settings: ForestSettings, nominal: Sequence[bool] = (), seed: int = 0) -> None:
+    def __init__(
+        self, settings: ForestSettings, nominal: Sequence[bool] = (), seed: int = 0, names: Sequence[str] = ()
+    ) -> None:
         self.name = settings.name
         self._settings = settings
         self._nominal: list[bool] = list(nominal)
-        # The model's seed and the expert's own make one, so that two forests of a pool differ where either does.
+        self._names: list[str] = list(names)
+        # The seed is made of the model's and the expert's own, so that two forests of a pool can draw differently.
         self._seed = int(draws.bits(seed, settings.seed, 0) >> draws.S11)
         self._forest = self._standing(self._new_pool())
-        kernels.plant(self._forest)
+        kernels.start(self._forest)
+
+    @classmethod
+    def from_settings(cls, settings: ForestSettings, pool: PoolContext) -> ForestExpert:
+        """See `Expert`."""
+        return cls(settings, pool.nominal, pool.seed, pool.names)
 
     def _new_pool(self) -> hoeffding.Pool:
         own = self._settings
-        tree = hoeffding.Settings(
+        tree = hoeffding.HoeffdingSettings(
             grace_period=own.grace_period,
             delta=own.delta,
             tau=own.tau,
@@ -47,37 +57,37 @@ class ForestExpert:
             max_size=own.max_size,
             # In weight, which a Poisson mean of lambda_ multiplies.
             memory_estimate_period=float(round(10_000 * own.lambda_)),
-            fade=own.forget,
+            fade=own.leaf_fading_factor,
             subspace=own.subspace if own.subspace_of == "leaf" else 1.0,
         )
         history = np.full(own.history, own.history_as == "category")
         return hoeffding.new_pool([tree] * (2 * own.trees), own.history, 0, history)
 
     def _standing(self, pool: hoeffding.Pool) -> kernels.Forest:
-        """A forest of a pool, whose members have no record yet."""
+        """A forest of the trees in a pool, none of which has answered yet."""
         own = self._settings
         T = own.trees
         members = np.zeros(T, kernels.MEMBER)
         members["front"], members["back"] = np.arange(T), np.arange(T, 2 * T)
         rules = np.zeros(1, kernels.RULES)
-        rules["seed"], rules["warning"], rules["drift"] = self._seed, own.warning, own.drift
-        rules["fade"], rules["vote_power"], rules["strength"] = own.fade, own.vote_power, own.strength
+        rules["seed"], rules["warning"], rules["drift"] = self._seed, own.warning_delta, own.drift_delta
+        rules["fade"], rules["vote_power"], rules["strength"] = own.vote_fading_factor, own.vote_power, own.strength
         rules["share"] = own.subspace if own.subspace_of == "tree" else 1.0
         # Of n records with Poisson weights of mean L, sum n L, (sum w)^2 / sum w^2 = n L / (1 + L) are independent.
-        rules["spread"], rules["adapts"] = 1.0 + own.lambda_, own.adapts
+        rules["weight_per_event"], rules["adapts"] = 1.0 + own.lambda_, own.adapts
         return kernels.Forest(
             pool=pool,
             members=members,
-            record=np.zeros(2 * T, kernels.RECORD),
+            accuracy=np.zeros(2 * T, kernels.ACCURACY),
             windows=adwin.new_windows(2 * T),
             counters=np.zeros(1, kernels.COUNTERS),
             rules=rules,
             table=draws.poisson_table(own.lambda_),
         )
 
-    def set_nominal(self, nominal: Sequence[bool]) -> None:
-        """Say which columns of X are categories; call before `resize` when columns are added."""
-        self._nominal = list(nominal)
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """See `Expert`."""
+        self._names, self._nominal = list(names), list(nominal)
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
@@ -89,17 +99,10 @@ class ForestExpert:
         pool = hoeffding.resize(pool, self._settings.history + features, classes, new)
         self._forest = replace(self._forest, pool=pool)
         if features > have:
-            kernels.widen(self._forest, self._settings.history + have)
+            kernels.extend_subspaces(self._forest, self._settings.history + have)
 
     def _inputs(self, batch: Batch) -> Floats:
-        """Columns [B, H + F]: the last labels (NaN where none is known), then the features."""
-        wanted = self._settings.history
-        if not wanted:
-            return batch.X
-        labels = np.full((len(batch), wanted), np.nan)
-        known = batch.history[:, :wanted]
-        labels[:, : known.shape[1]] = np.where(known >= 0, known, np.nan)
-        return np.concatenate([labels, batch.X], axis=1)
+        return label_history_and_features(batch, self._settings.history)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
@@ -110,37 +113,44 @@ class ForestExpert:
         self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """See `Prequential`."""
-        said = np.empty((len(batch), int(self._forest.pool.counters[N_CLASSES])))
-        self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight, said))
-        return said
+        """See `Expert`."""
+        answers = np.empty((len(batch), int(self._forest.pool.counters[N_CLASSES])))
+        self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight, answers))
+        return answers
 
     # --- what it looks like
 
     @property
-    def n_nodes(self) -> Ints:
-        """Nodes of each tree that votes: int64 [T]."""
+    def n_nodes(self) -> int:
+        """Branches and leaves of the trees that vote."""
+        return int(self.tree_sizes.sum())
+
+    @property
+    def tree_sizes(self) -> Ints:
+        """Branches and leaves of each tree that votes: int64 [T]."""
         nodes: Ints = self._forest.pool.trees["n_nodes"][self._forest.members["front"]].astype(np.int64)
         return nodes
 
-    def path(self, batch: Batch, i: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
-        """The way of event i through one tree, at most so many branches, and its columns [H + F], history first.
-
-        The tree is the one whose vote weighs most, by its recent accuracy, of those that have branched.
-        """
-        x = row(batch, i, self._settings.history)
-        accuracies = np.where(self.n_nodes > 1, np.nan_to_num(self.accuracies), -1.0)
+    def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
+        """See `Expert`: the path through the tree whose recent accuracy is highest, of those that have branched."""
+        x = label_history_and_features_of(batch, i, self._settings.history)
+        accuracies = np.where(self.tree_sizes > 1, np.nan_to_num(self.accuracies), -1.0)
         best = int(self._forest.members["front"][int(accuracies.argmax())])
-        return hoeffding.path(self._forest.pool, best, x, most), x
+        steps = hoeffding.path(self._forest.pool, best, x, MAX_CONDITIONS)
+        return conditions(steps, x, column_names(self._names, x, self._settings.history))
+
+    def warm_up(self, batch: Batch) -> None:
+        """See `Expert`."""
+        self.explain(batch, 0, 0)
 
     @property
     def warnings(self) -> int:
-        """Trees begun in the background so far."""
+        """How many trees were begun in the background."""
         return int(self._forest.members["warnings"].sum())
 
     @property
     def drifts(self) -> int:
-        """Trees replaced so far."""
+        """How many trees were replaced."""
         return int(self._forest.members["drifts"].sum())
 
     @property
@@ -155,8 +165,8 @@ class ForestExpert:
 
     @property
     def accuracies(self) -> Floats:
-        """Recent accuracy of each tree that votes [T]; NaN where it has foretold nothing."""
-        record = self._forest.record[self._forest.members["front"]]
+        """Recent accuracy of each tree that votes [T]; NaN where it has predicted nothing yet."""
+        record = self._forest.accuracy[self._forest.members["front"]]
         accuracy: Floats = np.where(record["seen"] > 0.0, record["right"] / np.maximum(record["seen"], 1e-300), np.nan)
         return accuracy
 
@@ -164,7 +174,7 @@ class ForestExpert:
     def nbytes(self) -> int:
         """Bytes of all arrays, spare room included."""
         parts = [getattr(self._forest.pool, name) for name in ARRAYS]
-        parts += [self._forest.members, self._forest.record, self._forest.windows]
+        parts += [self._forest.members, self._forest.accuracy, self._forest.windows]
         return int(sum(part.nbytes for part in parts))
 
     # --- snapshots
@@ -174,9 +184,8 @@ class ForestExpert:
         own = self._forest
         out = {f"pool.{name}": array for name, array in hoeffding.state_dict(own.pool).items()}
         out |= {f"windows.{name}": array for name, array in adwin.state_dict(own.windows).items()}
-        for group in ("members", "record", "counters"):
-            records = getattr(own, group)
-            out |= {f"{group}.{name}": records[name].copy() for name in records.dtype.names}
+        for group, records in (("members", own.members), ("record", own.accuracy), ("counters", own.counters)):
+            out |= {f"{group}.{name}": records[name].copy() for name in records.dtype.names or ()}
         return out | {"nominal": np.array(self._nominal, np.bool_), "history": np.array(self._settings.history)}
 
     def load_state_dict(self, arrays: Arrays) -> None:
@@ -189,9 +198,9 @@ class ForestExpert:
                 raise ValueError(f"a history of {int(arrays['history'])} labels, not {self._settings.history}")
             forest = self._standing(pool)
             windows = adwin.load_state_dict(_group(arrays, "windows."))
-            for group in ("members", "record", "counters"):
-                records = getattr(forest, group)
-                for name in records.dtype.names:
+            groups = ("members", forest.members), ("record", forest.accuracy), ("counters", forest.counters)
+            for group, records in groups:
+                for name in records.dtype.names or ():
                     records[name] = arrays[f"{group}.{name}"]
             rows = np.sort(np.concatenate([forest.members["front"], forest.members["back"]]))
             if not np.array_equal(rows, np.arange(2 * self._settings.trees)):

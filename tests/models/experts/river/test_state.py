@@ -18,9 +18,9 @@ from river import drift, ensemble, forest, linear_model, multiclass, naive_bayes
 from river.tree.nodes.branch import NumericBinaryBranch
 
 from tocsin.config.experts.river import RiverSettings
-from tocsin.models.experts import river_state
 from tocsin.models.experts.base import SnapshotError
-from tocsin.models.experts.river import RiverExpert
+from tocsin.models.experts.river import state as river_state
+from tocsin.models.experts.river.expert import RiverExpert
 
 
 def stream(rows: int, seed: int = 0) -> list[tuple[dict[str, float], int]]:

@@ -10,7 +10,7 @@ import pytest
 from tocsin.config.experts.river import RiverSettings as Settings
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.features import category_code
-from tocsin.models.experts.river import LARGEST, RiverExpert
+from tocsin.models.experts.river.expert import LARGEST, RiverExpert
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 2))

@@ -15,20 +15,21 @@ from river import base, multiclass
 
 from tocsin.config.experts.river import RiverSettings
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.experts import river_state
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError, TreeCondition
 from tocsin.models.experts.evidence import proportional
+from tocsin.models.experts.river import state as river_state
+from tocsin.models.experts.trees.path import river_path
 
 LARGEST = 1e100
 """Numbers are clipped here on their way to river, which squares them and raises where the result is no number."""
 
 
-class RiverExpert:
+class RiverExpert(Expert):
     """Feeds a river classifier one event at a time and reads its probabilities as evidence.
 
-    Categories reach it as integer codes, the stream's label history as `last_label_1`, `last_label_2`, ...; what is
-    not known is left out of the dictionary, as river expects. A model that draws random numbers does so from `seed`
-    where its parameters name none; one for two classes is wrapped for many (one against the rest).
+    Categories arrive as integer codes and the stream's label history as `last_label_1`, `last_label_2`, ...; what is
+    not known is left out of the dictionary, as river expects. A model that draws random numbers gets `seed`, unless its
+    parameters name one. A model for two classes is wrapped for many, one against the rest.
     """
 
     def __init__(
@@ -44,8 +45,13 @@ class RiverExpert:
         self.model = self._build(seed)
         self._weighted = "w" in inspect.signature(self.model.learn_one).parameters
 
+    @classmethod
+    def from_settings(cls, settings: RiverSettings, pool: PoolContext) -> RiverExpert:
+        """See `Expert`."""
+        return cls(settings, pool.names, pool.nominal, pool.seed)
+
     def _build(self, seed: int) -> Any:
-        """The river model. Raises ValueError naming the setting where there is no such model or parameter."""
+        """The river model. Raises ValueError naming the setting where river has no such model or parameter."""
         module, _, name = self._settings.model.rpartition(".")
         try:
             kind = getattr(importlib.import_module(f"river.{module}"), name)
@@ -75,7 +81,7 @@ class RiverExpert:
         return [n for n, nominal in zip(self._names, self._nominal, strict=True) if nominal] + self._history
 
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
-        """Say what the columns of X are called and which are categories."""
+        """See `Expert`."""
         self._names, self._nominal = list(names), list(nominal)
         known = getattr(self.model, "nominal_attributes", None)
         if isinstance(known, list | set):
@@ -106,7 +112,7 @@ class RiverExpert:
         return row
 
     def evidence(self, batch: Batch) -> Floats:
-        """See `Expert`; N is what the answering leaf has seen, up to the configured strength."""
+        """See `Expert`: the probabilities times the weight that the answering leaf has seen, up to `strength`."""
         p = np.zeros((len(batch), self._classes))
         support = np.zeros(len(batch))
         for i, row in enumerate(self.rows(batch)):
@@ -119,7 +125,7 @@ class RiverExpert:
         return proportional(p, np.minimum(support, self._settings.strength))
 
     def _support(self, row: dict[str, float | int]) -> float:
-        """The weight behind the answer: the leaf's where the model is one tree, else all that was learnt."""
+        """The weight behind an answer: the leaf's where the model is one tree, else that of all events learnt."""
         root = getattr(self.model, "_root", None)
         if root is None:
             return self._seen
@@ -135,6 +141,16 @@ class RiverExpert:
                 self.model.learn_one(row, label)
             self._seen += w
 
+    @property
+    def n_nodes(self) -> int | None:
+        """See `Expert`; None where the river model counts none."""
+        found = getattr(self.model, "n_nodes", None)
+        return found if isinstance(found, int) else None
+
+    def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
+        """See `Expert`; empty where the river model is no tree."""
+        return river_path(getattr(self.model, "_root", None), self.row(batch, i))
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         return {"model": river_state.write(self.model), "seen": np.array(self._seen)}
@@ -149,7 +165,7 @@ class RiverExpert:
 
 
 def _nearest_model(module: str, name: str) -> str:
-    """The classifier of river that was probably meant."""
+    """A hint at the river classifier whose name is nearest; empty where none is near."""
     try:
         there = importlib.import_module(f"river.{module}")
     except ImportError:

@@ -14,8 +14,8 @@ from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.models.data.batch import Batch
 from tocsin.models.experts.base import SnapshotError
-from tocsin.models.experts.forest import ForestExpert
-from tocsin.models.experts.tree import TreeExpert
+from tocsin.models.experts.trees.forest import ForestExpert
+from tocsin.models.experts.trees.tree import TreeExpert
 from tocsin.models.hoeffding_tree import HoeffdingTree
 
 Floats = NDArray[np.float64]
@@ -107,7 +107,7 @@ def test_polls_of_any_size_give_the_same_bits(shape: dict[str, Any]) -> None:
         learn(forest, X, y, history, poll)
         states.append(state(forest))
     assert forest.drifts > 0
-    assert forest.n_nodes.max() > 1
+    assert forest.tree_sizes.max() > 1
     assert states[0] == states[1] == states[2]
 
 
@@ -155,7 +155,7 @@ def test_trees_differ_and_seeds_do() -> None:
     forest, other = plant(10, 5, **SMALL), plant(10, 5, trees=5, seed=4)
     for one in (forest, other):
         learn(one, X[:2000], y[:2000])
-    assert len(set(forest.n_nodes.tolist())) > 1
+    assert len(set(forest.tree_sizes.tolist())) > 1
     assert not np.array_equal(forest.evidence(Batch.of(X)), other.evidence(Batch.of(X)))
 
 
@@ -226,7 +226,7 @@ def test_memory_of_a_tree() -> None:
     learn(forest, X, y)
     assert forest.nbytes / 10 < 2 * 2**20
     saved = sum(array.nbytes for array in forest.state_dict().values())
-    assert saved / (forest.n_nodes.sum() / 1000) < 2**20
+    assert saved / (forest.n_nodes / 1000) < 2**20
 
 
 def test_leaves_that_forget_follow_a_turn_that_no_detector_sees() -> None:
@@ -234,7 +234,7 @@ def test_leaves_that_forget_follow_a_turn_that_no_detector_sees() -> None:
     batch, w = Batch.of(X), np.ones(len(y))
     accuracy = {}
     for forget in (1.0, 0.98):
-        own = ForestSettings(adapts=False, leaf_prediction="mc", forget=forget, **SMALL)
+        own = ForestSettings(adapts=False, leaf_prediction="mc", leaf_fading_factor=forget, **SMALL)
         forest = ForestExpert(own, [False] * 3)
         forest.resize(3, 2)
         said = forest.predict_then_learn(batch, y, w)
@@ -246,7 +246,7 @@ def test_leaves_that_forget_follow_a_turn_that_no_detector_sees() -> None:
 
 
 def test_a_tree_that_forgets_answers_by_what_it_remembers() -> None:
-    tree = TreeExpert(TreeSettings(leaf_prediction="mc", forget=0.5))
+    tree = TreeExpert(TreeSettings(leaf_prediction="mc", leaf_fading_factor=0.5))
     tree.resize(1, 2)
     batch, y = Batch.of(np.zeros((8, 1))), np.array([0, 0, 0, 0, 0, 0, 1, 1])
     tree.learn(batch, y, np.ones(8))

@@ -1,4 +1,4 @@
-"""A compiled Hoeffding tree as an expert: its leaf answers, and the leaf's weight says how much that is worth."""
+"""A compiled Hoeffding tree as an expert. The weight that its leaf has seen says how much evidence an answer is."""
 
 from __future__ import annotations
 
@@ -11,39 +11,17 @@ from numpy.typing import NDArray
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels import hoeffding
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.experts.base import Arrays, SnapshotError
+from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
+from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
 from tocsin.models.experts.evidence import proportional
+from tocsin.models.experts.trees.path import column_names, conditions
 
 
-def columns(batch: Batch, history: int) -> Floats:
-    """The label history and then the features: float64 [B, history + F]; NaN for a label that is not known.
+class TreeExpert(Expert):
+    """Evidence N p: p are the leaf's probabilities (majority or naive Bayes), N its weight, up to `strength`.
 
-    The history stands first, so that its columns keep their places when features are discovered.
-    """
-    if not history:
-        return batch.X
-    labels = np.full((len(batch), history), np.nan)
-    known = batch.history[:, :history]
-    labels[:, : known.shape[1]] = np.where(known >= 0, known, np.nan)
-    return np.concatenate([labels, batch.X], axis=1)
-
-
-def row(batch: Batch, i: int, history: int) -> Floats:
-    """Row i of `columns`, without making the others."""
-    if not history:
-        x: Floats = batch.X[i]
-        return x
-    labels = np.full(history, np.nan)
-    known = batch.history[i, :history]
-    labels[: len(known)] = np.where(known >= 0, known, np.nan)
-    return np.concatenate([labels, batch.X[i]])
-
-
-class TreeExpert:
-    """Evidence N p: p is what the leaf says (majority or naive Bayes), N its weight, up to `strength`.
-
-    The label history is seen as categories. With `one_vs_rest` there is a tree for each class that tells it from the
-    rest, and p are the trees' yes, made to add up to 1.
+    The label history counts as categories. With `one_vs_rest` there is one tree for each class, which tells it from the
+    rest; p are the probabilities that the trees give to their own classes, made to add up to 1.
 
     >>> import numpy as np
     >>> expert = TreeExpert(TreeSettings(history=1))
@@ -53,42 +31,52 @@ class TreeExpert:
     [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]
     """
 
-    def __init__(self, settings: TreeSettings, nominal: Sequence[bool] = ()) -> None:
+    def __init__(self, settings: TreeSettings, nominal: Sequence[bool] = (), names: Sequence[str] = ()) -> None:
         self.name = settings.name
         self._settings = settings
         self._classes = 0
         self._nominal = [bool(n) for n in nominal]
+        self._names = list(names)
         self._trees: list[hoeffding.Pool] = [] if settings.one_vs_rest else [self._plant(0)]
+
+    @classmethod
+    def from_settings(cls, settings: TreeSettings, pool: PoolContext) -> TreeExpert:
+        """See `Expert`."""
+        return cls(settings, pool.nominal, pool.names)
 
     def _plant(self, classes: int) -> hoeffding.Pool:
         s = self._settings
-        settings = hoeffding.Settings(
+        settings = hoeffding.HoeffdingSettings(
             grace_period=s.grace_period,
             delta=s.delta,
             tau=s.tau,
             leaf_prediction=s.leaf_prediction,
             max_depth=s.max_depth,
             max_size=s.max_size,
-            fade=s.forget,
+            fade=s.leaf_fading_factor,
         )
         nominal = np.array([True] * s.history + self._nominal, np.bool_)
         return hoeffding.new_pool([settings], len(nominal), classes, nominal)
 
     @property
-    def nodes(self) -> int:
+    def n_nodes(self) -> int:
         """Branches and leaves of all trees."""
         return sum(int(tree.trees["n_nodes"].sum()) for tree in self._trees)
 
-    def path(self, batch: Batch, i: int, y: int, most: int) -> tuple[list[hoeffding.Step], Floats]:
-        """The way of event i through the tree, at most so many branches, and its columns [H + F], history first.
+    def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
+        """See `Expert`: with `one_vs_rest`, the path through the tree that tells `label` from the rest."""
+        x = label_history_and_features_of(batch, i, self._settings.history)
+        steps = hoeffding.path(self._trees[label if self._settings.one_vs_rest else 0], 0, x, MAX_CONDITIONS)
+        return conditions(steps, x, column_names(self._names, x, self._settings.history))
 
-        Of trees one against the rest it is that of class y.
-        """
-        x = row(batch, i, self._settings.history)
-        return hoeffding.path(self._trees[y if self._settings.one_vs_rest else 0], 0, x, most), x
+    def warm_up(self, batch: Batch) -> None:
+        """See `Expert`."""
+        self.explain(batch, 0, 0)
 
-    def set_nominal(self, nominal: Sequence[bool]) -> None:
-        """Say which columns are categories; call before `resize` when columns are added."""
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """See `Expert`."""
+        if names:
+            self._names = list(names)
         new = [bool(n) for n in nominal[len(self._nominal) :]]
         self._nominal += new
         width = self._settings.history + len(self._nominal)
@@ -98,7 +86,7 @@ class TreeExpert:
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
         if features > len(self._nominal):
-            self.set_nominal([*self._nominal, *[False] * (features - len(self._nominal))])
+            self.set_columns((), [*self._nominal, *[False] * (features - len(self._nominal))])
         if classes <= self._classes:
             return
         self._classes = classes
@@ -110,7 +98,7 @@ class TreeExpert:
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
-        X = columns(batch, self._settings.history)
+        X = label_history_and_features(batch, self._settings.history)
 
         def ask(tree: int) -> tuple[Floats, Floats]:
             pool = self._trees[tree]
@@ -120,13 +108,13 @@ class TreeExpert:
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
-        X, w = columns(batch, self._settings.history), weight[:, None]
+        X, w = label_history_and_features(batch, self._settings.history), weight[:, None]
         for i, pool in enumerate(self._trees):
             self._trees[i] = hoeffding.learn(pool, X, self._targets(i, y), w)
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
-        """See `Prequential`."""
-        X, w = columns(batch, self._settings.history), weight[:, None]
+        """See `Expert`."""
+        X, w = label_history_and_features(batch, self._settings.history), weight[:, None]
 
         def ask(i: int) -> tuple[Floats, Floats]:
             classes = 2 if self._settings.one_vs_rest else self._classes
@@ -140,7 +128,7 @@ class TreeExpert:
         return (y == tree).astype(np.int64) if self._settings.one_vs_rest else y
 
     def _weighed(self, ask: Callable[[int], tuple[Floats, Floats]], rows: int) -> Floats:
-        """Evidence from what each tree says: its probabilities [B, K] and its leaves' weights [B]."""
+        """Evidence from the probabilities [B, K] and the leaves' weights [B] that `ask` gives for each tree."""
         if not self._settings.one_vs_rest:
             p, n = ask(0)
             return proportional(p, np.minimum(n, self._settings.strength))

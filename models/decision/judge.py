@@ -1,0 +1,103 @@
+"""From belief to decision: class priors, novelty and abstention of one model, and what they learn from labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tocsin.config.model import ModelSettings
+from tocsin.models.data.batch import Bools, Floats, Ints, PredictionContext
+from tocsin.models.data.belief import doubts
+from tocsin.models.decision.abstention import Abstention
+from tocsin.models.decision.novelty import Novelty, support
+from tocsin.models.decision.prior_shift import prior_shift
+
+
+class Verdict(NamedTuple):
+    """What is decided of B events."""
+
+    label: Ints
+    """[B], the class to decide for."""
+    decided: Bools
+    """[B]"""
+    reasons: Sequence[str | None]
+    """Why an event was abstained from; None where it was decided."""
+    sets: Bools
+    """[B, K], the prediction sets."""
+    nonconformity: Floats | None
+    """[B, 2], see `tocsin.models.decision.novelty`; None where abstention is off."""
+
+
+class _Limits(NamedTuple):
+    """The thresholds by which an event is judged."""
+
+    threshold: float
+    limits: Sequence[float] | None
+    learnt: int
+
+    def limit(self, label: int) -> float:
+        return self.limits[label] if self.limits is not None else math.inf
+
+
+class Judge:
+    """The parts that turn probabilities into a decision or an abstention, each with a state of its own."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._enabled = settings.abstention.enabled
+        self.abstention = Abstention(settings.abstention)
+        self.novelty = Novelty(settings.abstention)
+        self.prior_shift = prior_shift(settings.prior_shift)
+        self._classes = 0
+
+    def resize(self, nominal: Sequence[bool], classes: int) -> None:
+        """Make room for more columns, of which `nominal` are categories, or more classes."""
+        self._classes = classes
+        self.prior_shift.resize(classes)
+        self.novelty.resize(nominal)
+
+    def judge(
+        self, X: Floats, evidence: Floats, engaged: Bools, betp: Floats, conflict: Floats, classes: Sequence[str]
+    ) -> Verdict:
+        """Decide B events from X [B, F], evidence [B, E, K], engaged [B, E], BetP [B, K] and conflict [B]."""
+        nonconformity, novel = None, np.zeros(len(X), np.bool_)
+        if self._enabled:
+            nonconformity = self.novelty.nonconformity(X, support(evidence, engaged))
+            novel = self.novelty.novel(nonconformity)
+        decided, reasons, sets = self.abstention.judge(betp, conflict, novel, classes)
+        return Verdict(self.abstention.labels(betp, classes), decided, reasons, sets, nonconformity)
+
+    def learn_at_once(self, X: Floats, y: Ints, betp: Floats, evidence: Floats, engaged: Bools, learnt: int) -> None:
+        """Learn B labels that came with their events, each judged by the thresholds of that very moment.
+
+        `learnt` is how many records the model had learnt before the first of them; `betp` [B, K], `evidence` [B, E, K]
+        and `engaged` [B, E] are of each event just before it was learnt.
+        """
+        if self._enabled:
+            self.novelty.predict_then_learn(X, support(evidence, engaged))
+            self._learn_thresholds(y, betp, learnt, None)
+        for i, label in enumerate(y.tolist()):
+            self.prior_shift.learn(betp[i], None, label, learnt + i)
+
+    def learn_late(self, X: Floats, y: Ints, betp: Floats, contexts: Sequence[PredictionContext], learnt: int) -> None:
+        """Learn B late labels, each event judged by what its context says of its own time."""
+        self._learn_thresholds(y, betp, learnt, contexts)
+        for label, context in zip(y.tolist(), contexts, strict=True):
+            plain = context.betp if context.plain is None else context.plain
+            self.prior_shift.learn(plain, context.ratio, label, context.learnt)
+        if self._enabled:
+            self.novelty.learn(X, [context.nonconformity for context in contexts])
+
+    def _learn_thresholds(
+        self, y: Ints, betp: Floats, learnt: int, contexts: Sequence[PredictionContext] | None
+    ) -> None:
+        scores = (1.0 - betp[np.arange(len(y)), y]).tolist()
+        for i, (label, score, doubt) in enumerate(zip(y.tolist(), scores, doubts(betp).tolist(), strict=True)):
+            judged_by = self._now(learnt + i) if contexts is None else contexts[i]
+            delay, limit = learnt + i - judged_by.learnt, judged_by.limit(label)
+            self.abstention.learn(score, judged_by.threshold, delay, doubt, label, limit)
+
+    def _now(self, learnt: int) -> _Limits:
+        return _Limits(self.abstention.threshold(), self.abstention.limits(self._classes), learnt)

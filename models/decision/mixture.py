@@ -1,0 +1,175 @@
+"""The mixture of experts: the pool, the router and the judge as one model on class indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tocsin.config.model import ModelSettings
+from tocsin.models.data.batch import Batch, Floats, Ints, PredictionContext
+from tocsin.models.data.label_history import LabelHistory
+from tocsin.models.data.snapshot import Stateful
+from tocsin.models.decision.judge import Judge
+from tocsin.models.decision.prior_shift import StreamPriors
+from tocsin.models.decision.scores import Scores
+from tocsin.models.experts import registry
+from tocsin.models.experts.base import Expert
+from tocsin.models.experts.pool import ExpertPool, Posts
+from tocsin.models.routing.combiner import Combiner
+from tocsin.models.routing.lifecycle import Lifecycle
+
+
+class Mixture:
+    """All parts of a classifier that learn. Classes are known by their indices, columns by their places."""
+
+    def __init__(self, settings: ModelSettings, backend: str, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        self.pool = ExpertPool(settings, names, nominal)
+        self.combiner = Combiner(settings, len(self.pool), len(names), backend)
+        self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings))
+        self.judge = Judge(settings)
+        self.history = LabelHistory(
+            registry.history_length(settings), registry.follows_subjects(settings), settings.max_subjects
+        )
+        self.learnt = 0
+        """Feedback records learnt."""
+        self._classes = 0
+
+    def resize(self, nominal: Sequence[bool], classes: int) -> None:
+        """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
+        self._classes = classes
+        self.combiner.resize(len(nominal), classes)
+        self.lifecycle.resize(classes)
+        self.judge.resize(nominal, classes)
+        self.pool.resize(classes)
+
+    def parts(self) -> dict[str, Stateful]:
+        """Everything that has a state, by its name in snapshots."""
+        return {
+            "router": self.combiner.router,
+            "lifecycle": self.lifecycle,
+            "abstention": self.judge.abstention,
+            "novelty": self.judge.novelty,
+            "contextual": self.combiner.class_discount,
+            "prior_shift": self.judge.prior_shift,
+            **{f"expert.{expert.name}": expert for expert in self.pool.experts},
+        }
+
+    def score(self, batch: Batch, classes: Sequence[str], priors: StreamPriors | None) -> Scores:
+        """Score B events. Pure: nothing changes, and what must be kept stands in the result."""
+        if batch.history.shape[1] < len(self.history):
+            batch = self.history.recall(batch)
+        if not classes:
+            return Scores.before_any_class(batch, len(self.pool), self.learnt)
+        answers, subject_texts = self.pool.evidence(batch, self.lifecycle.active)
+        combined = self.combiner.combine(batch.X, answers, self.lifecycle.active)
+        followed = self.judge.prior_shift.follow(combined.betp, priors)
+        fused = combined.fused
+        if followed.ratio is not None:
+            fused = self.combiner.with_betp(fused, followed.betp, (followed.ratio != 1.0).any(axis=1))
+        verdict = self.judge.judge(batch.X, combined.evidence, combined.engaged, followed.betp, fused.conflict, classes)
+        abstention = self.judge.abstention
+        return Scores(
+            batch=batch,
+            classes=tuple(classes),
+            answers=answers,
+            evidence=combined.evidence,
+            reliability=combined.reliability,
+            engaged=combined.engaged,
+            belief=fused.belief,
+            uncertainty=fused.uncertainty,
+            conflict=fused.conflict,
+            used=fused.used,
+            betp=followed.betp,
+            label=verdict.label,
+            decided=verdict.decided,
+            reasons=verdict.reasons,
+            sets=verdict.sets,
+            threshold=abstention.threshold(),
+            learnt=self.learnt,
+            limits=abstention.limits(len(classes)),
+            nonconformity=verdict.nonconformity,
+            plain=None if followed.ratio is None else combined.betp,
+            ratio=followed.ratio,
+            priors=followed.states,
+            subject_texts=subject_texts,
+        )
+
+    def learn(
+        self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Sequence[PredictionContext] | None
+    ) -> Floats:
+        """Learn B labels y, in order; returns BetP [B, K] as it was just before each.
+
+        `contexts` are what was predicted of the events at their own time; None where labels came with their events.
+        It makes no difference how events are cut into calls. They are learnt in pieces that end where a window of the
+        lifecycle does.
+        """
+        betp = np.empty((len(batch), self._classes))
+        for piece in self.lifecycle.pieces(len(batch)):
+            rows = batch.rows(piece.start, piece.stop)
+            known = None if contexts is None else contexts[piece]
+            betp[piece] = self._learn_piece(rows, y[piece], weight[piece], posts[piece], known)
+        return betp
+
+    def _learn_piece(
+        self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Sequence[PredictionContext] | None
+    ) -> Floats:
+        active = self.lifecycle.active
+        if contexts is None:
+            batch = self.history.remember_all(batch, y)
+            answers = self.pool.predict_then_learn(batch, y, weight, posts, active)
+            delay = np.zeros(len(y), np.int64)
+        else:
+            batch = _as_predicted(batch, contexts)
+            self.pool.learn(batch, y, weight, posts, active)
+            answers = self._answers_of(contexts)
+            delay = self.learnt + np.arange(len(y)) - np.array([context.learnt for context in contexts], np.int64)
+        learnt = self.combiner.learn(batch.X, answers, y, weight, delay)
+        if contexts is None:
+            engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
+            betp = self.combiner.betp(fused, learnt.inverse_temperature)
+            self.judge.learn_at_once(batch.X, y, betp, learnt.evidence, engaged, self.learnt)
+            decided = betp.argmax(axis=1)
+        else:
+            engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, active)
+            betp = self._betp_of(contexts)
+            self.judge.learn_late(batch.X, y, betp, contexts, self.learnt)
+            for subject, label in zip(batch.subjects, y.tolist(), strict=True):
+                self.history.remember(subject, label)
+            decided = np.where([len(context.betp) > 0 for context in contexts], betp.argmax(axis=1), -1)
+        self.learnt += len(batch)
+        prior = self.combiner.prior
+        if self.lifecycle.observe(learnt.evidence, learnt.reliability, engaged, y, decided, prior):
+            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh)
+        return betp
+
+    def _answers_of(self, contexts: Sequence[PredictionContext]) -> Floats:
+        """The evidence [B, E, K] of each event's own time; a class that came later had none."""
+        answers = np.zeros((len(contexts), len(self.pool), self._classes))
+        for i, context in enumerate(contexts):
+            answers[i, :, : context.evidence.shape[1]] = context.evidence
+        # An expert that has begun anew since is not judged by what the one before it answered.
+        answers[self.lifecycle.unborn([context.learnt for context in contexts])] = 0.0
+        return answers
+
+    def _betp_of(self, contexts: Sequence[PredictionContext]) -> Floats:
+        """BetP [B, K] of each event's own time; 0 for a class that came later."""
+        betp = np.zeros((len(contexts), self._classes))
+        for i, context in enumerate(contexts):
+            betp[i, : len(context.betp)] = context.betp
+        return betp
+
+    def _fresh(self, e: int) -> Expert:
+        """Expert e as one that has learnt nothing; what its word was worth is forgotten."""
+        self.combiner.forget(e)
+        return self.pool.fresh(e)
+
+
+def _as_predicted(batch: Batch, contexts: Sequence[PredictionContext]) -> Batch:
+    """The batch with the label history as it was when each event was scored."""
+    return replace(
+        batch,
+        history=np.array([list(context.history) for context in contexts], np.int64).reshape(len(contexts), -1),
+        subject_label=np.array([context.subject_label for context in contexts], np.int64),
+    )

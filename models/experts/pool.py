@@ -1,0 +1,97 @@
+"""The pool: all experts of one model, asked and taught together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.config.model import ModelSettings
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.experts import registry
+from tocsin.models.experts.base import Expert
+
+Posts = Sequence[Sequence[str]]
+"""For each event the earlier texts of its subject that its label speaks of as well."""
+
+
+class ExpertPool:
+    """E experts in the config's order. `active` [E] says which of them answer and learn; the others are retired."""
+
+    def __init__(self, settings: ModelSettings, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        self._settings = settings
+        self._names, self._nominal = list(names), list(nominal)
+        self._classes = 0
+        self.experts: list[Expert] = registry.build(settings, names, nominal)
+
+    def __len__(self) -> int:
+        return len(self.experts)
+
+    @property
+    def whole_subject(self) -> list[Expert]:
+        """The experts that read whole subjects: their state of each comes with a batch (`Batch.subject_texts`)."""
+        return [expert for expert in self.experts if expert.whole_subject]
+
+    def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """Say what the columns are called and which are categories."""
+        self._names, self._nominal = list(names), list(nominal)
+        for expert in self.experts:
+            expert.set_columns(self._names, self._nominal)
+
+    def resize(self, classes: int) -> None:
+        """Make room for all columns and for so many classes."""
+        self._classes = classes
+        for expert in self.experts:
+            expert.resize(len(self._names), classes)
+
+    def fresh(self, e: int) -> Expert:
+        """Expert e as one that has learnt nothing, with room for all columns and classes."""
+        expert = registry.build_one(self._settings, e, self._names, self._nominal)
+        expert.resize(len(self._names), self._classes)
+        return expert
+
+    def evidence(self, batch: Batch, active: Bools) -> tuple[Floats, dict[str, list[SubjectText]]]:
+        """The evidence of all experts [B, E, K], and by expert of whole subjects their state after each event."""
+        subject_texts: dict[str, list[SubjectText]] = {}
+        followed: dict[str, Floats] = {}
+        for expert in self.whole_subject:  # retired ones, too: their state must be complete when they come back
+            followed[expert.name], subject_texts[expert.name], _ = expert.follow(batch)
+        answers = self._vacuous(batch)
+        for e in np.flatnonzero(active).tolist():
+            expert = self.experts[e]
+            answers[:, e] = followed[expert.name] if expert.name in followed else expert.evidence(batch)
+        return answers, subject_texts
+
+    def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> None:
+        """Teach the active experts B events that were answered before."""
+        has_posts = any(posts)
+        for e in np.flatnonzero(active).tolist():
+            expert = self.experts[e]
+            if has_posts:
+                expert.learn_posts(batch, y, weight, posts)
+            else:
+                expert.learn(batch, y, weight)
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> Floats:
+        """Teach the active experts B events, and return the evidence [B, E, K] of each just before it was learnt."""
+        answers = self._vacuous(batch)
+        has_posts = any(posts)
+        for e in np.flatnonzero(active).tolist():
+            expert = self.experts[e]
+            if has_posts and expert.reads_text:
+                answers[:, e] = self._recall_then_learn(expert, batch, y, weight, posts)
+            else:
+                answers[:, e] = expert.predict_then_learn(batch, y, weight)
+        return answers
+
+    def _recall_then_learn(self, expert: Expert, batch: Batch, y: Ints, weight: Floats, posts: Posts) -> Floats:
+        answers = np.empty((len(batch), self._classes))
+        for i in range(len(batch)):
+            event, earlier = batch.rows(i, i + 1), posts[i : i + 1]
+            answers[i] = expert.recall(event, earlier)[0]
+            expert.learn_posts(event, y[i : i + 1], weight[i : i + 1], earlier)
+        return answers
+
+    def _vacuous(self, batch: Batch) -> Floats:
+        return np.zeros((len(batch), len(self.experts), self._classes))

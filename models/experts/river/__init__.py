@@ -1,0 +1,1 @@
+"""Any river classifier as an expert, and its state as arrays."""

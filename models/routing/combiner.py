@@ -1,0 +1,115 @@
+"""From the experts' answers to one belief: discount by class, reliability, engagement, fusion, inverse temperature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tocsin.config.model import ModelSettings
+from tocsin.kernels.fusion import Fused, fuse
+from tocsin.kernels.routing.inverse_temperature import raise_rows
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.belief import masses, pignistic
+from tocsin.models.routing.class_discount import class_discount
+from tocsin.models.routing.registry import build_router
+
+
+class Combined(NamedTuple):
+    """What the experts' answers to B events amount to."""
+
+    evidence: Floats
+    """[B, E, K], what is fused: the answers, discounted class by class where the config asks for it."""
+    reliability: Floats
+    """[B, E]"""
+    engaged: Bools
+    """[B, E]"""
+    fused: Fused
+    betp: Floats
+    """[B, K], the pignistic probability (BetP) raised to the inverse temperature."""
+
+
+class Learnt(NamedTuple):
+    """What held just before each of B records was learnt."""
+
+    evidence: Floats
+    """[B, E, K], discounted as `Combined.evidence` is."""
+    reliability: Floats
+    """[B, E]"""
+    inverse_temperature: Floats
+    """[B]"""
+
+
+class Combiner:
+    """The router, the class discount and the fusion rule of one model, for E experts."""
+
+    def __init__(self, settings: ModelSettings, experts: int, features: int, backend: str) -> None:
+        self.router = build_router(settings, experts, features)
+        self.class_discount = class_discount(settings.fusion, experts)
+        self._rule = settings.fusion.rule
+        self._configured_prior = settings.fusion.prior
+        self._backend = backend
+        self._classes = 0
+
+    def resize(self, features: int, classes: int) -> None:
+        """Make room for more columns or classes. Never shrinks."""
+        self._classes = classes
+        self.router.resize(features)
+        self.class_discount.resize(classes)
+
+    @property
+    def prior(self) -> float:
+        """The prior weight s of an opinion: the number of classes K, where the config names none."""
+        return float(self._classes) if self._configured_prior is None else self._configured_prior
+
+    def forget(self, e: int) -> None:
+        """Forget what the word of expert e was worth for each class: it begins anew."""
+        self.class_discount.forget(e)
+
+    def combine(self, X: Floats, answers: Floats, active: Bools) -> Combined:
+        """The belief about B events from X [B, F] and the answers [B, E, K] of the active [E] experts."""
+        evidence = self.class_discount.discount(answers, self.prior)
+        reliability = np.where(active, self.router.reliability(X, evidence), 0.0)
+        engaged, fused = self.fuse(evidence, reliability, active)
+        return Combined(evidence, reliability, engaged, fused, self.betp(fused, self._temperatures(len(X))))
+
+    def learn(self, X: Floats, answers: Floats, y: Ints, weight: Floats, delay: Ints) -> Learnt:
+        """Learn whom to trust from B labels y and the answers [B, E, K] that were given at each event's own time.
+
+        `delay` [B] is how many records were learnt between an event's decision and its label.
+        """
+        evidence = self.class_discount.learn(answers, y, self.prior)
+        return Learnt(evidence, *self.router.learn(X, evidence, y, weight, delay))
+
+    def engaged(self, evidence: Floats, reliability: Floats, active: Bools) -> Bools:
+        """[B, E], the active experts that the router engages."""
+        return self.router.engaged(reliability, evidence, self.prior) & active
+
+    def fuse(self, evidence: Floats, reliability: Floats, active: Bools) -> tuple[Bools, Fused]:
+        """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
+        engaged = self.engaged(evidence, reliability, active)
+        fused = fuse(evidence, reliability, engaged, rule=self._rule, prior=self.prior, backend=self._backend)
+        return engaged, fused
+
+    @staticmethod
+    def betp(fused: Fused, inverse_temperature: Floats) -> Floats:
+        """The pignistic probabilities [B, K] of fused beliefs, each row raised to its inverse temperature [B]."""
+        return _raised(pignistic(fused.belief, fused.uncertainty), inverse_temperature)
+
+    def with_betp(self, fused: Fused, betp: Floats, moved: Bools) -> Fused:
+        """The masses whose BetP, raised to the inverse temperature, is `betp` [B, K], in the rows that `moved` [B]."""
+        plain = _raised(betp, 1.0 / self._temperatures(len(betp)))
+        belief, uncertainty = masses(plain, fused.uncertainty)
+        return fused._replace(
+            belief=np.where(moved[:, None], belief, fused.belief),
+            uncertainty=np.where(moved, uncertainty, fused.uncertainty),
+        )
+
+    def _temperatures(self, rows: int) -> Floats:
+        return np.full(rows, self.router.inverse_temperature)
+
+
+def _raised(betp: Floats, inverse_temperature: Floats) -> Floats:
+    result = np.empty_like(betp)
+    raise_rows(betp, inverse_temperature, result)
+    return result
