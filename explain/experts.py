@@ -1,23 +1,22 @@
-"""What the experts said, how far each was trusted, and how much each moved the belief."""
+"""The votes of the experts: what each answered, how far it was trusted, and its part in the decision."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tocsin.explain.explanation import Opinion, Vote
 from tocsin.kernels.fusion import discount, opinions
 from tocsin.models.data.batch import Floats
 from tocsin.models.decision.scores import Scores
 
 
-def prior(scores: Scores, configured: float | None) -> float:
+def prior_weight(scores: Scores, configured: float | None) -> float:
     """The prior weight s that the fusion used."""
     return float(max(len(scores.classes), 1)) if configured is None else configured
 
 
-def votes(scores: Scores, i: int, names: list[str], s: float, rule: str, most: int | None) -> list[dict[str, Any]]:
-    """The engaged experts of event i as `Vote`s, the strongest first; at most `most` of them."""
+def votes(scores: Scores, i: int, names: list[str], s: float, rule: str, most: int | None) -> list[Vote]:
+    """The votes of the engaged experts on event i, the strongest first; at most `most` of them."""
     if not scores.classes:
         return []
     evidence = scores.evidence[i]
@@ -27,13 +26,13 @@ def votes(scores: Scores, i: int, names: list[str], s: float, rule: str, most: i
     best = evidence.argmax(axis=1).tolist()
     order = sorted(np.flatnonzero(scores.engaged[i]).tolist(), key=lambda e: (-pull[e], e))
     return [
-        {
-            "expert": names[e],
-            "vote": scores.classes[best[e]] if sums[e] > 0 else None,
-            "probability": round(float(evidence[e, best[e]]) / sums[e], 6) if sums[e] > 0 else 0.0,
-            "reliability": round(float(scores.reliability[i, e]), 6),
-            "weight": round(float(pull[e]) / total, 6) if total > 0 else 0.0,
-        }
+        Vote(
+            expert=names[e],
+            vote=scores.classes[best[e]] if sums[e] > 0 else None,
+            probability=round(float(evidence[e, best[e]]) / sums[e], 6) if sums[e] > 0 else 0.0,
+            reliability=round(float(scores.reliability[i, e]), 6),
+            weight=round(float(pull[e]) / total, 6) if total > 0 else 0.0,
+        )
         for e in order[:most]
     ]
 
@@ -45,19 +44,19 @@ def _pull(evidence: Floats, reliability: Floats, s: float, rule: str) -> Floats:
     return odds if rule == "cumulative" else np.log1p(odds)
 
 
-def opinions_before(scores: Scores, i: int, names: list[str], s: float) -> list[dict[str, Any]]:
-    """Each engaged expert's opinion before discounting and fusion, as `Opinion`s."""
+def opinions_before_fusion(scores: Scores, i: int, names: list[str], s: float) -> list[Opinion]:
+    """Each engaged expert's opinion before discounting and fusion."""
     b, u = opinions(scores.evidence[i : i + 1], s)
     return [
-        {
-            "expert": names[e],
-            "belief": masses(scores.classes, b[0, e]),
-            "uncertainty": round(float(u[0, e]), 6),
-        }
+        Opinion(
+            expert=names[e],
+            belief=by_class(scores.classes, b[0, e]),
+            uncertainty=round(float(u[0, e]), 6),
+        )
         for e in np.flatnonzero(scores.engaged[i]).tolist()
     ]
 
 
-def masses(classes: tuple[str, ...], values: Floats) -> dict[str, float]:
+def by_class(classes: tuple[str, ...], values: Floats) -> dict[str, float]:
     """Numbers by class, to six digits."""
     return {c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=True)}

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
-
-
-class Vote(_Part):
-    """What one engaged expert said, and how far it was trusted."""
+class Vote(msgspec.Struct, frozen=True):
+    """What one engaged expert answered, and how far it was trusted."""
 
     expert: str
     vote: str | None
@@ -22,34 +18,36 @@ class Vote(_Part):
     reliability: float
     """Shafer's discount: 0 is not trusted at all, 1 entirely."""
     weight: float
-    """Its pull on the fused belief, log(1 + b / u) of its discounted opinion, as a share of all experts'."""
+    """Its part in what all experts add to the decision: of their discounted opinions, log(1 + b / u), or b / u under
+    the cumulative rule."""
 
 
-class Condition(_Part):
+class Condition(msgspec.Struct, frozen=True):
     """One test on the way from a tree's root to the leaf that answered."""
 
     feature: str
     operator: Literal["<=", ">", "=", "!="]
     value: float | str
     actual: float | str | None
-    """The event's own value; null where it is not known or the tree has not met it: then most events' way is taken."""
+    """The event's own value. It is null where the value is missing or new to the tree, which then takes the branch that
+    most events took."""
 
 
-class TreePath(_Part):
-    """The way through the most trusted tree."""
+class TreePath(msgspec.Struct, frozen=True):
+    """The path through the most trusted tree."""
 
     expert: str
     conditions: list[Condition]
 
 
-class Word(_Part):
+class Word(msgspec.Struct, frozen=True):
     """A word or n-gram that moved a text expert, and how much it adds to each class."""
 
     word: str
     values: dict[str, float]
 
 
-class Opinion(_Part):
+class Opinion(msgspec.Struct, frozen=True):
     """An expert's evidence before fusion: belief and uncertainty, undiscounted."""
 
     expert: str
@@ -57,13 +55,13 @@ class Opinion(_Part):
     uncertainty: float
 
 
-class Enough(_Part):
-    """What would have sufficed to decide instead of abstaining."""
+class Enough(msgspec.Struct, frozen=True):
+    """What would have been enough to decide instead of abstaining."""
 
     label: str | None
-    """The class that was nearest."""
+    """The class that was nearest to a decision."""
     rival: str | None
-    """The class that could not be excluded."""
+    """The most probable of the other classes."""
     probability: float
     """Pignistic probability of the nearest class."""
     rival_probability: float
@@ -73,7 +71,7 @@ class Enough(_Part):
     """The same in words."""
 
 
-class MatteringPost(_Part):
+class MatteringPost(msgspec.Struct, frozen=True):
     """One of the posts that raised a subject's risk most."""
 
     event: str
@@ -84,36 +82,37 @@ class MatteringPost(_Part):
     """By how much it raised what the policy compares; in log odds for the policy `fused`."""
 
 
-class Tipping(_Part):
-    """Why an alert rang at this post."""
+class Tipping(msgspec.Struct, frozen=True):
+    """Why an alert was raised at this post."""
 
-    policy: Literal["accumulated", "spread", "fused"]
+    policy: Literal["accumulated", "peer-baseline", "fused", "spread"]
+    """Of the config's `early_risk.policy`; records of release 0.1.0 have `spread` for `peer-baseline`."""
     score: float
     """What was compared: the accumulated risk, its excess over all other classes per post, or the fused belief."""
     threshold: float
-    """What it had to exceed."""
+    """What the score had to exceed."""
     gain: float
-    """By how much this post raised it."""
+    """By how much this post raised the score."""
     posts: list[MatteringPost]
     """The posts that mattered most, the strongest first."""
 
 
-class Explanation(_Part):
+class Explanation(msgspec.Struct, frozen=True):
     """Why an event was decided as it was, or abstained from."""
 
     level: Literal["brief", "full"]
     experts: list[Vote]
     """Engaged experts, the strongest first."""
-    path: TreePath | None = None
-    words: list[Word] | None = None
-    opinions: list[Opinion] | None = None
+    path: TreePath | None
+    words: list[Word] | None
+    opinions: list[Opinion] | None
     """Evidence before fusion (full)."""
-    fused: dict[str, float] | None = None
+    fused: dict[str, float] | None
     """Pignistic probability of each class after fusion (full)."""
     conflict: float
     used: int
     """How many experts, most reliable first, were enough to know the outcome."""
-    enough: Enough | None = None
+    enough: Enough | None
     """For an abstention."""
-    alert: Tipping | None = None
+    alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

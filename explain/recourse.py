@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tocsin.config.abstention import AbstentionSettings
+from tocsin.explain.explanation import Enough
 from tocsin.models.decision.abstention import COLD_START
 from tocsin.models.decision.scores import Scores
 
 
-def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: int) -> dict[str, Any]:
-    """For an abstention, `Enough`; what is wanting depends on what abstention controls."""
+def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: int) -> Enough:
+    """What would have been enough to decide event i, by what abstention controls."""
     if scores.reasons[i] == COLD_START:
         return _cold(max(settings.cold_start - labels_known, 1))
     nearest = int(scores.label[i])
@@ -25,14 +24,14 @@ def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: i
         needed, would = _error(scores.threshold, q)
     else:
         needed, would = _cost(settings.abstain_cost, settings.costs.get(rival, {}).get(label, 1.0), q)
-    return {
-        "label": label,
-        "rival": rival,
-        "probability": round(p, 6),
-        "rival_probability": round(q, 6),
-        "needed": round(needed, 6),
-        "words": f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: {would}",
-    }
+    return Enough(
+        label=label,
+        rival=rival,
+        probability=round(p, 6),
+        rival_probability=round(q, 6),
+        needed=round(needed, 6),
+        words=f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: {would}",
+    )
 
 
 def _coverage(threshold: float, q: float) -> tuple[float, str]:
@@ -50,17 +49,17 @@ def _error(threshold: float, q: float) -> tuple[float, str]:
 
 
 def _cost(abstain: float, mistake: float, q: float) -> tuple[float, str]:
-    """A class that costs nothing to mistake is no obstacle: others are."""
+    """The probability of the rival at which the expected cost would allow a decision."""
     needed = min(abstain / mistake, q) if mistake > 0 else q
     return needed, f"an expected cost of at most {abstain:g} would decide, and mistaking it costs {mistake:g}"
 
 
-def _cold(missing: int) -> dict[str, Any]:
-    return {
-        "label": None,
-        "rival": None,
-        "probability": 0.0,
-        "rival_probability": 0.0,
-        "needed": float(missing),
-        "words": f"too few labels are known: {missing} more will do",
-    }
+def _cold(missing: int) -> Enough:
+    return Enough(
+        label=None,
+        rival=None,
+        probability=0.0,
+        rival_probability=0.0,
+        needed=float(missing),
+        words=f"too few labels are known: {missing} more will do",
+    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
-import orjson
 import pytest
-from pydantic import BaseModel
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.experts.forest import ForestSettings
@@ -21,7 +20,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.routing import MultiHotSettings as RouterSettings
 from tocsin.config.schema import FeatureSettings
 from tocsin.config.service import ExplanationSettings as Settings
-from tocsin.explain import Explainer, Explanation, tree_path
+from tocsin.explain import Explainer, Explanation
 from tocsin.explain.experts import votes
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, FeedbackBatch
@@ -96,19 +95,17 @@ def textual() -> tuple[Classifier, Scores]:
     return model, model.score(Batch.of(np.zeros((102, 0)), texts=[*batch.texts, "unheard of", None]))
 
 
-def strict(kind: type[BaseModel], value: Any) -> None:
-    """Every key of a plain explanation is one of the typed one, which would otherwise pass over it."""
-    assert set(value) <= set(kind.model_fields), set(value) - set(kind.model_fields)
-
-
-def validated(told: dict[str, Any]) -> Explanation:
-    """The typed explanation of what goes over the wire, which must say the same as it."""
-    typed = Explanation.model_validate_json(orjson.dumps(told))
-    strict(Explanation, told)
-    assert typed.model_dump(mode="json") == Explanation.model_validate(told).model_dump(mode="json")
-    dumped = typed.model_dump(mode="json")
-    assert {key: dumped[key] for key in told} == told
+def validated(explanation: Explanation) -> Explanation:
+    """The explanation as a reader of the wire has it, which must say the same."""
+    typed = msgspec.json.decode(msgspec.json.encode(explanation), type=Explanation, strict=True)
+    assert typed == explanation
     return typed
+
+
+def explained(explainer: Explainer, scores: Scores, i: int) -> Explanation:
+    explanation = explainer.explain(scores, i)
+    assert explanation is not None
+    return validated(explanation)
 
 
 # Every level, every outcome
@@ -155,8 +152,8 @@ def test_a_cold_start_counts_down_to_the_first_decision() -> None:
     for i in range(30):
         told = explainer.explain(model.score(batch), 0)
         assert told is not None
-        assert told["enough"]["needed"] == 30 - i
-        assert str(30 - i) in told["enough"]["words"]
+        assert told.enough.needed == 30 - i
+        assert str(30 - i) in told.enough.words
         one = Batch.of(batch.X[i : i + 1])
         model.learn(FeedbackBatch(one, labels[i : i + 1], np.ones(1), [None], [()]))
     assert "cold-start" not in model.score(batch).reasons
@@ -166,7 +163,7 @@ def test_an_abstention_says_what_would_have_been_enough(tabular: tuple[Classifie
     model, scores = tabular
     explainer = Explainer(model, Settings(level="full"))
     for i in np.flatnonzero(~scores.decided).tolist():
-        enough = validated(explainer.explain(scores, i) or {}).enough
+        enough = explained(explainer, scores, i).enough
         assert enough is not None
         assert enough.label is not None
         assert enough.rival is not None
@@ -188,15 +185,15 @@ def test_a_weight_is_what_an_expert_adds_by_the_rule_that_fuses(rule: str, ratio
     evidence[0, 0, 1], evidence[0, 1, 0] = 4.0, 12.0  # of a prior weight of 2, wholly trusted: odds of 2 and of 6
     scores = replace(scores, evidence=evidence, reliability=np.ones((1, 4)), engaged=np.ones((1, 4), np.bool_))
     first, second, *_ = votes(scores, 0, ["a", "b", "c", "d"], 2.0, rule, None)
-    assert (first["expert"], second["expert"]) == ("b", "a")
-    assert first["weight"] / second["weight"] == pytest.approx(ratio, rel=1e-4)
+    assert (first.expert, second.expert) == ("b", "a")
+    assert first.weight / second.weight == pytest.approx(ratio, rel=1e-4)
 
 
 def test_the_weights_of_all_engaged_experts_add_up_to_one(tabular: tuple[Classifier, Scores]) -> None:
     model, scores = tabular
     explainer = Explainer(model, Settings(level="full"))
     for i in range(len(scores.batch)):
-        typed = validated(explainer.explain(scores, i) or {})
+        typed = explained(explainer, scores, i)
         assert len(typed.experts) == scores.engaged[i].sum()
         assert sum(vote.weight for vote in typed.experts) == pytest.approx(1.0, abs=1e-5)
         weights = [vote.weight for vote in typed.experts]
@@ -219,16 +216,16 @@ def test_a_brief_explanation_names_the_strongest_few(tabular: tuple[Classifier, 
     full = Explainer(model, Settings(level="full")).explain(scores, 0)
     assert brief is not None
     assert full is not None
-    assert brief["experts"] == full["experts"][:2]
+    assert brief.experts == full.experts[:2]
 
 
 def test_experts_that_were_not_engaged_have_no_vote_and_no_path() -> None:
-    model = taught(TABLE.model_copy(update={"router": RouterSettings(engage=0.3)}), *table(600))
+    model = taught(TABLE.model_copy(update={"router": RouterSettings(top_p=0.3)}), *table(600))
     scores = model.score(table(50, seed=1)[0])
     assert not scores.engaged.all()
     explainer = Explainer(model, Settings(level="full"))
     for i in range(50):
-        typed = validated(explainer.explain(scores, i) or {})
+        typed = explained(explainer, scores, i)
         engaged = {expert.name for e, expert in enumerate(model.experts) if scores.engaged[i, e]}
         assert {vote.expert for vote in typed.experts} == engaged
         assert sum(vote.weight for vote in typed.experts) == pytest.approx(1.0, abs=1e-5)
@@ -244,7 +241,7 @@ def test_every_condition_holds_for_the_events_own_value(kind: str, request: pyte
     explainer = Explainer(model, Settings())
     operators, paths = set(), 0
     for i in range(len(scores.batch)):
-        typed = validated(explainer.explain(scores, i) or {})
+        typed = explained(explainer, scores, i)
         if typed.path is None:
             continue
         paths += 1
@@ -275,19 +272,19 @@ def test_the_path_is_of_the_most_trusted_tree_with_conditions(tabular: tuple[Cla
     for i in range(50):
         told = explainer.explain(scores, i)
         assert told is not None
-        assert told["path"]["expert"] == max(trees, key=lambda name: scores.reliability[i, trees[name]])
+        assert told.path.expert == max(trees, key=lambda name: scores.reliability[i, trees[name]])
 
 
 def test_compiled_trees_and_forests_have_paths(compiled: tuple[Classifier, Scores]) -> None:
     model, scores = compiled
     explainer = Explainer(model, Settings())
-    told = [explainer.explain(scores, i) or {} for i in range(len(scores.batch))]
-    experts = [one["path"]["expert"] if one["path"] else None for one in told]
+    told = [explained(explainer, scores, i) for i in range(len(scores.batch))]
+    experts = [one.path.expert if one.path else None for one in told]
     trees = [e for e, expert in enumerate(model.experts) if expert.name in ("tree", "forest")]
     most = [model.experts[max(trees, key=lambda e: scores.reliability[i, e])].name for i in range(len(told))]
     assert experts == most
-    assert all(tree_path.of_expert(model, e, scores, i, {}) for e in trees for i in range(len(told)))
-    assert not tree_path.of_expert(model, 2, scores, 0, {})
+    assert all(model.experts[e].explain(scores.batch, i, 0) for e in trees for i in range(len(told)))
+    assert not model.experts[2].explain(scores.batch, 0, 0)
 
 
 # Words
@@ -297,7 +294,7 @@ def test_the_words_that_moved_a_text_are_told_with_their_classes(textual: tuple[
     model, scores = textual
     explainer = Explainer(model, Settings(level="full"))
     for i in range(100):
-        typed = validated(explainer.explain(scores, i) or {})
+        typed = explained(explainer, scores, i)
         assert bool(typed.words) == scores.evidence[i].any()
         label = scores.classes[scores.label[i]]
         for word in typed.words or []:
@@ -314,25 +311,25 @@ def test_a_text_without_known_words_or_no_text_at_all_moves_nothing(textual: tup
     unheard, none = explainer.explain(scores, 100), explainer.explain(scores, 101)
     assert unheard is not None
     assert none is not None
-    assert unheard["words"] == []
-    assert none["words"] is None
-    assert all(vote["vote"] is None for vote in unheard["experts"])
+    assert unheard.words == []
+    assert none.words is None
+    assert all(vote.vote is None for vote in unheard.experts)
     assert not scores.decided[100:].any()
-    assert "below 50% would decide" in unheard["enough"]["words"]
+    assert "below 50% would decide" in unheard.enough.words
 
 
 def test_a_brief_explanation_names_the_strongest_words(textual: tuple[Classifier, Scores]) -> None:
     model, scores = textual
     brief = Explainer(model, Settings(words=1)).explain(scores, 0)
     assert brief is not None
-    assert 1 <= len(brief["words"]) <= 2  # one of each text expert
+    assert 1 <= len(brief.words) <= 2  # one of each text expert
 
 
 def test_a_model_without_texts_tells_no_words(tabular: tuple[Classifier, Scores]) -> None:
     model, scores = tabular
     told = Explainer(model, Settings()).explain(scores, 0)
     assert told is not None
-    assert told["words"] is None
+    assert told.words is None
 
 
 def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
@@ -342,8 +339,8 @@ def test_an_abstention_that_no_evidence_could_have_spared_says_so() -> None:
     assert scores.threshold == 1.0
     told = Explainer(model, Settings()).explain(scores, 0)
     assert told is not None
-    assert told["enough"]["needed"] == 0.0
-    assert "exclude no class yet" in told["enough"]["words"]
+    assert told.enough.needed == 0.0
+    assert "exclude no class yet" in told.enough.words
 
 
 @pytest.mark.parametrize(
@@ -358,7 +355,7 @@ def test_what_would_have_been_enough_is_enough_for_what_is_controlled(control: d
     explainer, silent = Explainer(model, Settings()), np.flatnonzero(~scores.decided).tolist()
     assert 0 < len(silent) < 300
     for i in silent:
-        enough = validated(explainer.explain(scores, i) or {}).enough
+        enough = explained(explainer, scores, i).enough
         assert enough is not None
         assert enough.label == scores.classes[scores.label[i]]
         assert 0 < enough.needed <= enough.rival_probability

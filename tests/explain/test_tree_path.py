@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.river import RiverSettings as Settings
 from tocsin.config.experts.tree import TreeSettings
-from tocsin.explain.tree_path import MAX_CONDITIONS, conditions, path
+from tocsin.explain.explanation import Condition
+from tocsin.explain.tree_path import with_names
 from tocsin.kernels import hoeffding
-from tocsin.kernels.hoeffding.path import CHILD, path_of
+from tocsin.kernels.hoeffding.tree.decision_path import CHILD, fill_path
 from tocsin.models.data.batch import Batch
 from tocsin.models.data.features import category_code
-from tocsin.models.experts.forest import ForestExpert
-from tocsin.models.experts.river import RiverExpert
-from tocsin.models.experts.tree import TreeExpert
+from tocsin.models.experts.base import MAX_CONDITIONS, Expert
+from tocsin.models.experts.river.expert import RiverExpert
+from tocsin.models.experts.trees.forest import ForestExpert
+from tocsin.models.experts.trees.path import river_path
+from tocsin.models.experts.trees.tree import TreeExpert
 
 COLOURS = ("red", "green", "blue", "black", "white")
 NAMES = {category_code(colour): colour for colour in COLOURS}
@@ -51,7 +54,7 @@ def grown(model: str, history: int = 1, **parameters: Any) -> RiverExpert:
 
 
 def compiled(history: int) -> TreeExpert:
-    made = TreeExpert(TreeSettings(history=history, **QUICK), [False, True])
+    made = TreeExpert(TreeSettings(history=history, **QUICK), [False, True], ["size", "colour"])
     made.resize(2, 2)
     batch, y = events(3000)
     made.learn(batch, y, np.ones(3000))
@@ -59,8 +62,8 @@ def compiled(history: int) -> TreeExpert:
 
 
 def forest() -> ForestExpert:
-    made = ForestExpert(ForestSettings(trees=3, history=1, binary_split=True, subspace=1.0, **QUICK), [False, True])
-    made.set_nominal([False, True])
+    made = ForestExpert(ForestSettings(trees=3, history=1, binary_split=True, subspace=1.0, **QUICK))
+    made.set_columns(["size", "colour"], [False, True])
     made.resize(2, 2)
     batch, y = events(3000)
     made.learn(batch, y, np.ones(3000))
@@ -72,13 +75,13 @@ def as_batch(row: dict[str, Any]) -> Batch:
     return Batch.of(x, history=np.array([[row.get("last_label_1", -1)]]))
 
 
-def told_of(expert: TreeExpert | ForestExpert, row: dict[str, Any]) -> list[dict[str, Any]]:
-    batch = as_batch(row)
-    if isinstance(expert, TreeExpert):
-        steps, x = expert.path(batch, 0, 0, MAX_CONDITIONS)
-    else:
-        steps, x = expert.path(batch, 0, MAX_CONDITIONS)
-    return conditions(steps, x, ["size", "colour"], NAMES, CLASSES)
+def told_of(expert: Expert, row: dict[str, Any], label: int = 0) -> list[Condition]:
+    return with_names(expert.explain(as_batch(row), 0, label), NAMES, CLASSES)
+
+
+def told_by_river(expert: RiverExpert, row: dict[str, Any]) -> list[Condition]:
+    """As `told_of`, of a row as river has it."""
+    return with_names(river_path(expert.model._root, row), NAMES, CLASSES)
 
 
 TREES = {
@@ -97,30 +100,30 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-def holds(condition: dict[str, Any]) -> bool:
-    actual, value = condition["actual"], condition["value"]
+def holds(condition: Condition) -> bool:
+    actual, value = condition.actual, condition.value
     return {
         "<=": lambda: actual <= value,
         ">": lambda: actual > value,
         "=": lambda: actual == value,
         "!=": lambda: actual != value,
-    }[condition["operator"]]()
+    }[condition.operator]()
 
 
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 @settings(max_examples=120, deadline=None)
 @given(row=ROWS)
 def test_conditions_are_true_and_lead_where_river_goes(tree: RiverExpert, row: dict[str, Any]) -> None:
-    told = path(tree, row, NAMES, CLASSES)
+    told = told_by_river(tree, row)
     # Where it goes with most events, river's walk passes a node twice.
     walked = list({id(node): node for node in tree.model._root.walk(row)}.values())
     branches = [node.feature for node in walked if hasattr(node, "branch_no")]
-    assert [condition["feature"] for condition in told] == branches[:MAX_CONDITIONS]
+    assert [condition.feature for condition in told] == branches[:MAX_CONDITIONS]
     for condition in told:
-        if condition["actual"] is None:
-            assert condition["feature"] not in row or condition["feature"] == "colour"
+        if condition.actual is None:
+            assert condition.feature not in row or condition.feature == "colour"
         else:
-            assert condition["feature"] in row
+            assert condition.feature in row
             assert holds(condition), condition
 
 
@@ -132,13 +135,13 @@ WITH_HISTORY, FOREST = compiled(history=1), forest()
 @settings(max_examples=400, deadline=None)
 @given(row=ROWS)
 def test_a_compiled_tree_tells_the_path_that_river_tells(row: dict[str, Any]) -> None:
-    assert told_of(COMPILED, row) == path(RIVERS, row, NAMES, CLASSES)
+    assert told_of(COMPILED, row) == told_by_river(RIVERS, row)
 
 
 def test_the_compiled_path_that_is_held_to_river_is_no_bare_root() -> None:
     told = told_of(COMPILED, {"size": 0.3, "colour": category_code("red")})
     assert len(told) >= 3
-    assert {condition["feature"] for condition in told} == {"size", "colour"}
+    assert {condition.feature for condition in told} == {"size", "colour"}
 
 
 def test_the_last_label_is_shown_by_its_class() -> None:
@@ -147,9 +150,9 @@ def test_the_last_label_is_shown_by_its_class() -> None:
         for size in np.linspace(-2, 2, 20)
         for last in (0, 1)
         for condition in told_of(WITH_HISTORY, {"size": size, "colour": category_code("red"), "last_label_1": last})
-        if condition["feature"] == "last_label_1"
+        if condition.feature == "last_label_1"
     ]
-    assert {condition["actual"] for condition in told if condition["operator"] == "="} == set(CLASSES)
+    assert {condition.actual for condition in told if condition.operator == "="} == set(CLASSES)
     assert all(holds(condition) for condition in told)
 
 
@@ -159,26 +162,26 @@ def test_conditions_of_a_forest_are_true_and_lead_to_the_leaf_that_answers(row: 
     told = told_of(FOREST, row)
     assert told
     for condition in told:
-        if condition["actual"] is not None:
+        if condition.actual is not None:
             assert holds(condition), condition
     batch = as_batch(row)
     best = FOREST._forest.members["front"][FOREST.accuracies.argmax()]
     steps = np.empty((MAX_CONDITIONS, 4), np.int32)
     x = FOREST._inputs(batch)[0]
-    n = path_of(FOREST._forest.pool.header, best, x, steps, np.empty(MAX_CONDITIONS))
+    n = fill_path(FOREST._forest.pool.header, best, x, steps, np.empty(MAX_CONDITIONS))
     assert n == len(told)
     assert steps[n - 1, CHILD] == hoeffding.leaf_ids(FOREST._forest.pool, x[None])[0, best]
 
 
-def test_a_tree_for_each_class_tells_the_path_of_the_class_asked_for() -> None:
+def test_a_tree_for_each_class_tells_the_fill_path_the_class_asked_for() -> None:
     made = TreeExpert(TreeSettings(one_vs_rest=True, **QUICK), [False])
     made.resize(1, 3)
     x = np.linspace(-3, 3, 3000)
     y = np.digitize(x, [-1.0, 1.0])
     order = np.random.default_rng(0).permutation(3000)
     made.learn(Batch.of(x[order, None]), y[order], np.ones(3000))
-    first, last = (made.path(Batch.of(np.array([[0.0]])), 0, k, MAX_CONDITIONS)[0][0] for k in (0, 2))
-    assert first.value < 0.0 < last.value
+    first, last = (made.explain(Batch.of(np.array([[0.0]])), 0, k)[0] for k in (0, 2))
+    assert float(first.value) < 0.0 < float(last.value)
 
 
 def test_a_compiled_tree_that_has_not_grown_has_no_path() -> None:
@@ -186,7 +189,7 @@ def test_a_compiled_tree_that_has_not_grown_has_no_path() -> None:
     fresh.resize(2, 2)
     assert told_of(fresh, {"size": 1.0}) == []
     young = ForestExpert(ForestSettings(trees=2), [False, True])
-    young.set_nominal([False, True])
+    young.set_columns((), [False, True])
     young.resize(2, 2)
     assert told_of(young, {"size": 1.0}) == []
 
@@ -195,25 +198,25 @@ def test_the_trees_tried_have_every_kind_of_branch() -> None:
     operators, operators_of_the_forest = set(), set()
     for tree in TREES.values():
         for size, colour in itertools.product((-1.0, 1.0), COLOURS):
-            told = path(tree, {"size": size, "colour": category_code(colour)}, NAMES, CLASSES)
-            operators |= {condition["operator"] for condition in told}
+            told = told_by_river(tree, {"size": size, "colour": category_code(colour)})
+            operators |= {condition.operator for condition in told}
             operators_of_the_forest |= {
-                c["operator"] for c in told_of(FOREST, {"size": size, "colour": category_code(colour)})
+                c.operator for c in told_of(FOREST, {"size": size, "colour": category_code(colour)})
             }
     assert operators_of_the_forest == {"<=", ">", "=", "!="}
     assert operators == {"<=", ">", "=", "!="}
 
 
 def test_a_category_that_the_tree_never_met_goes_the_way_of_most() -> None:
-    told = path(TREES["multiway"], {"size": 1.0, "colour": category_code("never seen")}, NAMES, CLASSES)
-    colours = [condition for condition in told if condition["feature"] == "colour"]
+    told = told_by_river(TREES["multiway"], {"size": 1.0, "colour": category_code("never seen")})
+    colours = [condition for condition in told if condition.feature == "colour"]
     assert colours
-    assert all(condition["actual"] is None and condition["operator"] == "=" for condition in colours)
+    assert all(condition.actual is None and condition.operator == "=" for condition in colours)
 
 
 def test_names_are_shown_rather_than_codes() -> None:
-    told = path(TREES["multiway"], {"size": 1.0, "colour": category_code("red"), "last_label_1": 1}, NAMES, CLASSES)
-    shown = {condition["feature"]: condition["actual"] for condition in told}
+    told = told_by_river(TREES["multiway"], {"size": 1.0, "colour": category_code("red"), "last_label_1": 1})
+    shown = {condition.feature: condition.actual for condition in told}
     assert shown["colour"] == "red"
     assert shown.get("last_label_1", "yes") == "yes"
     assert isinstance(shown["size"], float)
@@ -221,7 +224,7 @@ def test_names_are_shown_rather_than_codes() -> None:
 
 def test_what_is_no_tree_or_has_not_grown_has_no_path() -> None:
     for model in ("tree.HoeffdingTreeClassifier", "naive_bayes.GaussianNB"):
-        assert path(RiverExpert(Settings(name="one", model=model)), {}, {}, ()) == []
+        assert RiverExpert(Settings(name="one", model=model)).explain(Batch.of(np.zeros((1, 0))), 0, 0) == []
 
 
 def test_a_path_is_bounded() -> None:
@@ -238,4 +241,4 @@ def test_a_path_is_bounded() -> None:
             return [self]
 
     deep.model._root = Branch()
-    assert len(path(deep, {"x": -1.0}, {}, ())) == MAX_CONDITIONS
+    assert len(river_path(deep.model._root, {"x": -1.0})) == MAX_CONDITIONS
