@@ -1,4 +1,4 @@
-"""The command line: `tocsin check|topics|run|replay|monitor|explain|schema|demo`."""
+"""The command line, `tocsin`: the commands, and what they print."""
 
 from tocsin.streams.cli.app import main
 

@@ -1,5 +1,5 @@
 """`python -m tocsin.streams.cli` is the console script `tocsin`."""
 
-from tocsin.streams.cli import main
+from tocsin.streams.cli.app import main
 
 main()

@@ -1,6 +1,6 @@
-"""The monitor: what the workers tell of themselves, as Prometheus metrics, as a page, and in the terminal."""
+"""The monitor: what the workers report of themselves, as Prometheus metrics, as a page, and in the terminal."""
 
 from tocsin.streams.monitor.monitor import Monitor, run
-from tocsin.streams.monitor.page import PageError
+from tocsin.streams.monitor.server import PageError
 
 __all__ = ["Monitor", "PageError", "run"]

@@ -1,4 +1,4 @@
-"""The metrics that the monitor serves: their names, their values, their form for Prometheus."""
+"""The metrics that the monitor serves: their names, their values, and their form for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 OTHER = "other"
-"""The label value that stands for all those beyond a cap."""
+"""The label value that stands for all values beyond a cap."""
 LABEL_LENGTH = 128
-"""Characters of a label value."""
+"""Characters that a label value has at most."""
 
 Labels = tuple[str, ...]
 
 
 class Family(NamedTuple):
-    """One metric: `age` is a gauge that is told a time and shows the seconds since."""
+    """One metric. An `age` is a gauge that is set to a time and shows the seconds since then."""
 
     kind: Literal["counter", "gauge", "age"]
     name: str
@@ -99,26 +99,26 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self._clock = clock
         self._lock = threading.RLock()
-        # A counter without labels is there from the start, so that its first step is seen as one.
+        # A counter without labels exists from the start, so that Prometheus sees its first step as an increase.
         self._values: dict[str, dict[Labels, float]] = {
             f.name: {(): 0.0} if f.kind == "counter" and not f.labels else {} for f in FAMILIES
         }
         self.registry.register(self)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is written meanwhile is seen by a scrape as a whole or not at all."""
+    def atomically(self) -> Iterator[None]:
+        """Let a scrape see everything that is written in the block, or nothing of it."""
         with self._lock:
             yield
 
     def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
-        """Count up; an amount of 0 makes the series appear."""
+        """Count up; an amount of 0 creates the series."""
         with self._lock:
             values = self._values[name]
             values[labels] = values.get(labels, 0.0) + amount
 
     def set(self, name: str, value: float | None, *labels: str) -> None:
-        """Set a gauge; without a value its series goes away."""
+        """Set a gauge; None removes its series."""
         with self._lock:
             if value is None:
                 self._values[name].pop(labels, None)
@@ -126,12 +126,12 @@ class Metrics(Collector):
                 self._values[name][labels] = float(value)
 
     def get(self, name: str, *labels: str) -> float:
-        """A value as it was written; 0 where there is none."""
+        """A value as it was set or counted; 0 where there is none."""
         with self._lock:
             return self._values[name].get(labels, 0.0)
 
-    def forget(self, worker: str, kinds: Iterable[str] = ("counter", "gauge", "age")) -> None:
-        """Let go of all series of a worker that are of these kinds."""
+    def remove(self, worker: str, kinds: Iterable[str] = ("counter", "gauge", "age")) -> None:
+        """Remove all series of a worker that are of these kinds."""
         with self._lock:
             for family in FAMILIES:
                 if family.labels[:1] == ("worker",) and family.kind in kinds:
@@ -140,10 +140,10 @@ class Metrics(Collector):
                         del values[labels]
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics as they stand, for the registry."""
+        """All metrics with their present values, for the registry."""
         now = self._clock()
         with self._lock:
-            values = {name: dict(found) for name, found in self._values.items()}
+            values = {name: dict(series) for name, series in self._values.items()}
         for family in FAMILIES:
             yield _metric(family, values[family.name], now)
 
@@ -156,8 +156,8 @@ def _metric(family: Family, values: dict[Labels, float], now: float) -> Metric:
     return metric
 
 
-class Capped:
-    """Names that may become label values: the first so many keep their own, the others share one."""
+class CappedNames:
+    """Names as label values: the first `limit` names keep their own, and all others become `OTHER`."""
 
     def __init__(self, limit: int, first: Iterable[str] = ()) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""The monitor as a whole: reads, counts, serves, shows."""
+"""The monitor as a whole: it reads topics, counts what is in them, and serves and shows the counts."""
 
 from __future__ import annotations
 
@@ -8,57 +8,57 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import orjson
-from pydantic import ValidationError
+import msgspec
 
 from tocsin.config.settings import Settings
-from tocsin.streams.monitor.index import index
 from tocsin.streams.monitor.metrics import Metrics
-from tocsin.streams.monitor.page import Page
+from tocsin.streams.monitor.overview import overview
 from tocsin.streams.monitor.reader import Reader
-from tocsin.streams.monitor.tallies import BadRecordError, DeadLetters, Decisions
+from tocsin.streams.monitor.record_counts import BadRecordError, DeadLetterCounts, DecisionCounts
+from tocsin.streams.monitor.server import PageServer
 from tocsin.streams.monitor.view import View
 from tocsin.streams.monitor.workers import Workers
 from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.records import Telemetry
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_SETTLE_SECONDS = 1.0
-"""Time between two rounds of what need not be done at every poll; the view is drawn then, too."""
+_REFRESH_SECONDS = 1.0
+"""Time between two rounds of the work that need not be done at every poll."""
 _HEALTHY_SECONDS = 30.0
-"""Without a poll for so long the monitor says that it is ill."""
+"""Without a poll for so long, /healthz answers that the monitor does not read."""
 
 
 class Monitor:
-    """Reads `telemetry`, `decisions` and `dead-letters`, and serves what they say while it is entered."""
+    """Reads `telemetry`, `decisions` and `dead-letters`. While it is entered, it serves what it has counted."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
         self.metrics = Metrics(clock)
         self.workers = Workers(self.metrics, settings.classes, settings.monitor.interval_seconds)
-        self.decisions = Decisions(self.metrics)
-        self.dead_letters = DeadLetters(self.metrics)
+        self.decisions = DecisionCounts(self.metrics)
+        self.dead_letters = DeadLetterCounts(self.metrics)
         topics = settings.topics
         self._handlers: dict[str, tuple[str, Callable[[Record], None]]] = {
-            topics.telemetry: ("telemetry", self._telemetry),
-            topics.decisions: ("decisions", self.decisions.take),
-            topics.dead_letters: ("dead-letters", self.dead_letters.take),
+            topics.telemetry: ("telemetry", self._count_telemetry),
+            topics.decisions: ("decisions", self.decisions.count),
+            topics.dead_letters: ("dead-letters", self.dead_letters.count),
         }
         for topic, _ in self._handlers.values():
             self.metrics.add("tocsin_monitor_records", 0, topic)
             self.metrics.add("tocsin_monitor_bad_records", 0, topic)
-        self._polled = time.monotonic()
-        self._settled: float | None = None
+        self._polled_at = time.monotonic()
+        self._refreshed_at: float | None = None
 
     def __enter__(self) -> Self:
-        """Raises LogError where the broker or a topic is absent, PageError where the port is taken."""
+        """Raises TransportError where the broker or a topic is absent, PageError where the port is taken."""
         self._reader = Reader(self._settings, list(self._handlers))
         monitor = self._settings.monitor
         try:
-            self._page = Page(monitor.host, monitor.port, self.metrics.registry, self._healthy, self._index)
+            self._server = PageServer(monitor.host, monitor.port, self.metrics.registry, self._healthy, self._overview)
         except BaseException:
             self._reader.close()
             raise
@@ -67,65 +67,66 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._page.close()
+        self._server.close()
         self._reader.close()
 
     @property
     def address(self) -> str:
         """Where the page is, as http://host:port."""
-        return self._page.address
+        return self._server.address
 
     def step(self, seconds: float = _POLL_SECONDS) -> int:
-        """Take in what has come, waiting up to so many seconds; returns how many records that were."""
+        """Count the records that came, waiting for them up to so many seconds; returns how many they were."""
         records = self._reader.poll(seconds)
-        self._polled = time.monotonic()
+        self._polled_at = time.monotonic()
         for record in records:
-            self._take(record)
-        if self._settled is None or time.monotonic() - self._settled >= _SETTLE_SECONDS:
-            self._settle()
+            self._count(record)
+        if self._refreshed_at is None or time.monotonic() - self._refreshed_at >= _REFRESH_SECONDS:
+            self._refresh()
         return len(records)
 
-    def _take(self, record: Record) -> None:
+    def _count(self, record: Record) -> None:
         topic, handle = self._handlers[record.topic]
         self.metrics.add("tocsin_monitor_records", 1, topic)
         try:
             handle(record)
         except BadRecordError as error:
             self.metrics.add("tocsin_monitor_bad_records", 1, topic)
-            log.debug("%s %d, offset %d: %s", record.topic, record.partition, record.offset, error)
+            _log.debug("%s %d, offset %d: %s", record.topic, record.partition, record.offset, error)
 
-    def _telemetry(self, record: Record) -> None:
+    def _count_telemetry(self, record: Record) -> None:
         try:
-            telemetry = Telemetry.model_validate(orjson.loads(record.value or b""))
-        except (orjson.JSONDecodeError, ValidationError) as error:
+            telemetry = msgspec.json.decode(record.value or b"", type=Telemetry)
+        except UNREADABLE as error:
             raise BadRecordError(f"not telemetry: {error}") from None
         if telemetry.service != self._settings.name:
             self.metrics.add("tocsin_monitor_foreign_records")
             return
-        self.workers.take(telemetry)
+        self.workers.count(telemetry)
 
-    def _settle(self) -> None:
-        self._settled = time.monotonic()
-        self.workers.settle(self._clock())
+    def _refresh(self) -> None:
+        self._refreshed_at = time.monotonic()
+        self.workers.refresh(self._clock())
         self.metrics.add("tocsin_monitor_errors", self._reader.errors)
         self._reader.errors = 0
         for topic, lag in self._reader.lag().items():
             self.metrics.set("tocsin_monitor_lag_records", lag, self._handlers[topic][0])
 
-    def _index(self) -> str:
+    def _overview(self) -> str:
+        """The page `/`, made in a thread of the server."""
         now = self._clock()
-        with self.metrics.together():  # which the workers are counted under, too
-            return index(self._settings.name, list(self.workers.living(now)), now)
+        with self.metrics.atomically():  # the workers are counted under the same lock
+            return overview(self._settings.name, list(self.workers.active(now)), now)
 
     def _healthy(self) -> bool:
-        return time.monotonic() - self._polled < _HEALTHY_SECONDS
+        return time.monotonic() - self._polled_at < _HEALTHY_SECONDS
 
 
 def run(settings: Settings, stop: Callable[[], bool], view: bool = False) -> None:
-    """Monitor until `stop` says so, with a view in the terminal if asked for.
+    """Monitor until `stop` returns True, with a view in the terminal if `view` is True.
 
-    Says on standard output where the metrics are. Raises LogError where broker or topics are absent at the
-    start, and PageError where the page cannot be served; a broker that goes away later is waited for.
+    Prints the address of the metrics. Raises TransportError where the broker or a topic is absent at the start, and
+    PageError where the page cannot be served. A broker that goes away later is waited for.
     """
     with Monitor(settings) as monitor:
         print(f"metrics: {monitor.address}/metrics", flush=True)

@@ -1,4 +1,4 @@
-"""Reads the monitor's topics, outside every group: nothing is committed, and no worker is disturbed."""
+"""Reads the monitor's topics outside of every group, so that nothing is committed and no worker is disturbed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from tocsin.streams.transport.security import admin_options
 _log = logging.getLogger(__name__)
 
 TAIL = 10_000
-"""Records of each partition that the monitor goes back to at its start."""
+"""How many records before the end of each partition the monitor starts at."""
 _ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 30.0
-"""Time between two looks for partitions that were added."""
-_MOST = 2_000
-"""Records of one poll."""
-_SILENCE_SECONDS = 30.0
-"""Time between two warnings about the same trouble."""
+_METADATA_SECONDS = 30.0
+"""Time between two questions for partitions that were added."""
+_POLL_RECORDS = 2_000
+"""Records that one poll returns at most."""
+_WARNING_SECONDS = 30.0
+"""Time between two warnings that polling fails."""
 
 
 class Reader:
-    """All partitions of some topics, from a bounded tail on, in whatever order they come."""
+    """Reads all partitions of some topics, from `TAIL` records before their ends on."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        """Connect and find out where to start. Raises LogError where broker or topics are absent."""
+        """Connect and find out where to start. Raises TransportError where the broker or a topic is absent."""
         self._topics = topics
-        self._looked = time.monotonic()
-        self._warned: float | None = None
+        self._asked_at = time.monotonic()
+        self._warned_at: float | None = None
         self.errors = 0
         """Polls that failed."""
         where = f"{settings.kafka.bootstrap} (kafka.bootstrap, or TOCSIN_KAFKA__BOOTSTRAP)"
-        # librdkafka goes first: it says clearly what is wrong with broker, credentials or topics, and brings
-        # each partition's end along with its records, which is the one end that every broker tells right.
+        # The end offsets are read by librdkafka, whose errors say clearly what is wrong with broker, credentials or
+        # topics, and by a fetch, because not every broker answers kafka-python's direct question correctly.
         self._next = {
-            TopicPartition(p.topic, p.index): max(0, end - TAIL) for p, end in _ends(settings, topics).items()
+            TopicPartition(p.topic, p.index): max(0, end - TAIL) for p, end in _end_offsets(settings, topics).items()
         }
         try:
             self._consumer = KafkaConsumer(
@@ -54,7 +54,7 @@ class Reader:
                 # The embedded broker does not wake a waiting fetch when a record comes.
                 fetch_max_wait_ms=100,
                 reconnect_backoff_max_ms=1_000,
-                metadata_max_age_ms=int(_LOOK_SECONDS * 1000),
+                metadata_max_age_ms=int(_METADATA_SECONDS * 1000),
                 metrics_enabled=False,
                 **admin_options(settings.kafka),
             )
@@ -63,10 +63,10 @@ class Reader:
         self._assign()
 
     def poll(self, seconds: float) -> list[Record]:
-        """What has come, after waiting up to so many seconds; nothing while the broker is away."""
+        """The records that came, waiting for them up to so many seconds; none while the broker is away."""
         try:
-            self._look_for_partitions()
-            found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=_MOST)
+            self._ask_for_partitions()
+            found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=_POLL_RECORDS)
         except (KafkaError, OSError) as error:
             self.errors += 1
             self._warn(error)
@@ -87,19 +87,19 @@ class Reader:
         """By topic, how many records are known to be there and not read yet."""
         lag = dict.fromkeys(self._topics, 0)
         for partition in self._consumer.assignment():
-            # What the last fetch brought along; where there was none, nothing is known.
+            # The end offset as of the last fetch; None before the first one.
             if (end := self._consumer.highwater(partition)) is not None:
                 lag[partition.topic] += max(0, end - self._next[partition])
         return lag
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._consumer.close(autocommit=False, timeout_ms=1_000)
 
-    def _look_for_partitions(self) -> None:
-        if time.monotonic() - self._looked < _LOOK_SECONDS:
+    def _ask_for_partitions(self) -> None:
+        if time.monotonic() - self._asked_at < _METADATA_SECONDS:
             return
-        self._looked = time.monotonic()
+        self._asked_at = time.monotonic()
         known = len(self._next)
         for topic in self._topics:
             for index in self._consumer.partitions_for_topic(topic) or ():
@@ -114,19 +114,19 @@ class Reader:
 
     def _warn(self, error: Exception) -> None:
         now = time.monotonic()
-        if self._warned is None or now - self._warned > _SILENCE_SECONDS:
-            self._warned = now
-            _log.warning("the monitor cannot read for now, and tries again: %s", error)
+        if self._warned_at is None or now - self._warned_at > _WARNING_SECONDS:
+            self._warned_at = now
+            _log.warning("the monitor cannot read at present and tries again: %s", error)
 
 
-def _ends(settings: Settings, topics: Sequence[str]) -> dict[Partition, int]:
-    log = KafkaTransport(
+def _end_offsets(settings: Settings, topics: Sequence[str]) -> dict[Partition, int]:
+    transport = KafkaTransport(
         settings.kafka,
         group=f"{settings.group}-monitor",
         client_id=f"{settings.name}-monitor",
         patience=_ANSWER_SECONDS,
     )
     try:
-        return {partition: end for topic in topics for partition, end in log.end_offsets(topic).items()}
+        return {partition: end for topic in topics for partition, end in transport.end_offsets(topic).items()}
     finally:
-        log.close()
+        transport.close()

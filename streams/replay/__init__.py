@@ -1,1 +1,1 @@
-"""Replay: past events through the service, in process or into a topic."""
+"""Past events and their labels: from files and topics into the service, or through the whole service in process."""

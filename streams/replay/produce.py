@@ -1,64 +1,76 @@
-"""Replay into the topics of a running service, at a chosen rate, labels as late as asked."""
+"""Replay into the topics of a running service, at a chosen rate, with labels as late as asked."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
 
 from tocsin.config.settings import Settings
-from tocsin.streams.replay.in_process import label_record
-from tocsin.streams.replay.source import Row
+from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.worker.service import reader
+
+_SHORT_SECONDS = 0.01
+"""A wait that is longer is used to flush what was produced so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProduceReport:
+    """What `tocsin replay --report json` prints where it replays into topics."""
+
+    events: int
+    labels: int
+    events_per_second: float | None
 
 
 def produce(
     settings: Settings,
-    rows: Iterable[Row],
+    source: Iterable[PastEvent],
     label_delay: int,
     rate: float | None,
     progress: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Send rows as events, and the label of row i after row i + `label_delay`, `rate` events a second.
+) -> ProduceReport:
+    """Send all events, `rate` of them a second, and the label of event i after event i + `label_delay`.
 
-    Returns how many of each were sent, and how fast. Raises LogError and SourceError.
+    `progress` is called after each event. Raises TransportError and SourceError.
     """
-    log = reader(settings)
-    late: deque[Row] = deque()
+    transport = reader(settings)
+    unlabelled: deque[PastEvent] = deque()
     events = labels = 0
     started = time.monotonic()
     try:
-        for row in rows:
-            _wait(log, started, events, rate)
-            log.produce(settings.topics.events, row.subject.encode(), row.event)
+        for past in source:
+            _wait_until_due(transport, started, events, rate)
+            transport.produce(settings.topics.events, past.subject.encode(), past.event)
             events += 1
             progress()
-            late.append(row)
-            if len(late) > label_delay:
-                labels += _send_label(settings, log, late.popleft())
-        labels += sum(_send_label(settings, log, row) for row in late)
-        log.flush()
+            unlabelled.append(past)
+            if len(unlabelled) > label_delay:
+                labels += _send_label(settings, transport, unlabelled.popleft())
+        labels += sum(_send_label(settings, transport, past) for past in unlabelled)
+        transport.flush()
     finally:
-        log.close()
+        transport.close()
     seconds = time.monotonic() - started
-    return {"events": events, "labels": labels, "events_per_second": events / seconds if seconds else None}
+    return ProduceReport(events, labels, events / seconds if seconds else None)
 
 
-def _wait(log: Transport, started: float, sent: int, rate: float | None) -> None:
-    """Hold back until the next event is due; what is sent so far is on its way meanwhile."""
+def _wait_until_due(transport: Transport, started: float, sent: int, rate: float | None) -> None:
+    """Wait until the next event is due, `sent` / `rate` seconds after the start."""
     if rate is None:
         return
-    ahead = started + sent / rate - time.monotonic()
-    if ahead > 0:
-        if ahead > 0.01:
-            log.flush()
-        time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+    due = started + sent / rate
+    if due - time.monotonic() > _SHORT_SECONDS:
+        transport.flush()
+    if (left := due - time.monotonic()) > 0:
+        time.sleep(left)
 
 
-def _send_label(settings: Settings, log: Transport, row: Row) -> int:
-    if row.label is None:
+def _send_label(settings: Settings, transport: Transport, past: PastEvent) -> int:
+    """Send the label of an event where it has one; returns how many labels were sent."""
+    if past.label is None:
         return 0
-    log.produce(settings.topics.labels, row.subject.encode(), label_record(settings, row))
+    transport.produce(settings.topics.labels, past.subject.encode(), label_record(settings, past))
     return 1

@@ -1,1 +1,1 @@
-"""What carries the records: one seam (`base`), and the transports behind it."""
+"""What carries the records: the interface (`base`), and the transports that implement it."""

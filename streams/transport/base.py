@@ -1,7 +1,7 @@
 """The seam between Tocsin and whatever carries its records.
 
-Three things stand behind it (`memory`, `kafka`, and a Faust host), and one behaviour suite,
-`tests/streams/logs/behaviour.py`, says what all of them do.
+Each transport (`memory`, `kafka`) implements `Transport`, and one behaviour suite,
+`tests/streams/transport/behaviour.py`, holds them to it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,26 @@ class Partition(NamedTuple):
     topic: str
     index: int  # type: ignore[assignment]  # a partition's number; it hides tuple.index
 
+    @property
+    def name(self) -> str:
+        """As Kafka's own tools write it: the topic, a dash, the number."""
+        return f"{self.topic}-{self.index}"
+
 
 Offsets = Mapping[Partition, int]
 """The next offset to read, by partition."""
 
+Whole = Mapping[Partition, int] | Sequence[str]
+"""What to read of whole topics: their names, or for partitions the offset to start at.
+
+A partition of the same topic that is left out starts at its beginning.
+"""
+
 
 class Record(NamedTuple):
-    """One raw record as it lies in a log.
+    """One raw record as it lies in a topic.
 
-    `timestamp` is the log's own time in epoch milliseconds (producer or append time), not the event's.
+    `timestamp` is when it was produced or appended, in epoch milliseconds; it is not the time of the event in it.
     """
 
     topic: str
@@ -39,9 +50,9 @@ class Record(NamedTuple):
 
 
 class Rebalance(Protocol):
-    """What a log tells its owner when partitions of the shared topics come and go.
+    """What a transport calls when partitions of the shared topics come to its owner or go.
 
-    Both are called from inside `Log.poll`, on the caller's thread, so nothing is in flight.
+    Both methods are called from inside `Transport.poll`, on the caller's thread, so no batch is being worked on then.
     """
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
@@ -52,12 +63,12 @@ class Rebalance(Protocol):
         ...
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Give partitions up. What was emitted for them may still be flushed and committed here."""
+        """Give partitions up. What was produced for them may still be flushed and committed here."""
         ...
 
 
 class TransportError(Exception):
-    """A log cannot go on: the broker refused, a record cannot be delivered, a topic is missing."""
+    """The transport cannot go on: the broker refused, a record cannot be delivered, a topic is missing."""
 
 
 class PartitionLostError(TransportError):
@@ -65,51 +76,51 @@ class PartitionLostError(TransportError):
 
 
 class Transport(Protocol):
-    """Poll a batch, emit, flush, commit.
+    """Poll a batch, produce, flush, commit.
 
-    Topics are read in one of two ways, fixed when the log is made: a *shared* topic's partitions are divided
-    among the members of a consumer group; a *whole* topic is read by every member from all its partitions, at
-    positions that its owner keeps.
+    Topics are read in one of two ways, which is fixed when the transport is opened: the partitions of a *shared* topic
+    are divided among the members of a consumer group; a *whole* topic is read by every member from all its partitions,
+    at positions that its owner keeps.
     """
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """Up to `max_records` records, in offset order within a partition; waits up to `timeout` seconds.
 
-        Returns at once when anything is there; an empty list says that nothing came in time.
-        Raises LogError.
+        Returns as soon as there is any record; an empty list means that none came in time.
+        Raises TransportError.
         """
         ...
 
     def caught_up(self) -> bool:
-        """Whether every partition of the whole topics was read to the end it had when opened, or later."""
+        """Whether every partition of the whole topics was read to the end that it had when it was opened, or later."""
         ...
 
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
-        """Hand one record over for delivery: not durable before `flush`.
+        """Hand one record over for delivery; it is durable only after `flush`.
 
-        Its partition follows from its key (murmur2, as Java's).
+        The hash of its key (murmur2, as in Java's client) decides its partition. Raises TransportError.
         """
         ...
 
     def flush(self) -> None:
-        """Return when everything emitted is acknowledged. Raises LogError if one record was not."""
+        """Return when every produced record is acknowledged. Raises TransportError if one was not."""
         ...
 
     def commit(self, offsets: Offsets) -> None:
-        """Commit the group's offsets of shared partitions, synchronously. Raises LogError."""
+        """Commit the group's offsets of shared partitions, synchronously. Raises TransportError."""
         ...
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:
-        """The end (next offset to be written) of every partition of a topic. Raises LogError."""
+        """The end offset (the next to be written) of every partition of a topic. Raises TransportError."""
         ...
 
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
-        """The records of a partition with start <= offset < stop, apart from any group and any position.
+        """The records of a partition with start <= offset < stop, without touching any group or position.
 
-        Starts at the first offset that is still there; skips what is not. Raises LogError.
+        Starts at the first offset that still exists, and skips offsets that do not. Raises TransportError.
         """
         ...
 
     def close(self) -> None:
-        """Leave the group and let go of every resource: no flush, commit or callback. Twice is fine."""
+        """Leave the group and release every resource, without a flush, commit or callback. May be called twice."""
         ...

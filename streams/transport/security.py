@@ -1,7 +1,7 @@
-"""The settings of a broker, in the words of the two client libraries.
+"""How a broker is reached, as options of the two client libraries.
 
-Secrets are unwrapped here and nowhere else, into strings that show nothing when they are printed inside a
-mapping: kafka-python writes the options it is given into its debug log.
+Secrets are unwrapped here and nowhere else, into strings whose `repr` hides them, because kafka-python writes the
+options that it is given into its debug log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tocsin.streams.transport.sockets import ClosingSelector
 
 
 class _Hidden(str):
-    """A string for a client library to use and for nobody to read."""
+    """A string that a client library can use and that does not show in the `repr` of a mapping."""
 
     __slots__ = ()
 
@@ -24,12 +24,12 @@ class _Hidden(str):
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """How librdkafka (confluent-kafka) reaches and convinces the broker."""
+    """Address and credentials of the broker for librdkafka (confluent-kafka)."""
     return {"bootstrap.servers": settings.bootstrap, "reconnect.backoff.max.ms": 500} | _librdkafka(settings.security)
 
 
 def admin_options(settings: KafkaSettings) -> dict[str, Any]:
-    """How kafka-python reaches and convinces the broker."""
+    """Address and credentials of the broker for kafka-python."""
     servers = settings.bootstrap.split(",")
     return {"bootstrap_servers": servers, "selector": ClosingSelector} | _kafka_python(settings.security)
 
@@ -37,7 +37,7 @@ def admin_options(settings: KafkaSettings) -> dict[str, Any]:
 def _librdkafka(security: SecuritySettings) -> dict[str, Any]:
     options: dict[str, Any] = {"security.protocol": security.protocol}
     if security.protocol.startswith("sasl"):
-        options |= _given(
+        options |= _set_options(
             {
                 "sasl.mechanism": security.mechanism,
                 "sasl.username": security.username,
@@ -45,7 +45,7 @@ def _librdkafka(security: SecuritySettings) -> dict[str, Any]:
             }
         )
     if security.protocol.endswith("ssl"):
-        options |= _given(
+        options |= _set_options(
             {
                 "ssl.ca.location": security.ca,
                 "ssl.certificate.location": security.certificate,
@@ -59,7 +59,7 @@ def _librdkafka(security: SecuritySettings) -> dict[str, Any]:
 def _kafka_python(security: SecuritySettings) -> dict[str, Any]:
     options: dict[str, Any] = {"security_protocol": security.protocol.upper()}
     if security.protocol.startswith("sasl"):
-        options |= _given(
+        options |= _set_options(
             {
                 "sasl_mechanism": security.mechanism,
                 "sasl_plain_username": security.username,
@@ -67,7 +67,7 @@ def _kafka_python(security: SecuritySettings) -> dict[str, Any]:
             }
         )
     if security.protocol.endswith("ssl"):
-        options |= _given(
+        options |= _set_options(
             {
                 "ssl_cafile": security.ca,
                 "ssl_certfile": security.certificate,
@@ -78,8 +78,8 @@ def _kafka_python(security: SecuritySettings) -> dict[str, Any]:
     return options
 
 
-def _given(options: dict[str, Any]) -> dict[str, str]:
-    """Those that are set, as plain strings: a secret's value, a path's name."""
+def _set_options(options: dict[str, Any]) -> dict[str, str]:
+    """The options that are set, as plain strings: the value of a secret, the name of a path."""
     return {
         name: _Hidden(value.get_secret_value()) if isinstance(value, SecretStr) else str(value)
         for name, value in options.items()

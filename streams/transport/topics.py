@@ -1,4 +1,4 @@
-"""The topics themselves: which are missing, making them, and what is in them."""
+"""The topics of a service: which are missing, creating them, and how much each holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 5
 
 _EXISTS = 36
 _PASSING = frozenset({7, 15, 41})
-"""Error codes that pass: the request timed out, no coordinator yet, not the controller (any more)."""
+"""Error codes that pass: the request timed out, there is no coordinator yet, the broker asked is not the controller."""
 _HINTS = {
     29: "the user may not create topics: see kafka.security, or have them created",
     31: "the user may not create topics: see kafka.security, or have them created",
@@ -35,8 +35,17 @@ _HINTS = {
 Outcome = Literal["created", "exists"]
 
 
+class _Topic(NamedTuple):
+    """One topic as the broker describes it."""
+
+    name: str
+    partitions: tuple[int, ...]
+    """Their numbers."""
+    replication: int
+
+
 class TopicRow(NamedTuple):
-    """What is known of one topic; `messages` is None where the broker did not say."""
+    """One topic as `tocsin topics describe` shows it; `messages` is None where the broker did not say."""
 
     topic: str
     partitions: int
@@ -45,16 +54,16 @@ class TopicRow(NamedTuple):
 
 
 def create(settings: Settings) -> list[tuple[str, Outcome]]:
-    """Make the topics that are missing; those that exist stay as they are.
+    """Create the topics that are missing; those that exist stay as they are.
 
-    Raises LogError where the broker cannot be reached or refuses, and where `feedback` exists with more than
-    one partition: only one order can teach the model.
+    Raises TransportError where the broker cannot be reached or refuses, and where `feedback` exists with more than
+    one partition, because the order of its records is the order in which every worker learns.
     """
     wanted = {name: _options(settings, name) for name in settings.topics.names()}
     with _admin(settings.kafka) as admin:
         outcomes = _create(admin, wanted, settings.kafka)
         feedback = settings.topics.feedback
-        if (count := len(_details(admin, [feedback])[0]["partitions"])) != 1:
+        if (count := len(_describe(admin, [feedback])[0].partitions)) != 1:
             raise TransportError(
                 f"topic {feedback!r} has {count} partitions and needs exactly one: delete it, "
                 "or name another in topics.feedback (TOCSIN_TOPICS__FEEDBACK)"
@@ -63,42 +72,42 @@ def create(settings: Settings) -> list[tuple[str, Outcome]]:
 
 
 def missing(settings: Settings) -> list[str]:
-    """The topics that do not exist, in the order of an event's way through them. Raises LogError."""
+    """The topics that do not exist, in the order of an event's way through them. Raises TransportError."""
     with _admin(settings.kafka) as admin:
         there = set(admin.list_topics())
     return [name for name in settings.topics.names() if name not in there]
 
 
 def describe(settings: Settings) -> list[TopicRow]:
-    """The service's topics that exist. Raises LogError."""
+    """The service's topics that exist. Raises TransportError."""
     with _admin(settings.kafka) as admin:
         there = set(admin.list_topics())
         names = [name for name in settings.topics.names() if name in there]
-        details = _details(admin, names)
-        starts = _starts(admin, details)
-    ends = _ends(settings, names)
+        topics = _describe(admin, names)
+        starts = _start_offsets(admin, topics)
+    ends = _end_offsets(settings, names)
     return [
         TopicRow(
-            topic=detail["name"],
-            partitions=len(detail["partitions"]),
-            replication=max((len(p["replica_nodes"]) for p in detail["partitions"]), default=0),
-            messages=None if starts is None else ends[detail["name"]] - starts[detail["name"]],
+            topic=topic.name,
+            partitions=len(topic.partitions),
+            replication=topic.replication,
+            messages=None if starts is None else ends[topic.name] - starts[topic.name],
         )
-        for detail in details
+        for topic in topics
     ]
 
 
 def _options(settings: Settings, name: str) -> dict[str, Any]:
-    """Partitions, replication and configuration of a topic; Tansu ignores the latter."""
+    """Partitions, replication and configuration of a topic, as kafka-python names them; Tansu ignores the last."""
     topics = settings.topics
     configs = {
-        # The model is a fold over the whole of it: once a record expires, nobody can rebuild the model.
+        # A worker builds its model from all of its records: once one expires, nobody can build the model again.
         topics.feedback: {"retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": str(4 << 20)},
         # Events that wait for their label are found again here.
         topics.events: {"retention.ms": str(int((settings.bounds.pending_ttl_hours + 24) * _HOUR))},
-        # A subject's state is its last decision.
+        # The state of a subject is read from its last decision.
         topics.decisions: {"retention.ms": str(90 * 24 * _HOUR)},
-        # The original bytes, and why they lie here.
+        # A dead letter holds the original bytes, and headers that give the reason.
         topics.dead_letters: {"max.message.bytes": str(4 << 20)},
     }
     return {
@@ -126,7 +135,7 @@ def _create(admin: KafkaAdminClient, wanted: dict[str, Any], kafka: KafkaSetting
             del left[name]
         if left:
             time.sleep(0.5)
-    # Made is not yet known everywhere, and whoever asked wants to use them now.
+    # Other brokers may not know the new topics yet, and the caller is about to use them.
     admin.wait_for_topics([name for name, outcome in outcomes.items() if outcome == "created"])
     return outcomes
 
@@ -137,38 +146,44 @@ def _refusal(name: str, code: int, message: str | None, kafka: KafkaSettings) ->
     return f"topic {name!r} was not created by broker {kafka.bootstrap}: {reason}{hint}"
 
 
-def _details(admin: KafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the broker says of the topics, in their order."""
-    found = {detail["name"]: detail for detail in admin.describe_topics(list(names))} if names else {}
-    return [found[name] for name in names]
+def _describe(admin: KafkaAdminClient, names: Sequence[str]) -> list[_Topic]:
+    """What the broker says of the topics, in the order of their names here."""
+    found = {detail["name"]: detail["partitions"] for detail in admin.describe_topics(list(names))} if names else {}
+    return [
+        _Topic(
+            name,
+            tuple(p["partition_index"] for p in found[name]),
+            max((len(p["replica_nodes"]) for p in found[name]), default=0),
+        )
+        for name in names
+    ]
 
 
-def _starts(admin: KafkaAdminClient, details: Sequence[dict[str, Any]]) -> dict[str, int] | None:
-    """The sum of each topic's first offsets; None where the broker does not tell."""
-    specs = {
-        TopicPartition(d["name"], p["partition_index"]): OffsetSpec.EARLIEST for d in details for p in d["partitions"]
-    }
-    starts = {d["name"]: 0 for d in details}
+def _start_offsets(admin: KafkaAdminClient, topics: Sequence[_Topic]) -> dict[str, int] | None:
+    """By topic, the sum of the first offsets of its partitions; None where the broker does not say."""
+    asked = {TopicPartition(topic.name, index): OffsetSpec.EARLIEST for topic in topics for index in topic.partitions}
+    starts = {topic.name: 0 for topic in topics}
     try:
-        for partition, found in admin.list_partition_offsets(specs).items() if specs else ():
+        for partition, found in admin.list_partition_offsets(asked).items() if asked else ():
             starts[partition.topic] += max(found.offset, 0)
     except KafkaError:
         return None
     return starts
 
 
-def _ends(settings: Settings, names: Sequence[str]) -> dict[str, int]:
-    log = KafkaTransport(settings.kafka, group=settings.group)
+def _end_offsets(settings: Settings, names: Sequence[str]) -> dict[str, int]:
+    """By topic, the sum of the end offsets of its partitions."""
+    transport = KafkaTransport(settings.kafka, group=settings.group)
     try:
-        return {name: sum(log.end_offsets(name).values()) for name in names}
+        return {name: sum(transport.end_offsets(name).values()) for name in names}
     finally:
-        log.close()
+        transport.close()
 
 
 @contextmanager
 def _admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
-    """An administration client, ended at the end; its errors become LogErrors that say where to look."""
-    # kafka-python says little where it cannot connect: librdkafka goes first.
+    """An administration client, closed at the end; its errors become TransportErrors that say where to look."""
+    # librdkafka connects first, because kafka-python says little about why it cannot.
     KafkaTransport(kafka, group="tocsin-topics", patience=_ANSWER_SECONDS).close()
     where = f"broker {kafka.bootstrap} (kafka.bootstrap, or TOCSIN_KAFKA__BOOTSTRAP)"
     try:

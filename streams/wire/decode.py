@@ -1,59 +1,43 @@
-"""Raw records to columns: the hot path.
-
-It accepts and rejects exactly what the models of `tocsin.streams.wire.schema` do, and a property test holds the two
-together. What does not fit is judged once more by the model, whose error names the field and what was expected.
-"""
+"""Raw records to what they hold: events and labels from outside, and Tocsin's own records; and events to columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.records import LATEST, epoch_milliseconds
-from tocsin.streams.wire.schema import EventSchema, Keys
+from tocsin.streams.wire.compiled import NotTakenError, apart, compiled
+from tocsin.streams.wire.older import FeedbackOfOld, renewed
+from tocsin.streams.wire.records import Event, Feedback, Label
+from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields
 
 NAN = float("nan")
 
 
-class UnfitError(Exception):
-    """A record that cannot be used. Its kind names the dead letter's `exception`, its text says what to mend."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class _OddError(Exception):
-    """The quick path met something it does not know; the model decides what it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedEvent:
+class DecodedEvent(NamedTuple):
     """One event, with the raw record it came in."""
 
     record: Record
-    event: dict[str, Any]
-    """As `tocsin.streams.wire.records.Event`."""
+    event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedLabel:
+class DecodedLabel(NamedTuple):
     """One label, with the raw record it came in."""
 
     record: Record
-    label: dict[str, Any]
-    """As `tocsin.streams.wire.records.Label`."""
+    label: Label
 
 
 Rejected = tuple[Record, UnfitError]
+Value = TypeVar("Value")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no record of a type."""
 
 
 class Decoder:
@@ -61,157 +45,79 @@ class Decoder:
 
     def __init__(self, schema: EventSchema) -> None:
         self._schema = schema
-        self._columns = [(f.name, f.at, f.kind, f.required) for f in schema.features]
-        self._parents = _common_parent([f.at for f in schema.features])
-        self._categories = [i for i, f in enumerate(schema.features) if f.kind == "category"]
+        self._fast_event = compiled(schema.event_fields, schema.bounds.nesting)
+        # It refuses a label that brings features or a text, unless these stand within the label's own fields.
+        safe = apart((*schema.label_fields, *schema.inputs))
+        self._fast_label = compiled(schema.label_fields, schema.bounds.nesting) if safe else None
+        self._columns = [(feature.name, feature.kind) for feature in schema.features]
+        self._has_categories = any(kind == "category" for _, kind in self._columns)
 
     def events(self, records: Sequence[Record]) -> tuple[list[DecodedEvent], list[Rejected]]:
-        """The events among raw records, in their order, and what is none."""
-        return self._sort(records, self.event, DecodedEvent)
+        """The events among raw records, in their order, and the records that are none."""
+        good, bad = _sort(records, self.event)
+        return [DecodedEvent(record, event) for record, event in good], bad
 
     def labels(self, records: Sequence[Record]) -> tuple[list[DecodedLabel], list[Rejected]]:
-        """The labels among raw records, in their order, and what is none."""
-        return self._sort(records, self.label, DecodedLabel)
+        """The labels among raw records, in their order, and the records that are none."""
+        good, bad = _sort(records, self.label)
+        return [DecodedLabel(record, label) for record, label in good], bad
 
-    @staticmethod
-    def _sort(records: Sequence[Record], decode: Any, kind: Any) -> tuple[list[Any], list[Rejected]]:
-        good: list[Any] = []
-        bad: list[Rejected] = []
-        for record in records:
+    def event(self, record: Record) -> Event:
+        """One event; a missing id becomes `topic-partition-offset`. Raises UnfitError."""
+        value = self._checked(record)
+        values = None
+        if self._fast_event is not None:
             try:
-                good.append(kind(record, decode(record)))
-            except UnfitError as error:
-                bad.append((record, error))
-        return good, bad
+                values = self._fast_event(value)
+            except NotTakenError:
+                values = None
+        if values is None:
+            values = read_fields(self._schema.event_fields, self._parsed(value))
+        return self._schema.event(values, f"{record.topic}-{record.partition}-{record.offset}")
 
-    def event(self, record: Record) -> dict[str, Any]:
-        """One event as its model would give it. Raises UnfitError."""
-        raw = self._json(record)
-        try:
-            event = self._quick_event(raw)
-        except _OddError:
-            event = self._judged(self._schema.event_model, self._schema.map_event(raw))
-        if event["id"] is None:
-            event["id"] = f"{record.topic}-{record.partition}-{record.offset}"
-        return event
+    def label(self, record: Record) -> Label:
+        """One label. Raises UnfitError."""
+        value = self._checked(record)
+        if self._fast_label is not None:
+            try:
+                return self._schema.label(self._fast_label(value))
+            except (NotTakenError, UnfitError):  # the plain reader words the refusal
+                pass
+        return self._schema.read_label(self._parsed(value))
 
-    def label(self, record: Record) -> dict[str, Any]:
-        """One label as its model would give it. Raises UnfitError.
-
-        Labels are far fewer than events in most streams, and go through the model itself.
-        """
-        raw = self._json(record)
-        return self._judged(self._schema.label_model, self._schema.map_label(raw))
-
-    def _json(self, record: Record) -> dict[str, Any]:
-        value, bounds = record.value, self._schema.bounds
+    def _checked(self, record: Record) -> bytes:
+        """A record's value, if it is not too large to be parsed."""
+        value, most = record.value, self._schema.bounds.record_bytes
         if value is None:
             raise UnfitError("empty", "the record has no value")
-        if len(value) > bounds.record_bytes:
-            raise UnfitError("too-large", f"{len(value)} bytes, more than bounds.record_bytes = {bounds.record_bytes}")
+        if len(value) > most:
+            raise UnfitError("too-large", f"{len(value)} bytes, more than bounds.record_bytes = {most}")
+        return value
+
+    def _parsed(self, value: bytes) -> dict[str, Any]:
+        nesting = self._schema.bounds.nesting
         try:
             raw = orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise UnfitError("not-json", f"the record is not JSON in UTF-8: {error}") from None
         if not isinstance(raw, dict):
             raise UnfitError("not-json", f"the record is a JSON {type(raw).__name__}, expected an object")
-        if value.count(b"{") + value.count(b"[") > bounds.nesting and depth(raw, bounds.nesting) > bounds.nesting:
-            raise UnfitError("too-deep", f"nested deeper than bounds.nesting = {bounds.nesting}")
+        # A record with no more brackets than that cannot nest deeper.
+        if value.count(b"{") + value.count(b"[") > nesting and depth(raw, nesting) > nesting:
+            raise UnfitError("too-deep", f"nested deeper than bounds.nesting = {nesting}")
         return raw
 
-    def _quick_event(self, raw: dict[str, Any]) -> dict[str, Any]:
-        schema = self._schema
-        identity = _at(raw, schema.id)
-        return {
-            "id": None if identity is None else self._name(identity),
-            "subject": self._name(_at(raw, schema.subject)),
-            "time": _time(_at(raw, schema.time)),
-            "features": self.quick_features(raw),
-            "text": self._text(raw),
-        }
-
-    def _name(self, value: Any) -> str:
-        if type(value) is int:
-            value = str(value)
-        if type(value) is not str or not 0 < len(value) <= self._schema.bounds.string_length:
-            raise _OddError
-        return value
-
-    def _text(self, raw: dict[str, Any]) -> str | None:
-        if self._schema.text is None:
-            return None
-        text = _at(raw, self._schema.text)
-        if text is None:
-            if self._columns:
-                return None
-            raise _OddError
-        if type(text) is not str or len(text) > self._schema.bounds.text_length:
-            raise _OddError
-        return text
-
-    def quick_features(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The features of a raw event, by name."""
-        parent: Any = raw
-        if self._parents is not None:
-            parent = _at(raw, self._parents)
-            if type(parent) is not dict:
-                parent = {}
-        result: dict[str, Any] = {}
-        for name, keys, kind, required in self._columns:
-            there = parent if self._parents is not None else _at(raw, keys[:-1])
-            value = there.get(keys[-1]) if type(there) is dict else None
-            if value is None:
-                if required and not (type(there) is dict and keys[-1] in there):
-                    raise _OddError
-                result[name] = None
-            elif kind == "number":
-                if type(value) is int:
-                    value = float(value)  # JSON integers are at most 64 bits wide here: no overflow
-                elif type(value) is not float:
-                    raise _OddError
-                result[name] = value
-            elif kind == "boolean":
-                if type(value) is not bool:
-                    raise _OddError
-                result[name] = value
-            else:
-                result[name] = self._category(value)
-        return result
-
-    def _category(self, value: Any) -> str:
-        if type(value) is not str:
-            if type(value) is bool:
-                value = "true" if value else "false"
-            elif type(value) is int:
-                value = str(value)
-            else:
-                raise _OddError
-        if len(value) > self._schema.bounds.string_length:
-            raise _OddError
-        return str(value)
-
-    def _judged(self, model: type[BaseModel], mapped: dict[str, Any]) -> dict[str, Any]:
-        try:
-            checked = model.model_validate(mapped)
-        except ValidationError as error:
-            raise UnfitError("invalid", describe(error)) from None
-        result = {name: getattr(checked, name) for name in type(checked).model_fields}
-        features = result.get("features")
-        if features is not None:
-            result["features"] = features.model_dump(by_alias=True)
-        return result
-
-    def batch(self, events: Sequence[dict[str, Any]]) -> Batch:
-        """Canonical events as columns."""
-        names: list[dict[int, str]] = [{} for _ in events] if self._categories else []
-        rows = [self._row(event["features"], names[i] if names else None) for i, event in enumerate(events)]
+    def batch(self, events: Sequence[Event]) -> Batch:
+        """Events as columns. Raises TypeError, ValueError or AttributeError for features that do not fit them."""
+        names: list[dict[int, str]] = [{} for _ in events] if self._has_categories else []
+        rows = [self._row(event.features, names[i] if names else None) for i, event in enumerate(events)]
         X: Floats = np.array(rows, np.float64).reshape(len(events), len(self._columns))
         return Batch(
-            ids=[event["id"] for event in events],
-            subjects=[event["subject"] for event in events],
-            times=np.array([event["time"] for event in events], np.int64),
+            ids=[event.id for event in events],
+            subjects=[event.subject for event in events],
+            times=np.array([event.time for event in events], np.int64),
             X=X,
-            texts=[event["text"] for event in events],
+            texts=[event.text for event in events],
             history=np.zeros((len(events), 0), np.int64),
             subject_label=np.full(len(events), -1, np.int64),
             categories=names,
@@ -219,7 +125,7 @@ class Decoder:
 
     def _row(self, features: dict[str, Any], names: dict[int, str] | None) -> list[float]:
         row: list[float] = []
-        for name, _, kind, _ in self._columns:
+        for name, kind in self._columns:
             value = features.get(name)
             if value is None:
                 row.append(NAN)
@@ -233,28 +139,17 @@ class Decoder:
         return row
 
 
-def _at(value: Any, keys: Keys) -> Any:
-    """What stands at the end of the keys; None where nothing does."""
-    for key in keys:
-        if type(value) is not dict:
-            return None
-        value = value.get(key)
-    return value
-
-
-def _time(value: Any) -> int:
-    if type(value) is int and 0 <= value <= LATEST:
-        return value
-    try:
-        return epoch_milliseconds(value)
-    except ValueError:
-        raise _OddError from None
-
-
-def _common_parent(paths: Sequence[Keys]) -> Keys | None:
-    """The keys all paths share but for their last; None where they stand in different objects."""
-    parents = {keys[:-1] for keys in paths}
-    return parents.pop() if len(parents) == 1 else None
+def _sort(
+    records: Sequence[Record], decode: Callable[[Record], Value]
+) -> tuple[list[tuple[Record, Value]], list[Rejected]]:
+    good: list[tuple[Record, Value]] = []
+    bad: list[Rejected] = []
+    for record in records:
+        try:
+            good.append((record, decode(record)))
+        except UnfitError as error:
+            bad.append((record, error))
+    return good, bad
 
 
 def depth(value: Any, limit: int) -> int:
@@ -269,10 +164,38 @@ def depth(value: Any, limit: int) -> int:
     return deep
 
 
-def describe(error: ValidationError) -> str:
-    """The first mistake of a record, with the field it is in."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
-    message = "is missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{field or 'record'}: {message}{more}"
+def read_own(record: Record, kind: type[Value]) -> Value | None:
+    """A record that Tocsin wrote to one of its own topics; None for what somebody else wrote there."""
+    try:
+        return msgspec.json.decode(record.value or b"", type=kind)
+    except UNREADABLE:
+        return None
+
+
+def read_back(record: Record) -> dict[str, Any] | None:
+    """The JSON object in a record of one of our own topics, to be shown as it is; None where there is none."""
+    try:
+        value = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_feedback(record: Record) -> Feedback:
+    """A record of the feedback topic, of this version or an earlier one.
+
+    Raises one of `UNREADABLE`, whose text says what is wrong by the keys of this version.
+    """
+    value = record.value or b""
+    try:
+        return _FEEDBACK.decode(value)
+    except UNREADABLE:
+        try:
+            return renewed(Feedback, _FEEDBACK_OF_OLD.decode(value))
+        except UNREADABLE:
+            pass
+        raise
+
+
+_FEEDBACK = msgspec.json.Decoder(Feedback)
+_FEEDBACK_OF_OLD = msgspec.json.Decoder(FeedbackOfOld)

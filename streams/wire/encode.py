@@ -1,20 +1,20 @@
-"""What a worker sends: records with the topic they go to, and their JSON."""
+"""What a worker sends: records as JSON, with the topics they go to."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
-import orjson
+import msgspec
+import numpy as np
 
 from tocsin.streams.transport.base import Headers, Record
-from tocsin.streams.wire.decode import UnfitError
-
-OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+from tocsin.streams.wire.records import DeadLetter
+from tocsin.streams.wire.schema import UnfitError
 
 
 class Output(NamedTuple):
-    """One record to emit."""
+    """One record to produce."""
 
     topic: str
     key: bytes | None
@@ -22,33 +22,28 @@ class Output(NamedTuple):
     headers: Headers = ()
 
 
-def encode(record: dict[str, Any]) -> bytes:
-    """A record as JSON."""
-    return orjson.dumps(record, option=OPTIONS)
+def _plain(value: Any) -> Any:
+    """A number of numpy's as one of Python's: a model named by the config may bring such into an explanation."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"a record cannot hold {type(value).__name__}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """A record as JSON. Numbers that are not finite become null."""
+    return _ENCODER.encode(record)
 
 
 def dead_letter(topic: str, record: Record, error: UnfitError) -> Output:
     """A record put aside: its own bytes, its own headers, and why, in headers named after KIP-1034."""
-    reason = {
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "exception": error.kind,
-        "message": str(error)[:1_000],
-    }
-    headers = [(f"__streams.errors.{name}", value.encode()) for name, value in reason.items()]
+    letter = DeadLetter(record.topic, record.partition, record.offset, error.kind, str(error)[:1_000])
+    headers = [(name, str(value).encode()) for name, value in msgspec.to_builtins(letter).items()]
     return Output(topic, record.key, record.value or b"", [*record.headers, *headers])
 
 
-def read_back(record: Record) -> dict[str, Any] | None:
-    """A record of one of our own topics; None for what Tocsin did not write there."""
-    try:
-        value = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def finite(value: float) -> float | None:
-    """JSON has no infinity: null stands for it."""
+    """A number, or None for one that is not finite: JSON has null for it."""
     return value if math.isfinite(value) else None

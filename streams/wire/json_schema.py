@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from tocsin.config.settings import Settings
+from tocsin.explain import explanation
 from tocsin.streams.wire import records
 
-RECORDS: dict[str, type[records.Record]] = {
+RECORDS: dict[str, type[msgspec.Struct]] = {
     "event": records.Event,
     "label": records.Label,
     "decision": records.Decision,
@@ -34,9 +41,63 @@ def documents() -> dict[str, dict[str, Any]]:
     """Every schema by its name on the command line."""
     return {
         "config": Settings.model_json_schema(by_alias=True),
-        **{name: record.model_json_schema(by_alias=True) for name, record in RECORDS.items()},
+        **{name: schema_of(record) for name, record in RECORDS.items()},
         "asyncapi": asyncapi(),
     }
+
+
+def schema_of(record: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON Schema of a record, with what its docstrings say of its fields."""
+    _, components = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
+    definitions: dict[str, Any] = {name: _definition(name, schema) for name, schema in components.items()}
+    top: dict[str, Any] = definitions.pop(record.__name__)
+    return {**top, "$defs": definitions} if definitions else top
+
+
+def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one struct as msgspec gives it, completed."""
+    properties = {key: _widened(value) for key, value in schema["properties"].items()}
+    for key, description in _descriptions().get(name, {}).items():
+        properties[key] = {**properties[key], "description": description}
+    required = [key for key in schema.get("required", ()) if "default" not in properties[key]]
+    return {**schema, "properties": properties, "required": required}
+
+
+def _widened(node: Any) -> Any:
+    """A schema without the canonical type, where `anyOf` lists all the forms that are accepted."""
+    if isinstance(node, list):
+        return [_widened(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "anyOf" in node:
+        node = {key: value for key, value in node.items() if key in ("anyOf", "default", "description")}
+    return {key: _widened(value) for key, value in node.items()}
+
+
+@functools.cache
+def _descriptions() -> dict[str, dict[str, str]]:
+    """The docstrings below the fields of records, by record and by the field's key on the wire."""
+    return {**_docstrings(explanation), **_docstrings(records)}
+
+
+def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for definition in ast.parse(inspect.getsource(module)).body:
+        if isinstance(definition, ast.ClassDef):
+            struct: type[msgspec.Struct] = getattr(module, definition.name)
+            keys = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+            found[definition.name] = {keys[field]: text for field, text in _field_docstrings(definition)}
+    return found
+
+
+def _field_docstrings(definition: ast.ClassDef) -> list[tuple[str, str]]:
+    found = []
+    for statement, following in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            match following:
+                case ast.Expr(ast.Constant(str() as text)):
+                    found.append((statement.target.id, inspect.cleandoc(text)))
+    return found
 
 
 def asyncapi() -> dict[str, Any]:
@@ -48,7 +109,7 @@ def asyncapi() -> dict[str, Any]:
         topic = getattr(defaults, channel)
         channels[channel] = {
             "address": topic,
-            "description": _summary(records_doc(record)),
+            "description": _summary(record),
             "messages": {record: {"$ref": f"#/components/messages/{record}"}},
         }
         operations[f"{action}_{channel}"] = {
@@ -73,8 +134,8 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _message(name: str) -> dict[str, Any]:
-    schema = _inlined(RECORDS[name].model_json_schema(by_alias=True))
-    message: dict[str, Any] = {"name": name, "summary": _summary(records_doc(name))}
+    schema = _inlined(schema_of(RECORDS[name]))
+    message: dict[str, Any] = {"name": name, "summary": _summary(name)}
     if name == "dead-letter":  # the value is the original record; what is typed are the headers
         return {**message, "headers": schema, "payload": {}, "contentType": "application/octet-stream"}
     message["payload"] = schema
@@ -99,13 +160,9 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def records_doc(name: str) -> str:
-    """What a record is, in the words of its model."""
-    return RECORDS[name].__doc__ or name
-
-
-def _summary(text: str) -> str:
-    return text.split("\n\n")[0].replace("\n", " ").strip()
+def _summary(name: str) -> str:
+    """The first paragraph of what a record's docstring says."""
+    return (RECORDS[name].__doc__ or name).split("\n\n")[0].replace("\n", " ").strip()
 
 
 def _version() -> str:

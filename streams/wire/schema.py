@@ -1,169 +1,167 @@
-"""From a user's own JSON to an event or a label: dot paths, types and bounds of one config.
+"""The fields of one config's events and labels: where each stands in the user's JSON, and what may stand there.
 
-`EventSchema.event_model` and `label_model` are the definition: pydantic models of the mapped record with the config's
-features and bounds in them. `tocsin.streams.wire.decode` is the quick form of the same.
+The config's `schema` maps any JSON to events and labels by dot paths. `EventSchema` makes a table of fields from it,
+and `read_fields` reads such a table from a parsed record, field by field, with an error that names what is wrong. It is
+the plain form; `tocsin.streams.wire.compiled` is the fast one, made from the same table.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Annotated, Any
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictStr,
-    create_model,
-)
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tocsin.config.schema import FeatureSettings
 from tocsin.config.settings import Settings
-from tocsin.streams.wire.records import (
-    Category,
-    ClassLabel,
-    Event,
-    Label,
-    Name,
-    Number,
-    Time,
+from tocsin.streams.wire.dot_paths import Keys, keys_of, walk
+from tocsin.streams.wire.records import Event, Label
+from tocsin.streams.wire.values import (
+    BOOLEAN,
+    NUMBER,
+    TIME,
+    Kind,
+    category_kind,
+    class_kind,
+    name_kind,
+    text_kind,
+    weight_kind,
 )
 
-Keys = tuple[str, ...]
+
+class UnfitError(Exception):
+    """A record that cannot be used. Its kind names the dead letter's `exception`, its text says what to mend."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
-def walk(value: Any, keys: Keys) -> tuple[bool, Any]:
-    """Whether something stands at the end of the keys, and what."""
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return False, None
-        value = value[key]
-    return True, value
+class Field(NamedTuple):
+    """One field of an event or a label."""
 
-
-def _keys(path: str) -> Keys:
-    return tuple(path.split("."))
+    name: str
+    """Tocsin's own name of it, which errors use."""
+    keys: Keys
+    """Where it stands in the user's JSON."""
+    kind: Kind
+    required: bool = True
+    """Whether its key must be there."""
+    nullable: bool = False
+    """Whether null may stand there."""
 
 
 class EventSchema:
-    """How this service reads events and labels."""
+    """How the records of one service are read."""
 
     def __init__(self, settings: Settings) -> None:
         self.bounds = settings.bounds
         self.features = settings.schema_.features
-        self.classes = frozenset(settings.classes)
-        paths = settings.schema_
-        self.id, self.subject, self.time = _keys(paths.id), _keys(paths.subject), _keys(paths.time)
-        self.text: Keys | None = _keys(paths.text) if paths.text else None
+        paths, longest = settings.schema_, settings.bounds.string_length
+        named, labelled = name_kind(longest), class_kind(longest, frozenset(settings.classes))
+        self.event_fields = (
+            Field("id", keys_of(paths.id), named, required=False, nullable=True),
+            Field("subject", keys_of(paths.subject), named),
+            Field("time", keys_of(paths.time), TIME),
+            *(_feature(feature, longest) for feature in self.features),
+            *self._text(paths.text, needed=not self.features),
+        )
         label = paths.label
-        self.label_parts: dict[str, Keys] = {
-            "event": _keys(label.event),
-            "subject": _keys(label.subject),
-            "label": _keys(label.label),
-            "time": _keys(label.time),
-            "source": _keys(label.source),
-            "weight": _keys(label.weight),
-        }
+        self.label_fields = (
+            Field("event", keys_of(label.event), named, required=False, nullable=True),
+            Field("subject", keys_of(label.subject), named, required=False, nullable=True),
+            Field("label", keys_of(label.label), labelled),
+            Field("time", keys_of(label.time), TIME),
+            Field("source", keys_of(label.source), named, required=False, nullable=True),
+            Field("weight", keys_of(label.weight), weight_kind(), required=False, nullable=True),
+        )
+        self._label_text = self._text(paths.text, needed=False)
+        self._names = tuple(feature.name for feature in self.features)
 
-    def map_event(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The event's parts that are there, under Tocsin's own names."""
-        parts = {"id": self.id, "subject": self.subject, "time": self.time}
-        mapped = self._present(raw, parts)
-        if mapped.get("id", 0) is None:
-            del mapped["id"]  # a null id is a missing one
-        return mapped | self._map_inputs(raw)
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields of an event that the model sees: its features and its text."""
+        return self.event_fields[3:]
 
-    def map_label(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The label's parts that are there, under Tocsin's own names; features only where it brings all required ones.
+    def _text(self, path: str | None, needed: bool) -> tuple[Field, ...]:
+        if path is None:
+            return ()
+        kind = text_kind(self.bounds.text_length)
+        return (Field("text", keys_of(path), kind, required=needed, nullable=not needed),)
 
-        A key that labels and events happen to share does not make a label self-contained.
+    def event(self, values: Sequence[Any], otherwise: str) -> Event:
+        """The event of the canonical values of `event_fields`; its id is `otherwise` where it has none of its own."""
+        count = len(self._names)
+        return Event(
+            id=otherwise if values[0] is None else values[0],
+            subject=values[1],
+            time=values[2],
+            features=dict(zip(self._names, values[3 : 3 + count], strict=True)),
+            text=values[3 + count] if len(values) > 3 + count else None,
+        )
+
+    def label(self, values: Sequence[Any], features: dict[str, Any] | None = None, text: str | None = None) -> Label:
+        """The label of the canonical values of `label_fields`. Raises UnfitError where it speaks of nothing."""
+        event, subject, label, time, source, weight = values
+        if event is None and subject is None:
+            raise UnfitError("invalid", "record: a label needs `event` (the event's id) or `subject`")
+        return Label(
+            event=event,
+            subject=subject,
+            label=label,
+            time=time,
+            source=source,
+            weight=weight,
+            features=features,
+            text=text,
+        )
+
+    def read_label(self, raw: dict[str, Any]) -> Label:
+        """The label in a parsed record. Raises UnfitError of kind `invalid`.
+
+        It has features only where it brings all required ones: a key that labels and events happen to share does not
+        make a label self-contained.
         """
-        mapped = self._present(raw, self.label_parts)
-        optional = ("event", "subject", "source", "weight")
-        mapped = {k: v for k, v in mapped.items() if not (v is None and k in optional)}
-        inputs = self._map_inputs(raw)
-        brought = inputs["features"]
-        if not brought or any(f.required and f.name not in brought for f in self.features):
-            del inputs["features"]
-        if inputs.get("text", 0) is None:
-            del inputs["text"]
-        return mapped | inputs
-
-    def _map_inputs(self, raw: dict[str, Any]) -> dict[str, Any]:
-        mapped: dict[str, Any] = {"features": self._present(raw, {f.name: f.at for f in self.features})}
-        if self.text is not None:
-            there, text = walk(raw, self.text)
-            if there:
-                mapped["text"] = text
-        return mapped
-
-    @staticmethod
-    def _present(raw: dict[str, Any], parts: dict[str, Keys]) -> dict[str, Any]:
-        found = {name: walk(raw, keys) for name, keys in parts.items()}
-        return {name: value for name, (there, value) in found.items() if there}
-
-    @cached_property
-    def event_model(self) -> type[BaseModel]:
-        """The pydantic model of a mapped event."""
-        text: Any = (self._text, ...) if self.text is not None and not self.features else (self._text | None, None)
-        return create_model(
-            "MappedEvent",
-            __base__=Event,
-            id=(self._name | None, None),
-            subject=(self._name, ...),
-            time=(Time, ...),
-            features=(self._features_model, ...),
-            text=text if self.text is not None else (None, None),
+        features, count = self._features_brought(raw), len(self.label_fields)
+        values = read_fields((*self.label_fields, *features, *self._label_text), raw)
+        inputs = values[count : count + len(features)]
+        return self.label(
+            values[:count],
+            dict(zip(self._names, inputs, strict=True)) if features else None,
+            values[-1] if self._label_text else None,
         )
 
-    @cached_property
-    def label_model(self) -> type[BaseModel]:
-        """The pydantic model of a mapped label."""
-        return create_model(
-            "MappedLabel",
-            __base__=Label,
-            event=(self._name | None, None),
-            subject=(self._name | None, None),
-            label=(self._label, ...),
-            source=(self._name | None, None),
-            features=(self._features_model | None, None),
-            text=(self._text | None, None),
-        )
+    def _features_brought(self, raw: dict[str, Any]) -> tuple[Field, ...]:
+        features = self.inputs[: len(self._names)]
+        there = [walk(raw, field.keys)[0] for field in features]
+        complete = all(found or not field.required for found, field in zip(there, features, strict=True))
+        return features if any(there) and complete else ()
 
-    @property
-    def _label(self) -> Any:
-        return Annotated[ClassLabel, self._short, AfterValidator(self._known_class)]
 
-    def _known_class(self, label: str) -> str:
-        if self.classes and label not in self.classes:
-            raise ValueError(f"{label!r} is not one of the classes {', '.join(sorted(self.classes))}")
-        return label
+def read_fields(fields: Sequence[Field], raw: dict[str, Any]) -> list[Any]:
+    """The canonical value of each field of a parsed record, None where it has none.
 
-    @property
-    def _short(self) -> Any:
-        return Field(max_length=self.bounds.string_length)
+    Raises UnfitError of kind `invalid`, which names the first field that is wrong and counts the others.
+    """
+    values: list[Any] = []
+    mistakes: list[str] = []
+    for field in fields:
+        there, value = walk(raw, field.keys)
+        result = None
+        if not there:
+            if field.required:
+                mistakes.append(f"{field.name}: is missing")
+        elif value is not None or not field.nullable:
+            try:
+                result = field.kind.read(value)
+            except ValueError as error:
+                mistakes.append(f"{field.name}: {error}")
+        values.append(result)
+    if mistakes:
+        more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+        raise UnfitError("invalid", mistakes[0] + more)
+    return values
 
-    @property
-    def _name(self) -> Any:
-        return Annotated[Name, self._short]
 
-    @property
-    def _text(self) -> Any:
-        return Annotated[StrictStr, Field(max_length=self.bounds.text_length)]
-
-    @cached_property
-    def _features_model(self) -> Any:
-        fields: dict[str, Any] = {f"f{i}": self._field(f) for i, f in enumerate(self.features)}
-        return create_model("Features", __config__=ConfigDict(extra="ignore", frozen=True), **fields)
-
-    def _field(self, feature: FeatureSettings) -> tuple[Any, Any]:
-        kinds: dict[str, Any] = {
-            "number": Number,
-            "category": Annotated[Category, self._short],
-            "boolean": Annotated[StrictBool, BeforeValidator(lambda value: value)],
-        }
-        default: Any = ... if feature.required else None
-        return kinds[feature.kind] | None, Field(default, alias=feature.name)
+def _feature(feature: FeatureSettings, longest: int) -> Field:
+    kinds = {"number": NUMBER, "category": category_kind(longest), "boolean": BOOLEAN}
+    name = f"features.{feature.name}"
+    return Field(name, feature.at, kinds[feature.kind], required=feature.required, nullable=True)

@@ -15,7 +15,7 @@ from tocsin.streams.transport.base import Offsets, Transport
 class Commit:
     """Makes a micro-batch permanent. The order is the guarantee:
 
-    1. outputs are emitted (decide, join) and flushed: the broker has acknowledged every one;
+    1. outputs are produced (decide, join) and flushed: the broker has acknowledged every one;
     2. the input offsets are committed to the consumer group;
     3. the state is committed, with the same offsets inside.
 
@@ -23,16 +23,16 @@ class Commit:
     Between 2 and 3: the state lags the committed offsets and is rebuilt over the gap. The state never leads.
     """
 
-    log: Transport
+    transport: Transport
     transaction: Transaction
 
     def run(self, shared: Offsets, whole: Offsets) -> None:
         """Commit the next offsets of shared partitions, and the positions in whole topics.
 
-        Raises LogError or StateError; what comes later in the order has then not happened.
+        Raises TransportError or StateError; what comes later in the order has then not happened.
         """
-        self.log.flush()
+        self.transport.flush()
         if shared:
-            self.log.commit(shared)
-        self.transaction.set_positions({**shared, **whole})
+            self.transport.commit(shared)
+        self.transaction.positions.set({**shared, **whole})
         self.transaction.commit()

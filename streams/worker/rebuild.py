@@ -1,7 +1,7 @@
 """Rebuild: what a lagging or missing state lacks, from the logs.
 
 Events below the group's committed offset have been decided; their decisions are in the log. So they are read again,
-joined to what was decided of them, and remembered: nothing is decided or emitted anew.
+joined to what was decided of them, and remembered: nothing is decided or produced anew.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import orjson
+import msgspec
 
 from tocsin.config.settings import Settings
+from tocsin.streams.state.peer_baselines import peer_group
+from tocsin.streams.state.pending import PendingEvent
 from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Partition, Record, Transport
-from tocsin.streams.wire.decode import Decoder, UnfitError
-from tocsin.streams.wire.encode import encode, read_back
-from tocsin.streams.worker.peer_baselines import spread_of
-from tocsin.streams.worker.review_budget import Budget
+from tocsin.streams.wire.decode import Decoder, read_own
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.records import Decision, Event
+from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.worker.deciding.review_budget import Budget
 
 CHUNK = 5_000
 MARGIN = 10_000
@@ -34,7 +36,7 @@ class Rebuild:
         self._decoder = decoder
         self._state = state
         self._reader = reader
-        self._spread_of = spread_of(settings.early_risk)
+        self._group = peer_group(settings.early_risk)
 
     def __call__(self, partition: Partition, committed: int, now: int) -> int:
         """Remember the events from the state's position, or as many as may be pending, to `committed`.
@@ -42,7 +44,7 @@ class Rebuild:
         Returns how many were remembered.
         """
         with self._state.transaction() as t:
-            position = t.position(partition)
+            position = t.positions.get(partition)
         start = max(0, committed - self._settings.bounds.pending_events)
         if position is not None:
             start = max(start, position)
@@ -55,43 +57,40 @@ class Rebuild:
         while chunk := list(itertools.islice(events, CHUNK)):
             remembered += self._remember(chunk, decisions, partition, now)
         with self._state.transaction() as t:
-            t.set_positions({partition: committed})
-            t.forget_priors(partition.index)
+            t.positions.set({partition: committed})
+            t.notes.forget_priors(partition.index)
         return remembered
 
-    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[dict[str, Any]]:
+    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[Event]:
         for record in self._reader.read(partition, start, stop):
             with contextlib.suppress(UnfitError):  # it is a dead letter already
                 yield self._decoder.event(record)
 
     def _decisions(self, most: int) -> dict[str, bytes]:
-        """The last decisions by event id, without their explanations, as JSON: a million dictionaries would not fit."""
+        """The last decisions by event id, without their explanations, as JSON: a million structs would not fit."""
         found: dict[str, bytes] = {}
         for record in tail(self._reader, self._settings.topics.decisions, most):
-            decision = read_back(record)
-            if decision is not None and isinstance(decision.get("event"), str):
-                found[decision["event"]] = encode({**decision, "explanation": None})
+            decision = read_own(record, Decision)
+            if decision is not None:
+                found[decision.event] = encode(msgspec.structs.replace(decision, explanation=None))
         return found
 
-    def _remember(
-        self, events: Sequence[dict[str, Any]], decisions: dict[str, bytes], partition: Partition, now: int
-    ) -> int:
+    def _remember(self, events: Sequence[Event], decisions: dict[str, bytes], partition: Partition, now: int) -> int:
         remembered = 0
         with self._state.transaction() as t:
-            spent = Budget(t.budget(partition.index)) if self._settings.abstention.budget is not None else None
+            spent = Budget(t.notes.budget(partition.index)) if self._settings.abstention.budget is not None else None
             for event in events:
-                kept = decisions.get(event["id"])
-                decision = None if kept is None else orjson.loads(kept)
-                # What was seen at the time is gone with the state: the learner scores such an event anew.
-                entry = {"event": event, "decision": decision, "saw": None, "partition": partition.index}
-                new = t.remember(event, entry, now)
+                kept = decisions.get(event.id)
+                decision = None if kept is None else msgspec.json.decode(kept, type=Decision)
+                # What the model saw is gone with the state: the learner scores such an event anew.
+                new = t.pending.add(PendingEvent(event, decision, None, partition.index), now)
                 remembered += new
                 if spent is not None and new and decision is not None:
                     spent.recall(decision)
-                if decision is not None and decision.get("risk"):
-                    t.set_subject(event["subject"], decision["risk"], self._settings.bounds.subjects, self._spread_of)
+                if decision is not None and decision.risk is not None:
+                    t.subjects.put(event.subject, decision.risk, self._settings.bounds.subjects, self._group)
             if spent is not None:
-                t.set_budget(partition.index, spent.kept())
+                t.notes.set_budget(partition.index, spent.state())
         return remembered
 
 

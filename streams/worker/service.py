@@ -1,30 +1,31 @@
-"""The service on Kafka: a worker with its topics, its signals and its last word."""
+"""The service on Kafka, put together: a worker with its transports, its topics and its signals."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
 from tocsin.config.settings import Settings
+from tocsin.kernels.common import backends
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.kafka import KafkaTransport
 from tocsin.streams.worker.counts import Counts
-from tocsin.streams.worker.worker import OpenLog, Worker
+from tocsin.streams.worker.warm_up import StoppedError
+from tocsin.streams.worker.worker import OpenTransport, Worker
 
 log = logging.getLogger(__name__)
 
 
-def kafka_logs(settings: Settings) -> OpenLog:
-    """Opens logs on the settings' broker."""
+def kafka_transports(settings: Settings) -> OpenTransport:
+    """Opens transports to the settings' broker."""
 
-    def open_log(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+    def open_transport(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
         return KafkaTransport(
             settings.kafka,
             group=settings.group,
@@ -34,26 +35,32 @@ def kafka_logs(settings: Settings) -> OpenLog:
             rebalance=rebalance,
         )
 
-    return open_log
+    return open_transport
 
 
 def reader(settings: Settings) -> Transport:
-    """A log that only reads and emits: no member of any group."""
-    return kafka_logs(settings)((), {}, None)
+    """A transport that only reads and produces: no member of any group."""
+    return kafka_transports(settings)((), {}, None)
 
 
 def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
-    """Run a worker until `stop` says so; returns what it did. Raises LogError, StateError, FeedbackError."""
-    # One thread: small matrices are faster so, and sums keep one order.
-    torch.set_num_threads(1)
+    """Run a worker until `stop` says so; returns what it did. Raises TransportError, StateError, FeedbackError."""
+    if "torch" in (settings.kernels.backend, os.environ.get(backends.VARIABLE)):
+        import torch  # here, because only this back end needs it
+
+        torch.set_num_threads(1)  # small matrices are faster so, and sums keep one order
     if settings.topics.create:
         for topic, outcome in topics.create(settings):
             if outcome == "created":
                 log.info("created topic %s", topic)
-    with Worker(settings, kafka_logs(settings)) as worker:
-        log.info("ready: %s reads %s on %s", worker.name, settings.topics.events, settings.kafka.bootstrap)
-        worker.run(stop)
-        log.info("stopping: the batch in hand is committed")
+    worker = Worker(settings, kafka_transports(settings), stop=stop)
+    try:
+        with worker:
+            log.info("ready: %s reads %s on %s", worker.name, settings.topics.events, settings.kafka.bootstrap)
+            worker.run(stop)
+            log.info("stopping: the batch in hand is committed")
+    except StoppedError as stopped:
+        log.info("%s", stopped)
     return worker.counts
 
 

@@ -1,74 +1,83 @@
-"""What a worker tells of itself, once in a while, on the topic `telemetry`."""
+"""The telemetry record of a worker: what it did since it started, and how its experts fare."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from tocsin.kernels.fusion import backend
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
-from tocsin.models.experts.registry import nodes
 from tocsin.streams.wire.encode import finite
+from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import Counts
 
 
-def record(
-    service: str,
-    worker: str,
-    started_at: int,
-    now: int,
-    classifier: Classifier,
-    counts: Counts,
-    last: Scores | None,
-    pending: int,
-    waiting: int,
-) -> dict[str, Any]:
-    """A telemetry record, as `tocsin.streams.wire.records.Telemetry`."""
-    return {
-        "service": service,
-        "worker": worker,
-        "time": now,
-        "started_at": started_at,
-        "feedback_offset": classifier.feedback_offset,
-        "backend": backend(classifier.backend),
-        "counts": counts.totals(),
-        "reasons": dict(counts.reasons),
-        "dead_letters": dict(counts.dead_letters),
-        "labels": dict(counts.labels),
-        "classes": dict(counts.classes),
-        "experts": _experts(classifier, last),
-        "engaged": float(last.engaged.sum(axis=1).mean()) if last is not None else None,
-        "threshold": finite(classifier.abstention.threshold()),
-        "alpha": classifier.abstention.alpha,
-        "latency_ms": latencies(counts),
-        "pending": pending,
-        "waiting": waiting,
-    }
+class Identity(NamedTuple):
+    """Which worker of which service reports."""
+
+    service: str
+    worker: str
+    started_at: int
+    """Epoch milliseconds."""
 
 
-def _experts(classifier: Classifier, last: Scores | None) -> dict[str, dict[str, Any]]:
-    """Every expert as `tocsin.streams.wire.records.ExpertTelemetry`."""
+class Backlog(NamedTuple):
+    """What a worker keeps that is not joined yet."""
+
+    pending: int
+    """Events that wait for their label."""
+    waiting: int
+    """Labels that wait for their event."""
+
+
+def report(
+    identity: Identity, now: int, classifier: Classifier, counts: Counts, last: Scores | None, backlog: Backlog
+) -> Telemetry:
+    """The record at an instant (epoch ms); `last` are the scores of the latest batch."""
+    return Telemetry(
+        service=identity.service,
+        worker=identity.worker,
+        time=now,
+        started_at=identity.started_at,
+        feedback_offset=classifier.feedback_offset,
+        backend=backend(classifier.backend),
+        counts=counts.totals(),
+        reasons=dict(counts.reasons),
+        dead_letters=dict(counts.dead_letters),
+        labels=dict(counts.labels),
+        classes=dict(counts.classes),
+        experts=_experts(classifier, last),
+        engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,
+        threshold=finite(classifier.abstention.threshold()),
+        alpha=classifier.abstention.alpha,
+        latency_ms=latencies(counts),
+        pending=backlog.pending,
+        waiting=backlog.waiting,
+    )
+
+
+def _experts(classifier: Classifier, last: Scores | None) -> dict[str, ExpertTelemetry]:
     router, health = classifier.router, classifier.lifecycle.health()
     reliability = last.reliability.mean(axis=0).tolist() if last is not None else None
     engaged = last.engaged.mean(axis=0).tolist() if last is not None else None
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, ExpertTelemetry] = {}
     for e, expert in enumerate(classifier.experts):
         # One that is retired scores nothing, and one that has just come back has not scored yet.
         scored = health[e].state == "active" and last is not None and bool(last.evidence[:, e].any())
-        result[expert.name] = {
-            "state": health[e].state,
-            "age": health[e].age,
-            "nodes": nodes(expert),
-            "accuracy": float(router.skill[e]) if router.answers[e] > 0 else None,
-            "reliability": reliability[e] if reliability is not None and scored else None,
-            "engaged": engaged[e] if engaged is not None else None,
-            "share": health[e].share,
-            "engaged_accuracy": health[e].accuracy,
-            "consistency": health[e].consistency,
-            "lifecycle": health[e].events,
-        }
+        result[expert.name] = ExpertTelemetry(
+            state=health[e].state,
+            age=health[e].age,
+            nodes=expert.n_nodes,
+            accuracy=float(router.skill[e]) if router.answers[e] > 0 else None,
+            reliability=reliability[e] if reliability is not None and scored else None,
+            engaged=engaged[e] if engaged is not None else None,
+            share=health[e].share,
+            engaged_accuracy=health[e].accuracy,
+            consistency=health[e].consistency,
+            lifecycle=health[e].events,
+        )
     return result
 
 

@@ -17,14 +17,14 @@ from tocsin.streams.transport.base import (
     Transport,
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
-from tocsin.streams.worker.worker import Worker
+from tocsin.streams.worker.worker import OpenTransport, Worker
 
 START = 1_700_000_000_000
 """The first instant of a test's clock, epoch milliseconds."""
 
 
 def settings(directory: Path, **changes: Any) -> Settings:
-    """A small service: two numeric features, two classes, two quick experts, no cold start."""
+    """A small service: two numeric features, two classes, two cheap experts, no cold start."""
     values: dict[str, Any] = {
         "name": "test",
         "schema": {"features": [{"name": "a"}, {"name": "b", "required": False}]},
@@ -90,11 +90,11 @@ class Service:
         self._feeder = MemoryTransport(self.broker)
 
     def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
-        """See `tocsin.streams.worker.worker.OpenLog`."""
+        """See `tocsin.streams.worker.worker.OpenTransport`."""
         return MemoryTransport(self.broker, shared=shared, whole=whole, group=self.settings.group, rebalance=rebalance)
 
-    def worker(self, config: Settings | None = None, open_log: Any = None) -> Worker:
-        return Worker(config or self.settings, open_log or self.open, self.clock)
+    def worker(self, config: Settings | None = None, open_transport: OpenTransport | None = None) -> Worker:
+        return Worker(config or self.settings, open_transport or self.open, self.clock)
 
     def send(self, *events: dict[str, Any] | bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         for item in events:
@@ -152,9 +152,11 @@ def crash(worker: Worker) -> None:
 
 
 @contextmanager
-def running(service: Service, config: Settings | None = None, open_log: Any = None) -> Iterator[Worker]:
+def running(
+    service: Service, config: Settings | None = None, open_transport: OpenTransport | None = None
+) -> Iterator[Worker]:
     """A worker that has done all there is to do when the block begins."""
-    with service.worker(config, open_log) as worker:
+    with service.worker(config, open_transport) as worker:
         drain(worker)
         yield worker
 
@@ -166,7 +168,7 @@ def bits(worker: Worker) -> dict[str, bytes]:
         "router": model.router.state_dict(),
         "lifecycle": model.lifecycle.state_dict(),
         "abstention": model.abstention.state_dict(),
-        "novelty": model.novelty.state_dict(),
+        "novelty": model.mixture.judge.novelty.state_dict(),
     }
     parts |= {expert.name: expert.state_dict() for expert in model.experts}
     return {f"{p}/{n}": array.tobytes() for p, arrays in parts.items() for n, array in arrays.items()}

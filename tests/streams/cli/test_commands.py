@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from tocsin.streams.cli import inspect, replay, serve  # noqa: F401  (they register their commands)
+import tocsin as package
 from tocsin.streams.cli.app import app
 from tocsin.streams.transport.embedded import free_port
 from tocsin.streams.wire.json_schema import documents
@@ -50,6 +50,21 @@ COMMANDS = commands(typer.main.get_command(app))
 
 def test_all_commands_of_the_contract_are_there() -> None:
     assert {c[0] for c in COMMANDS} >= {"check", "topics", "run", "replay", "monitor", "explain", "demo", "schema"}
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = tocsin("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"tocsin {package.__version__}\n"
+
+
+def test_help_loads_nothing_that_only_some_command_needs() -> None:
+    code = "import sys; from tocsin.streams.cli import app; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.partition(".")[0] for name in result.stdout.split()}
+    heavy = {"numpy", "numba", "torch", "river", "pandas", "pyarrow", "pydantic", "confluent_kafka", "kafka", "lmdb"}
+    assert not loaded & heavy
+    assert "tocsin.config" not in result.stdout.split()
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from importlib import resources
 from itertools import islice
@@ -10,8 +11,10 @@ import orjson
 import pytest
 
 from tocsin.config import Settings, load
-from tocsin.streams.replay.in_process import InProcess, label_record
-from tocsin.streams.replay.source import Row, rows
+from tocsin.streams.replay.evaluation import PrequentialEvaluation
+from tocsin.streams.replay.in_process import InProcess
+from tocsin.streams.replay.past_event import PastEvent, label_record
+from tocsin.streams.replay.source import read_source
 
 from ..support import START, settings, stream
 
@@ -22,27 +25,36 @@ KEYS = {
 }  # fmt: skip
 
 
-def row(raw: dict[str, Any], truth: str | None) -> Row:
-    return Row(raw["id"], raw["subject"], raw["time"], orjson.dumps(raw), truth)
+def past(raw: dict[str, Any], truth: str | None) -> PastEvent:
+    return PastEvent(raw["id"], raw["subject"], raw["time"], orjson.dumps(raw), truth)
 
 
-def some(n: int) -> list[Row]:
-    return [row(raw, truth["label"]) for raw, truth in stream(n)]
+def some(n: int) -> list[PastEvent]:
+    return [past(raw, truth["label"]) for raw, truth in stream(n)]
+
+
+class Noting(PrequentialEvaluation):
+    """Notes the decisions that it judges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judged: list[tuple[dict[str, Any], str]] = []
+
+    def add(self, decision: dict[str, Any], truth: str) -> None:
+        self.judged.append((decision, truth))
+        super().add(decision, truth)
 
 
 class Watched(InProcess):
-    """Notes the decisions as they are judged."""
+    """A replay whose judged decisions a test can look at."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.judged: list[tuple[dict[str, Any], str]] = []
-        add = self.metrics.add
+    def __init__(self, config: Settings, label_delay: int) -> None:
+        super().__init__(config, label_delay)
+        self.evaluation = self.noting = Noting()
 
-        def note(decision: dict[str, Any], truth: str) -> None:
-            self.judged.append((decision, truth))
-            add(decision, truth)
-
-        self.metrics.add = note  # type: ignore[method-assign]
+    @property
+    def judged(self) -> list[tuple[dict[str, Any], str]]:
+        return self.noting.judged
 
 
 @pytest.mark.parametrize("delay", [0, 1, 2, 7])
@@ -62,42 +74,49 @@ def test_every_decision_is_judged_by_its_own_label(tmp_path: Path) -> None:
 
 def test_the_report_has_exactly_the_keys_of_the_contract(tmp_path: Path) -> None:
     report = InProcess(settings(tmp_path), 1).run(some(40))
-    assert set(report) == KEYS
-    assert set(report["baselines"]) == {"no_change", "majority"}
-    assert report["events"] == 40
-    assert report["dead_letters"] == 0
-    assert report["events_per_second"] > 0
-    orjson.dumps(report)
+    assert set(dataclasses.asdict(report)) == KEYS
+    assert set(report.baselines) == {"no_change", "majority"}
+    assert report.events == 40
+    assert report.dead_letters == 0
+    assert report.events_per_second is not None
+    assert report.events_per_second > 0
+    orjson.dumps(dataclasses.asdict(report))
 
 
 def test_a_replay_of_nothing_reports_nothing(tmp_path: Path) -> None:
     report = InProcess(settings(tmp_path), 1).run([])
-    assert set(report) == KEYS
-    assert report["events"] == 0
-    assert report["accuracy"] is None
+    assert set(dataclasses.asdict(report)) == KEYS
+    assert report.events == 0
+    assert report.accuracy is None
 
 
 def test_broken_rows_are_dead_letters_and_shift_no_label(tmp_path: Path) -> None:
     good = some(20)
-    mixed = [*good[:5], Row("x", "s", START, b"{", None), Row("y", "s", START, b"{}", "yes"), *good[5:], good[3]]
+    mixed = [
+        *good[:5],
+        PastEvent("x", "s", START, b"{", None),
+        PastEvent("y", "s", START, b"{}", "yes"),
+        *good[5:],
+        good[3],
+    ]
     replay = Watched(settings(tmp_path), 1)
     report = replay.run(mixed)
-    assert report["dead_letters"] == 2
-    assert report["events"] == 20
+    assert report.dead_letters == 2
+    assert report.events == 20
     assert [(d["event"], t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(20)]
 
 
 def test_rows_without_a_label_are_decided_and_not_judged(tmp_path: Path) -> None:
     replay = Watched(settings(tmp_path), 1)
     report = replay.run([r if i % 2 else r._replace(label=None) for i, r in enumerate(some(20))])
-    assert report["events"] == 10
-    assert replay.unlabelled == 10
+    assert report.events == 10
+    assert replay.without_label == 10
     assert replay.judged[-1][0]["model"]["feedback_offset"] == 9
 
 
 def test_a_label_that_is_no_class_is_a_dead_letter(tmp_path: Path) -> None:
     report = InProcess(settings(tmp_path), 1).run([r._replace(label="maybe") for r in some(5)])
-    assert report["dead_letters"] == 5
+    assert report.dead_letters == 5
 
 
 def test_a_replay_leaves_the_services_own_state_alone(tmp_path: Path) -> None:
@@ -105,22 +124,22 @@ def test_a_replay_leaves_the_services_own_state_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-def test_what_was_read_is_forgotten_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.streams.replay.in_process.FORGET_EVERY", 10)
+def test_records_that_were_read_are_deleted_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.streams.replay.in_process.EXPIRE_EVERY", 10)
     replay = Watched(settings(tmp_path), 25)
     replay.run(some(80))
     assert [d["model"]["feedback_offset"] for d, _ in replay.judged] == [max(0, i - 25) for i in range(80)]
-    assert max(len(track.records) for tracks in replay._broker._topics.values() for track in tracks) < 80
+    assert max(len(stored.records) for topic in replay._broker._topics.values() for stored in topic) < 80
 
 
 def test_a_label_is_written_as_the_schema_reads_it(tmp_path: Path) -> None:
     paths = {"label": {"event": "ref.id", "label": "ref.verdict", "time": "at"}}
     config = settings(tmp_path, schema={"features": [{"name": "a"}], **paths})
-    written = orjson.loads(label_record(config, Row("e", "s", 5, b"", "yes")))
+    written = orjson.loads(label_record(config, PastEvent("e", "s", 5, b"", "yes")))
     assert written == {"ref": {"id": "e", "verdict": "yes"}, "at": 5}
     own = [{**e, "a": 1} for e, _ in stream(10)]
-    report = InProcess(config, 1).run([row(e, "yes") for e in own])
-    assert report["events"] == 10
+    report = InProcess(config, 1).run([past(e, "yes") for e in own])
+    assert report.events == 10
 
 
 def test_the_rival_sees_the_same_events_and_the_same_late_labels(tmp_path: Path) -> None:
@@ -134,31 +153,31 @@ def test_the_rival_sees_the_same_events_and_the_same_late_labels(tmp_path: Path)
         late.append((x, truth["label"]))
         if len(late) > 2:
             tree.learn_one(*late.pop(0))
-    assert report["baselines"]["hoeffding_tree"] == right / 300
+    assert report.baselines["hoeffding_tree"] == right / 300
 
 
 def preset(name: str, file: str, limit: int | None = None) -> tuple[Settings, Any]:
     config = load(PRESETS / f"{name}.yaml")
 
-    def no_log() -> Any:
+    def no_transport() -> Any:
         raise AssertionError
 
-    return config, islice(rows(config, str(PRESETS / "data" / file), no_log), limit)
+    return config, islice(read_source(config, str(PRESETS / "data" / file), no_transport), limit)
 
 
 def test_the_shipped_text_stream_is_told_apart() -> None:
     config, source = preset("sms", "sms_spam.tsv.gz")
     report = InProcess(config, config.replay.label_delay).run(source)
-    assert report["events"] == 5_574
-    assert report["accuracy"] > 0.95
-    assert report["dead_letters"] == 0
+    assert report.events == 5_574
+    assert report.accuracy > 0.95
+    assert report.dead_letters == 0
 
 
 def test_the_shipped_market_stream_beats_a_single_tree() -> None:
     config, source = preset("electricity", "electricity.csv.gz", 10_000)
     report = InProcess(config, 1, rival=True).run(source)
-    assert report["accuracy"] > 0.80
-    assert report["accuracy"] > report["baselines"]["hoeffding_tree"]
+    assert report.accuracy > 0.80
+    assert report.accuracy > report.baselines["hoeffding_tree"]
 
 
 @pytest.mark.proof
@@ -166,10 +185,10 @@ def test_the_shipped_market_stream_beats_a_single_tree() -> None:
 def test_the_whole_market_stream_beats_a_single_tree() -> None:
     config, source = preset("electricity", "electricity.csv.gz")
     report = InProcess(config, 1, rival=True).run(source)
-    assert report["events"] == 45_312
-    assert report["accuracy"] > 0.80
-    assert report["accuracy"] > report["baselines"]["hoeffding_tree"]
-    assert report["dead_letters"] == 0
+    assert report.events == 45_312
+    assert report.accuracy > 0.80
+    assert report.accuracy > report.baselines["hoeffding_tree"]
+    assert report.dead_letters == 0
 
 
 def test_the_shipped_data_is_whole() -> None:

@@ -14,12 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from tocsin.config.settings import Settings
-from tocsin.streams.replay.source import (
-    BASE_TIME,
-    Row,
-    SourceError,
-    rows,
-)
+from tocsin.streams.replay.past_event import BASE_TIME, PastEvent, SourceError
+from tocsin.streams.replay.source import read_source
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 
@@ -34,15 +30,15 @@ FEATURES: dict[str, Any] = {
 }
 
 
-def no_log() -> Transport:
-    raise AssertionError("no log is needed to read a file")
+def no_transport() -> Transport:
+    raise AssertionError("no transport is needed to read a file")
 
 
-def read(config: Settings, path: Path) -> list[Row]:
-    return list(rows(config, str(path), no_log))
+def read(config: Settings, path: Path) -> list[PastEvent]:
+    return list(read_source(config, str(path), no_transport))
 
 
-def events(found: list[Row]) -> list[Any]:
+def events(found: list[PastEvent]) -> list[Any]:
     return [orjson.loads(row.event) for row in found]
 
 
@@ -115,7 +111,7 @@ def test_short_and_long_lines_are_rows_all_the_same(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_time_that_is_none_is_told_with_its_row(tmp_path: Path) -> None:
+def test_a_value_that_is_no_time_is_reported_with_its_row(tmp_path: Path) -> None:
     config = settings(tmp_path, schema=FEATURES, replay={"time": "at"})
     path = tmp_path / "data.csv"
     path.write_text(f"at,n,c,label\n{START},1,x,yes\n2026-01-01,1,x,yes\nnever,1,x,yes\n")
@@ -196,7 +192,7 @@ def test_a_damaged_file_is_named(config: Settings, tmp_path: Path, name: str, da
 @pytest.mark.parametrize("source", ["nothing.csv", "", "https://example.org/x.csv"])
 def test_a_file_that_is_not_there_is_named(config: Settings, source: str) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        list(rows(config, source, no_log))
+        list(read_source(config, source, no_transport))
 
 
 def test_an_unknown_format_says_which_are_known(config: Settings, tmp_path: Path) -> None:
@@ -214,24 +210,29 @@ class Topic:
         self.broker.create("events", 2)
         self.broker.create("labels")
         self.closed = 0
-        log = MemoryTransport(self.broker)
+        transport = MemoryTransport(self.broker)
         for i in range(10):
             self.now = START + i * 1_000
-            log.produce("events", None, orjson.dumps({"id": f"e{i}", "subject": "s", "time": self.now, "label": "own"}))
-        log.produce("labels", None, orjson.dumps({"event": "e0", "label": True}))
-        log.produce("labels", None, b"broken")
-        log.produce("labels", None, orjson.dumps(["no label"]))
+            event = {"id": f"e{i}", "subject": "s", "time": self.now, "label": "own"}
+            transport.produce("events", None, orjson.dumps(event))
+        transport.produce("labels", None, orjson.dumps({"event": "e0", "label": True}))
+        transport.produce("labels", None, b"broken")
+        transport.produce("labels", None, orjson.dumps(["no label"]))
 
     def open(self) -> Transport:
-        topic, log = self, MemoryTransport(self.broker)
-        close = log.close
+        return CountedTransport(self)
 
-        def closing() -> None:
-            topic.closed += 1
-            close()
 
-        log.close = closing  # type: ignore[method-assign]
-        return log
+class CountedTransport(MemoryTransport):
+    """Counts how often it is closed."""
+
+    def __init__(self, topic: Topic) -> None:
+        super().__init__(topic.broker)
+        self._topic = topic
+
+    def close(self) -> None:
+        self._topic.closed += 1
+        super().close()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ class Topic:
 )
 def test_a_range_of_a_topic_is_by_offset_or_by_time(config: Settings, query: str, ids: str) -> None:
     topic = Topic()
-    found = list(rows(config, f"kafka:events{query}", topic.open))
+    found = list(read_source(config, f"kafka:events{query}", topic.open))
     assert "".join(row.id[1:] for row in found) == ids
     assert all(row.label == ("true" if row.id == "e0" else "own") for row in found)
     assert topic.closed == 1
@@ -269,5 +270,5 @@ def test_a_range_of_a_topic_is_by_offset_or_by_time(config: Settings, query: str
 def test_a_range_that_is_none_says_what_is_wrong(config: Settings, query: str, message: str) -> None:
     topic = Topic()
     with pytest.raises(SourceError, match=message):
-        list(rows(config, f"kafka:events{query}", topic.open))
+        list(read_source(config, f"kafka:events{query}", topic.open))
     assert topic.closed == 1

@@ -47,8 +47,8 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 def test_a_started_broker_answers_and_a_stopped_one_is_gone() -> None:
     with EmbeddedBroker() as broker:
         assert answers(broker.bootstrap)
-        log = KafkaTransport(KafkaSettings(bootstrap=broker.bootstrap), group="g")
-        log.close()
+        transport = KafkaTransport(KafkaSettings(bootstrap=broker.bootstrap), group="g")
+        transport.close()
         pid = broker.pid
         assert pid is not None
     assert not Path(f"/proc/{pid}").exists(), "it was not reaped"

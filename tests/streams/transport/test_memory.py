@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tocsin.streams.transport.base import Partition, Transport, TransportError
-from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport, murmur2
+from tocsin.streams.transport.base import Partition, Transport, TransportError, Whole
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.transport.memory.partitioner import murmur2
 
-from .behaviour import MURMUR2, LogBehaviour, Owner, Stage, numbers, values
+from .behaviour import TransportBehaviour
+from .stage import MURMUR2, Owner, Stage, numbers, values
 
 
 class MemoryStage(Stage):
@@ -25,14 +27,14 @@ class MemoryStage(Stage):
     def make(
         self,
         shared: Sequence[str],
-        whole: Mapping[Partition, int] | Sequence[str],
+        whole: Whole,
         group: str,
         rebalance: Owner | None,
     ) -> Transport:
         return MemoryTransport(self.broker, shared=shared, whole=whole, group=group, rebalance=rebalance)
 
 
-class TestMemoryLog(LogBehaviour):
+class TestMemoryTransport(TransportBehaviour):
     @pytest.fixture
     def stage(self) -> Iterator[Stage]:
         stage = MemoryStage()
@@ -48,25 +50,25 @@ def test_murmur2_is_javas(key: bytes, expected: int) -> None:
 def test_the_injected_clock_stamps_the_records() -> None:
     broker = MemoryBroker(clock=lambda: 1234)
     broker.create("t")
-    log = MemoryTransport(broker, shared=["t"])
-    log.produce("t", None, b"x")
-    assert log.poll(1, 0)[0].timestamp == 1234
+    transport = MemoryTransport(broker, shared=["t"])
+    transport.produce("t", None, b"x")
+    assert transport.poll(1, 0)[0].timestamp == 1234
 
 
 def test_expired_records_are_skipped_by_readers_and_cursors() -> None:
     broker = MemoryBroker()
     broker.create("t")
-    log = MemoryTransport(broker, shared=["t"], group="g")
+    transport = MemoryTransport(broker, shared=["t"], group="g")
     for i in range(10):
-        log.produce("t", None, b"%d" % i)
-    assert len(log.poll(2, 0)) == 2
+        transport.produce("t", None, b"%d" % i)
+    assert len(transport.poll(2, 0)) == 2
     broker.expire(Partition("t", 0), 6)
-    assert values(log.poll(2, 0)) == numbers(6, 8)
-    assert values(list(log.read(Partition("t", 0), 0, 8))) == numbers(6, 8)
-    assert log.end_offsets("t") == {Partition("t", 0): 10}
+    assert values(transport.poll(2, 0)) == numbers(6, 8)
+    assert values(list(transport.read(Partition("t", 0), 0, 8))) == numbers(6, 8)
+    assert transport.end_offsets("t") == {Partition("t", 0): 10}
     broker.expire(Partition("t", 0), 100)
-    log.produce("t", None, b"10")
-    assert [(r.offset, r.value) for r in log.poll(10, 0)] == [(10, b"10")]
+    transport.produce("t", None, b"10")
+    assert [(r.offset, r.value) for r in transport.poll(10, 0)] == [(10, b"10")]
 
 
 def test_making_a_topic_twice_does_not_empty_it() -> None:
@@ -121,17 +123,17 @@ def test_many_threads_lose_and_double_nothing() -> None:
     got: list[bytes | None] = []
 
     def write(start: int) -> None:
-        log = MemoryTransport(broker)
+        transport = MemoryTransport(broker)
         for i in range(start, start + 2000):
-            log.produce("t", b"%d" % i, b"%d" % i)
+            transport.produce("t", b"%d" % i, b"%d" % i)
 
-    log = MemoryTransport(broker, whole=["t"])
+    transport = MemoryTransport(broker, whole=["t"])
     writers = [threading.Thread(target=write, args=(i * 2000,)) for i in range(3)]
     for writer in writers:
         writer.start()
     deadline = time.monotonic() + 10
     while len(got) < 6000 and time.monotonic() < deadline:
-        got += values(log.poll(100, 0.1))
+        got += values(transport.poll(100, 0.1))
     for writer in writers:
         writer.join()
     assert sorted(got, key=lambda v: int(v or b"")) == numbers(0, 6000)

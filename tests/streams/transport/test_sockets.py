@@ -38,7 +38,7 @@ def test_a_connection_that_is_still_being_made_is_not_left_open() -> None:
         net = NetworkSelector(selector=selector)
         net.call_soon(create_connection(net, *address))
         net.poll(timeout_ms=50)
-        (pending,) = [s for s in made[0].seen if s.family == socket.AF_INET]
+        (pending,) = [s for s in made[0].sockets if s.family == socket.AF_INET]
         assert pending.fileno() != -1
         net.close()
         assert pending.fileno() == -1

@@ -72,11 +72,11 @@ def test_describe_counts_what_is_there(broker: str) -> None:
     settings = settings_for(broker, partitions=2)
     assert topics.describe(settings) == []
     topics.create(settings)
-    log = KafkaTransport(settings.kafka, group="g")
+    transport = KafkaTransport(settings.kafka, group="g")
     for i in range(7):
-        log.produce(settings.topics.events, b"%d" % i, b"x")
-    log.flush()
-    log.close()
+        transport.produce(settings.topics.events, b"%d" % i, b"x")
+    transport.flush()
+    transport.close()
     rows = topics.describe(settings)
     assert [row.topic for row in rows] == list(settings.topics.names())
     assert rows[0] == (settings.topics.events, 2, 1, 7)

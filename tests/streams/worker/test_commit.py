@@ -23,7 +23,7 @@ from ..support import Service, crash, drain, settings, stream
 
 
 class Frail:
-    """A log that fails at one step of one commit, before or after the step itself."""
+    """A transport that fails at one step of one commit, before or after the step itself."""
 
     def __init__(self, inner: Transport, plan: dict[str, int], error: Exception) -> None:
         self.inner, self.plan, self.error = inner, plan, error
@@ -38,7 +38,7 @@ class Frail:
         return self.plan[step] == 0
 
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
-        if self._due("emit"):
+        if self._due("produce"):
             raise self.error
         self.inner.produce(topic, key, value, headers)
 
@@ -56,10 +56,10 @@ class Frail:
 
 
 def frail(service: Service, plan: dict[str, int], error: Exception) -> Any:
-    def open_log(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Any:
+    def open_transport(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Any:
         return Frail(service.open(shared, whole, rebalance), plan, error)
 
-    return open_log
+    return open_transport
 
 
 def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
     Commit(Witness(), Noted()).run({events: 3}, {labels: 5})  # type: ignore[arg-type]
     assert order == ["flush", {events: 3}, "state"]
     with state.transaction() as t:
-        assert (t.position(events), t.position(labels)) == (3, 5)
+        assert (t.positions.get(events), t.positions.get(labels)) == (3, 5)
     state.close()
 
 
@@ -101,26 +101,26 @@ def check_nothing_is_lost(service: Service, n: int) -> None:
     assert set(taught.values()) == {1}, {k: v for k, v in taught.items() if v > 1}
 
 
-@pytest.mark.parametrize("step", ["emit", "flush", "commit", "after commit", "state"])
+@pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit", "state"])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_crash_at_any_step_loses_nothing(tmp_path: Path, step: str, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(settings(tmp_path / "state", batching={"max_events": 40}), partitions=2)
     events, labels = zip(*stream(60), strict=True)
     service.send(*events[:40])
     service.tell(*labels[20:50])  # some come before their events
-    plan = {step: at * (17 if step == "emit" else 1)}
+    plan = {step: at * (17 if step == "produce" else 1)}
     if step == "state":
         commits, real = iter(range(1, 99)), Commit.run
 
         def run(self: Commit, shared: Offsets, whole: Offsets) -> None:
             if shared and next(commits) == at:
-                self.log.flush()
-                self.log.commit(shared)
+                self.transport.flush()
+                self.transport.commit(shared)
                 raise TransportError("killed")
             real(self, shared, whole)
 
         monkeypatch.setattr(Commit, "run", run)
-    worker = service.worker(open_log=frail(service, plan, TransportError("killed")))
+    worker = service.worker(open_transport=frail(service, plan, TransportError("killed")))
     worker.__enter__()
     with pytest.raises(TransportError, match="killed"):  # noqa: PT012
         drain(worker)
@@ -151,7 +151,7 @@ def test_a_partition_lost_to_another_worker_ends_nothing(tmp_path: Path, step: s
     service = Service(settings(tmp_path / "state", batching={"max_events": 10}), partitions=2)
     events, labels = zip(*stream(60), strict=True)
     plan = {step: 3}
-    with service.worker(open_log=frail(service, plan, PartitionLostError("gone"))) as worker:
+    with service.worker(open_transport=frail(service, plan, PartitionLostError("gone"))) as worker:
         drain(worker)
         for raw, truth in zip(events, labels, strict=True):
             service.send(raw)

@@ -8,7 +8,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.streams.state.store import State
 from tocsin.streams.wire.decode import DecodedEvent, Decoder
 from tocsin.streams.wire.schema import EventSchema
-from tocsin.streams.worker.decide import Decide
+from tocsin.streams.worker.deciding.decide import Decide
 
 from ..support import START, Service, drain, event, record, running, settings, stream, text_settings
 
@@ -30,17 +30,16 @@ def test_how_events_are_batched_changes_no_decision(tmp_path: Path) -> None:
             service.tell(truth)
             worker.step(0)
         drain(worker)
-        decide, decoder = worker._decide, worker._decoder
+        decide, decoder = worker._model.decide, worker._decoder
         raw = [record(e) for e, _ in stream(20, start=100)]
         events = [DecodedEvent(r, decoder.event(r)) for r in raw]
         with worker._state.transaction() as t:
             together = [d.decision for d in decide(events, t, START)]
             apart = [d.decision for e in events for d in decide([e], t, START)]
         for one, other in zip(together, apart, strict=True):
-            assert {k: one[k] for k in ("event", "status", "label", "set", "reason")} == {
-                k: other[k] for k in ("event", "status", "label", "set", "reason")
-            }
-            assert one["belief"] == pytest.approx(other["belief"], abs=1e-9)
+            for part in ("event", "status", "label", "set", "reason"):
+                assert getattr(one, part) == getattr(other, part)
+            assert one.belief == pytest.approx(other.belief, abs=1e-9)
 
 
 def test_deciding_teaches_nothing(tmp_path: Path) -> None:
@@ -58,11 +57,12 @@ def test_the_decision_comes_first_and_the_entry_keeps_no_explanation(tmp_path: P
     with running(service) as worker:
         raw = record(event("e"), partition=3, headers=(("h", b"1"),))
         with worker._state.transaction() as t:
-            [decided] = worker._decide([DecodedEvent(raw, worker._decoder.event(raw))], t, START)
+            [decided] = worker._model.decide([DecodedEvent(raw, worker._decoder.event(raw))], t, START)
         assert [o.topic for o in decided.outputs] == ["decisions", "review"]
-        assert decided.entry["decision"]["explanation"] is None
-        assert decided.decision["explanation"] is not None
-        assert decided.entry["partition"] == 3
+        assert decided.pending.decision is not None
+        assert decided.pending.decision.explanation is None
+        assert decided.decision.explanation is not None
+        assert decided.pending.partition == 3
         assert all(o.headers == (("h", b"1"),) for o in decided.outputs)
 
 
@@ -73,5 +73,5 @@ def test_without_early_risk_no_subject_is_remembered(tmp_path: Path) -> None:
             service.send(event("e", text="hello"))
             drain(worker)
             with worker._state.transaction() as t:
-                assert t.count("subjects") == kept
+                assert t.subjects.count() == kept
             assert ("risk" in service.decisions[0]) == bool(kept)

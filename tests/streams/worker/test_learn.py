@@ -43,10 +43,10 @@ def test_workers_that_polled_differently_hold_the_same_bits(service: Service, tm
     with running(service) as one:
         expected, offset = bits(one), one.classifier.feedback_offset
     other = Service(settings(tmp_path / f"by {cuts}", batching={"max_events": cuts}))
-    log = MemoryTransport(other.broker)
+    transport = MemoryTransport(other.broker)
     with running(other) as two:
         for record in service.records("feedback"):
-            log.produce("feedback", record.key, record.value or b"")
+            transport.produce("feedback", record.key, record.value or b"")
             if record.offset % 5 == 0:
                 two.step(0)
         drain(two, most=500)
@@ -69,8 +69,17 @@ BROKEN: list[dict[str, Any]] = [
     {"weight": None},
     {"source": 5},
     {"posts": None},
-    {"saw": {}},
-    {"saw": {"history": [], "subject_label": 0, "evidence": [[1, 2], [3]], "betp": [], "threshold": 1, "learnt": 1}},
+    {"context": {}},
+    {
+        "context": {
+            "history": [],
+            "subject_label": 0,
+            "evidence": [[1, 2], [3]],
+            "betp": [],
+            "threshold": 1,
+            "learnt": 1,
+        }
+    },
     {"event": {"id": "e", "subject": "s"}},
     {"event": {"id": "e", "subject": "s", "time": START, "features": {"a": "text", "b": None}, "text": None}},
     {"event": "e"},
@@ -94,6 +103,21 @@ def test_garbage_in_the_feedback_log_is_named_by_its_offset(service: Service, va
             drain(worker)
     with pytest.raises(FeedbackError, match="offset 1"):
         service.worker().__enter__()
+
+
+def test_what_an_earlier_version_wrote_teaches_the_same(tmp_path: Path) -> None:
+    older = (Path(__file__).parents[1] / "older" / "feedback_0_1_0.jsonl").read_bytes()
+    found = []
+    newer = older.replace(b'"saw":', b'"context":').replace(b'"strangeness":', b'"nonconformity":')
+    for name, written in (("old", older), ("new", newer)):
+        config = settings(tmp_path / name, prior_shift={"enabled": True}, abstention={"per_class": True})
+        service = Service(config)
+        for line in written.splitlines():
+            MemoryTransport(service.broker).produce("feedback", b"s", line)
+        with running(service) as worker:
+            assert worker.classifier.learnt == len(older.splitlines())
+            found.append(bits(worker))
+    assert found[0] == found[1]
 
 
 def test_more_classes_than_allowed_stop_no_worker(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -52,7 +53,7 @@ def test_decisions_say_which_priors_they_follow_also_after_a_restart(tmp_path: P
     decisions = made.decisions[400:]
     assert "priors" not in decisions[0]
     for decision in decisions:
-        Decision.model_validate(decision)
+        msgspec.convert(decision, Decision)
         assert sum(decision["belief"].values()) + decision["uncertainty"] == pytest.approx(1.0)
     assert decisions[149]["priors"]["yes"] > 1.5 > decisions[149]["priors"]["no"]
     # The state outlives a worker: the first decision after the restart goes on where the last one stopped.
@@ -68,18 +69,18 @@ def test_labels_of_such_decisions_teach_what_was_said_without_the_priors(tmp_pat
         drain(worker)
         made.tell(*[label for _, label in late])
         drain(worker)
-        shift = worker.classifier.prior_shift
+        shift = worker.classifier.mixture.judge.prior_shift
         assert shift is not None
         assert shift.trust > 0.9  # the labels bear it out
         usual = shift.usual
     feedback = made.feedback[-1]
-    Feedback.model_validate(feedback)
-    plain, ratio = np.array(feedback["saw"]["plain"]), np.array(feedback["saw"]["ratio"])
+    msgspec.convert(feedback, Feedback)
+    plain, ratio = np.array(feedback["context"]["plain"]), np.array(feedback["context"]["ratio"])
     followed = plain * ratio / (plain @ ratio)
     between = sorted([plain[1], followed[1]])
-    assert between[0] <= feedback["saw"]["betp"][1] <= between[1]
+    assert between[0] <= feedback["context"]["betp"][1] <= between[1]
     with running(made) as other:  # whose model is folded from the feedback log alone
-        again = other.classifier.prior_shift
+        again = other.classifier.mixture.judge.prior_shift
         assert again is not None
         np.testing.assert_array_equal(again.usual, usual)
 
@@ -92,13 +93,13 @@ def test_each_partition_has_priors_of_its_own_and_another_model_none(tmp_path: P
         drain(worker)
         digest = worker.classifier.digest
         with worker._state.transaction() as t:
-            kept = t.priors(0, digest)
+            kept = t.notes.priors(0, digest)
             assert kept is not None
-            assert t.priors(1, digest) is None
-            assert t.priors(0, "0" * 16) is None
-            t.set_priors(1, digest, b"x")
-            t.forget_priors(0)
-            assert (t.priors(0, digest), t.priors(1, digest)) == (None, b"x")
+            assert t.notes.priors(1, digest) is None
+            assert t.notes.priors(0, "0" * 16) is None
+            t.notes.set_priors(1, digest, b"x")
+            t.notes.forget_priors(0)
+            assert (t.notes.priors(0, digest), t.notes.priors(1, digest)) == (None, b"x")
 
 
 def test_how_events_were_cut_into_batches_leaves_no_trace_in_the_priors(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tocsin.streams.state.store import State
@@ -34,13 +35,14 @@ def test_no_more_is_read_than_may_be_pending(service: Service, tmp_path: Path) -
     again = rebuild(service, state)
     assert again(EVENTS, 22, START) == 13  # of the last 15 records two are dead letters
     with state.transaction() as t:
-        assert t.pending("e6") is None
-        kept = t.pending("e19")
+        assert t.pending.get("e6") is None
+        kept = t.pending.get("e19")
         assert kept is not None
-        assert kept["event"]["features"]["a"] != 9.0
-        assert kept["decision"]["event"] == "e19"
-        assert kept["saw"] is None
-        assert t.position(EVENTS) == 22
+        assert kept.event.features["a"] != 9.0
+        assert kept.decision is not None
+        assert kept.decision.event == "e19"
+        assert kept.context is None
+        assert t.positions.get(EVENTS) == 22
     assert again(EVENTS, 22, START) == 0
     state.close()
 
@@ -51,11 +53,11 @@ def test_a_gap_is_read_from_where_the_state_stood(service: Service, tmp_path: Pa
         drain(worker)
     state = State(tmp_path / "other", 2**22)
     with state.transaction() as t:
-        t.set_positions({EVENTS: 7})
+        t.positions.set({EVENTS: 7})
     assert rebuild(service, state)(EVENTS, 10, START) == 3
     assert rebuild(service, state)(EVENTS, 5, START) == 0
     with state.transaction() as t:
-        assert t.position(EVENTS) == 10
+        assert t.positions.get(EVENTS) == 10
     state.close()
 
 
@@ -68,11 +70,12 @@ def test_events_that_retention_took_are_no_error(service: Service, tmp_path: Pat
     state = State(tmp_path / "other", 2**22)
     assert rebuild(service, state)(EVENTS, 10, START) == 2
     with state.transaction() as t:
-        first, second = t.pending("e8"), t.pending("e9")
+        first, second = t.pending.get("e8"), t.pending.get("e9")
         assert first is not None
         assert second is not None
-        assert first["decision"] is None
-        assert second["decision"]["event"] == "e9"
+        assert first.decision is None
+        assert second.decision is not None
+        assert second.decision.event == "e9"
     state.close()
 
 
@@ -84,7 +87,7 @@ def test_a_subjects_risk_is_that_of_its_last_decision(tmp_path: Path) -> None:
     state = State(tmp_path / "other", 2**22)
     rebuild(service, state)(EVENTS, 4, START)
     with state.transaction() as t:
-        assert t.subject("u") == service.decisions[-1]["risk"]
+        assert msgspec.to_builtins(t.subjects.get("u")) == service.decisions[-1]["risk"]
     state.close()
 
 
@@ -93,8 +96,8 @@ def test_the_tail_is_of_every_partition() -> None:
 
     broker = MemoryBroker()
     broker.create("t", 2)
-    log = MemoryTransport(broker)
+    transport = MemoryTransport(broker)
     for i in range(10):
-        log.produce("t", None, b"%d" % i)
-    assert [r.value for r in tail(log, "t", 2)] == [b"6", b"8", b"7", b"9"]
-    assert len(list(tail(log, "t", 99))) == 10
+        transport.produce("t", None, b"%d" % i)
+    assert [r.value for r in tail(transport, "t", 2)] == [b"6", b"8", b"7", b"9"]
+    assert len(list(tail(transport, "t", 99))) == 10

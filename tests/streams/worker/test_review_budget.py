@@ -8,14 +8,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.streams.state.store import State
-from tocsin.streams.wire.records import Decision, Review
-from tocsin.streams.worker.review_budget import (
+from tocsin.streams.wire.records import Decision, ModelVersion, Review
+from tocsin.streams.worker.deciding.review_budget import (
     HOUR,
     MINUTE,
     ROWS,
@@ -75,10 +76,10 @@ def test_what_is_kept_goes_on_alike_and_is_bounded(events: list[tuple[int, float
     made = Budget()
     for time, doubt in events[:cut]:
         made.spend(3, time, doubt)
-    other = Budget(made.kept())
+    other = Budget(made.state())
     assert [made.spend(3, *e) for e in events[cut:]] == [other.spend(3, *e) for e in events[cut:]]
-    assert made.kept() == other.kept()
-    assert len(made.kept()) <= ROWS * 34 * 8
+    assert made.state() == other.state()
+    assert len(made.state()) <= ROWS * 34 * 8
 
 
 @given(st.integers(0, 1_000), st.integers(1, 50))
@@ -92,8 +93,26 @@ def test_what_nothing_can_decide_is_not_decided() -> None:
     assert decidable("uncertain", 0.4)
     assert not decidable("cold-start", 0.4)
     assert not decidable("uncertain", math.inf)
-    assert doubt_of({"belief": {}, "uncertainty": 1.0}) == math.inf
-    assert doubt_of({"belief": {"a": 0.6, "b": 0.2}, "uncertainty": 0.2}) == pytest.approx(0.3)
+    assert doubt_of(decision({}, 1.0)) == math.inf
+    assert doubt_of(decision({"a": 0.6, "b": 0.2}, 0.2)) == pytest.approx(0.3)
+
+
+def decision(belief: dict[str, float], uncertainty: float) -> Decision:
+    return Decision(
+        event="e",
+        subject="s",
+        time=0,
+        decided_at=0,
+        status="abstained",
+        label=None,
+        belief=belief,
+        uncertainty=uncertainty,
+        conflict=0.0,
+        reason="uncertain",
+        set=[],
+        explanation=None,
+        model=ModelVersion(0, "", ""),
+    )
 
 
 # In the service
@@ -141,13 +160,13 @@ def test_beyond_the_budget_events_are_decided_and_say_so(tmp_path: Path) -> None
     abstained = [d["status"] == "abstained" for d in one]
     assert sum(abstained) > 100  # in five hours
     for a, b in zip(one, other, strict=True):
-        Decision.model_validate(b)
+        msgspec.convert(b, Decision)
         if a["status"] == "decided" or b["status"] == "abstained":
             assert {**a, "model": 0} == {**{k: v for k, v in b.items() if k != "over_budget"}, "model": 0}
         else:
             assert (b["over_budget"], b["reason"]) == (a["reason"], None)
             assert b["label"] == max(b["belief"], key=b["belief"].__getitem__)
-    reviewed = [Review.model_validate(r).decision.event for r in bound.values(bound.topics.review)]
+    reviewed = [msgspec.convert(r, Review).decision.event for r in bound.values(bound.topics.review)]
     assert reviewed[-1] == [b["event"] for b in other if b["status"] == "abstained"][-1]
     assert 4 < sum(b["status"] == "abstained" for b in other) <= 4 * 6
 
@@ -208,10 +227,10 @@ def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: 
         drain(worker)
     given_back = Budget()
     for decision in made.decisions:
-        given_back.recall(decision)
+        given_back.recall(msgspec.convert(decision, Decision))
     directory = next(made.settings.state.directory.rglob("lmdb"))
     with closing(State(directory, made.settings.state.max_bytes)) as state, state.transaction() as transaction:
-        assert transaction.budget(0) == given_back.kept()
+        assert transaction.notes.budget(0) == given_back.state()
 
 
 def test_a_partition_takes_what_it_spent_along_to_its_new_owner(tmp_path: Path) -> None:

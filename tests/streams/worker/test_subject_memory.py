@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tocsin.models.classifier import Classifier
+from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.store import State
 from tocsin.streams.wire.decode import DecodedEvent, Decoder
 from tocsin.streams.wire.schema import EventSchema
-from tocsin.streams.worker.decide import Decide
-from tocsin.streams.worker.peer_baselines import spread_of
+from tocsin.streams.worker.deciding.decide import Decide
 
 from ...memory import own_bytes
 from ..support import START, record, text_settings
@@ -25,7 +25,7 @@ def test_a_million_subjects_take_less_than_100_mb_beside_the_map(tmp_path: Path)
     config = text_settings(
         tmp_path,
         experts=[{"kind": "linear-text", "name": "thread", "bits": 14, "scope": "subject"}],
-        early_risk={"classes": ["spam"], "policy": "spread"},
+        early_risk={"classes": ["spam"], "policy": "peer-baseline"},
         explanation={"level": "none"},
     )
     decoder = Decoder(EventSchema(config))
@@ -46,11 +46,11 @@ def test_a_million_subjects_take_less_than_100_mb_beside_the_map(tmp_path: Path)
         run(lo)
     grown = own_bytes() - before
     with state.transaction() as t:
-        assert t.count("subjects") == SUBJECTS
-        assert t.spread(spread_of(config.early_risk))["spam"].sum() == SUBJECTS
-        kept = t.subject(f"u{SUBJECTS // 2}")
+        assert t.subjects.count() == SUBJECTS
+        assert t.subjects.peers(peer_group(config.early_risk))["spam"].sum() == SUBJECTS
+        kept = t.subjects.get(f"u{SUBJECTS // 2}")
         assert kept is not None
-        assert kept["threads"]["thread"]["ngrams"] > 0
+        assert kept.texts["thread"].ngrams > 0
     state.close()
     print(f"{grown / 2**20:.1f} MiB")
     assert grown < 100e6

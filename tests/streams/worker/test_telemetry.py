@@ -1,4 +1,4 @@
-"""What a worker tells of its experts: what it knows, and nothing that it does not know yet."""
+"""What telemetry says of experts: what is known, and nothing that is not known yet."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from tocsin.streams.wire.records import Telemetry
-from tocsin.streams.worker.telemetry import record
+from tocsin.streams.worker.telemetry import Backlog, Identity, report
 from tocsin.streams.worker.worker import Worker
 
 from ..support import Service, bits, drain, running, settings, stream
 
 EXPERTS = [{"kind": "linear"}, {"kind": "linear", "name": "twin"}, {"kind": "tree", "grace_period": 10}]
-LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "keep": 1, "probation": 1_000}
+LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "minimum_active": 1, "probation": 1_000}
 
 
-def told(worker: Worker) -> Telemetry:
-    found = record("t", "w", 0, 1, worker.classifier, worker.counts, worker._decide.last, pending=0, waiting=0)
-    return Telemetry.model_validate(found)
+def reported(worker: Worker) -> Telemetry:
+    last = worker._model.decide.last
+    return report(Identity("t", "w", 0), 1, worker.classifier, worker.counts, last, Backlog(0, 0))
 
 
 def feed(service: Service, worker: Worker, n: int, start: int = 0) -> None:
@@ -31,7 +31,7 @@ def feed(service: Service, worker: Worker, n: int, start: int = 0) -> None:
 def test_before_the_first_event_nothing_is_known_of_an_expert(tmp_path: Path) -> None:
     service = Service(settings(tmp_path, experts=EXPERTS))
     with running(service) as worker:
-        found = told(worker)
+        found = reported(worker)
     assert found.engaged is None
     for expert in found.experts.values():
         assert (expert.state, expert.age) == ("active", 0)
@@ -45,7 +45,7 @@ def test_health_and_what_befell_experts_is_told(tmp_path: Path) -> None:
     service = Service(settings(tmp_path, experts=EXPERTS, lifecycle=LIFECYCLE))
     with running(service) as worker:
         feed(service, worker, 120)
-        found = told(worker)
+        found = reported(worker)
         learnt = worker.classifier.learnt
     experts = found.experts
     states = {name: expert.state for name, expert in experts.items()}

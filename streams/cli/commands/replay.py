@@ -1,0 +1,117 @@
+"""`tocsin replay`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tocsin.streams.cli.config_argument import ConfigFile, load_settings
+from tocsin.streams.cli.console import err, log_to_stderr, out
+from tocsin.streams.cli.failures import reporting_errors
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tocsin.config import Settings
+    from tocsin.streams.replay.in_process import ReplayReport
+    from tocsin.streams.replay.produce import ProduceReport
+    from tocsin.streams.transport.base import Transport
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: `tocsin replay config/presets/electricity.yaml electricity.csv.gz --in-process --report json`"
+)
+def replay(
+    config: ConfigFile,
+    source: Annotated[
+        str,
+        typer.Argument(help="CSV, TSV, JSONL or Parquet file, or `kafka:TOPIC?from=OFFSET_OR_TIME&to=...`"),
+    ],
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Decide here, without a broker, and print how good it was.")
+    ] = False,
+    label_delay: Annotated[
+        int | None, typer.Option(min=0, help="How many later events are decided before a label is known.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second into the topic.")] = None,
+    report: Annotated[Literal["table", "json"], typer.Option(help="How to print the figures.")] = "table",
+    rival: Annotated[bool, typer.Option(help="Also run a single river Hoeffding tree on the same labels.")] = False,
+) -> None:
+    """Replay past events: into the events topic at a chosen rate, or in process to see how good the decisions are.
+
+    Figures are prequential: every event is judged by the decision made before its label was known.
+    """
+    settings = load_settings(config)
+    from tocsin.streams.replay.source import read_source
+
+    log_to_stderr()
+    delay = settings.replay.label_delay if label_delay is None else label_delay
+    with reporting_errors(), _progress("replaying" if in_process else "sending", limit) as advance:
+        past_events = itertools.islice(read_source(settings, source, lambda: _open_reader(settings)), limit)
+        if in_process:
+            from tocsin.streams.replay.in_process import InProcess
+
+            result: ReplayReport | ProduceReport = InProcess(settings, delay, rival).run(past_events, advance)
+        else:
+            from tocsin.streams.replay.produce import produce
+
+            result = produce(settings, past_events, delay, rate, advance)
+    if report == "json":
+        out.print(json.dumps(dataclasses.asdict(result)), markup=False, highlight=False, soft_wrap=True)
+    else:
+        out.print(table(result))
+
+
+def _open_reader(settings: Settings) -> Transport:
+    """The broker's topics, for a source that is a range of one of them. Raises TransportError."""
+    from tocsin.streams.worker import service
+
+    return service.reader(settings)
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error where that is a terminal; gives the function that counts one event."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} events"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def table(result: ReplayReport | ProduceReport) -> Table:
+    """The figures of a report for a person."""
+    from rich.table import Table
+
+    shown = Table(show_header=False)
+    for name, value in dataclasses.asdict(result).items():
+        if isinstance(value, dict):
+            for inner, figure in value.items():
+                shown.add_row(f"{name}: {inner}".replace("_", " "), _figure(figure))
+        else:
+            shown.add_row(name.replace("_", " "), _figure(value))
+    return shown
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}"

@@ -1,0 +1,51 @@
+"""`tocsin run`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.streams.cli.config_argument import ConfigFile, load_settings
+from tocsin.streams.cli.console import err, log_to_stderr
+from tocsin.streams.cli.failures import reporting_errors
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tocsin.streams.worker.counts import Counts
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: `tocsin run config/presets/electricity.yaml`")
+def run(
+    config: ConfigFile,
+    verbose: Annotated[bool, typer.Option(help="Also log what the Kafka clients say.")] = False,
+) -> None:
+    """Run the service: decide events, join labels, learn, until Ctrl-C (or SIGTERM) stops it cleanly."""
+    settings = load_settings(config)
+    from tocsin.streams.worker import service
+
+    log_to_stderr(verbose)
+    started = time.monotonic()
+    with reporting_errors(), service.until_interrupted() as stop:
+        counts = service.run(settings, stop)
+    err.print(summary(counts, time.monotonic() - started))
+
+
+def summary(counts: Counts, seconds: float) -> Table:
+    """What a worker did in so many seconds, as a table."""
+    from rich.table import Table
+
+    table = Table(title="tocsin run", show_header=False)
+    for name, value in counts.totals().items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
+    for title, counter in (
+        ("abstained", counts.reasons), ("dead letters", counts.dead_letters), ("labels", counts.labels),
+    ):  # fmt: skip
+        for name, value in sorted(counter.items()):
+            table.add_row(f"{title}: {name}", f"{value:,}")
+    table.add_row("seconds", f"{seconds:,.1f}")
+    return table

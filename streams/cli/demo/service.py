@@ -1,0 +1,59 @@
+"""`tocsin run` as a user would start it: a process of its own, from when it is ready until Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from tocsin.streams.cli.demo.stream import Stream
+from tocsin.streams.transport.base import TransportError
+
+START_SECONDS = 300.0
+"""The service may take so long to be ready, because its first start ever compiles the kernels."""
+STOP_SECONDS = 30.0
+
+
+@contextmanager
+def running_service(console: Console, stream: Stream) -> Iterator[None]:
+    """Run the service for a stream while the block runs. Raises TransportError where it does not start or stop well."""
+    command = [sys.executable, "-m", "tocsin.streams.cli", "run", str(stream.preset)]
+    environment = {**os.environ, **stream.environment}
+    with tempfile.NamedTemporaryFile() as errors:
+        process = subprocess.Popen(command, env=environment, stderr=errors, start_new_session=True)
+        try:
+            with console.status(
+                f"starting tocsin run {stream.preset.name} (the first start ever compiles the kernels)"
+            ):
+                _wait_until_ready(process, Path(errors.name))
+            yield
+        finally:
+            _stop(process)
+            if process.returncode != 0:
+                errors.seek(0)
+                raise TransportError(f"tocsin run ended with {process.returncode}: {errors.read()[-2000:].decode()}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], errors: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while b"ready:" not in errors.read_bytes() and process.poll() is None:
+        if time.monotonic() > deadline:
+            raise TransportError(f"tocsin run was not ready after {START_SECONDS:.0f} s")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

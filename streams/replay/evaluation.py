@@ -1,0 +1,117 @@
+"""How good a replay's decisions are, judged as the stream goes (prequentially), beside the baselines to beat."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PrequentialReport:
+    """The figures of an evaluation, as `tocsin replay --report json` prints them; None where there is nothing to judge.
+
+    `accuracy` counts every event by its most probable class, whether it was decided or abstained from;
+    `selective_accuracy` counts the decided ones alone, and `coverage` is their share. `kappa_m` and `kappa_t` are the
+    shares of the errors of the baselines `majority` and `no_change` that are avoided (Bifet et al. 2015). `gmean` is
+    the geometric mean of the recalls of the classes.
+    """
+
+    events: int
+    accuracy: float | None
+    kappa_m: float | None
+    kappa_t: float | None
+    f1_macro: float | None
+    gmean: float | None
+    coverage: float | None
+    selective_accuracy: float | None
+    baselines: dict[str, float | None]
+    """Accuracy of `no_change`, of `majority`, and of every rival model."""
+
+
+class PrequentialEvaluation:
+    """Counts decisions and their true classes, in the events' order.
+
+    The baseline `no_change` repeats the class of the previous event; `majority` predicts the most frequent class of the
+    events before.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._right = 0
+        self._decided = 0
+        self._decided_right = 0
+        self._no_change_right = 0
+        self._majority_right = 0
+        self._true: Counter[str] = Counter()
+        self._predicted: Counter[str] = Counter()
+        self._hits: Counter[str] = Counter()
+        """By class, the events of that class for which it was the most probable one."""
+        self._last: str | None = None
+        self._rivals: Counter[str] = Counter()
+
+    def add(self, decision: dict[str, Any], truth: str) -> None:
+        """Count one decision record and the class that turned out to be true."""
+        guess = most_probable(decision)
+        right = guess == truth
+        self.events += 1
+        self._right += right
+        if decision["status"] == "decided":
+            self._decided += 1
+            self._decided_right += right
+        self._no_change_right += truth == self._last
+        if self._true:
+            self._majority_right += truth == self._true.most_common(1)[0][0]
+        self._true[truth] += 1
+        if guess is not None:
+            self._predicted[guess] += 1
+        self._hits[truth] += right
+        self._last = truth
+
+    def add_rival(self, name: str, right: bool) -> None:
+        """Count the answer of another model to the same event, as one of the baselines."""
+        self._rivals[name] += right
+
+    def report(self) -> PrequentialReport:
+        """The figures so far."""
+        n = self.events
+        accuracy = _share(self._right, n)
+        no_change, majority = _share(self._no_change_right, n), _share(self._majority_right, n)
+        rivals = {name: _share(right, n) for name, right in self._rivals.items()}
+        return PrequentialReport(
+            events=n,
+            accuracy=accuracy,
+            kappa_m=_kappa(accuracy, majority),
+            kappa_t=_kappa(accuracy, no_change),
+            f1_macro=self._f1(),
+            gmean=self._gmean(),
+            coverage=_share(self._decided, n),
+            selective_accuracy=_share(self._decided_right, self._decided),
+            baselines={"no_change": no_change, "majority": majority, **rivals},
+        )
+
+    def _f1(self) -> float | None:
+        classes = self._true.keys() | self._predicted.keys()
+        scores = [2 * self._hits[c] / (self._true[c] + self._predicted[c]) for c in classes]
+        return sum(scores) / len(scores) if scores else None
+
+    def _gmean(self) -> float | None:
+        recalls = [self._hits[c] / self._true[c] for c in self._true]
+        return math.prod(recalls) ** (1 / len(recalls)) if recalls else None
+
+
+def most_probable(decision: dict[str, Any]) -> str | None:
+    """The class with the greatest belief, also where the decision abstains; None where no class has any."""
+    belief: dict[str, float] = decision["belief"]
+    return max(belief, key=belief.__getitem__) if any(belief.values()) else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _kappa(accuracy: float | None, baseline: float | None) -> float | None:
+    if accuracy is None or baseline is None or baseline == 1.0:
+        return None
+    return (accuracy - baseline) / (1.0 - baseline)

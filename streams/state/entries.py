@@ -1,0 +1,148 @@
+"""Named databases of bytes: what every part of the state reads and writes."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import lmdb
+
+FINGERPRINT = 16
+"""Bytes of a fingerprint."""
+ORDER = 16
+"""Bytes of an order, which `Sequence.at` gives."""
+
+
+class StateError(Exception):
+    """The state directory cannot be used, or its map is full; the text names the setting."""
+
+
+def fingerprint(*parts: str) -> bytes:
+    """A key of 16 bytes for ids of any length (LMDB's keys end at 511 bytes)."""
+    digest = hashlib.blake2b(digest_size=FINGERPRINT)
+    for part in parts:
+        data = part.encode()
+        digest.update(struct.pack(">I", len(data)))
+        digest.update(data)
+    return digest.digest()
+
+
+class Entries(Protocol):
+    """Databases of bytes by bytes. Keys are ordered bytewise."""
+
+    def get(self, database: str, key: bytes) -> bytes | None:
+        """An entry of a database, or None."""
+        ...
+
+    def put(self, database: str, key: bytes, value: bytes) -> None:
+        """Write an entry. Raises StateError where the map is full, as `delete` does."""
+        ...
+
+    def delete(self, database: str, key: bytes) -> None:
+        """Remove an entry; a missing one is no error."""
+        ...
+
+    def walk(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        """Entries by ascending key; the one that was given last may be deleted meanwhile."""
+        ...
+
+    def count(self, database: str) -> int:
+        """Entries of a database."""
+        ...
+
+
+class LmdbEntries:
+    """The databases within one LMDB write transaction."""
+
+    def __init__(self, transaction: lmdb.Transaction, databases: Mapping[str, Any], directory: Path) -> None:
+        self._transaction = transaction
+        self._databases = databases
+        self._directory = directory
+
+    def get(self, database: str, key: bytes) -> bytes | None:
+        """See `Entries`."""
+        found = self._transaction.get(key, db=self._databases[database])
+        return None if found is None else bytes(found)
+
+    def put(self, database: str, key: bytes, value: bytes) -> None:
+        """See `Entries`."""
+        try:
+            self._transaction.put(key, value, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self.full(error) from error
+
+    def delete(self, database: str, key: bytes) -> None:
+        """See `Entries`."""
+        try:  # a page is copied before it is changed, so that deleting may find no room either
+            self._transaction.delete(key, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self.full(error) from error
+
+    def walk(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        """See `Entries`."""
+        cursor = self._transaction.cursor(self._databases[database])
+        there = cursor.first()
+        while there:
+            key = bytes(cursor.key())
+            yield key, bytes(cursor.value())
+            there = cursor.next() if cursor.set_key(key) else cursor.set_range(key)
+
+    def walk_from(self, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Entries whose keys begin with a prefix, by ascending key. Nothing may be written meanwhile."""
+        cursor = self._transaction.cursor(self._databases[database])
+        there = cursor.set_range(prefix)
+        while there and bytes(cursor.key()).startswith(prefix):
+            yield bytes(cursor.key()), bytes(cursor.value())
+            there = cursor.next()
+
+    def walk_back(self, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Entries whose keys begin with a prefix, by descending key. Nothing may be written meanwhile.
+
+        What follows the prefix in a key is an order.
+        """
+        cursor = self._transaction.cursor(self._databases[database])
+        there = cursor.prev() if cursor.set_range(prefix + b"\xff" * ORDER) else cursor.last()
+        while there and bytes(cursor.key()).startswith(prefix):
+            yield bytes(cursor.key()), bytes(cursor.value())
+            there = cursor.prev()
+
+    def count(self, database: str) -> int:
+        """See `Entries`."""
+        return int(self._transaction.stat(self._databases[database])["entries"])
+
+    def size(self, database: str) -> int:
+        """Bytes of the pages that a database takes."""
+        stat = self._transaction.stat(self._databases[database])
+        return int((stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"])
+
+    def full(self, error: lmdb.Error) -> StateError:
+        """The error for a map that has no room."""
+        return StateError(f"state.max_bytes: the map in {self._directory} cannot take more ({error}): raise it")
+
+
+class Sequence:
+    """A number that only grows: it tells the order of entries of the same millisecond."""
+
+    _DATABASE, _KEY = "meta", b"sequence"
+
+    def __init__(self, entries: Entries) -> None:
+        self._entries = entries
+        self._kept = self._last = int.from_bytes(entries.get(self._DATABASE, self._KEY) or b"", "big")
+
+    def next(self) -> bytes:
+        """The next number, as 8 bytes."""
+        self._last += 1
+        return self._last.to_bytes(8, "big")
+
+    def at(self, now: int) -> bytes:
+        """An order (16 bytes) for what comes at an instant, epoch milliseconds."""
+        return now.to_bytes(8, "big") + self.next()
+
+    def save(self) -> None:
+        """Write the last number."""
+        if self._last != self._kept:
+            self._entries.put(self._DATABASE, self._KEY, self._last.to_bytes(8, "big"))
+            self._kept = self._last

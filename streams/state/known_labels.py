@@ -1,0 +1,57 @@
+"""Known labels: those in the feedback log, so that none is joined twice."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.streams.state.entries import Entries, Sequence
+
+KNOWN, BY_AGE = "known", "known_order"
+"""The labels of an event or a subject by its key; the key by its order."""
+MAX_CORRECTIONS = 8
+"""Labels of one source for one event that are remembered."""
+_DECODER = msgspec.json.Decoder(dict[str, list[str]])
+
+
+class KnownLabels:
+    """The known labels within one transaction."""
+
+    def __init__(self, entries: Entries, sequence: Sequence) -> None:
+        self._entries = entries
+        self._sequence = sequence
+
+    def get(self, key: bytes) -> dict[str, str]:
+        """The last label in the feedback log for an event or a subject, by source (empty for none)."""
+        return {source: labels[-1] for source, labels in self._of(key).items()}
+
+    def has(self, key: bytes, source: str, label: str) -> bool:
+        """Whether a source said so, even if it said otherwise since."""
+        return label in self._of(key).get(source, [])
+
+    def add(self, key: bytes, source: str, label: str, most: int) -> None:
+        """Note a label of the feedback log; of more than `most` events and subjects the oldest are forgotten."""
+        known = self._of(key)
+        new = not known
+        labels = known.setdefault(source, [])
+        if labels[-1:] == [label]:
+            return
+        known[source] = [*labels, label][-MAX_CORRECTIONS:]
+        self._entries.put(KNOWN, key, msgspec.json.encode(known))
+        if new:
+            self._entries.put(BY_AGE, self._sequence.next(), key)
+            self._shrink(most)
+
+    def count(self) -> int:
+        """Of how many events and subjects labels are known."""
+        return self._entries.count(KNOWN)
+
+    def _shrink(self, most: int) -> None:
+        for order, key in self._entries.walk(BY_AGE):
+            if self.count() <= most:
+                break
+            self._entries.delete(KNOWN, key)
+            self._entries.delete(BY_AGE, order)
+
+    def _of(self, key: bytes) -> dict[str, list[str]]:
+        found = self._entries.get(KNOWN, key)
+        return {} if found is None else _DECODER.decode(found)

@@ -1,0 +1,61 @@
+"""Notes: single values by name, such as the format, how the worker stopped, and what partitions have spent."""
+
+from __future__ import annotations
+
+from tocsin.streams.state.entries import Entries
+
+NOTES = "meta"
+
+
+class Notes:
+    """The notes within one transaction."""
+
+    def __init__(self, entries: Entries) -> None:
+        self._entries = entries
+
+    def get(self, name: str) -> bytes | None:
+        """A note by name."""
+        return self._entries.get(NOTES, name.encode())
+
+    def set(self, name: str, value: bytes) -> None:
+        """Write a note."""
+        self._entries.put(NOTES, name.encode(), value)
+
+    def delete(self, name: str) -> None:
+        """Remove a note; a missing one is no error."""
+        self._entries.delete(NOTES, name.encode())
+
+    @property
+    def stopped_cleanly(self) -> bool | None:
+        """Whether the worker that had this state before stopped cleanly; None where there was none."""
+        found = self.get("clean")
+        return None if found is None else found == b"1"
+
+    @stopped_cleanly.setter
+    def stopped_cleanly(self, value: bool) -> None:
+        self.set("clean", b"1" if value else b"0")
+
+    def budget(self, partition: int) -> bytes | None:
+        """What a partition spent of the budget of reviews; see `tocsin.streams.worker.deciding.review_budget`."""
+        return self.get(f"budget:{partition}")
+
+    def set_budget(self, partition: int, state: bytes) -> None:
+        """Keep it."""
+        self.set(f"budget:{partition}", state)
+
+    def priors(self, partition: int, model: str) -> bytes | None:
+        """How frequent classes have been of late in a partition: see `tocsin.models.decision.prior_shift.RecentPriors`.
+
+        `model` is the digest of the model that it is of. None where nothing is kept for that model: to another one the
+        places of the classes may mean other classes.
+        """
+        kept_of, _, state = (self.get(f"priors:{partition}") or b"").partition(b" ")
+        return state if kept_of == model.encode() else None
+
+    def set_priors(self, partition: int, model: str, state: bytes) -> None:
+        """Keep it."""
+        self.set(f"priors:{partition}", model.encode() + b" " + state)
+
+    def forget_priors(self, partition: int) -> None:
+        """Remove it, so that the partition begins as usual: it is of events long ago."""
+        self.delete(f"priors:{partition}")

@@ -1,0 +1,99 @@
+"""Pending events: decided, and kept until their labels come."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.streams.state.entries import FINGERPRINT, ORDER, LmdbEntries, Sequence, fingerprint
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.older import ContextOfOld, renewed
+from tocsin.streams.wire.records import Context, Decision, Event
+
+PENDING, BY_AGE, BY_SUBJECT = "pending", "pending_order", "posts"
+"""An entry by the event's fingerprint; the fingerprint by the entry's order; and by the subject and the order."""
+_HEADER = ORDER + FINGERPRINT
+"""Bytes before an entry's JSON: its order and its subject's fingerprint."""
+
+
+class PendingEvent(msgspec.Struct, frozen=True):
+    """What is kept of an event until its label comes."""
+
+    event: Event
+    decision: Decision | None
+    """What was said of it, without the explanation; None where that is not known."""
+    context: Context | None
+    """What the model saw of it; None where that is lost, and the learner scores the event anew."""
+    partition: int
+    """The partition of the events topic that it came in."""
+
+
+class _PendingOfOld(PendingEvent, frozen=True):
+    """As it was kept until 0.1.0."""
+
+    context: ContextOfOld | None = msgspec.field(name="saw")
+
+
+_DECODER = msgspec.json.Decoder(PendingEvent)
+_DECODER_OF_OLD = msgspec.json.Decoder(_PendingOfOld)
+
+
+class PendingEvents:
+    """The pending events within one transaction."""
+
+    def __init__(self, entries: LmdbEntries, sequence: Sequence) -> None:
+        self._entries = entries
+        self._sequence = sequence
+
+    def get(self, event_id: str) -> PendingEvent | None:
+        """What is kept of an event."""
+        return _decoded(self._entries.get(PENDING, fingerprint(event_id)))
+
+    def add(self, pending: PendingEvent, now: int) -> bool:
+        """Keep an event from now (epoch ms) on; False, and nothing changes, for one that is kept already."""
+        key = fingerprint(pending.event.id)
+        if self._entries.get(PENDING, key) is not None:
+            return False
+        order, subject = self._sequence.at(now), fingerprint(pending.event.subject)
+        self._entries.put(PENDING, key, order + subject + encode(pending))
+        self._entries.put(BY_AGE, order, key)
+        self._entries.put(BY_SUBJECT, subject + order, key)
+        return True
+
+    def of_subject(self, subject: str, most: int) -> list[PendingEvent]:
+        """What is kept of a subject's last events, at most `most`, oldest first."""
+        found: list[PendingEvent] = []
+        for _, key in self._entries.walk_back(BY_SUBJECT, fingerprint(subject)):
+            if len(found) >= most:
+                break
+            pending = _decoded(self._entries.get(PENDING, key))
+            if pending is not None:
+                found.append(pending)
+        return found[::-1]
+
+    def expire(self, before: int, most: int, most_bytes: int) -> int:
+        """Forget events kept before an instant (epoch ms), and the oldest beyond a number or size; returns how many."""
+        forgotten = 0
+        for order, key in self._entries.walk(BY_AGE):
+            within = self.count() <= most and self._entries.size(PENDING) <= most_bytes
+            if int.from_bytes(order[:8], "big") >= before and within:
+                break
+            kept = self._entries.get(PENDING, key)
+            if kept is not None:
+                self._entries.delete(BY_SUBJECT, kept[ORDER:_HEADER] + order)
+                self._entries.delete(PENDING, key)
+            self._entries.delete(BY_AGE, order)
+            forgotten += 1
+        return forgotten
+
+    def count(self) -> int:
+        """How many events are kept."""
+        return self._entries.count(PENDING)
+
+
+def _decoded(kept: bytes | None) -> PendingEvent | None:
+    if kept is None:
+        return None
+    try:
+        return _DECODER.decode(kept[_HEADER:])
+    except msgspec.ValidationError:
+        return renewed(PendingEvent, _DECODER_OF_OLD.decode(kept[_HEADER:]))

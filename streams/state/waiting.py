@@ -1,0 +1,145 @@
+"""Waiting labels: kept until the event or the subject that they speak of turns up."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tocsin.streams.state.entries import FINGERPRINT, LmdbEntries, Sequence
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.records import Label
+
+WAITING, BY_AGE = "waiting", "waiting_order"
+"""A label by the key that it waits under and its order; the key by the order."""
+
+
+class WaitingLabel(NamedTuple):
+    """A label with the raw record it came in, which becomes a dead letter if it waits in vain."""
+
+    label: Label
+    record: Record
+
+
+class _PackedRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A raw record as JSON can hold it: bytes in base 85."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: str | None
+    value: str | None
+    headers: list[tuple[str, str | None]]
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    label: Label
+    record: _PackedRecord
+
+
+_DECODER = msgspec.json.Decoder(_Kept)
+
+
+class WaitingLabels:
+    """The waiting labels within one transaction."""
+
+    def __init__(self, entries: LmdbEntries, sequence: Sequence) -> None:
+        self._entries = entries
+        self._sequence = sequence
+
+    def add(self, key: bytes, waiting: WaitingLabel, now: int) -> None:
+        """Keep a label from now (epoch ms) on; `key` is what it will be asked for by."""
+        order = self._sequence.at(now)
+        self._entries.put(WAITING, key + order, pack(waiting))
+        self._entries.put(BY_AGE, order, key)
+
+    def take(self, key: bytes) -> list[WaitingLabel]:
+        """The labels that wait under a key, oldest first; they wait no more."""
+        if self.count() == 0:
+            return []
+        found = list(self._entries.walk_from(WAITING, key))
+        for full, _ in found:
+            self._remove(full)
+        return [unpack(value) for _, value in found]
+
+    def first_of_each(self) -> list[tuple[bytes, WaitingLabel]]:
+        """Every key that labels wait under, with the first of its labels."""
+        found: dict[bytes, bytes] = {}
+        for full, value in self._entries.walk(WAITING):
+            found.setdefault(full[:FINGERPRINT], value)
+        return [(key, unpack(value)) for key, value in found.items()]
+
+    def drop(self, key: bytes, source: str, label: str) -> None:
+        """Have a label of a source (empty for none) wait no more: another worker has joined it."""
+        if self.count() == 0:
+            return
+        for full, value in list(self._entries.walk_from(WAITING, key)):
+            waiting = unpack(value).label
+            if waiting.label == label and (waiting.source or "") == source:
+                self._remove(full)
+
+    def expire(self, before: int, most: int, most_bytes: int) -> list[WaitingLabel]:
+        """Labels that waited since before an instant (epoch ms), and the oldest beyond a number or size."""
+        expired: list[WaitingLabel] = []
+        for order, key in self._entries.walk(BY_AGE):
+            within = self.count() <= most and self._entries.size(WAITING) <= most_bytes
+            if int.from_bytes(order[:8], "big") >= before and within:
+                break
+            value = self._entries.get(WAITING, key + order)
+            if value is not None:
+                expired.append(unpack(value))
+                self._entries.delete(WAITING, key + order)
+            self._entries.delete(BY_AGE, order)
+        return expired
+
+    def count(self) -> int:
+        """How many labels wait."""
+        return self._entries.count(WAITING)
+
+    def _remove(self, full: bytes) -> None:
+        self._entries.delete(WAITING, full)
+        self._entries.delete(BY_AGE, full[FINGERPRINT:])
+
+
+def pack(waiting: WaitingLabel) -> bytes:
+    """A label and its record as they are kept."""
+    record = waiting.record
+    headers = [(name, _text(value)) for name, value in record.headers]
+    packed = _PackedRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        _text(record.key),
+        _text(record.value),
+        headers,
+    )
+    return encode(_Kept(waiting.label, packed))
+
+
+def unpack(value: bytes) -> WaitingLabel:
+    """What `pack` packed."""
+    kept = _DECODER.decode(value)
+    packed = kept.record
+    headers: Any = tuple((name, _bytes(text)) for name, text in packed.headers)  # a header of no value passes through
+    record = Record(
+        packed.topic,
+        packed.partition,
+        packed.offset,
+        packed.timestamp,
+        _bytes(packed.key),
+        _bytes(packed.value),
+        headers,
+    )
+    return WaitingLabel(kept.label, record)
+
+
+def _text(part: bytes | None) -> str | None:
+    return None if part is None else base64.b85encode(part).decode()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b85decode(text)

@@ -1,0 +1,5 @@
+"""The transport on Kafka, through librdkafka (`confluent-kafka`)."""
+
+from tocsin.streams.transport.kafka.transport import KafkaTransport
+
+__all__ = ["KafkaTransport"]

@@ -1,0 +1,96 @@
+"""The consumer that is a member of the group and reads the shared topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from tocsin.streams.transport.base import Offsets, Partition, PartitionLostError, Rebalance
+from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.options import member_options
+
+
+class GroupMember:
+    """One member of a consumer group. librdkafka calls back from inside `consumer.poll` and `consumer.consume`."""
+
+    def __init__(self, connection: Connection, group: str, topics: Sequence[str], rebalance: Rebalance | None) -> None:
+        """Subscribe to the topics; the group is joined at the first poll."""
+        self._connection = connection
+        self._group = group
+        self._rebalance = rebalance
+        self.owned: set[Partition] = set()
+        """The partitions that belong to this member."""
+        self.moved = False
+        """Whether partitions came or went since the owner of this object last set it to False."""
+        self.consumer = connection.consumer(member_options(connection.settings, group))
+        self.consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def commit(self, offsets: Offsets) -> None:
+        """Commit offsets synchronously. Raises TransportError, PartitionLostError where a partition is another's."""
+        require_owned(offsets, self.owned, self._group)
+        if offsets:
+            wanted = [TopicPartition(p.topic, p.index, offset) for p, offset in offsets.items()]
+            self._connection.retry("the offsets were not committed", partial(_commit, self.consumer, wanted))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._connection.closed:
+            consumer.unassign()
+            return
+        names = [Partition(p.topic, p.partition) for p in partitions]
+        committed = self._committed(consumer, partitions)
+        self.owned = set(names)
+        self.moved = True
+        wanted = self._rebalance.assigned(committed) if self._rebalance is not None else {}
+        starts = {p: wanted.get(p, committed[p]) for p in names}
+        consumer.assign(
+            [
+                TopicPartition(p.topic, p.index, OFFSET_BEGINNING if offset is None else offset)
+                for p, offset in starts.items()
+            ]
+        )
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        names = [Partition(p.topic, p.partition) for p in partitions]
+        try:
+            if names and self._rebalance is not None and not self._connection.closed:
+                self._rebalance.revoked(names)
+        finally:
+            self.owned = set()
+            self.moved = True
+            consumer.unassign()
+
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, int | None]:
+        """The group's offset of each partition, None where it has none."""
+        if not partitions:
+            return {}
+        ask = partial(_ask_committed, consumer, partitions)
+        found = self._connection.retry("the group's offsets are not known", ask)
+        return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in found}
+
+
+def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:
+    """Raise PartitionLostError where an offset is of a partition that is not among the `owned` ones."""
+    for partition in offsets:
+        if partition not in owned:
+            raise PartitionLostError(f"{partition.name} does not belong to this member of group {group!r}")
+
+
+def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
+    _raise_first(consumer.commit(offsets=offsets, asynchronous=False))
+
+
+def _ask_committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    found = consumer.committed(partitions, timeout=5)
+    _raise_first(found)
+    return found
+
+
+def _raise_first(partitions: Sequence[TopicPartition]) -> None:
+    """Raise the first error, because a call for many partitions may fail for one of them only."""
+    for partition in partitions:
+        if partition.error is not None:
+            raise KafkaException(partition.error)

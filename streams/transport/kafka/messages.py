@@ -1,0 +1,44 @@
+"""librdkafka's messages as records."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from confluent_kafka import Message
+
+from tocsin.streams.transport.base import Partition, Record
+
+_log = logging.getLogger(__name__)
+
+# NamedTuple's own constructor would cost more than all the calls that give the record's fields.
+_record = cast("Callable[[tuple[object, ...]], Record]", partial(tuple.__new__, Record))
+
+
+def record_of(message: Message) -> Record:
+    """The record that a message holds. It is called for every record, so it makes few calls of its own."""
+    try:
+        headers = message.headers()
+    except (SystemError, UnicodeDecodeError):
+        # The client cannot return a header whose name is not UTF-8. The rest of the record is good.
+        where = message.topic(), message.partition(), message.offset()
+        _log.warning("%s %d: offset %d has a header with an unreadable name", *where)
+        headers = None
+    return _record(
+        (
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            tuple(headers) if headers else (),
+        )
+    )
+
+
+def partition_of(message: Message) -> Partition:
+    """The partition that a message came from, or that its error is about."""
+    return Partition(message.topic() or "", message.partition() or 0)

@@ -1,0 +1,63 @@
+"""The options of the librdkafka clients that one transport consists of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tocsin.config.kafka import KafkaSettings
+from tocsin.streams.transport.security import client_options
+
+MAX_RECORD_BYTES = 8 << 20
+"""The largest record that is sent; the topic's own limit may be lower."""
+
+SHORT_WAITS = {"fetch.wait.max.ms": 10}
+"""For a reader that wants to know soon that it is at the end of a partition."""
+
+
+def producer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """An idempotent producer that chooses the same partitions as Java's client."""
+    return client_options(settings) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "message.max.bytes": MAX_RECORD_BYTES,
+        "queue.buffering.max.kbytes": 262_144,
+        "delivery.timeout.ms": settings.delivery_timeout_ms,
+        # Topics are created before a worker starts: one that is missing for longer than this is missing for good.
+        "topic.metadata.propagation.max.ms": 5_000,
+        # A callback for each delivered record would cost as much as sending it.
+        "delivery.report.only.error": True,
+    }
+
+
+def reader_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """A consumer that is assigned partitions by hand and reports the end of each. It never joins `group`."""
+    return _consumer_options(settings, group) | {"enable.partition.eof": True}
+
+
+def member_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """A consumer that is a member of `group`."""
+    session = settings.session_timeout_ms
+    options = _consumer_options(settings, group) | {
+        "session.timeout.ms": session,
+        "heartbeat.interval.ms": min(3_000, session // 3),
+        # Partitions of equal number of two topics go to the same member.
+        "partition.assignment.strategy": "range",
+    }
+    return options | ({"group.instance.id": settings.instance} if settings.instance else {})
+
+
+def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    return client_options(settings) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        # With its queue full, librdkafka would sleep a second before it fetches again.
+        "fetch.queue.backoff.ms": 5,
+        # Tansu does not wake a waiting fetch when a record comes.
+        "fetch.wait.max.ms": settings.fetch_wait_ms,
+    }

@@ -1,0 +1,76 @@
+"""Reading outside of every group: a range of one partition, and where partitions end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from tocsin.streams.transport import faults
+from tocsin.streams.transport.base import Partition, Record, TransportError
+from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
+from tocsin.streams.transport.kafka.messages import partition_of, record_of
+from tocsin.streams.transport.kafka.options import SHORT_WAITS, reader_options
+
+_CHUNK = 1_000
+"""Records that a reader takes at a time."""
+
+
+def read_range(connection: Connection, group: str, partition: Partition, start: int, stop: int) -> Iterator[Record]:
+    """The records of a partition with start <= offset < stop, up to its end. Raises TransportError."""
+    consumer = connection.consumer(reader_options(connection.settings, group) | SHORT_WAITS)
+    try:
+        consumer.assign([TopicPartition(partition.topic, partition.index, start)])
+        for message in _messages(connection, consumer, f"{partition.name} cannot be read"):
+            if message.error() is not None:
+                return
+            record = record_of(message)
+            # A reader that starts beyond the end is sent back to the beginning of the partition.
+            if not start <= record.offset < stop:
+                return
+            yield record
+            if record.offset == stop - 1:
+                return
+    finally:
+        consumer.close()
+
+
+def read_end_offsets(connection: Connection, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """The end offset of each partition. Raises TransportError.
+
+    It is taken from the answer to a fetch, because some brokers answer a direct question for it wrongly.
+    """
+    small = {"fetch.message.max.bytes": 1024, "queued.min.messages": 1}
+    consumer = connection.consumer(reader_options(connection.settings, group) | SHORT_WAITS | small)
+    ends: dict[Partition, int] = {}
+    try:
+        consumer.assign([TopicPartition(p.topic, p.index, 0) for p in partitions])
+        for message in _messages(connection, consumer, "the end offsets of the partitions are not known"):
+            partition = partition_of(message)
+            if partition not in ends:
+                target = TopicPartition(partition.topic, partition.index)
+                ends[partition] = consumer.get_watermark_offsets(target, cached=True)[1]
+                consumer.pause([target])
+            if len(ends) == len(partitions):
+                break
+    finally:
+        consumer.close()
+    return {p: ends[p] for p in partitions}
+
+
+def _messages(connection: Connection, consumer: Consumer, doing: str) -> Iterator[Message]:
+    """What a consumer receives, including the reports that a partition's end is reached; passing errors are skipped."""
+    deadline = time.monotonic() + RETRY_SECONDS
+    while time.monotonic() < deadline:
+        first = consumer.poll(0.1)
+        connection.check()
+        for message in [first, *consumer.consume(_CHUNK, 0)] if first is not None else ():
+            error = message.error()
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
+                deadline = time.monotonic() + RETRY_SECONDS
+                yield message
+            elif error.code() not in faults.PASSING and not error.retriable():
+                raise connection.error(doing, error)
+    where = faults.where(connection.settings.bootstrap)
+    raise TransportError(f"{doing}: nothing came for {RETRY_SECONDS:.0f} s {where}")

@@ -1,0 +1,206 @@
+"""The transport on Kafka as its owner sees it.
+
+One consumer is a member of the group and reads the shared topics; a second one, outside of every group, reads the
+whole topics; one idempotent producer writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tocsin.config.kafka import KafkaSettings
+from tocsin.streams.transport import faults
+from tocsin.streams.transport.base import Headers, Offsets, Partition, Rebalance, Record, TransportError, Whole
+from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.member import GroupMember, require_owned
+from tocsin.streams.transport.kafka.messages import partition_of, record_of
+from tocsin.streams.transport.kafka.options import reader_options
+from tocsin.streams.transport.kafka.reading import read_end_offsets, read_range
+
+_log = logging.getLogger(__name__)
+
+_TURN_SECONDS = 0.004
+"""How long one consumer is waited for before the other one is asked: the most that one may delay the other by."""
+
+
+class KafkaTransport:
+    """One worker's view of a Kafka cluster; implements `Transport`. Belongs to one thread."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        group: str,
+        client_id: str = "tocsin",
+        shared: Sequence[str] = (),
+        whole: Whole = (),
+        rebalance: Rebalance | None = None,
+        patience: float = 10.0,
+    ) -> None:
+        """Connect, join `group` for the `shared` topics at the first poll, and read the `whole` ones.
+
+        Raises TransportError where the broker does not answer within `patience` seconds, or a topic does not exist.
+        """
+        self._group = group
+        self._consumers: list[Consumer] = []
+        self._member: GroupMember | None = None
+        self._unread: set[Partition] = set()
+        """Partitions of whole topics whose end was not reached yet."""
+        self._connection = Connection(settings, client_id, patience)
+        self._produce: Callable[..., None] = self._connection.producer.produce
+        try:
+            self._open(shared, whole, rebalance)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, shared: Sequence[str], whole: Whole, rebalance: Rebalance | None) -> None:
+        connection = self._connection
+        starts = whole if isinstance(whole, Mapping) else {}
+        topics = {p.topic for p in whole} if isinstance(whole, Mapping) else set(whole)
+        connection.partitions(shared)
+        if topics:
+            partitions = connection.partitions(sorted(topics))
+            self._unread = set(partitions)
+            consumer = connection.consumer(reader_options(connection.settings, self._group))
+            self._consumers.append(consumer)
+            consumer.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
+        if shared:
+            self._member = GroupMember(connection, self._group, shared, rebalance)
+            self._consumers.append(self._member.consumer)
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        if self._connection.closed:
+            return
+        self._connection.closed = True
+        for consumer in self._consumers:
+            consumer.close()
+        self._produce = self._refuse
+        self._connection.close()
+
+    # Reading
+
+    def poll(self, max_records: int, timeout: float) -> list[Record]:
+        """See `Transport.poll`. A record that could not be delivered is reported here, too."""
+        self._connection.check()
+        self._connection.producer.poll(0)
+        records: list[Record] = []
+        # The consumer that is asked first may fill the whole batch, so they take turns at being first.
+        self._consumers.reverse()
+        for consumer in self._consumers:
+            if len(records) < max_records:
+                self._begin_call()
+                records += self._records(consumer.consume(max_records - len(records), 0))
+        if not records and timeout > 0:
+            records = self._wait(max_records, time.monotonic() + timeout)
+        self._connection.check()
+        return records
+
+    def caught_up(self) -> bool:
+        """See `Transport.caught_up`."""
+        return not self._unread
+
+    def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
+        """See `Transport.read`. A record that comes after the end was reached is not waited for."""
+        self._connection.check()
+        self._connection.partitions([partition.topic])
+        return read_range(self._connection, self._group, partition, start, stop) if start < stop else iter(())
+
+    def end_offsets(self, topic: str) -> dict[Partition, int]:
+        """See `Transport.end_offsets`."""
+        self._connection.check()
+        return read_end_offsets(self._connection, self._group, self._connection.partitions([topic]))
+
+    def _wait(self, limit: int, deadline: float) -> list[Record]:
+        """Wait for whichever consumer has a record first; `consume` would wait until it has `limit` of them."""
+        step = _TURN_SECONDS if len(self._consumers) > 1 else 0.1
+        while (left := deadline - time.monotonic()) > 0:
+            for consumer in self._consumers:
+                self._begin_call()
+                message = consumer.poll(min(step, left))
+                if message is not None:
+                    records = self._records([message, *consumer.consume(limit - 1, 0)])
+                    if records:
+                        return records
+            if not self._consumers:
+                time.sleep(min(0.1, left))
+            self._connection.producer.poll(0)
+            self._connection.check()
+        return []
+
+    def _begin_call(self) -> None:
+        """From here on a rebalance concerns the messages that the next call of a consumer returns."""
+        if self._member is not None:
+            self._member.moved = False
+
+    def _records(self, messages: Sequence[Message]) -> list[Record]:
+        """The records among the messages, without those of partitions that were given up meanwhile."""
+        records = []
+        for message in messages:
+            if (error := message.error()) is None:
+                records.append(record_of(message))
+            else:
+                self._on_message_error(message, error)
+        if self._member is not None and self._member.moved:
+            owned = self._member.owned
+            return [r for r in records if Partition(r.topic, r.partition) in owned]
+        return records
+
+    def _on_message_error(self, message: Message, error: KafkaError) -> None:
+        partition = partition_of(message)
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._unread.discard(partition)
+        elif error.code() in faults.PASSING or (error.retriable() and not error.fatal()):
+            _log.warning("reading %s: %s", partition.name, error.str())
+        else:
+            raise self._connection.error(f"{partition.name} cannot be read", error)
+
+    # Writing
+
+    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        """See `Transport.produce`. Raises TransportError for a missing topic or a record that cannot be queued."""
+        if topic not in self._connection.known_topics:
+            # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape.
+            self._connection.partitions([topic])
+        while True:
+            try:
+                if headers:
+                    self._produce(topic, value, key, headers=list(headers))
+                else:
+                    self._produce(topic, value, key)
+                return
+            except BufferError:
+                # The queue drains as the broker acknowledges, or delivery_timeout_ms turns it into failures.
+                self._connection.producer.poll(0.05)
+                self._connection.check()
+            except KafkaException as error:
+                doing = f"a record for topic {topic!r} was not accepted"
+                raise self._connection.error(doing, error.args[0]) from error
+
+    def flush(self) -> None:
+        """See `Transport.flush`. After a failed delivery every later flush and poll fails, too."""
+        connection, settings = self._connection, self._connection.settings
+        connection.check()
+        deadline = time.monotonic() + settings.delivery_timeout_ms / 1000 + 5
+        while (left := connection.producer.flush(0.5)) and time.monotonic() < deadline:
+            connection.check()
+        connection.check()
+        if left:
+            where = faults.where(settings.bootstrap, "kafka.delivery_timeout_ms")
+            raise TransportError(f"{left} records were not acknowledged in time {where}")
+
+    def commit(self, offsets: Offsets) -> None:
+        """See `Transport.commit`. Raises PartitionLostError for a partition that another member may own by now."""
+        self._connection.check()
+        if self._member is None:
+            require_owned(offsets, set(), self._group)
+        else:
+            self._member.commit(offsets)
+
+    def _refuse(self, *_: object, **__: object) -> None:
+        self._connection.check()

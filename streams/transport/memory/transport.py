@@ -1,0 +1,220 @@
+"""One member's view of a broker in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from tocsin.streams.transport.base import (
+    Headers,
+    Offsets,
+    Partition,
+    PartitionLostError,
+    Rebalance,
+    Record,
+    TransportError,
+    Whole,
+)
+from tocsin.streams.transport.memory.broker import MemoryBroker, StoredPartition
+from tocsin.streams.transport.memory.group import Group
+
+
+class _Cursor:
+    """How far one reader is in one partition."""
+
+    __slots__ = ("position", "stored")
+
+    def __init__(self, stored: StoredPartition, position: int) -> None:
+        self.stored = stored
+        self.position = position
+
+
+class MemoryTransport:
+    """One member's view of a `MemoryBroker`; implements `Transport`.
+
+    One transport belongs to one thread; the transports of one broker may live in several.
+    """
+
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        *,
+        shared: Sequence[str] = (),
+        whole: Whole = (),
+        group: str = "tocsin",
+        rebalance: Rebalance | None = None,
+    ) -> None:
+        """Join `group` for the `shared` topics and read the `whole` ones.
+
+        Raises TransportError where a topic does not exist.
+        """
+        self.shared = frozenset(shared)
+        self._broker = broker
+        self._lock = broker.lock
+        self._rebalance = rebalance
+        self._closed = False
+        self._turn = 0
+        """The cursor that the next batch begins with."""
+        self._owned: dict[Partition, _Cursor] = {}
+        self._revoked_generation = -1
+        """The generation of the group for which this member has given up what it owned before."""
+        self._settled_generation = -1
+        """The generation for which it has also taken over its share."""
+        with self._lock:
+            for topic in shared:
+                broker.stored_partitions(topic)
+            self._whole = self._open_whole(whole)
+            self._first_ends = [(cursor, cursor.stored.end) for cursor in self._whole]
+            self._cursors = list(self._whole)
+            self._group = broker.join(group, self) if shared else None
+
+    def poll(self, max_records: int, timeout: float) -> list[Record]:
+        """See `Transport.poll`."""
+        if self._closed:
+            raise TransportError("this transport is closed")
+        group = self._group
+        if group is not None and self._settled_generation != group.generation:
+            self._rebalance_to(group)
+        with self._lock:
+            records = self._take(max_records)
+        if records or timeout <= 0:
+            return records
+        return self._wait(max_records, time.monotonic() + timeout)
+
+    def caught_up(self) -> bool:
+        """See `Transport.caught_up`."""
+        return all(cursor.position >= end for cursor, end in self._first_ends)
+
+    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        """See `Transport.produce`. Raises TransportError where the topic does not exist."""
+        self._broker.append(topic, key, value, headers)
+
+    def flush(self) -> None:
+        """See `Transport.flush`. It does nothing, because a record is delivered the moment it is produced."""
+
+    def commit(self, offsets: Offsets) -> None:
+        """See `Transport.commit`. Raises PartitionLostError for a partition that this member does not own."""
+        group = self._group
+        with self._lock:
+            for partition in offsets:
+                if group is None or group.owners.get(partition) is not self:
+                    raise PartitionLostError(f"{partition.name} belongs to another member of the group")
+            if group is not None:
+                group.committed.update(offsets)
+
+    def end_offsets(self, topic: str) -> dict[Partition, int]:
+        """See `Transport.end_offsets`."""
+        with self._lock:
+            return {Partition(topic, i): p.end for i, p in enumerate(self._broker.stored_partitions(topic))}
+
+    def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
+        """See `Transport.read`. What is appended after the call is not read."""
+        with self._lock:
+            stored = self._broker.stored_partition(partition)
+            return iter(stored.records[max(start - stored.first, 0) : max(stop - stored.first, 0)])
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        if not self._closed:
+            self._closed = True
+            self._owned = {}
+            if self._group is not None:
+                self._broker.leave(self._group, self)
+
+    def _open_whole(self, whole: Whole) -> list[_Cursor]:
+        starts = whole if isinstance(whole, Mapping) else {}
+        topics = dict.fromkeys(p.topic for p in whole) if isinstance(whole, Mapping) else whole
+        return [
+            _Cursor(stored, stored.start(starts.get(Partition(topic, index), 0)))
+            for topic in topics
+            for index, stored in enumerate(self._broker.stored_partitions(topic))
+        ]
+
+    # Taking records
+
+    def _take(self, limit: int) -> list[Record]:
+        """What lies ahead of the cursors; each batch begins with the next cursor, so that none starves another."""
+        taken: list[Record] = []
+        cursors = self._cursors
+        count = len(cursors)
+        turn = self._turn
+        for step in range(count):
+            cursor = cursors[(turn + step) % count]
+            stored = cursor.stored
+            begin = cursor.position - stored.first
+            if begin < len(stored.records):
+                begin = max(begin, 0)
+                taken += stored.records[begin : begin + limit - len(taken)]
+                cursor.position = taken[-1].offset + 1
+                if len(taken) >= limit:
+                    self._turn = (turn + step + 1) % count
+                    break
+        return taken
+
+    def _wait(self, max_records: int, deadline: float) -> list[Record]:
+        """Wait for records until the deadline, and follow a rebalance as soon as it comes."""
+        group = self._group
+        while True:
+            with self._lock:
+                records = self._take(max_records)
+                left = deadline - time.monotonic()
+                if records or left <= 0:
+                    return records
+                if group is None or not self._must_act(group):
+                    self._broker.wait_for_change(left)
+            if group is not None and self._settled_generation != group.generation:
+                self._rebalance_to(group)
+
+    # Rebalance
+
+    def _must_act(self, group: Group) -> bool:
+        """Whether this member has partitions to give up, or to take over because they have become available."""
+        if self._settled_generation == group.generation:
+            return False
+        return self._revoked_generation != group.generation or group.available(self)
+
+    def _rebalance_to(self, group: Group) -> None:
+        """Give up what was owned, then take over the new share once its former owners have given it up.
+
+        `Rebalance` is called without the broker's lock: an owner that rebuilds its state must not stop the others.
+        """
+        with self._lock:
+            generation = group.generation
+            first = self._revoked_generation != generation
+        if first:
+            self._give_up(group)
+            self._revoked_generation = generation
+        with self._lock:
+            if group.generation != generation or not group.available(self):
+                return
+            share = group.target[self]
+            group.owners.update(dict.fromkeys(share, self))
+            committed = {p: group.committed.get(p) for p in share}
+            self._owned = {p: self._cursor(p, committed[p]) for p in share}
+            self._settled_generation = generation
+        starts = self._rebalance.assigned(committed) if self._rebalance is not None else {}
+        with self._lock:
+            for partition, offset in starts.items():
+                if partition in self._owned:
+                    self._owned[partition] = self._cursor(partition, offset)
+            self._cursors = [*self._whole, *self._owned.values()]
+            self._turn = 0
+
+    def _give_up(self, group: Group) -> None:
+        owned = list(self._owned)
+        self._cursors = list(self._whole)
+        self._turn = 0
+        try:
+            if owned and self._rebalance is not None:
+                self._rebalance.revoked(owned)
+        finally:
+            with self._lock:
+                self._owned = {}
+                for partition in owned:
+                    if group.owners.get(partition) is self:
+                        del group.owners[partition]
+                self._broker.notify()
+
+    def _cursor(self, partition: Partition, offset: int | None) -> _Cursor:
+        stored = self._broker.stored_partition(partition)
+        return _Cursor(stored, stored.first if offset is None else stored.start(offset))

@@ -1,0 +1,104 @@
+"""Early risk in a worker: folds events into the states of their subjects, and words the alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from tocsin.config.settings import Settings
+from tocsin.explain.explanation import Explanation
+from tocsin.explain.tipping import tipping
+from tocsin.models.classifier import Classifier
+from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.decision.scores import Scores
+from tocsin.models.early_risk.policies import Post, Ring, SubjectRisk, ringing
+from tocsin.streams.state.peer_baselines import peer_group
+from tocsin.streams.state.subjects import Subjects
+from tocsin.streams.wire.records import Alert, Event, SubjectState
+from tocsin.streams.wire.subject_state import risk_from_wire, state_to_wire, text_from_wire, text_to_wire
+
+
+class SubjectAfter(NamedTuple):
+    """What one event did to its subject."""
+
+    state: SubjectState
+    rings: list[Ring]
+    """The classes that ring now."""
+
+
+class EarlyRisk:
+    """Accumulates what subjects wrote. What it changes stays in memory until the subjects are written."""
+
+    def __init__(self, settings: Settings, classifier: Classifier) -> None:
+        self._settings = settings.early_risk
+        self._most = settings.bounds.subjects
+        self._group = peer_group(settings.early_risk)
+        self._readers_of_posts = [
+            i for i, expert in enumerate(classifier.experts) if expert.reads_text and not expert.whole_subject
+        ]
+        self._readers_of_subjects = [expert.name for expert in classifier.whole_subject_experts]
+        self.keeps_subjects = bool(self._settings.classes or self._readers_of_subjects)
+        """Whether anything is kept of subjects at all."""
+
+    def with_subject_texts(self, batch: Batch, subjects: Subjects) -> Batch:
+        """The batch with what its subjects wrote before, for the experts that read whole subjects."""
+        if not self._readers_of_subjects:
+            return batch
+        texts: dict[tuple[str, str], SubjectText] = {}
+        for subject in dict.fromkeys(batch.subjects):
+            state = subjects.get(subject)
+            for name in self._readers_of_subjects:
+                if state is not None and name in state.texts:
+                    texts[name, subject] = text_from_wire(state.texts[name])
+        return replace(batch, subject_texts=texts)
+
+    def fold(self, events: Sequence[Event], scores: Scores, subjects: Subjects) -> list[SubjectAfter | None]:
+        """Fold events into their subjects, one after the other; None for each where nothing is kept of subjects."""
+        if not self.keeps_subjects:
+            return [None] * len(events)
+        return [self._fold(event, scores, i, subjects) for i, event in enumerate(events)]
+
+    def _fold(self, event: Event, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
+        before = subjects.get(event.subject)
+        risk = SubjectRisk() if before is None else risk_from_wire(before)
+        rings = ringing(
+            risk,
+            self._contribution(scores, i),
+            list(scores.classes),
+            self._settings,
+            Post(event.id, event.time, scores.betp[i]),
+            subjects.peers(self._group),
+        )
+        texts = {} if before is None else dict(before.texts)
+        for name, after in scores.subject_texts.items():
+            texts[name] = text_to_wire(after[i])
+        state = state_to_wire(risk, texts)
+        subjects.put(event.subject, state, self._most, self._group)
+        return SubjectAfter(state, rings)
+
+    def _contribution(self, scores: Scores, i: int) -> Floats:
+        """What one event adds to its subject's risk [K]: the evidence of experts that read its own text, else BetP."""
+        if not self._readers_of_posts:
+            betp: Floats = scores.betp[i]
+            return betp
+        evidence: Floats = np.sum(scores.evidence[i, self._readers_of_posts], axis=0)
+        return evidence
+
+    def alert(self, event: Event, ring: Ring, state: SubjectState, explanation: Explanation | None) -> Alert:
+        """The alert of a class that rings at an event; `explanation` is that of the event's decision."""
+        policy = self._settings.policy
+        if explanation is not None:
+            explanation = msgspec.structs.replace(explanation, alert=tipping(policy, ring))
+        return Alert(
+            subject=event.subject,
+            class_=ring.name,
+            time=event.time,
+            delay=state.alerts[ring.name],
+            risk=ring.score if policy == "fused" else state.risk.get(ring.name, 0.0),
+            explanation=explanation,
+        )

@@ -1,0 +1,1 @@
+"""From labels to feedback: which events a label speaks of, and what becomes of it."""

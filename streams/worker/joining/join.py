@@ -1,0 +1,202 @@
+"""Join: a label finds the event it speaks of and becomes one feedback record.
+
+What becomes of a label (the *outcome*, counted in telemetry):
+
+| outcome | when | what happens |
+|---|---|---|
+| joined | its event, or an event of its subject, is pending | one feedback record |
+| contradicting | the same, and an earlier label said otherwise | one feedback record that names the earlier label |
+| duplicate | the same source said the same before | nothing more: the feedback log has it already |
+| self-contained | the event is not pending, but the label brings its features | one feedback record |
+| waiting | the event is not known yet | kept until the event comes or `bounds.waiting_ttl_seconds` pass |
+| unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
+
+A label that waited is counted twice, as waiting and as what became of it. The labels known of events are bounded by
+`bounds.pending_events`: beyond it, a label that is read again after the state was lost is joined again.
+
+Every worker reads all labels, because a label by event id does not tell in which partition its event lies. The worker
+to which the event's partition is assigned now joins it, whoever else may have kept the event from before. Whatever does
+not depend on an event (a malformed label, a dead letter) is done by one worker alone, the one that is *responsible* for
+the label: it has the events partition that corresponds to the label's. So is a label that brings its own features,
+because no worker can know whether another one has its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tocsin.config.settings import Settings
+from tocsin.streams.state.pending import PendingEvent
+from tocsin.streams.state.store import WAITING_SHARE, Transaction
+from tocsin.streams.state.waiting import WaitingLabel
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import DecodedLabel
+from tocsin.streams.wire.encode import Output, dead_letter, encode
+from tocsin.streams.wire.records import Event, Feedback, Label
+from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.worker.joining.label_target import LabelTarget, target_of
+
+Responsible = Callable[[Record], bool]
+"""Whether this worker is responsible for what does not depend on an event about a label."""
+Assigned = Callable[[int], bool]
+"""Whether a partition of the events, by its number, is assigned to this worker."""
+JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
+SELF_CONTAINED, WAITING, UNKNOWN, LEFT = "self-contained", "waiting", "unknown", "left to its owner"
+
+
+class Joined(NamedTuple):
+    """What became of one label."""
+
+    outcome: str
+    outputs: list[Output]
+
+
+class _Comparison(NamedTuple):
+    """How a label stands to those that are known of its target already."""
+
+    outcome: str
+    contradicts: str | None = None
+
+
+class Join:
+    """Joins labels to the events of the partitions that are assigned to one worker."""
+
+    def __init__(self, settings: Settings, responsible: Responsible, assigned: Assigned) -> None:
+        self._settings = settings
+        self._responsible = responsible
+        self._assigned = assigned
+
+    def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> Joined:
+        """What becomes of one label that was read now (epoch ms)."""
+        label, target = decoded.label, target_of(decoded.label)
+        self_contained = label.features is not None or label.text is not None
+        if self_contained and not self._responsible(decoded.record):
+            return Joined(LEFT, [])
+        events = self._events(target, transaction)
+        if events:
+            return self._join(label, target, events, transaction)
+        if self_contained:
+            return self._join_alone(decoded, target, transaction)
+        if transaction.known.has(target.key, label.source or "", label.label):
+            return Joined(DUPLICATE, [])  # the worker that has the event has joined it
+        transaction.waiting.add(target.key, WaitingLabel(label, decoded.record), now)
+        return Joined(WAITING, [])
+
+    def event(self, event: Event, transaction: Transaction) -> list[Joined]:
+        """What becomes of the labels that waited for an event that is pending now."""
+        results = []
+        for target in (LabelTarget("event", event.id), LabelTarget("subject", event.subject)):
+            for waiting in transaction.waiting.take(target.key):
+                events = self._events(target, transaction)
+                results.append(self._join(waiting.label, target, events, transaction))
+        return results
+
+    def after_assignment(self, transaction: Transaction) -> list[Joined]:
+        """What becomes of labels that waited here while another worker had their events, now that this one does."""
+        results = []
+        for key, first in transaction.waiting.first_of_each():
+            target = target_of(first.label)
+            events = self._events(target, transaction)
+            if events:
+                taken = transaction.waiting.take(key)
+                results += [self._join(waiting.label, target, events, transaction) for waiting in taken]
+        return results
+
+    def expire(self, transaction: Transaction, now: int) -> list[Joined]:
+        """What becomes of labels that waited too long by now (epoch ms), or were too many."""
+        bounds = self._settings.bounds
+        before = now - int(bounds.waiting_ttl_seconds * 1000)
+        room = int(WAITING_SHARE * self._settings.state.max_bytes)
+        results = []
+        for label, record in transaction.waiting.expire(before, bounds.waiting_labels, room):
+            if self._responsible(record):
+                about, identity = target_of(label)
+                error = UnfitError(
+                    "unknown-event",
+                    f"{about} {identity!r} did not turn up: never sent, or older than bounds.pending_ttl_hours",
+                )
+                letter = dead_letter(self._settings.topics.dead_letters, record, error)
+                results.append(Joined(UNKNOWN, [letter]))
+        return results
+
+    def _events(self, target: LabelTarget, transaction: Transaction) -> list[PendingEvent]:
+        """The pending events of a target in the partitions assigned to this worker, oldest first."""
+        if target.about == "event":
+            pending = transaction.pending.get(target.identity)
+            found = [] if pending is None else [pending]
+        else:
+            found = transaction.pending.of_subject(target.identity, self._settings.bounds.subject_posts)
+        return [pending for pending in found if self._assigned(pending.partition)]
+
+    def _join(self, label: Label, target: LabelTarget, events: list[PendingEvent], transaction: Transaction) -> Joined:
+        compared = _compare(label, target, transaction)
+        if compared.outcome == DUPLICATE:
+            return Joined(DUPLICATE, [])
+        last = events[-1]
+        posts = self._newest([pending.event.text for pending in events[:-1] if pending.event.text is not None])
+        feedback = _feedback(label, target, compared, last, posts)
+        return Joined(compared.outcome, [self._output(feedback, target, transaction)])
+
+    def _newest(self, posts: list[str]) -> list[str]:
+        """The last posts that a feedback record has room for, in their order."""
+        room = self._settings.bounds.subject_posts_bytes
+        kept: list[str] = []
+        for post in reversed(posts):
+            room -= len(post.encode())
+            if room < 0:
+                break
+            kept.append(post)
+        return kept[::-1]
+
+    def _join_alone(self, decoded: DecodedLabel, target: LabelTarget, transaction: Transaction) -> Joined:
+        """Join a self-contained label to the event that it describes itself."""
+        label, record = decoded.label, decoded.record
+        compared = _compare(label, target, transaction)
+        if compared.outcome == DUPLICATE:
+            return Joined(DUPLICATE, [])
+        event = Event(
+            id=label.event or f"{record.topic}-{record.partition}-{record.offset}",
+            subject=label.subject or target.identity,
+            time=label.time,
+            features=label.features or {},
+            text=label.text,
+        )
+        described = PendingEvent(event, decision=None, context=None, partition=record.partition)
+        output = self._output(_feedback(label, target, compared, described, []), target, transaction)
+        return Joined(SELF_CONTAINED if compared.outcome == JOINED else compared.outcome, [output])
+
+    def _output(self, feedback: Feedback, target: LabelTarget, transaction: Transaction) -> Output:
+        # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
+        most = self._settings.bounds.pending_events
+        transaction.known.add(target.key, feedback.source or "", feedback.label, most)
+        return Output(self._settings.topics.feedback, feedback.event.subject.encode(), encode(feedback))
+
+
+def _compare(label: Label, target: LabelTarget, transaction: Transaction) -> _Comparison:
+    """How a label stands to those known already, and which one it contradicts."""
+    known = transaction.known.get(target.key)
+    source = label.source or ""
+    if known.get(source) == label.label:
+        return _Comparison(DUPLICATE)
+    others = [known[source]] if source in known else list(known.values())
+    contradicted = [other for other in others if other != label.label]
+    return _Comparison(CONTRADICTING, contradicted[-1]) if contradicted else _Comparison(JOINED)
+
+
+def _feedback(
+    label: Label, target: LabelTarget, compared: _Comparison, pending: PendingEvent, posts: list[str]
+) -> Feedback:
+    return Feedback(
+        event=pending.event,
+        label=label.label,
+        labelled_at=label.time,
+        delay=label.time - pending.event.time,
+        source=label.source,
+        weight=1.0 if label.weight is None else label.weight,
+        about=target.about,
+        contradicts=compared.contradicts,
+        decision=pending.decision,
+        context=pending.context,
+        posts=posts,
+    )

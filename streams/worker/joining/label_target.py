@@ -1,0 +1,34 @@
+"""What a label speaks of: an event, or a subject."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from tocsin.streams.state.entries import fingerprint
+from tocsin.streams.wire.records import Feedback, Label
+
+
+class LabelTarget(NamedTuple):
+    """An event by its id, or a subject by its name."""
+
+    about: Literal["event", "subject"]
+    identity: str
+
+    @property
+    def key(self) -> bytes:
+        """What labels of it are kept under."""
+        return fingerprint(self.about, self.identity)
+
+
+def target_of(label: Label) -> LabelTarget:
+    """What a label speaks of: the event where it names one, else the subject."""
+    if label.event is not None:
+        return LabelTarget("event", label.event)
+    assert label.subject is not None  # or it would have been refused
+    return LabelTarget("subject", label.subject)
+
+
+def target_of_feedback(feedback: Feedback) -> LabelTarget:
+    """What the label in a feedback record speaks of."""
+    identity = feedback.event.id if feedback.about == "event" else feedback.event.subject
+    return LabelTarget(feedback.about, identity)

@@ -1,0 +1,101 @@
+"""The model of one worker: a fold over the feedback topic, with snapshots as shortcuts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tocsin.config.settings import Settings
+from tocsin.models.classifier import Classifier
+from tocsin.models.experts.base import SnapshotError
+from tocsin.streams.state.store import State, Transaction
+from tocsin.streams.transport.base import Partition, Record, Transport
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding.decide import Decide
+from tocsin.streams.worker.learn import Learn
+
+log = logging.getLogger(__name__)
+
+LEARN_CHUNK = 1_000
+"""Feedback records folded at once while catching up."""
+
+
+class Model:
+    """The classifier, with what decides by it and what teaches it."""
+
+    def __init__(self, settings: Settings, decoder: Decoder, directory: Path, counts: Counts) -> None:
+        """`directory` is that of the snapshot."""
+        self._settings = settings
+        self._decoder = decoder
+        self._directory = directory
+        self._counts = counts
+        self._snapshots = True
+        self._snapshot_at = 0
+        """Records that the model of the last snapshot had learnt."""
+        self._use(Classifier.from_config(settings))
+
+    def _use(self, classifier: Classifier) -> None:
+        settings = self._settings
+        self.classifier = classifier
+        self.decide = Decide(settings, classifier, self._decoder)
+        self.learn = Learn(classifier, self._decoder, settings.bounds.pending_events, settings.model.max_classes)
+
+    def load_snapshot(self, reader: Transport) -> None:
+        """Take over the snapshot, if there is one that fits the settings and the feedback log."""
+        if not self._directory.exists():
+            return
+        try:
+            self._use(Classifier.load(self._directory, self._settings.model, self._settings.kernels.backend))
+            offset, end = self.classifier.feedback_offset, max(self._ends(reader).values())
+            if offset > end:
+                raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
+            log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
+        except SnapshotError as error:
+            log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
+            self._use(Classifier.from_config(self._settings))
+        self._snapshot_at = self.classifier.learnt
+
+    def save_snapshot(self, unless_learnt_less_than: int = 1) -> None:
+        """Write a snapshot, if the model has learnt so many records since the last one."""
+        if not self._snapshots or self.classifier.learnt - self._snapshot_at < unless_learnt_less_than:
+            return
+        try:
+            self.classifier.save(self._directory)
+        except SnapshotError as error:
+            self._snapshots = False
+            log.warning("no snapshots are written, a restart folds the whole feedback log: %s", error)
+        self._snapshot_at = self.classifier.learnt
+
+    def catch_up(self, reader: Transport, state: State) -> None:
+        """Fold the feedback log to its end. Raises FeedbackError."""
+        for partition, end in self._ends(reader).items():
+            with state.transaction() as t:
+                start = min(t.positions.get(partition) or 0, self.classifier.feedback_offset)
+            chunk: list[Record] = []
+            for record in reader.read(partition, start, end):
+                chunk.append(record)
+                if len(chunk) >= LEARN_CHUNK:
+                    self._fold(chunk, state)
+                    chunk = []
+            self._fold(chunk, state)
+
+    def _fold(self, records: Sequence[Record], state: State) -> None:
+        if not records:
+            return
+        with state.transaction() as t:
+            self.fold(records, t)
+            t.positions.set(next_offsets(records))
+
+    def fold(self, records: Sequence[Record], transaction: Transaction) -> None:
+        """Learn feedback records in their order. Raises FeedbackError."""
+        self._counts.feedback += self.learn(records, transaction)
+
+    def _ends(self, reader: Transport) -> dict[Partition, int]:
+        return reader.end_offsets(self._settings.topics.feedback)
+
+
+def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
+    """By partition, the offset after its last record."""
+    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}

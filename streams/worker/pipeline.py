@@ -1,0 +1,143 @@
+"""The way of one micro-batch: feedback is learnt, events are decided, labels are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tocsin.config.settings import Settings
+from tocsin.streams.state.store import PENDING_SHARE, Transaction
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import DecodedEvent, Decoder, Rejected
+from tocsin.streams.wire.encode import Output, dead_letter
+from tocsin.streams.wire.records import Decision
+from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.worker.assignment import Assignment
+from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.joining.join import UNKNOWN, Join, Joined
+from tocsin.streams.worker.model import Model
+
+Produce = Callable[[Output], None]
+
+
+class Pipeline:
+    """Turns the records of a batch into outputs and changes of the state, and counts what it did.
+
+    `decided_before` are events that had been decided before an unclean stop, which are counted when they are decided
+    again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        decoder: Decoder,
+        model: Model,
+        assignment: Assignment,
+        counts: Counts,
+        produce: Produce,
+    ) -> None:
+        self._settings = settings
+        self._decoder = decoder
+        self._model = model
+        self._assignment = assignment
+        self._counts = counts
+        self._produce = produce
+        self._join = Join(settings, assignment.responsible, assignment.has)
+        self.decided_before: set[str] = set()
+
+    def run(
+        self,
+        feedback: Sequence[Record],
+        events: Sequence[Record],
+        labels: Sequence[Record],
+        transaction: Transaction,
+        now: int,
+    ) -> None:
+        """Work off what was polled now (epoch ms). Raises FeedbackError, StateError, TransportError."""
+        self._model.fold(feedback, transaction)
+        self._decide(events, transaction, now)
+        # After the events: a label that came along with its event finds it.
+        self._join_labels(labels, transaction, now)
+
+    def after_assignment(self, transaction: Transaction) -> None:
+        """Join the labels that were read while another worker had their events."""
+        self._finish(self._join.after_assignment(transaction))
+
+    def expire(self, transaction: Transaction, now: int) -> None:
+        """Drop events and labels that waited for too long by now (epoch ms), or are too many."""
+        bounds = self._settings.bounds
+        self._finish(self._join.expire(transaction, now))
+        before = now - int(bounds.pending_ttl_hours * 3_600_000)
+        room = int(PENDING_SHARE * self._settings.state.max_bytes)
+        self._counts.expired += transaction.pending.expire(before, bounds.pending_events, room)
+
+    def _decide(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
+        events, rejected = self._decoder.events(records)
+        self._reject(rejected)
+        new = self._new_events(events, transaction)
+        for decided in self._model.decide(new, transaction, now):
+            transaction.pending.add(decided.pending, now)
+            self._produce_all(decided.outputs)
+            self._counts.alerts += sum(output.topic == self._settings.topics.alerts for output in decided.outputs)
+            self._count(decided.decision)
+            self._finish(self._join.event(decided.pending.event, transaction))
+
+    def _new_events(self, events: Sequence[DecodedEvent], transaction: Transaction) -> list[DecodedEvent]:
+        """Events that were not decided before; the same id with other content is a dead letter."""
+        new: dict[str, DecodedEvent] = {}
+        clashes: list[Rejected] = []
+        for decoded in events:
+            identity = decoded.event.id
+            pending = transaction.pending.get(identity)
+            known = pending.event if pending else new[identity].event if identity in new else None
+            if known is None:
+                new[identity] = decoded
+            elif known == decoded.event:
+                self._counts.duplicates += 1
+            else:
+                error = UnfitError("id-taken", f"id {identity!r} is that of another event with other content")
+                clashes.append((decoded.record, error))
+        self._reject(clashes)
+        return list(new.values())
+
+    def _join_labels(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
+        labels, rejected = self._decoder.labels(records)
+        for decoded in labels:
+            name = decoded.label.label
+            if self._model.learn.takes(name):
+                self._finish([self._join.label(decoded, transaction, now)])
+            else:
+                error = UnfitError("too-many-classes", f"{name!r} is a new class: bounds.classes allows no more")
+                rejected.append((decoded.record, error))
+        self._reject([(record, error) for record, error in rejected if self._assignment.responsible(record)])
+
+    def _produce_all(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            self._produce(output)
+
+    def _reject(self, rejected: Sequence[Rejected]) -> None:
+        """Put records that cannot be used among the dead letters."""
+        for record, error in rejected:
+            self._produce(dead_letter(self._settings.topics.dead_letters, record, error))
+            self._counts.dead_letters[error.kind] += 1
+
+    def _finish(self, results: Iterable[Joined]) -> None:
+        """Produce what became of labels, and count it."""
+        for outcome, outputs in results:
+            self._counts.labels[outcome] += 1
+            self._produce_all(outputs)
+            if outcome == UNKNOWN:
+                self._counts.dead_letters["unknown-event"] += 1
+
+    def _count(self, decision: Decision) -> None:
+        counts = self._counts
+        counts.events += 1
+        if decision.label is not None:
+            counts.decided += 1
+            counts.classes[decision.label] += 1
+        elif decision.reason is not None:
+            counts.abstained += 1
+            counts.reasons[decision.reason] += 1
+        counts.over_budget += isinstance(decision.over_budget, str)
+        if decision.event in self.decided_before:
+            self.decided_before.discard(decision.event)
+            counts.decided_twice += 1

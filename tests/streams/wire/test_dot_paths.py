@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tocsin.streams.wire.dot_paths import keys_of, put, walk
+
+
+def test_walking_stops_where_no_object_is() -> None:
+    raw = {"a": {"b": None, "c": [{"d": 1}], "e": "text"}}
+    assert walk(raw, ("a", "b")) == (True, None)
+    assert walk(raw, ("a", "b", "x")) == (False, None)
+    assert walk(raw, ("a", "c", "0")) == (False, None)
+    assert walk(raw, ("a", "e", "t")) == (False, None)
+    assert walk(raw, ()) == (True, raw)
+
+
+def test_what_is_put_is_found() -> None:
+    target: dict[str, Any] = {"a": {"x": 1}}
+    put(target, keys_of("a.b.c"), 2)
+    put(target, keys_of("d"), 3)
+    assert target == {"a": {"x": 1, "b": {"c": 2}}, "d": 3}
+    assert walk(target, keys_of("a.b.c")) == (True, 2)
+
+
+def test_nothing_is_put_through_what_is_no_object() -> None:
+    for value in (5, None):
+        with pytest.raises((TypeError, AttributeError)):
+            put({"a": value}, keys_of("a.b.c"), 1)
