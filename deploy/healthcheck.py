@@ -1,8 +1,8 @@
-"""Whether this container does its work: exit code 0 if so, 1 and a line that says why if not.
+"""Whether this container is healthy: it ends with exit code 0 if so, else with 1 and a line that gives the reason.
 
-Finds out from the container's own first process whether it is a worker (`tocsin run CONFIG`: well while it is
-a member of its consumer group) or a monitor (`tocsin monitor CONFIG`: well while its page says so). Anything
-else, such as `tocsin topics`, is well while it runs. Imports neither models nor kernels: it runs often.
+The container's first process tells what it runs. A worker (`tocsin run CONFIG`) is healthy while it is a member of its
+consumer group, a monitor (`tocsin monitor CONFIG`) while its page answers. Anything else, such as `tocsin topics`, is
+healthy while it runs. This script runs often, so it imports neither models nor kernels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANSWER_SECONDS = 8.0
 
 
 def main(command: Sequence[str]) -> str | None:
-    """What is wrong with the container that runs this command; None if nothing."""
+    """What is wrong with the container that runs this command; None where nothing is."""
     for name, check in (("run", worker), ("monitor", monitor)):
         if name in command[:-1]:
             config = next((word for word in command[command.index(name) + 1 :] if word[:1] != "-"), "")
@@ -35,16 +35,16 @@ def main(command: Sequence[str]) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """A worker is well while the broker counts it among the members of the group.
+    """What is wrong with a worker: nothing while the broker lists it among the members of its group.
 
-    Apache Kafka tells who they are; the embedded broker of the demo does not.
+    Apache Kafka lists them; the embedded broker of the demo does not.
     """
     admin = AdminClient(client_options(settings.kafka) | {"log_level": 0})
     try:
         asked = admin.describe_consumer_groups([settings.group], request_timeout=_ANSWER_SECONDS)
         members = asked[settings.group].result(_ANSWER_SECONDS).members
     except (KafkaException, TimeoutError) as error:
-        return f"broker {settings.kafka.bootstrap} does not tell who is in group {settings.group!r}: {error!r}"
+        return f"broker {settings.kafka.bootstrap} does not say who is in group {settings.group!r}: {error!r}"
     instance = settings.kafka.instance
     if any(instance is None or member.group_instance_id == instance for member in members):
         return None
@@ -52,7 +52,7 @@ def worker(settings: Settings) -> str | None:
 
 
 def monitor(settings: Settings) -> str | None:
-    """A monitor is well while its page says so."""
+    """What is wrong with a monitor: nothing while its page answers."""
     url = f"http://127.0.0.1:{settings.monitor.port}/healthz"
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS):

@@ -6,8 +6,11 @@ import pkgutil
 import subprocess
 import sys
 import types
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+import grimp
 import pytest
 
 PACKAGES = ("config", "kernels", "models", "explain", "streams")
@@ -15,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def modules() -> list[str]:
-    found = []
+    found = ["tocsin"]
     for package in PACKAGES:
         found.append(f"tocsin.{package}")
         path = importlib.import_module(f"tocsin.{package}").__path__
@@ -38,9 +41,8 @@ def test_imports_go_down_the_layers_only() -> None:
     assert "0 broken" in result.stdout
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_package_says_that_it_is_typed(package: str) -> None:
-    assert (ROOT / package / "py.typed").is_file()
+def test_the_package_says_once_that_it_is_typed() -> None:
+    assert [path.relative_to(ROOT) for path in ROOT.glob("*/py.typed")] == [Path("tocsin/py.typed")]
 
 
 def test_every_public_name_exists_and_what_is_meant_to_be_public_is_named() -> None:
@@ -68,3 +70,49 @@ def test_a_layer_can_be_used_without_a_broker_client(package: str) -> None:
     code = f"import sys, tocsin.{package}; print([m for m in ('confluent_kafka', 'kafka', 'lmdb') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_models_are_imported_when_they_are_first_named() -> None:
+    code = """
+import sys, tocsin
+assert [name for name in sys.modules if name.startswith("tocsin.")] == ["tocsin.version"]
+from tocsin import SS3, Classifier, DriftMoE, HoeffdingTree, __version__
+import tocsin.models
+assert tocsin.Classifier is tocsin.models.Classifier
+assert {"SS3", "Classifier", "DriftMoE", "HoeffdingTree", "__version__"} <= set(dir(tocsin))
+assert not hasattr(tocsin, "Clasifier")
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+def test_no_two_modules_import_each_other_by_whatever_way() -> None:
+    graph = grimp.build_graph("tocsin")
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert [sorted(cycle) for cycle in cycles(imports)] == []
+
+
+def cycles(imports: Mapping[str, AbstractSet[str]]) -> list[set[str]]:
+    """The sets of modules in which each imports each other, directly or through others."""
+    reached = {module: _reachable(imports, module) for module in imports}
+    found = {
+        frozenset(other for other in reached[module] if module in reached[other])
+        for module in imports
+        if module in reached[module]
+    }
+    return [set(component) for component in found]
+
+
+def _reachable(imports: Mapping[str, AbstractSet[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for module in imports.get(waiting.pop(), ()):
+            if module not in found:
+                found.add(module)
+                waiting.append(module)
+    return found
+
+
+def test_a_cycle_would_be_found() -> None:
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"f", "a"}, "f": {"e"}}
+    assert sorted(sorted(cycle) for cycle in cycles(imports)) == [["b", "c"], ["e", "f"]]

@@ -1,22 +1,29 @@
-"""Streaming classification on Kafka: experts that keep learning from late labels, explain and abstain."""
+"""Streaming classification on Kafka: experts that keep learning from late labels, explain their decisions, and abstain.
+
+The names below are those that users need from Python. Each is imported when it is first used, so that `import tocsin`
+alone costs nothing.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib
+import typing
 
-__version__ = "0.2.0"
+from tocsin.version import __version__
+
+if typing.TYPE_CHECKING:
+    from tocsin.models import SS3, Classifier, DriftMoE, HoeffdingTree
+
 __all__ = ["SS3", "Classifier", "DriftMoE", "HoeffdingTree", "__version__"]
-
-if TYPE_CHECKING:
-    from tocsin.models.classifier import Classifier as Classifier
-    from tocsin.models.driftmoe import DriftMoE as DriftMoE
-    from tocsin.models.hoeffding_tree import HoeffdingTree as HoeffdingTree
-    from tocsin.models.ss3 import SS3 as SS3
 
 
 def __getattr__(name: str) -> object:
-    """The models, loaded when they are first named: `import tocsin` alone costs nothing."""
+    """Import a model by its name. Raises AttributeError for any other name."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("tocsin.models"), name)
+    return getattr(importlib.import_module("tocsin.models"), name)
+
+
+def __dir__() -> list[str]:
+    """What editors and shells offer: the names above, whether they are imported yet or not."""
+    return __all__
