@@ -1,17 +1,21 @@
-"""The brokers that tests run against, started once a session and ended with it."""
+"""What all tests share: the brokers of the run, how property tests draw, and what Triton and torch run on."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
 from tocsin.kernels.common.backends import cuda_there
-from tocsin.streams.transport.embedded import EmbeddedBroker
 
-from .brokers import ApacheKafka, NoBrokerError, running
+from .brokers import ApacheKafka, NoBrokerError
+from .shared_brokers import Office, SharedBrokers, address
 
 with warnings.catch_warnings():
     # kafka-python 3.0 reads its schemas by a call that Python 3.11 (and no other) calls deprecated.
@@ -20,38 +24,81 @@ with warnings.catch_warnings():
 
 pytest.register_assert_rewrite("tests.streams.transport.behaviour")
 
+# Before anything imports torch. Its threads wait for each other by spinning: on cores that others use too, such as the
+# other workers of this run, a small net takes 20 times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if not cuda_there():
     # Before anything imports Triton, which settles then whether it compiles or interprets.
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Property tests draw the same examples in every run, so that a failure is one in every run. No example has a deadline,
+# because the first one compiles and the cores may be busy. `make proof` searches on with examples of its own.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("searching", derandomize=False, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
 
-@pytest.fixture(scope="session")
-def tansu() -> Iterator[str]:
-    """The address of an embedded broker."""
-    with EmbeddedBroker() as broker:
-        yield broker.bootstrap
+OFFICE = pytest.StashKey[Office]()
 
 
-@pytest.fixture(scope="session")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an Apache Kafka; without one it skips, or fails where TOCSIN_REQUIRE_KAFKA=1."""
-    if address := running():
-        yield address
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the office that hands out brokers, or note where the controller's is."""
+    if (given := getattr(config, "workerinput", None)) is not None:
+        config.stash[OFFICE] = Office(*given["office"])
         return
+    brokers = SharedBrokers()
+    config.add_cleanup(brokers.close)
+    config.stash[OFFICE] = brokers.office
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the office is."""
+    node.workerinput["office"] = tuple(node.config.stash[OFFICE])
+
+
+@contextlib.contextmanager
+def _skipping_without_kafka() -> Iterator[None]:
     try:
-        broker = ApacheKafka(tmp_path_factory.mktemp("kafka"))
-        broker.start()
+        yield
     except NoBrokerError as error:
         if os.environ.get("TOCSIN_REQUIRE_KAFKA") == "1":
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
-    try:
-        yield broker.bootstrap
-    finally:
-        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def tansu(pytestconfig: pytest.Config) -> str:
+    """The address of an embedded broker."""
+    return address(pytestconfig.stash[OFFICE], "tansu")
+
+
+@pytest.fixture(scope="session")
+def bridged(pytestconfig: pytest.Config) -> str:
+    """The address of an embedded broker that Debian's kcat understands."""
+    return address(pytestconfig.stash[OFFICE], "bridged")
+
+
+@pytest.fixture(scope="session")
+def apache(pytestconfig: pytest.Config) -> str:
+    """The address of an Apache Kafka; without one it skips, or fails where TOCSIN_REQUIRE_KAFKA=1."""
+    with _skipping_without_kafka():
+        return address(pytestconfig.stash[OFFICE], "apache")
 
 
 @pytest.fixture(scope="session", params=["tansu", "apache"])
 def broker(request: pytest.FixtureRequest) -> str:
     """The address of each broker in turn."""
     return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def own_apache(tmp_path: Path) -> Iterator[ApacheKafka]:
+    """An Apache Kafka of the test's own, which it may kill and restart; skips and fails as `apache` does."""
+    with _skipping_without_kafka():
+        broker = ApacheKafka(tmp_path)
+        broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()

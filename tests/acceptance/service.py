@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = ROOT / "config" / "presets" / "electricity.yaml"
+ELECTRICITY = PRESET.parent / "data" / "electricity.csv.gz"
 TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
 KEY = b"\x1e"
 """Stands between a record's key and its value in kcat's input."""
@@ -127,7 +128,7 @@ def electricity(count: int) -> Iterator[tuple[str, bytes, bytes]]:
     import csv
     import gzip
 
-    with gzip.open(ROOT / "config" / "presets" / "data" / "electricity.csv.gz", "rt") as file:
+    with gzip.open(ELECTRICITY, "rt") as file:
         for n, row in zip(range(count), csv.DictReader(file), strict=False):
             label = row.pop("class")
             identity, moment = f"e{n}", 1_700_000_000_000 + n

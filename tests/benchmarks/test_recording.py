@@ -33,7 +33,7 @@ def late(source: Events, delay: int) -> Floats:
     for now, told in polls(source.y, source.classes, delay):
         scores = model.score(source.batch.rows(now.start, now.stop))
         said[now] = scores.betp
-        seen += [scores.seen(i) for i in range(now.stop - now.start)]
+        seen += [scores.context(i) for i in range(now.stop - now.start)]
         if len(told):
             batch, labels = Batch.of(source.batch.X[told]), [str(k) for k in source.y[told]]
             model.learn(FeedbackBatch(batch, labels, np.ones(len(told)), [seen[i] for i in told], [()] * len(told)))
