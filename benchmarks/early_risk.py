@@ -67,7 +67,7 @@ def choose(
 def fused_candidates() -> list[dict[str, Any]]:
     grid = product(np.arange(0.3, 0.86, 0.05).round(2).tolist(), (0.0, 0.1, 0.2, 0.3, 0.4), (1.0, 3.0, 6.0))
     return [
-        {"policy": "fused", "threshold": t, "patience": p, "patience_posts": posts}
+        {"policy": "fused", "threshold": t, "extra_threshold": p, "extra_threshold_posts": posts}
         for t, p, posts in grid
         if t + p < 1 and (p or posts == 1.0)
     ]
@@ -92,7 +92,7 @@ LIVE_HOURS = (24.0, 168.0, 720.0, 4_380.0, 8_760.0, None)
 
 def spread_candidates() -> list[dict[str, Any]]:
     grid = product((0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0), (1, 2, 3, 4, 6, 10), LIVE_HOURS)
-    return [{"policy": "spread", "gamma": g, "minimum_posts": least, "live_hours": h} for g, least, h in grid]
+    return [{"policy": "peer-baseline", "gamma": g, "minimum_posts": least, "live_hours": h} for g, least, h in grid]
 
 
 class Spreads:
@@ -187,13 +187,13 @@ def _told(chosen: Mapping[str, Any]) -> str:
 def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
     heard = serve(parts.known, parts.new, {"policy": "fused"}, hours)
     belief, excess = ordered(heard.belief, parts.fifth), ordered(heard.excess, parts.fifth)
-    streamed = serve(parts.first, parts.fifth, {"policy": "fused"}, hours) if "spread" in policies else None
+    streamed = serve(parts.first, parts.fifth, {"policy": "fused"}, hours) if "peer-baseline" in policies else None
     delays_of: dict[str, tuple[list[dict[str, Any]], Callable[[EarlyRiskSettings], list[int]]]] = {
         "fused": (fused_candidates(), lambda c: fused_delays(belief, c)),
         "accumulated": (accumulated_candidates(), lambda c: accumulated_delays(excess, c)),
     }
     if streamed is not None:
-        delays_of["spread"] = (spread_candidates(), Spreads(parts, streamed.excess).delays)
+        delays_of["peer-baseline"] = (spread_candidates(), Spreads(parts, streamed.excess).delays)
     for policy in policies:
         config = choose(*delays_of[policy], parts.fifth)
         run = serve(parts.known, parts.new, config, hours)
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--label-delay-hours", type=float, default=24.0)
     parser.add_argument("--refit-every", type=int, default=100, help="0: the batch model is never fitted again")
-    parser.add_argument("--policies", nargs="*", default=["fused", "spread", "accumulated"])
+    parser.add_argument("--policies", nargs="*", default=["fused", "peer-baseline", "accumulated"])
     parser.add_argument("--rivals", nargs="*", default=["batch", "pyss3"])
     args = parser.parse_args()
     if not args.data.exists():

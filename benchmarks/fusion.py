@@ -39,7 +39,7 @@ def pairwise(b: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
 def timed(run: Callable[[], Any], events: int, seconds: float) -> Timing:
     """Nanoseconds an event: the best round and the median one."""
     run()
-    rounds = []
+    rounds: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(rounds) < 5:
         start = time.perf_counter()

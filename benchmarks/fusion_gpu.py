@@ -18,15 +18,10 @@ import numpy as np
 
 from tocsin.kernels import hoeffding
 from tocsin.kernels.common.backends import cuda_there
-from tocsin.kernels.fusion import by_triton, fuse
-from tocsin.kernels.hoeffding import Settings
+from tocsin.kernels.fusion import fuse
+from tocsin.kernels.hoeffding import HoeffdingSettings
 from tocsin.kernels.routing import reliability as routing
-from tocsin.kernels.score import (
-    DeviceScorer,
-    Leaves,
-    Network,
-    score,
-)
+from tocsin.kernels.score import Leaves, Network, score
 
 E, K, F, H = 12, 10, 10, 24
 SIZES = (1, 64, 4_096, 65_536, 1_048_576)
@@ -63,7 +58,7 @@ def grown(rng: np.random.Generator) -> tuple[hoeffding.Pool, routing.Router, Any
     """Trees and a router that have seen something, X and y of what they saw."""
     X = rng.normal(size=(20_000, F))
     y = (np.abs(X[:, :3]).sum(axis=1) * 2.0).astype(np.int64) % K
-    pool = hoeffding.new_pool([Settings(grace_period=50, tau=0.2, subspace=0.6)] * E, F, K)
+    pool = hoeffding.new_pool([HoeffdingSettings(grace_period=50, tau=0.2, subspace=0.6)] * E, F, K)
     pool = hoeffding.learn(pool, X, y, rng.poisson(1.0, (len(X), E)).astype(np.float64))
     router = routing.new(routing.Sizes(F, E, H), 0, -1.0, 4.0)
     rates = routing.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 1000.0, 4.0, 0.995, 0.0)
@@ -73,7 +68,7 @@ def grown(rng: np.random.Generator) -> tuple[hoeffding.Pool, routing.Router, Any
     return pool, router, X, y
 
 
-def check(scorer: DeviceScorer, pool: hoeffding.Pool, router: routing.Router, X: Any) -> None:
+def check(scorer: Any, pool: hoeffding.Pool, router: routing.Router, X: Any) -> None:
     """The device against the CPU. Raises SystemExit where they differ."""
     here = Leaves(hoeffding.leaf_ids(pool, X), pool.counts[:, :, :K], 30.0)
     ours, exact = scorer(X), score(here, Network(router, X, H), least=0.6, backend="numba")
@@ -97,6 +92,9 @@ def main() -> None:
         return
     import torch
 
+    from tocsin.kernels.fusion.triton_launch import fuse_tensors
+    from tocsin.kernels.score.on_device import DeviceScorer
+
     rng = np.random.default_rng(0)
     pool, router, X, _ = grown(rng)
     scorer = DeviceScorer(pool, router, H, cap=30.0, least=0.6)
@@ -111,7 +109,7 @@ def main() -> None:
             rho = torch.rand((B, E), dtype=torch.float32, device="cuda") * 0.999
             rows = torch.from_numpy(rng.normal(size=(B, F))).cuda()
             rounds = 200 if B < 100_000 else 30
-            fused = microseconds(lambda: by_triton.fuse_tensors(evidence, rho, "dempster", float(K)), rounds)  # noqa: B023
+            fused = microseconds(lambda: fuse_tensors(evidence, rho, "dempster", float(K)), rounds)  # noqa: B023
             scored = microseconds(lambda: scorer.packed(rows), rounds)  # noqa: B023
             moved = B * (4 * (E * K + E + K + 2) + 8)
             share = moved / (fused * 1e-6) / copied

@@ -40,7 +40,8 @@ from tocsin.models.data.batch import (
     FeedbackBatch,
     PredictionContext,
 )
-from tocsin.models.decision.abstention import Abstention, doubts
+from tocsin.models.data.belief import doubts
+from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.quantile import SlidingQuantile
 
 NAMES = ("SEA_a", "LED_a", "RBF_m", "Electricity")
@@ -86,7 +87,7 @@ def said(stream: Stream, seed: int, delay: int) -> Floats:
         stop = min(start + POLL, len(stream.y))
         scores = model.score(Batch.of(stream.X[start:stop]))
         betp[start:stop] = scores.betp
-        seen += [scores.seen(i) for i in range(stop - start)]
+        seen += [scores.context(i) for i in range(stop - start)]
         past, until = max(start - delay, 0), max(stop - delay, 0)
         if until > past:
             labels, rows = [names[k] for k in stream.y[past:until]], until - past

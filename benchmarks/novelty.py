@@ -57,7 +57,7 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
     for start in range(0, len(y), POLL):
         now = slice(start, min(start + POLL, len(y)))
         scores = model.score(Batch.of(X[now]))
-        seen += [scores.seen(i) for i in range(now.stop - start)]
+        seen += [scores.context(i) for i in range(now.stop - start)]
         if start >= len(y) // 2:
             moved, at = X[now].copy(), np.arange(start, now.stop) % X.shape[1]
             moved[np.arange(len(moved)), at] += MOVED * X.std(axis=0)[at]
@@ -65,7 +65,7 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
                 answer = model.score(Batch.of(asked))
                 assert answer.nonconformity is not None
                 distance.append(answer.nonconformity[:, 0])
-                gate.append(model.novelty.novel(answer.nonconformity).astype(np.float64))
+                gate.append(model.mixture.judge.novelty.novel(answer.nonconformity).astype(np.float64))
                 far = np.abs(scaler.distances(asked)).max(axis=1)
                 fixed.append((far >= FIXED).astype(np.float64))
         past = slice(max(start - delay, 0), max(now.stop - delay, 0))

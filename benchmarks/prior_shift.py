@@ -92,7 +92,7 @@ def said(events: Events, delay: int) -> Answers:
         scores = model.score(events.batch.rows(now.start, now.stop), recent.ratios)
         answers.followed[now] = scores.betp
         answers.plain[now] = scores.betp if scores.plain is None else scores.plain
-        seen += [scores.seen(i) for i in range(now.stop - now.start)]
+        seen += [scores.context(i) for i in range(now.stop - now.start)]
         if len(told):
             batch = Batch.of(events.batch.X[told], [events.batch.texts[i] for i in told])
             labels = [str(k) for k in events.y[told]]

@@ -21,16 +21,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
-import torch
 
 from tocsin.config import Settings, load
-from tocsin.streams.replay.in_process import label_record
-from tocsin.streams.replay.source import Row, rows
+from tocsin.streams.replay.past_event import PastEvent, label_record
+from tocsin.streams.replay.source import read_source
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Offsets, Partition
 from tocsin.streams.transport.embedded import EmbeddedBroker
 from tocsin.streams.transport.kafka import KafkaTransport
-from tocsin.streams.worker.service import kafka_logs, reader
+from tocsin.streams.worker.service import kafka_transports, reader
 from tocsin.streams.worker.telemetry import latencies
 from tocsin.streams.worker.worker import Worker
 
@@ -80,7 +79,7 @@ def settings_of(bootstrap: str, run: str, directory: Path) -> Settings:
 
 
 class FromTheStart:
-    """A member of a group that begins at the beginning."""
+    """Has a member of a group start at the beginning of every partition."""
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
         return dict.fromkeys(committed, 0)
@@ -90,29 +89,34 @@ class FromTheStart:
 
 
 def bare(settings: Settings, count: int) -> float:
-    """Consume, decode, encode, produce, commit; events a second."""
-    log = KafkaTransport(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
+    """Consume, decode, encode, produce and commit all events; returns events a second."""
+    transport = KafkaTransport(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
     done, started = 0, 0.0
     try:
         while done < count:
             before = time.perf_counter()
-            records = log.poll(BATCH, 1.0)
-            if records and not started:  # joining the group is no part of the question
+            records = transport.poll(BATCH, 1.0)
+            if records and not started:  # the time that joining the group takes is not measured
                 started = before
             for record in records:
-                log.produce(settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b"")))
-            log.flush()
+                transport.produce(
+                    settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b""))
+                )
+            transport.flush()
             if records:
-                log.commit({Partition(r.topic, r.partition): r.offset + 1 for r in records})
+                transport.commit({Partition(r.topic, r.partition): r.offset + 1 for r in records})
             done += len(records)
         return done / (time.perf_counter() - started)
     finally:
-        log.close()
+        transport.close()
 
 
 def whole_path(settings: Settings, count: int, labelled: bool) -> tuple[float, dict[str, float]]:
-    """A worker until every event is decided (and every label learnt); events a second and batch latencies."""
-    with Worker(settings, kafka_logs(settings)) as worker:
+    """Run a worker until every event is decided, and every label learnt where there are labels.
+
+    Returns events a second, and the latencies of the batches in milliseconds.
+    """
+    with Worker(settings, kafka_transports(settings)) as worker:
         started = 0.0
         while worker.counts.events < count or (labelled and worker.counts.feedback < count):
             before = time.perf_counter()
@@ -122,14 +126,14 @@ def whole_path(settings: Settings, count: int, labelled: bool) -> tuple[float, d
         return count / (time.perf_counter() - started), latencies(worker.counts)
 
 
-def fill(settings: Settings, source: list[Row]) -> None:
+def fill(settings: Settings, source: list[PastEvent]) -> None:
     """Put all events, and all labels, into their topics."""
-    log = reader(settings)
-    for row in source:
-        log.produce(settings.topics.events, row.id.encode(), row.event)
-        log.produce(settings.topics.labels, row.id.encode(), label_record(settings, row))
-    log.flush()
-    log.close()
+    transport = reader(settings)
+    for past in source:
+        transport.produce(settings.topics.events, past.id.encode(), past.event)
+        transport.produce(settings.topics.labels, past.id.encode(), label_record(settings, past))
+    transport.flush()
+    transport.close()
 
 
 def main() -> None:
@@ -137,13 +141,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--bootstrap")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary, broker(arguments.bootstrap, Path(temporary)) as (name, address):
         runs = {run: settings_of(address, run, Path(temporary)) for run in ("bare", "unlabelled", "labelled")}
         for settings in runs.values():
             topics.create(settings)
         source = list(
-            itertools.islice(rows(runs["labelled"], str(DATA), lambda: reader(runs["bare"])), arguments.events)
+            itertools.islice(read_source(runs["labelled"], str(DATA), lambda: reader(runs["bare"])), arguments.events)
         )
         fill(runs["labelled"], source)
         count = len(source)

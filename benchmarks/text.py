@@ -10,7 +10,7 @@ shared.
 Rivals: scikit-learn's multinomial naive Bayes and linear SVM on tf-idf of words and word pairs (defaults otherwise),
 the SVM also on character 2-5-grams within words; river's bag of words with logistic regression (its alternative to our
 linear expert); pyss3 0.6.5. Settings of ours are the defaults, for the fusion a prior weight of 1/4, and in one row
-`router.rare: 0.5`, by which labels of rare classes count more in learning whom to trust.
+`router.rare_class_power: 0.5`, by which labels of rare classes count more in learning whom to trust.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def show(name: str, prequential: str, held_out: str, seconds: float) -> None:
 def pool(
     experts: tuple[ExpertSettings, ...], classes: list[str], fusion: FusionSettings, rare: float = 0.0
 ) -> Classifier:
-    router = ReliabilitySettings(rare=rare)
+    router = ReliabilitySettings(rare_class_power=rare)
     return Classifier(ModelSettings(text=True, classes=tuple(classes), experts=experts, fusion=fusion, router=router))
 
 

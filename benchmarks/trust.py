@@ -37,7 +37,8 @@ from parts.selective import augrc, aurc, auroc, excess_aurc, failure_auroc, risk
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.kernels.fusion import RULES
-from tocsin.models.decision.abstention import Abstention, doubts
+from tocsin.models.data.belief import doubts
+from tocsin.models.decision.abstention import Abstention
 
 RESULTS = Path(__file__).parent / "trust.csv"
 KEY = ("stream", "seed", "events", "combination")

@@ -202,7 +202,7 @@ class Tocsin(Arrays):
         for start in range(0, len(stream.y), LATE_CHUNK):
             stop = min(start + LATE_CHUNK, len(stream.y))
             scores = model.score(Batch.of(stream.X[start:stop]))
-            seen += [scores.seen(i) for i in range(stop - start)]
+            seen += [scores.context(i) for i in range(stop - start)]
             for i, label in enumerate(scores.label.tolist()):
                 predicted[start + i] = int(scores.classes[label]) if label >= 0 else -1
             past, until = max(start - delay, 0), max(stop - delay, 0)

@@ -30,7 +30,7 @@ from tocsin.kernels.fusion import Fused, Rule, fuse
 from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models import Classifier
 from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
-from tocsin.models.decision.abstention import pignistic
+from tocsin.models.data.belief import pignistic
 from tocsin.models.routing.prequential_accuracy import RouterOutput
 from tocsin.models.routing.reliability import ReliabilityRouter
 
@@ -169,8 +169,8 @@ def said_before_polls(model: Classifier, events: Events, delay: int) -> Floats:
     seen: list[PredictionContext] = []
     for now, told in polls(events.y, events.classes, delay):
         scores = model.score(events.batch.rows(now.start, now.stop))
-        evidence[now] = scores.said
-        seen += [scores.seen(i) for i in range(now.stop - now.start)]
+        evidence[now] = scores.answers
+        seen += [scores.context(i) for i in range(now.stop - now.start)]
         if len(told):
             texts = [events.batch.texts[i] for i in told]
             labels = [str(k) for k in events.y[told]]

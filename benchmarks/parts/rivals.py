@@ -83,7 +83,7 @@ class Mixture:
             step=settings.step,
             every=1.0,
             memory=SQUARES_MEMORY,
-            fade=settings.fade,
+            fade=settings.fading_factor,
             scaler_memory=SCALER_MEMORY,
             balance=0.0,
             window=float(settings.window),
@@ -122,7 +122,7 @@ class LogarithmicPool:
 
     def __init__(self, recording: Recording) -> None:
         self._prior = recording.prior
-        self._record = PrequentialAccuracy(recording.evidence.shape[1], ReliabilitySettings().fade)
+        self._record = PrequentialAccuracy(recording.evidence.shape[1], ReliabilitySettings().fading_factor)
 
     def say(self, x: Floats, evidence: Floats) -> Floats:
         """See `Combination`."""
