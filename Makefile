@@ -29,7 +29,7 @@ $(DEVELOP): pyproject.toml constraints.txt $(VENV)/bin/python
 demo: install  ## the main job on the embedded broker, with real data
 	$(BIN)/tocsin demo
 
-test: develop check  ## style, types, layers and every test but the longer ones: at most 8 minutes on two cores
+test: develop check  ## style, types, layers and every test but the longer ones: the aim is 8 minutes on two cores
 	$(RUN) $(PARALLEL) -m 'not acceptance and not proof and not gpu' $(PYTEST)
 
 acceptance: develop  ## the service end to end and brokers that crash: at most 30 minutes
@@ -54,7 +54,7 @@ format: develop
 	$(BIN)/ruff format .
 
 bench: develop  ## every benchmark, one question a file; hours, for the rivals of streams.py
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 bench-service: develop  ## the whole path beside a bare consume, decode, produce

@@ -1,4 +1,4 @@
-"""What tipped an alert: the comparison that rang, and the posts that mattered most."""
+"""What tipped an alert: the comparison that raised it, and the posts that mattered most."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tocsin.models.early_risk.policies import Ring
 
 
 def tipping(policy: Literal["accumulated", "peer-baseline", "fused"], ring: Ring) -> Tipping:
-    """The part of an alert's explanation that says why it rang just now."""
+    """The part of an alert's explanation that says why it was raised just now."""
     return Tipping(
         policy=policy,
         score=round(ring.score, 6),

@@ -1,4 +1,4 @@
-"""Early risk: what a subject's posts accumulate to, and the alarm that rings once.
+"""Early risk: what a subject's posts accumulate to, and the alert that is raised once.
 
 Three policies say when a class rings (`tocsin.config.early_risk`):
 

@@ -1,5 +1,5 @@
 """The pool against single trees, and the small parts against Python's own. (River itself is the oracle of the
-tree: tests/models/test_tree.py.)"""
+tree: tests/models/hoeffding_tree.)"""
 
 from __future__ import annotations
 
