@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+
+from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.streams.wire.records import Decision
 
 REASONS = {
     "uncertain": "the evidence leaves more than one class possible",
@@ -11,82 +14,84 @@ REASONS = {
     "novel": "it is unlike anything seen before",
     "cold-start": "too few labels are known yet",
 }
+_CLASSES = 5
+"""Classes whose belief is shown."""
+_SMALLEST = 0.005
+"""What a word adds to a class is shown from here on."""
 
 
-def render(decision: dict[str, Any]) -> str:
-    """A decision record as a few lines of text."""
-    lines = [*_verdict(decision)]
-    explanation = decision["explanation"]
-    if explanation is None:
-        return _plain([*lines, "The config's explanation level is `none`: no reasons were kept."])
-    lines += _experts(explanation)
-    lines += _path(explanation)
-    lines += _words(explanation)
-    if explanation["enough"]:
-        lines.append(f"What would have been enough: {explanation['enough']['words']}.")
-    model = decision["model"]
-    lines.append(f"The model had learnt up to feedback offset {model['feedback_offset']}, config {model['config']}.")
-    return _plain(lines)
+def render(decision: Decision) -> str:
+    """A decision as a few lines of text."""
+    lines = _verdict(decision)
+    if decision.explanation is None:
+        return _printable([*lines, "The config's explanation level is `none`: no reasons were kept."])
+    lines += _explanation(decision.explanation)
+    model = decision.model
+    lines.append(f"The model had learnt up to feedback offset {model.feedback_offset}, config {model.config}.")
+    return _printable(lines)
 
 
-def _plain(lines: list[str]) -> str:
-    """Ids, subjects and words are an outsider's: what would steer a terminal is shown instead of sent."""
+def _printable(lines: Sequence[str]) -> str:
+    """The lines, with characters that could steer a terminal written as escapes: ids and words come from outside."""
     return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines)
 
 
-def _verdict(decision: dict[str, Any]) -> list[str]:
-    moment = datetime.fromtimestamp(decision["time"] / 1000, UTC).isoformat(timespec="seconds")
-    who = f"Event {decision['event']} of {decision['subject']}, {moment}"
-    masses = ", ".join(f"{c}: {mass:.0%}" for c, mass in sorted(decision["belief"].items(), key=lambda i: -i[1])[:5])
-    belief = (
-        f"Belief: {masses or 'none'}; not known: {decision['uncertainty']:.0%}; conflict: {decision['conflict']:.0%}."
-    )
-    over = decision.get("over_budget")
-    spent = f" Nobody reviews it though {REASONS[over]}: the budget is spent." if over else ""
-    if decision["status"] == "decided":
-        return [f"{who}: {decision['label']}.{spent}", belief]
-    possible = f" Possible: {', '.join(decision['set'])}." if decision["set"] else ""
-    return [f"{who}: no decision, because {REASONS[decision['reason']]}.{possible}{spent}", belief]
+def _verdict(decision: Decision) -> list[str]:
+    """What was decided, and how sure that is."""
+    moment = datetime.fromtimestamp(decision.time / 1000, UTC).isoformat(timespec="seconds")
+    subject = f"Event {decision.event} of {decision.subject}, {moment}"
+    strongest = sorted(decision.belief.items(), key=lambda item: -item[1])[:_CLASSES]
+    masses = ", ".join(f"{name}: {mass:.0%}" for name, mass in strongest)
+    belief = f"Belief: {masses or 'none'}; not known: {decision.uncertainty:.0%}; conflict: {decision.conflict:.0%}."
+    unreviewed = ""
+    if decision.over_budget:
+        unreviewed = f" Nobody reviews it though {REASONS[decision.over_budget]}: the budget is spent."
+    if decision.status == "decided" or decision.reason is None:
+        return [f"{subject}: {decision.label}.{unreviewed}", belief]
+    possible = f" Possible: {', '.join(decision.set)}." if decision.set else ""
+    return [f"{subject}: no decision, because {REASONS[decision.reason]}.{possible}{unreviewed}", belief]
 
 
-def _experts(explanation: dict[str, Any]) -> list[str]:
-    lines = []
-    for vote in explanation["experts"]:
-        says = "has no evidence" if vote["vote"] is None else f"says {vote['vote']} ({vote['probability']:.0%})"
-        lines.append(
-            f"  {vote['expert']} {says}, trusted {vote['reliability']:.0%}, moves the belief by {vote['weight']:.0%}."
-        )
-    return ["The experts:", *lines] if lines else []
+def _explanation(explanation: Explanation) -> list[str]:
+    lines: list[str] = []
+    if explanation.experts:
+        lines += ["The experts:", *(_vote(vote) for vote in explanation.experts)]
+    if explanation.path is not None:
+        lines.append(_path(explanation.path))
+    if explanation.words:
+        lines.append(f"The words that moved it: {_words(explanation.words)}.")
+    if explanation.enough is not None:
+        lines.append(f"What would have been enough: {explanation.enough.words}.")
+    return lines
 
 
-def _path(explanation: dict[str, Any]) -> list[str]:
-    path = explanation["path"]
-    if not path:
-        return []
-    tests = [f"{_test(c)} (is {_short(c['actual'])})" for c in _tightest(path["conditions"])]
-    return [f"In {path['expert']}: {', and '.join(tests)}."]
+def _vote(vote: Vote) -> str:
+    answer = "has no evidence" if vote.vote is None else f"says {vote.vote} ({vote.probability:.0%})"
+    return f"  {vote.expert} {answer}, trusted {vote.reliability:.0%}, moves the belief by {vote.weight:.0%}."
 
 
-def _tightest(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _path(path: TreePath) -> str:
+    tests = [
+        f"{condition.feature} {condition.operator} {_value(condition.value)} (is {_value(condition.actual)})"
+        for condition in _tightest(path.conditions)
+    ]
+    return f"In {path.expert}: {', and '.join(tests)}."
+
+
+def _tightest(conditions: Sequence[Condition]) -> list[Condition]:
     """Of several bounds on one side of one feature the last: down a tree each is tighter than the one before."""
-    kept: dict[tuple[str, str], dict[str, Any]] = {}
-    for condition in conditions:
-        kept[condition["feature"], condition["operator"]] = condition
-    return list(kept.values())
+    tightest = {(condition.feature, condition.operator): condition for condition in conditions}
+    return list(tightest.values())
 
 
-def _test(condition: dict[str, Any]) -> str:
-    return f"{condition['feature']} {condition['operator']} {_short(condition['value'])}"
+def _words(words: Sequence[Word]) -> str:
+    """Each word once, though several experts may name it, with the values that the first of them gives."""
+    shown: dict[str, str] = {}
+    for word in words:
+        values = ", ".join(f"{name} +{value:.2f}" for name, value in word.values.items() if value >= _SMALLEST)
+        shown.setdefault(word.word, f"{word.word!r} ({values})")
+    return ", ".join(shown.values())
 
 
-def _words(explanation: dict[str, Any]) -> list[str]:
-    """Each word once, though several experts may name it, with what the first says of it."""
-    told: dict[str, str] = {}
-    for word in explanation["words"] or []:
-        values = ", ".join(f"{c} +{v:.2f}" for c, v in word["values"].items() if v >= 0.005)
-        told.setdefault(word["word"], f"{word['word']!r} ({values})")
-    return [f"The words that moved it: {', '.join(told.values())}."] if told else []
-
-
-def _short(value: Any) -> str:
+def _value(value: float | str | None) -> str:
     return "not known" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-import orjson
+import msgspec
 
 from tocsin.streams.monitor.metrics import LABEL_LENGTH, CappedNames, Metrics
 from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import UNREADABLE
 
 EVENT_IDS = 200_000
 """Event ids remembered to notice a second decision; beyond it the least recently met id is forgotten."""
@@ -36,7 +37,7 @@ class DecisionCounts:
     def count(self, record: Record) -> None:
         """Count one decision. Raises BadRecordError."""
         # An id may be long, and its digest is always 16 bytes.
-        digest = hashlib.blake2b(_event_id(record.value).encode(errors="surrogatepass"), digest_size=16).digest()
+        digest = hashlib.blake2b(_event_id(record.value).encode(), digest_size=16).digest()
         self._metrics.add("tocsin_decision_records")
         if digest in self._digests:
             self._digests.move_to_end(digest)
@@ -79,12 +80,18 @@ class DeadLetterCounts:
 
 
 def _event_id(value: bytes | None) -> str:
-    """The event id of a decision; the rest of the record, which may be long, is not decoded into its type."""
+    """The event id of a decision. Raises BadRecordError."""
     try:
-        decision: Any = orjson.loads(value or b"")
-    except orjson.JSONDecodeError as error:
-        raise BadRecordError(f"a decision is not JSON: {error}") from None
-    event = decision.get("event") if isinstance(decision, dict) else None
-    if not isinstance(event, str) or decision.get("status") not in ("decided", "abstained"):
-        raise BadRecordError("a decision without an event or a status")
-    return event
+        return _DECISION.decode(value or b"").event
+    except UNREADABLE as error:
+        raise BadRecordError(f"not a decision: {error}") from None
+
+
+class _Decision(msgspec.Struct):
+    """The parts of a decision that are counted; its other parts, which may be long, are not decoded."""
+
+    event: str
+    status: Literal["decided", "abstained"]
+
+
+_DECISION = msgspec.json.Decoder(_Decision)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+
+from tocsin.streams.wire.records import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,13 @@ class PrequentialEvaluation:
         self._last: str | None = None
         self._rivals: Counter[str] = Counter()
 
-    def add(self, decision: dict[str, Any], truth: str) -> None:
-        """Count one decision record and the class that turned out to be true."""
+    def add(self, decision: Decision, truth: str) -> None:
+        """Count one decision and the class that turned out to be true."""
         guess = most_probable(decision)
         right = guess == truth
         self.events += 1
         self._right += right
-        if decision["status"] == "decided":
+        if decision.status == "decided":
             self._decided += 1
             self._decided_right += right
         self._no_change_right += truth == self._last
@@ -101,9 +102,9 @@ class PrequentialEvaluation:
         return math.prod(recalls) ** (1 / len(recalls)) if recalls else None
 
 
-def most_probable(decision: dict[str, Any]) -> str | None:
+def most_probable(decision: Decision) -> str | None:
     """The class with the greatest belief, also where the decision abstains; None where no class has any."""
-    belief: dict[str, float] = decision["belief"]
+    belief = decision.belief
     return max(belief, key=belief.__getitem__) if any(belief.values()) else None
 
 

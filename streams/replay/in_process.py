@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.wire.decode import read_own
+from tocsin.streams.wire.records import Decision
 from tocsin.streams.worker.worker import Worker
 
 EXPIRE_EVERY = 2_000
@@ -99,8 +99,9 @@ class InProcess:
         self._producer.produce(self._settings.topics.events, past.subject.encode(), past.event)
         worker.step(0)  # before it decides, it also learns the feedback of the last label
         for record in self._decisions.poll(2, 0):
-            if past.label is not None:
-                self.evaluation.add(orjson.loads(record.value or b""), past.label)
+            decision = read_own(record, Decision)
+            if past.label is not None and decision is not None:
+                self.evaluation.add(decision, past.label)
                 if self._rival is not None:
                     self.evaluation.add_rival(self._rival.name, self._rival.is_right(past, past.label))
         self.without_label += past.label is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
@@ -35,6 +35,15 @@ _HINTS = {
 Outcome = Literal["created", "exists"]
 
 
+class _NewTopic(NamedTuple):
+    """How a topic is created."""
+
+    partitions: int
+    replication: int
+    configs: dict[str, str]
+    """Kafka's configuration of the topic; Tansu ignores it."""
+
+
 class _Topic(NamedTuple):
     """One topic as the broker describes it."""
 
@@ -59,7 +68,7 @@ def create(settings: Settings) -> list[tuple[str, Outcome]]:
     Raises TransportError where the broker cannot be reached or refuses, and where `feedback` exists with more than
     one partition, because the order of its records is the order in which every worker learns.
     """
-    wanted = {name: _options(settings, name) for name in settings.topics.names()}
+    wanted = {name: _new_topic(settings, name) for name in settings.topics.names()}
     with _admin(settings.kafka) as admin:
         outcomes = _create(admin, wanted, settings.kafka)
         feedback = settings.topics.feedback
@@ -97,8 +106,7 @@ def describe(settings: Settings) -> list[TopicRow]:
     ]
 
 
-def _options(settings: Settings, name: str) -> dict[str, Any]:
-    """Partitions, replication and configuration of a topic, as kafka-python names them; Tansu ignores the last."""
+def _new_topic(settings: Settings, name: str) -> _NewTopic:
     topics = settings.topics
     configs = {
         # A worker builds its model from all of its records: once one expires, nobody can build the model again.
@@ -110,17 +118,17 @@ def _options(settings: Settings, name: str) -> dict[str, Any]:
         # A dead letter holds the original bytes, and headers that give the reason.
         topics.dead_letters: {"max.message.bytes": str(4 << 20)},
     }
-    return {
-        "num_partitions": 1 if name == topics.feedback else topics.partitions,
-        "replication_factor": topics.replication,
-        "configs": configs.get(name, {}),
-    }
+    return _NewTopic(1 if name == topics.feedback else topics.partitions, topics.replication, configs.get(name, {}))
 
 
-def _create(admin: KafkaAdminClient, wanted: dict[str, Any], kafka: KafkaSettings) -> dict[str, Outcome]:
+def _create(admin: KafkaAdminClient, wanted: dict[str, _NewTopic], kafka: KafkaSettings) -> dict[str, Outcome]:
     there = set(admin.list_topics())
     outcomes: dict[str, Outcome] = {name: "exists" for name in wanted if name in there}
-    left = {name: options for name, options in wanted.items() if name not in there}
+    left = {
+        name: {"num_partitions": new.partitions, "replication_factor": new.replication, "configs": new.configs}
+        for name, new in wanted.items()
+        if name not in there
+    }
     for attempt in range(_ATTEMPTS):
         if not left:
             break

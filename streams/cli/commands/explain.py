@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,17 +29,28 @@ def explain(
     raw: Annotated[bool, typer.Option("--json", help="Print the decision record instead of words.")] = False,
 ) -> None:
     """Find the last decision of an event in the decisions topic, and explain it in words."""
-    from tocsin.streams.cli.render import render
-
     settings = load_settings(config) if config is not None else _settings_of_the_environment()
+    from tocsin.streams.cli.last_decision import last_decision
+    from tocsin.streams.cli.render import render
+    from tocsin.streams.transport.kafka import KafkaTransport
+
     log_to_stderr()
-    with reporting_errors():
-        decision = _last_decision(settings, event_id)
-    if decision is None:
-        err.print(f"no decision of {event_id!r} in {settings.topics.decisions}", style="red", highlight=False)
+    topic = settings.topics.decisions
+    with (
+        reporting_errors(),
+        closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
+    ):
+        found = last_decision(transport, topic, event_id)
+    if found is None:
+        err.print(f"no decision of {event_id!r} in {topic}", style="red", highlight=False)
         raise typer.Exit(1)
-    text = json.dumps(decision, indent=2, ensure_ascii=False) if raw else render(decision)
+    text = _indented(found.record.value or b"") if raw else render(found.decision)
     out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _indented(value: bytes) -> str:
+    """A record as JSON on several lines."""
+    return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
 
 
 def _settings_of_the_environment() -> Settings:
@@ -47,25 +59,3 @@ def _settings_of_the_environment() -> Settings:
     from tocsin.config.schema import SchemaSettings
 
     return Settings(schema_=SchemaSettings(text="text"))
-
-
-def _last_decision(settings: Settings, event_id: str) -> dict[str, Any] | None:
-    """The decision made last of an event, None where there is none. Raises TransportError."""
-    import orjson
-
-    from tocsin.streams.wire.decode import read_back
-    from tocsin.streams.worker import service
-
-    id_as_json = orjson.dumps(event_id)
-    last: dict[str, Any] | None = None
-    transport = service.reader(settings)
-    try:
-        for partition, end in transport.end_offsets(settings.topics.decisions).items():
-            for record in transport.read(partition, 0, end):
-                # Looking for the id's bytes first spares the decoding of nearly all records.
-                decision = read_back(record) if id_as_json in (record.value or b"") else None
-                if decision is not None and decision.get("event") == event_id:
-                    last = decision if last is None else max(last, decision, key=lambda d: int(d["decided_at"]))
-    finally:
-        transport.close()
-    return last

@@ -6,13 +6,12 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import orjson
 
 from tocsin.streams.cli.demo.stream import Stream
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Transport, TransportError
+from tocsin.streams.wire.decode import read_own
+from tocsin.streams.wire.records import Decision
 
 IN_FLIGHT = 16
 """Events that are sent and not decided yet, at most."""
@@ -60,9 +59,9 @@ class Feeder:
             if time.monotonic() > deadline:
                 raise TransportError(f"no decision came in {DECISION_SECONDS:.0f} s")
         for record in records:
-            decision = orjson.loads(record.value or b"")
-            past = self._undecided.pop(decision["event"], None)
-            if past is None:
+            decision = read_own(record, Decision)
+            past = self._undecided.pop(decision.event, None) if decision is not None else None
+            if decision is None or past is None:
                 continue
             self._judge(decision, past)
             advance()
@@ -76,16 +75,16 @@ class Feeder:
         settings = self._stream.settings
         self._transport.produce(settings.topics.labels, past.subject.encode(), label_record(settings, past))
 
-    def _judge(self, decision: dict[str, Any], past: PastEvent) -> None:
+    def _judge(self, decision: Decision, past: PastEvent) -> None:
         """Count a decision, and keep it where it is one of the examples to show."""
         stream = self._stream
         if past.label is None:
             return
         stream.evaluation.add(decision, past.label)
         stream.evaluation.add_rival("late_no_change", self._late_guesses.pop(past.id) == past.label)
-        if decision["status"] == "abstained":
+        if decision.status == "abstained":
             stream.abstained += 1
-            if decision["reason"] != "cold-start":
+            if decision.reason != "cold-start":
                 stream.example_abstained = decision
-        elif decision["label"] != stream.settings.classes[0] and decision["label"] == past.label:
+        elif decision.label not in (None, stream.settings.classes[0]) and decision.label == past.label:
             stream.example_decided = decision

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from tocsin.config import load
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.evaluation import PrequentialEvaluation
+from tocsin.streams.wire.records import Decision
 
 TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
 
@@ -32,8 +32,8 @@ class Stream:
     """From the first decision to the last label."""
     dead_letters: int = 0
     abstained: int = 0
-    example_decided: dict[str, Any] | None = None
-    example_abstained: dict[str, Any] | None = None
+    example_decided: Decision | None = None
+    example_abstained: Decision | None = None
 
 
 def open_stream(name: str, data: str, bootstrap: str, directory: str) -> Stream:

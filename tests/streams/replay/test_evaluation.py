@@ -2,17 +2,30 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any
 
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport, most_probable
+from tocsin.streams.wire.records import Decision, ModelVersion
 
 
-def decision(guess: str | None, classes: str = "abc", decided: bool = True) -> dict[str, Any]:
-    belief = {} if guess is None else {c: 0.6 if c == guess else 0.1 for c in classes}
-    return {"belief": belief, "status": "decided" if decided else "abstained"}
+def decision(guess: str | None, classes: str = "abc", decided: bool = True) -> Decision:
+    return Decision(
+        event="e",
+        subject="s",
+        time=0,
+        decided_at=0,
+        status="decided" if decided else "abstained",
+        label=guess if decided else None,
+        belief={} if guess is None else {c: 0.6 if c == guess else 0.1 for c in classes},
+        uncertainty=0.2,
+        conflict=0.0,
+        reason=None if decided else "uncertain",
+        set=[],
+        explanation=None,
+        model=ModelVersion(0, "", "default"),
+    )
 
 
 def judged(pairs: list[tuple[str, str]]) -> PrequentialReport:

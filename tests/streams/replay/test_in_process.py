@@ -15,6 +15,7 @@ from tocsin.streams.replay.evaluation import PrequentialEvaluation
 from tocsin.streams.replay.in_process import InProcess
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.replay.source import read_source
+from tocsin.streams.wire.records import Decision
 
 from ..support import START, settings, stream
 
@@ -38,9 +39,9 @@ class Noting(PrequentialEvaluation):
 
     def __init__(self) -> None:
         super().__init__()
-        self.judged: list[tuple[dict[str, Any], str]] = []
+        self.judged: list[tuple[Decision, str]] = []
 
-    def add(self, decision: dict[str, Any], truth: str) -> None:
+    def add(self, decision: Decision, truth: str) -> None:
         self.judged.append((decision, truth))
         super().add(decision, truth)
 
@@ -53,7 +54,7 @@ class Watched(InProcess):
         self.evaluation = self.noting = Noting()
 
     @property
-    def judged(self) -> list[tuple[dict[str, Any], str]]:
+    def judged(self) -> list[tuple[Decision, str]]:
         return self.noting.judged
 
 
@@ -62,14 +63,14 @@ class Watched(InProcess):
 def test_a_label_is_learnt_exactly_so_many_events_late(tmp_path: Path, delay: int, most: int) -> None:
     replay = Watched(settings(tmp_path, batching={"max_events": most}), delay)
     replay.run(some(20))
-    assert [d["event"] for d, _ in replay.judged] == [f"e{i}" for i in range(20)]
-    assert [d["model"]["feedback_offset"] for d, _ in replay.judged] == [max(0, i - delay) for i in range(20)]
+    assert [d.event for d, _ in replay.judged] == [f"e{i}" for i in range(20)]
+    assert [d.model.feedback_offset for d, _ in replay.judged] == [max(0, i - delay) for i in range(20)]
 
 
 def test_every_decision_is_judged_by_its_own_label(tmp_path: Path) -> None:
     replay = Watched(settings(tmp_path), 3)
     replay.run(some(30))
-    assert [(d["event"], t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(30)]
+    assert [(d.event, t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(30)]
 
 
 def test_the_report_has_exactly_the_keys_of_the_contract(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_broken_rows_are_dead_letters_and_shift_no_label(tmp_path: Path) -> None
     report = replay.run(mixed)
     assert report.dead_letters == 2
     assert report.events == 20
-    assert [(d["event"], t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(20)]
+    assert [(d.event, t) for d, t in replay.judged] == [(e["id"], t["label"]) for e, t in stream(20)]
 
 
 def test_rows_without_a_label_are_decided_and_not_judged(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_rows_without_a_label_are_decided_and_not_judged(tmp_path: Path) -> None
     report = replay.run([r if i % 2 else r._replace(label=None) for i, r in enumerate(some(20))])
     assert report.events == 10
     assert replay.without_label == 10
-    assert replay.judged[-1][0]["model"]["feedback_offset"] == 9
+    assert replay.judged[-1][0].model.feedback_offset == 9
 
 
 def test_a_label_that_is_no_class_is_a_dead_letter(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_records_that_were_read_are_deleted_and_no_others(tmp_path: Path, monkey
     monkeypatch.setattr("tocsin.streams.replay.in_process.EXPIRE_EVERY", 10)
     replay = Watched(settings(tmp_path), 25)
     replay.run(some(80))
-    assert [d["model"]["feedback_offset"] for d, _ in replay.judged] == [max(0, i - 25) for i in range(80)]
+    assert [d.model.feedback_offset for d, _ in replay.judged] == [max(0, i - 25) for i in range(80)]
     assert max(len(stored.records) for topic in replay._broker._topics.values() for stored in topic) < 80
 
 
