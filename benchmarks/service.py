@@ -26,10 +26,10 @@ from tocsin.config import Settings, load
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.replay.source import read_source
 from tocsin.streams.transport import topics
-from tocsin.streams.transport.base import Offsets, Partition
+from tocsin.streams.transport.base import Offsets, Partition, Transport
 from tocsin.streams.transport.embedded import EmbeddedBroker
 from tocsin.streams.transport.kafka import KafkaTransport
-from tocsin.streams.worker.service import kafka_transports, reader
+from tocsin.streams.worker.service import kafka_transports
 from tocsin.streams.worker.telemetry import latencies
 from tocsin.streams.worker.worker import Worker
 
@@ -128,12 +128,16 @@ def whole_path(settings: Settings, count: int, labelled: bool) -> tuple[float, d
 
 def fill(settings: Settings, source: list[PastEvent]) -> None:
     """Put all events, and all labels, into their topics."""
-    transport = reader(settings)
+    transport = KafkaTransport(settings.kafka, group="fill")
     for past in source:
         transport.produce(settings.topics.events, past.id.encode(), past.event)
         transport.produce(settings.topics.labels, past.id.encode(), label_record(settings, past))
     transport.flush()
     transport.close()
+
+
+def no_transport() -> Transport:
+    raise AssertionError("a file is read without a broker")
 
 
 def main() -> None:
@@ -145,9 +149,7 @@ def main() -> None:
         runs = {run: settings_of(address, run, Path(temporary)) for run in ("bare", "unlabelled", "labelled")}
         for settings in runs.values():
             topics.create(settings)
-        source = list(
-            itertools.islice(read_source(runs["labelled"], str(DATA), lambda: reader(runs["bare"])), arguments.events)
-        )
+        source = list(itertools.islice(read_source(runs["labelled"], str(DATA), no_transport), arguments.events))
         fill(runs["labelled"], source)
         count = len(source)
         base = bare(runs["bare"], count)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Transport
-from tocsin.streams.worker.service import reader
+from tocsin.streams.transport.kafka import KafkaTransport
 
 _SHORT_SECONDS = 0.01
 """A wait that is longer is used to flush what was produced so far."""
@@ -36,7 +36,7 @@ def produce(
 
     `progress` is called after each event. Raises TransportError and SourceError.
     """
-    transport = reader(settings)
+    transport = KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
     unlabelled: deque[PastEvent] = deque()
     events = labels = 0
     started = time.monotonic()

@@ -1,14 +1,10 @@
-"""The service on Kafka, put together: a worker with its transports, its topics and its signals."""
+"""The service on Kafka, put together: a worker with its transports and its topics."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.config.settings import Settings
 from tocsin.kernels.common import backends
@@ -38,11 +34,6 @@ def kafka_transports(settings: Settings) -> OpenTransport:
     return open_transport
 
 
-def reader(settings: Settings) -> Transport:
-    """A transport that only reads and produces: no member of any group."""
-    return kafka_transports(settings)((), {}, None)
-
-
 def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
     """Run a worker until `stop` says so; returns what it did. Raises TransportError, StateError, FeedbackError."""
     if "torch" in (settings.kernels.backend, os.environ.get(backends.VARIABLE)):
@@ -62,22 +53,3 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
     except StoppedError as stopped:
         log.info("%s", stopped)
     return worker.counts
-
-
-@contextmanager
-def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Says whether SIGINT or SIGTERM came; a second one ends the process at once."""
-    event = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        event.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield event.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ import typer
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import log_to_stderr
 from tocsin.streams.cli.failures import reporting_errors
+from tocsin.streams.cli.signals import until_interrupted
 
 app = typer.Typer()
 
@@ -21,8 +22,7 @@ def monitor(
     """Watch the service: Prometheus metrics at /metrics, and a live view in the terminal."""
     settings = load_settings(config)
     from tocsin.streams.monitor import run
-    from tocsin.streams.worker import service
 
     log_to_stderr()
-    with reporting_errors(), service.until_interrupted() as stop:
+    with reporting_errors(), until_interrupted() as stop:
         run(settings, stop, view)

@@ -73,9 +73,9 @@ def replay(
 
 def _open_reader(settings: Settings) -> Transport:
     """The broker's topics, for a source that is a range of one of them. Raises TransportError."""
-    from tocsin.streams.worker import service
+    from tocsin.streams.transport.kafka import KafkaTransport
 
-    return service.reader(settings)
+    return KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
 
 
 @contextmanager

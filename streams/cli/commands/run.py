@@ -10,6 +10,7 @@ import typer
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import err, log_to_stderr
 from tocsin.streams.cli.failures import reporting_errors
+from tocsin.streams.cli.signals import until_interrupted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +31,7 @@ def run(
 
     log_to_stderr(verbose)
     started = time.monotonic()
-    with reporting_errors(), service.until_interrupted() as stop:
+    with reporting_errors(), until_interrupted() as stop:
         counts = service.run(settings, stop)
     err.print(summary(counts, time.monotonic() - started))
 
