@@ -12,7 +12,7 @@ import typer
 
 import tocsin
 from tocsin.streams.cli.commands import check, demo, explain, monitor, replay, run, schema, topics
-from tocsin.streams.cli.console import out
+from tocsin.streams.cli.console import print_result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +26,7 @@ for command in (check, schema, topics, run, replay, monitor, explain, demo):
 
 def _print_version(asked: bool) -> None:
     if asked:
-        out.print(f"tocsin {tocsin.__version__}", markup=False, highlight=False)
+        print_result(f"tocsin {tocsin.__version__}")
         raise typer.Exit
 
 

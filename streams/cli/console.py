@@ -11,6 +11,16 @@ out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
 
 
+def print_result(text: str) -> None:
+    """Print one line or more of a result exactly as given: no markup, and no line breaks at the terminal's width."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_message(text: str, *, failed: bool = False) -> None:
+    """Print a message to the person who runs the command; `failed` shows it in red on a terminal."""
+    err.print(text, style="red" if failed else None, markup=False, highlight=False, soft_wrap=True)
+
+
 def log_to_stderr(verbose: bool = False) -> None:
     """Write log lines of one shape to standard error; `verbose` includes those of the Kafka clients."""
     logging.basicConfig(

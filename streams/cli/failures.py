@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from tocsin.streams.cli.console import err
+from tocsin.streams.cli.console import print_message
 
 EXIT_CODES = {
     "tocsin.config.loading.errors.ConfigError": 2,
@@ -41,5 +41,5 @@ def reporting_errors() -> Iterator[None]:
         code = exit_code(error)
         if code is None:
             raise
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        print_message(str(error), failed=True)
         raise typer.Exit(code) from None

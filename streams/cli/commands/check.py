@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import err, out
+from tocsin.streams.cli.console import out, print_message, print_result
 from tocsin.streams.cli.failures import reporting_errors
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ def check(config: ConfigFile) -> None:
         _build_model(config, settings)
     tree = settings.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-    out.print(
-        Syntax(text, "yaml", background_color="default") if out.is_terminal else text,
-        markup=False,
-        soft_wrap=True,
-    )
-    err.print(f"{config}: valid; the model's hash is {settings.model.digest()}", highlight=False)
+    if out.is_terminal:
+        out.print(Syntax(text, "yaml", background_color="default"), soft_wrap=True)
+    else:
+        print_result(text)
+    print_message(f"{config}: valid; the model's hash is {settings.model.digest()}")
 
 
 def _build_model(path: Path, settings: Settings) -> None:

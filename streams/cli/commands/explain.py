@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.streams.cli.config_argument import load_settings
-from tocsin.streams.cli.console import err, log_to_stderr, out
+from tocsin.streams.cli.console import log_to_stderr, print_message, print_result
 from tocsin.streams.cli.failures import reporting_errors
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def explain(
     ):
         found = last_decision(transport, topic, event_id)
     if found is None:
-        err.print(f"no decision of {event_id!r} in {topic}", style="red", highlight=False)
+        print_message(f"no decision of {event_id!r} in {topic}", failed=True)
         raise typer.Exit(1)
     text = _indented(found.record.value or b"") if raw else render(found.decision)
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_result(text)
 
 
 def _indented(value: bytes) -> str:

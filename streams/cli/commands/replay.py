@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import err, log_to_stderr, out
+from tocsin.streams.cli.console import err, log_to_stderr, out, print_result
 from tocsin.streams.cli.failures import reporting_errors
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def replay(
 
             result = produce(settings, past_events, delay, rate, advance)
     if report == "json":
-        out.print(json.dumps(dataclasses.asdict(result)), markup=False, highlight=False, soft_wrap=True)
+        print_result(json.dumps(dataclasses.asdict(result)))
     else:
         out.print(table(result))
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.streams.cli.console import err, out
+from tocsin.streams.cli.console import print_message, print_result
 
 app = typer.Typer()
 
@@ -27,6 +27,6 @@ def schema(
     elif document in known:
         result = known[document]
     else:
-        err.print(f"no schema {document!r}; choose one of {', '.join(known)}, or all", style="red", highlight=False)
+        print_message(f"no schema {document!r}; choose one of {', '.join(known)}, or all", failed=True)
         raise typer.Exit(2)
-    out.print(json.dumps(result, indent=2), markup=False, highlight=False, soft_wrap=True)
+    print_result(json.dumps(result, indent=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import log_to_stderr, out
+from tocsin.streams.cli.console import log_to_stderr, out, print_result
 from tocsin.streams.cli.failures import reporting_errors
 
 app = typer.Typer(name="topics", help="Create and describe the topics of a config.", no_args_is_help=True)
@@ -20,7 +20,7 @@ def create(config: ConfigFile) -> None:
     log_to_stderr()
     with reporting_errors():
         for topic, outcome in topics.create(settings):
-            out.print(f"{topic}: {outcome}", highlight=False)
+            print_result(f"{topic}: {outcome}")
 
 
 @app.command(epilog="Example: `tocsin topics describe config/presets/electricity.yaml`")
@@ -40,4 +40,4 @@ def describe(config: ConfigFile) -> None:
         missing = topics.missing(settings)
     out.print(table)
     for topic in missing:
-        out.print(f"{topic}: missing; `tocsin topics create` makes it", highlight=False)
+        print_result(f"{topic}: missing; `tocsin topics create` makes it")

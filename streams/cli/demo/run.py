@@ -37,7 +37,7 @@ def run(console: Console, events: int, messages: int) -> None:
     Raises TransportError, and EmbeddedBrokerError where the broker is not installed or does not start.
     """
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="tocsin-demo-") as directory:
-        console.print(f"Embedded broker on {broker.bootstrap}; state in {directory}", highlight=False)
+        console.print(f"Embedded broker on {broker.bootstrap}; state in {directory}", highlight=False, soft_wrap=True)
         electricity = open_stream("electricity", "electricity.csv.gz", broker.bootstrap, directory)
         sms = open_stream("sms", "sms_spam.tsv.gz", broker.bootstrap, directory)
         _play(console, electricity, events)

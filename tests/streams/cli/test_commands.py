@@ -74,6 +74,14 @@ def test_every_help_shows_an_example_that_is_the_command(command: tuple[str, ...
     assert f"Example: tocsin {' '.join(command)}" in click.unstyle(result.stdout)
 
 
+def test_a_message_is_one_line_however_long_the_path(tmp_path: Path) -> None:
+    config = tmp_path / ("a folder with a name " * 8) / "config.yaml"
+    config.parent.mkdir()
+    config.write_text(SMS.read_text())
+    result = tocsin("check", config)
+    assert f"{config}: valid; the model's hash is" in result.stderr
+
+
 @pytest.mark.parametrize("config", [ELECTRICITY, SMS], ids=["electricity", "sms"])
 def test_check_prints_the_whole_tree_as_yaml_that_is_valid_itself(config: Path, tmp_path: Path) -> None:
     result = tocsin("check", config)
