@@ -43,6 +43,8 @@ class BoundsSettings(FrozenSettings):
     """Labels that wait for their event. Beyond it the oldest becomes a dead letter."""
     waiting_ttl_seconds: float = Field(default=3_600.0, gt=0)
     """How long a label waits for its event before it becomes a dead letter."""
+    labels_per_target: int = Field(default=100, ge=1, le=10_000)
+    """Sources that may label one event or subject, and labels that may wait for it. Beyond it a label is refused."""
     subjects: int = Field(default=1_000_000, ge=1)
     """Subjects whose state is held. Beyond it the one without a post for longest is forgotten."""
     subject_posts: int = Field(default=100, ge=1, le=10_000)

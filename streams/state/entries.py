@@ -16,6 +16,10 @@ ORDER = 16
 """Bytes of an order, which `Sequence.at` gives."""
 
 
+EXPIRED_AT_ONCE = 10_000
+"""Entries that expire in one call. What is left expires in the next one, so that no call holds a worker for long."""
+
+
 class StateError(Exception):
     """The state directory cannot be used, or its map is full; the text names the setting."""
 
@@ -90,10 +94,13 @@ class LmdbEntries:
             yield key, bytes(cursor.value())
             there = cursor.next() if cursor.set_key(key) else cursor.set_range(key)
 
-    def walk_from(self, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Entries whose keys begin with a prefix, by ascending key. Nothing may be written meanwhile."""
+    def walk_from(self, database: str, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Entries whose keys begin with a prefix, by ascending key, from `start` on. Nothing may be written meanwhile.
+
+        A `start` begins with the prefix.
+        """
         cursor = self._transaction.cursor(self._databases[database])
-        there = cursor.set_range(prefix)
+        there = cursor.set_range(start or prefix)
         while there and bytes(cursor.key()).startswith(prefix):
             yield bytes(cursor.key()), bytes(cursor.value())
             there = cursor.next()

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tocsin.streams.state.entries import Entries
+from tocsin.streams.transport.base import Partition
 
 NOTES = "meta"
+
+
+class Duty(NamedTuple):
+    """How far one partition of the labels is settled, as offsets; see `tocsin.streams.worker.joining.duties`."""
+
+    settled: int
+    """Below it every label is settled, or waits for its event."""
+    oldest: int
+    """Below it no label waits any more."""
 
 
 class Notes:
@@ -59,3 +71,33 @@ class Notes:
     def forget_priors(self, partition: int) -> None:
         """Remove it, so that the partition begins as usual: it is of events long ago."""
         self.delete(f"priors:{partition}")
+
+    def duty(self, partition: Partition) -> Duty | None:
+        """How far this worker knew a partition of the labels to be settled; None where it never owned it."""
+        found = self.get(f"duty:{partition.name}")
+        return None if found is None else Duty(*map(int, found.split()))
+
+    def set_duty(self, partition: Partition, duty: Duty) -> None:
+        """Keep it."""
+        self.set(f"duty:{partition.name}", b"%d %d" % duty)
+
+    def dropped(self, partition: Partition) -> int:
+        """Below this offset labels that waited here in vain may have been dropped without being reported.
+
+        They were another worker's to report.
+        """
+        return int(self.get(f"dropped:{partition.name}") or 0)
+
+    def set_dropped(self, partition: Partition, offset: int) -> None:
+        """Keep it; a lower offset than before changes nothing."""
+        if offset > self.dropped(partition):
+            self.set(f"dropped:{partition.name}", b"%d" % offset)
+
+    @property
+    def decided_twice(self) -> int:
+        """Events that were decided again after a crash since this state was made."""
+        return int(self.get("decided_twice") or 0)
+
+    @decided_twice.setter
+    def decided_twice(self, value: int) -> None:
+        self.set("decided_twice", b"%d" % value)

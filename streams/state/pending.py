@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tocsin.streams.state.entries import FINGERPRINT, ORDER, LmdbEntries, Sequence, fingerprint
+from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, ORDER, LmdbEntries, Sequence, fingerprint
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.older import ContextOfOld, renewed
 from tocsin.streams.wire.records import Context, Decision, Event
@@ -70,12 +70,16 @@ class PendingEvents:
                 found.append(pending)
         return found[::-1]
 
-    def expire(self, before: int, most: int, most_bytes: int) -> int:
-        """Forget events kept before an instant (epoch ms), and the oldest beyond a number or size; returns how many."""
+    def expire(self, before: int, most: int, most_bytes: int, at_once: int = EXPIRED_AT_ONCE) -> int:
+        """Forget events kept before an instant (epoch ms), and the oldest beyond a number or size; returns how many.
+
+        At most `at_once` events are forgotten in one call, so that a call does not take longer the longer it was not
+        called.
+        """
         forgotten = 0
         for order, key in self._entries.walk(BY_AGE):
             within = self.count() <= most and self._entries.size(PENDING) <= most_bytes
-            if int.from_bytes(order[:8], "big") >= before and within:
+            if (int.from_bytes(order[:8], "big") >= before and within) or forgotten >= at_once:
                 break
             kept = self._entries.get(PENDING, key)
             if kept is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tocsin.streams.state.entries import Entries
 from tocsin.streams.transport.base import Offsets, Partition
 
@@ -18,6 +20,12 @@ class Positions:
         """The next offset to be read of a partition; None where nothing is known of it."""
         found = self._entries.get(POSITIONS, _key(partition))
         return None if found is None else int(found)
+
+    def all(self) -> Iterator[tuple[Partition, int]]:
+        """Every partition of which something is known, with the next offset to be read. Nothing may be written."""
+        for key, value in self._entries.walk(POSITIONS):
+            topic, _, index = key.decode().partition("\0")
+            yield Partition(topic, int(index)), int(value)
 
     def set(self, offsets: Offsets) -> None:
         """Remember the next offsets."""

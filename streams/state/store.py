@@ -20,7 +20,7 @@ import lmdb
 from tocsin.streams.state import known_labels, pending, waiting
 from tocsin.streams.state.entries import LmdbEntries, Sequence, StateError
 from tocsin.streams.state.known_labels import KnownLabels
-from tocsin.streams.state.notes import NOTES, Notes
+from tocsin.streams.state.notes import NOTES, Duty, Notes
 from tocsin.streams.state.peer_baselines import LIVE
 from tocsin.streams.state.pending import PendingEvents
 from tocsin.streams.state.positions import POSITIONS, Positions
@@ -28,11 +28,14 @@ from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.waiting import WaitingLabels
 
-FORMAT, READABLE = b"4", (b"3", b"4")
-"""The format that is written, and those that are read: in format 3 a pending event's `context` was named `saw`."""
+FORMAT, READABLE = b"5", (b"3", b"4", b"5")
+"""The format that is written, and those that are read.
+
+In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place.
+"""
 DATABASES = (
     NOTES, POSITIONS, pending.PENDING, pending.BY_AGE, pending.BY_SUBJECT, waiting.WAITING, waiting.BY_AGE,
-    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
+    waiting.BY_PLACE, known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
 )  # fmt: skip
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
 """Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
@@ -70,10 +73,13 @@ class State:
         try:
             self._databases = {name: self._env.open_db(name.encode()) for name in DATABASES}
             with self.transaction() as t:
-                if t.notes.get("format") not in (None, *READABLE):
+                found = t.notes.get("format")
+                if found not in (None, *READABLE):
                     raise StateError(
                         f"state.directory: {self._directory} was written by another version; remove it to rebuild"
                     )
+                if found in (b"3", b"4"):
+                    t.renew()
                 t.notes.set("format", FORMAT)
         except lmdb.Error as error:
             self._env.close()
@@ -141,6 +147,12 @@ class Transaction:
         self.waiting = WaitingLabels(self.entries, self._sequence)
         self.known = KnownLabels(self.entries, self._sequence)
         self.subjects = Subjects(self.entries, self._sequence)
+
+    def renew(self) -> None:
+        """Bring what format 4 kept to the present one. What this worker had read of labels, it had settled."""
+        waiting.note_places(self.entries)
+        for partition, offset in self.positions.all():
+            self.notes.set_duty(partition, Duty(settled=offset, oldest=0))
 
     def commit(self) -> None:
         """Keep it. Raises StateError, and keeps nothing then."""

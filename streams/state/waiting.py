@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import struct
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tocsin.streams.state.entries import FINGERPRINT, LmdbEntries, Sequence
+from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, LmdbEntries, Sequence
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.records import Label
 
-WAITING, BY_AGE = "waiting", "waiting_order"
-"""A label by the key that it waits under and its order; the key by the order."""
+WAITING, BY_AGE, BY_PLACE = "waiting", "waiting_order", "waiting_place"
+"""A label by the key that it waits under and its order; the key by the order; that full key by the label's place."""
+_PLACE = struct.Struct(">IQ")
+"""Where a label lies in its topic: partition and offset. An entry begins with it."""
 
 
 class WaitingLabel(NamedTuple):
@@ -53,55 +57,90 @@ class WaitingLabels:
     def add(self, key: bytes, waiting: WaitingLabel, now: int) -> None:
         """Keep a label from now (epoch ms) on; `key` is what it will be asked for by."""
         order = self._sequence.at(now)
-        self._entries.put(WAITING, key + order, pack(waiting))
+        place = _PLACE.pack(waiting.record.partition, waiting.record.offset)
+        self._entries.put(WAITING, key + order, place + pack(waiting))
         self._entries.put(BY_AGE, order, key)
+        self._entries.put(BY_PLACE, place, key + order)
+
+    def has(self, record: Record) -> bool:
+        """Whether the label in this very record waits."""
+        return self._entries.get(BY_PLACE, _PLACE.pack(record.partition, record.offset)) is not None
+
+    def full(self, key: bytes, most: int) -> bool:
+        """Whether at least so many labels wait under a key."""
+        return len(list(itertools.islice(self._entries.walk_from(WAITING, key), most))) >= most
+
+    def oldest(self, partition: int, start: int) -> int | None:
+        """The lowest offset from `start` on of a label in this partition that waits, or None."""
+        for place, _ in self._entries.walk_from(BY_PLACE, _PLACE.pack(partition, 0)[:4], _PLACE.pack(partition, start)):
+            return int(_PLACE.unpack(place)[1])
+        return None
 
     def take(self, key: bytes) -> list[WaitingLabel]:
         """The labels that wait under a key, oldest first; they wait no more."""
         if self.count() == 0:
             return []
         found = list(self._entries.walk_from(WAITING, key))
-        for full, _ in found:
-            self._remove(full)
-        return [unpack(value) for _, value in found]
+        for full, value in found:
+            self._remove(full, value)
+        return [_unpacked(value) for _, value in found]
 
     def first_of_each(self) -> list[tuple[bytes, WaitingLabel]]:
         """Every key that labels wait under, with the first of its labels."""
         found: dict[bytes, bytes] = {}
         for full, value in self._entries.walk(WAITING):
             found.setdefault(full[:FINGERPRINT], value)
-        return [(key, unpack(value)) for key, value in found.items()]
+        return [(key, _unpacked(value)) for key, value in found.items()]
 
     def drop(self, key: bytes, source: str, label: str) -> None:
         """Have a label of a source (empty for none) wait no more: another worker has joined it."""
         if self.count() == 0:
             return
         for full, value in list(self._entries.walk_from(WAITING, key)):
-            waiting = unpack(value).label
+            waiting = _unpacked(value).label
             if waiting.label == label and (waiting.source or "") == source:
-                self._remove(full)
+                self._remove(full, value)
 
-    def expire(self, before: int, most: int, most_bytes: int) -> list[WaitingLabel]:
-        """Labels that waited since before an instant (epoch ms), and the oldest beyond a number or size."""
+    def expire(self, before: int, most: int, most_bytes: int, at_once: int = EXPIRED_AT_ONCE) -> list[WaitingLabel]:
+        """Labels that waited since before an instant (epoch ms), and the oldest beyond a number or size.
+
+        At most `at_once` labels expire in one call, so that a call does not take longer the longer it was not called.
+        """
         expired: list[WaitingLabel] = []
         for order, key in self._entries.walk(BY_AGE):
             within = self.count() <= most and self._entries.size(WAITING) <= most_bytes
-            if int.from_bytes(order[:8], "big") >= before and within:
+            if (int.from_bytes(order[:8], "big") >= before and within) or len(expired) >= at_once:
                 break
             value = self._entries.get(WAITING, key + order)
-            if value is not None:
-                expired.append(unpack(value))
-                self._entries.delete(WAITING, key + order)
-            self._entries.delete(BY_AGE, order)
+            if value is None:
+                self._entries.delete(BY_AGE, order)
+            else:
+                expired.append(_unpacked(value))
+                self._remove(key + order, value)
         return expired
 
     def count(self) -> int:
         """How many labels wait."""
         return self._entries.count(WAITING)
 
-    def _remove(self, full: bytes) -> None:
+    def _remove(self, full: bytes, value: bytes) -> None:
         self._entries.delete(WAITING, full)
         self._entries.delete(BY_AGE, full[FINGERPRINT:])
+        self._entries.delete(BY_PLACE, value[: _PLACE.size])
+
+
+def note_places(entries: LmdbEntries) -> None:
+    """Give the labels that an older version kept the place that an entry begins with since."""
+    for full, value in list(entries.walk(WAITING)):
+        record = unpack(value).record
+        place = _PLACE.pack(record.partition, record.offset)
+        entries.put(WAITING, full, place + value)
+        entries.put(BY_PLACE, place, full)
+
+
+def _unpacked(value: bytes) -> WaitingLabel:
+    """The label of an entry."""
+    return unpack(value[_PLACE.size :])
 
 
 def pack(waiting: WaitingLabel) -> bytes:

@@ -49,14 +49,23 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+class Committed(NamedTuple):
+    """What a group has committed of one partition."""
+
+    offset: int
+    """The next offset to be read."""
+    note: str = ""
+    """What its former owner wrote beside it. Some brokers keep no notes, and give back an empty one."""
+
+
 class Rebalance(Protocol):
     """What a transport calls when partitions of the shared topics come to its owner or go.
 
     Both methods are called from inside `Transport.poll`, on the caller's thread, so no batch is being worked on then.
     """
 
-    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
-        """Take over partitions; `committed` holds the group's offset of each, None where there is none.
+    def assigned(self, committed: Mapping[Partition, Committed | None]) -> Offsets:
+        """Take over partitions; `committed` holds what the group has committed of each, None where it has nothing.
 
         Returns where to start; a partition left out starts at its committed offset, else at its beginning.
         """
@@ -80,7 +89,8 @@ class Transport(Protocol):
 
     Topics are read in one of two ways, which is fixed when the transport is opened: the partitions of a *shared* topic
     are divided among the members of a consumer group; a *whole* topic is read by every member from all its partitions,
-    at positions that its owner keeps.
+    at positions that its owner keeps. A topic that is both is read whole, and each of its partitions is assigned to one
+    member, which is responsible for what only one of them may do, and which commits an offset of its own for it.
     """
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
@@ -106,8 +116,22 @@ class Transport(Protocol):
         """Return when every produced record is acknowledged. Raises TransportError if one was not."""
         ...
 
-    def commit(self, offsets: Offsets) -> None:
-        """Commit the group's offsets of shared partitions, synchronously. Raises TransportError."""
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
+        """Commit the group's offsets of shared partitions, synchronously, with a note beside some of them.
+
+        Raises TransportError.
+        """
+        ...
+
+    def add_new_partitions(self) -> None:
+        """Read partitions that were added to the whole topics since, from their beginning. Raises TransportError."""
+        ...
+
+    def first_offsets(self, topic: str) -> dict[Partition, int]:
+        """The offset of the oldest record that still exists, by partition; the end offset where there is none.
+
+        Raises TransportError.
+        """
         ...
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:

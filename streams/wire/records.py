@@ -257,6 +257,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Dead letters by kind."""
     labels: dict[str, int]
     """Labels by outcome."""
+    lost: dict[str, int] = {}
+    """Records that were deleted before they were read, by topic."""
     classes: dict[str, int]
     """Decisions by class."""
     experts: dict[str, ExpertTelemetry]

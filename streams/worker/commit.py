@@ -5,10 +5,11 @@ At least once: an event whose batch was not committed is decided again after a c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tocsin.streams.state.store import Transaction
-from tocsin.streams.transport.base import Offsets, Transport
+from tocsin.streams.transport.base import Committed, Offsets, Partition, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Commit:
     """Makes a micro-batch permanent. The order is the guarantee:
 
     1. outputs are produced (decide, join) and flushed: the broker has acknowledged every one;
-    2. the input offsets are committed to the consumer group;
+    2. the input offsets are committed to the consumer group, with how far this worker has settled labels;
     3. the state is committed, with the same offsets inside.
 
     A crash before 1: nothing happened. Between 1 and 2: the batch is decided again (doubles, counted, no loss).
@@ -26,13 +27,15 @@ class Commit:
     transport: Transport
     transaction: Transaction
 
-    def run(self, shared: Offsets, whole: Offsets) -> None:
-        """Commit the next offsets of shared partitions, and the positions in whole topics.
+    def run(self, shared: Offsets, whole: Offsets, settled: Mapping[Partition, Committed]) -> None:
+        """Commit the next offsets of shared partitions, the positions in whole topics, and what is settled of labels.
 
         Raises TransportError or StateError; what comes later in the order has then not happened.
         """
         self.transport.flush()
-        if shared:
-            self.transport.commit(shared)
+        if shared or settled:
+            offsets = {partition: committed.offset for partition, committed in settled.items()}
+            notes = {partition: committed.note for partition, committed in settled.items()}
+            self.transport.commit({**shared, **offsets}, notes)
         self.transaction.positions.set({**shared, **whole})
         self.transaction.commit()

@@ -19,18 +19,25 @@ class Counts:
     duplicates: int = 0
     """Events whose id was pending already: not decided again."""
     decided_twice: int = 0
-    """Events decided again after a crash: their first decision had gone out, its commit had not."""
+    """Events decided again after a crash: their first decision had gone out, its commit had not.
+
+    It counts from when the worker's state was made, because a worker that is killed reports nothing.
+    """
     feedback: int = 0
     """Feedback records learnt."""
     alerts: int = 0
     rebuilt: int = 0
     """Pending events read back from the logs."""
+    without_decision: int = 0
+    """Of these, events whose decision is in the log no more: their feedback will not say what was decided."""
     expired: int = 0
     """Pending events forgotten: too old, or too many."""
     batches: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    """By topic, records that were deleted before they were read."""
     classes: Counter[str] = field(default_factory=Counter)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """Seconds from poll to commit of the last batches that held events."""
@@ -39,6 +46,6 @@ class Counts:
         """The plain totals, by name."""
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "alerts",
-            "rebuilt", "expired", "batches",
+            "rebuilt", "without_decision", "expired", "batches",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}

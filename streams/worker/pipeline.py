@@ -11,10 +11,10 @@ from tocsin.streams.wire.decode import DecodedEvent, Decoder, Rejected
 from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.worker.assignment import Assignment
 from tocsin.streams.worker.counts import Counts
-from tocsin.streams.worker.joining.join import UNKNOWN, Join, Joined
+from tocsin.streams.worker.joining.join import Join, Joined
 from tocsin.streams.worker.model import Model
+from tocsin.streams.worker.ownership import Ownership
 
 Produce = Callable[[Output], None]
 
@@ -31,17 +31,17 @@ class Pipeline:
         settings: Settings,
         decoder: Decoder,
         model: Model,
-        assignment: Assignment,
+        ownership: Ownership,
         counts: Counts,
         produce: Produce,
     ) -> None:
         self._settings = settings
         self._decoder = decoder
         self._model = model
-        self._assignment = assignment
+        self._duties = ownership.duties
         self._counts = counts
         self._produce = produce
-        self._join = Join(settings, assignment.responsible, assignment.has)
+        self._join = Join(settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name))
         self.decided_before: set[str] = set()
 
     def run(
@@ -56,7 +56,13 @@ class Pipeline:
         self._model.fold(feedback, transaction)
         self._decide(events, transaction, now)
         # After the events: a label that came along with its event finds it.
-        self._join_labels(labels, transaction, now)
+        self.join(labels, transaction, now)
+
+    def join(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
+        """Join labels that were read now (epoch ms), and settle those that are this worker's to settle."""
+        labels, rejected = self._decoder.labels(records)
+        self._finish(self._join.label(decoded, transaction, now) for decoded in labels)
+        self._reject([(record, error) for record, error in rejected if self._duties.settles(record)])
 
     def after_assignment(self, transaction: Transaction) -> None:
         """Join the labels that were read while another worker had their events."""
@@ -99,17 +105,6 @@ class Pipeline:
         self._reject(clashes)
         return list(new.values())
 
-    def _join_labels(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
-        labels, rejected = self._decoder.labels(records)
-        for decoded in labels:
-            name = decoded.label.label
-            if self._model.learn.takes(name):
-                self._finish([self._join.label(decoded, transaction, now)])
-            else:
-                error = UnfitError("too-many-classes", f"{name!r} is a new class: bounds.classes allows no more")
-                rejected.append((decoded.record, error))
-        self._reject([(record, error) for record, error in rejected if self._assignment.responsible(record)])
-
     def _produce_all(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             self._produce(output)
@@ -122,11 +117,11 @@ class Pipeline:
 
     def _finish(self, results: Iterable[Joined]) -> None:
         """Produce what became of labels, and count it."""
-        for outcome, outputs in results:
+        for outcome, outputs, dead_letter_kind in results:
             self._counts.labels[outcome] += 1
             self._produce_all(outputs)
-            if outcome == UNKNOWN:
-                self._counts.dead_letters["unknown-event"] += 1
+            if dead_letter_kind is not None:
+                self._counts.dead_letters[dead_letter_kind] += 1
 
     def _count(self, decision: Decision) -> None:
         counts = self._counts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,6 +29,14 @@ MARGIN = 10_000
 """Decisions of every partition that are looked through at the least."""
 
 
+class Rebuilt(NamedTuple):
+    """What was read back."""
+
+    events: int
+    without_decision: int
+    """Of these, events whose decision is in the log no more."""
+
+
 class Rebuild:
     """Brings the state of an events partition up to the group's committed offset."""
 
@@ -38,28 +47,27 @@ class Rebuild:
         self._reader = reader
         self._group = peer_group(settings.early_risk)
 
-    def __call__(self, partition: Partition, committed: int, now: int) -> int:
-        """Remember the events from the state's position, or as many as may be pending, to `committed`.
-
-        Returns how many were remembered.
-        """
+    def __call__(self, partition: Partition, committed: int, now: int) -> Rebuilt:
+        """Remember the events from the state's position, or as many as may be pending, to `committed`."""
         with self._state.transaction() as t:
             position = t.positions.get(partition)
         start = max(0, committed - self._settings.bounds.pending_events)
         if position is not None:
             start = max(start, position)
         if start >= committed:
-            return 0
+            return Rebuilt(0, 0)
         # A handful of missing events is not worth reading a million decisions for: theirs are among the last.
         decisions = self._decisions(min(self._settings.bounds.pending_events, max(MARGIN, 10 * (committed - start))))
-        remembered = 0
+        remembered = without_decision = 0
         events = self._events(partition, start, committed)
         while chunk := list(itertools.islice(events, CHUNK)):
-            remembered += self._remember(chunk, decisions, partition, now)
+            rebuilt = self._remember(chunk, decisions, partition, now)
+            remembered += rebuilt.events
+            without_decision += rebuilt.without_decision
         with self._state.transaction() as t:
             t.positions.set({partition: committed})
             t.notes.forget_priors(partition.index)
-        return remembered
+        return Rebuilt(remembered, without_decision)
 
     def _events(self, partition: Partition, start: int, stop: int) -> Iterator[Event]:
         for record in self._reader.read(partition, start, stop):
@@ -75,8 +83,10 @@ class Rebuild:
                 found[decision.event] = encode(msgspec.structs.replace(decision, explanation=None))
         return found
 
-    def _remember(self, events: Sequence[Event], decisions: dict[str, bytes], partition: Partition, now: int) -> int:
-        remembered = 0
+    def _remember(
+        self, events: Sequence[Event], decisions: dict[str, bytes], partition: Partition, now: int
+    ) -> Rebuilt:
+        remembered = without_decision = 0
         with self._state.transaction() as t:
             spent = Budget(t.notes.budget(partition.index)) if self._settings.abstention.budget is not None else None
             for event in events:
@@ -85,13 +95,14 @@ class Rebuild:
                 # What the model saw is gone with the state: the learner scores such an event anew.
                 new = t.pending.add(PendingEvent(event, decision, None, partition.index), now)
                 remembered += new
+                without_decision += new and decision is None
                 if spent is not None and new and decision is not None:
                     spent.recall(decision)
                 if decision is not None and decision.risk is not None:
                     t.subjects.put(event.subject, decision.risk, self._settings.bounds.subjects, self._group)
             if spent is not None:
                 t.notes.set_budget(partition.index, spent.state())
-        return remembered
+        return Rebuilt(remembered, without_decision)
 
 
 def tail(reader: Transport, topic: str, most: int) -> Iterator[Record]:

@@ -47,6 +47,7 @@ def report(
         reasons=dict(counts.reasons),
         dead_letters=dict(counts.dead_letters),
         labels=dict(counts.labels),
+        lost=dict(counts.lost),
         classes=dict(counts.classes),
         experts=_experts(classifier, last),
         engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,

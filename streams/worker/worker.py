@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
@@ -25,16 +26,20 @@ from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
-from tocsin.streams.worker.assignment import Assignment
 from tocsin.streams.worker.commit import Commit
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.model import Model, next_offsets
+from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
-from tocsin.streams.worker.rebuild import Rebuild, tail
+from tocsin.streams.worker.rebuild import tail
 from tocsin.streams.worker.telemetry import Backlog, Identity, report
 from tocsin.streams.worker.warm_up import warm_up
 
 log = logging.getLogger(__name__)
+
+LABELS_AT_ONCE = 1_000
+"""Labels that are taken over in one transaction."""
 
 
 class OpenTransport(Protocol):
@@ -50,6 +55,11 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_clock() -> int:
+    """Milliseconds since some instant in the past, which only grow."""
+    return time.monotonic_ns() // 1_000_000
+
+
 class Worker:
     """Runs the whole way of an event for the partitions it is given.
 
@@ -63,22 +73,29 @@ class Worker:
         open_transport: OpenTransport,
         clock: Callable[[], int] = wall_clock,
         stop: Callable[[], bool] = lambda: False,
+        ticks: Callable[[], int] = monotonic_clock,
     ) -> None:
-        """`stop` is asked while the worker starts; `run` is given its own."""
+        """Prepare a worker, which reaches no broker before it is entered.
+
+        `clock` dates records, in epoch milliseconds. `ticks` measures intervals, in milliseconds that nobody sets back.
+        `stop` is asked while the worker starts; `run` is given its own.
+        """
         self.settings = settings
         self.clock = clock
+        self._ticks = ticks
         self._stop = stop
         self.counts = Counts()
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._open_transport = open_transport
         self._directory = settings.state.directory / settings.name
         self._decoder = Decoder(EventSchema(settings))
-        self._assignment = Assignment(settings.topics.events)
-        self._assigned_anew = False
+        self._gaps = Gaps(self.counts, lambda topic: self._reader.first_offsets(topic))
+        self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
         self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts)
-        self._pipeline = Pipeline(settings, self._decoder, self._model, self._assignment, self.counts, self._produce)
+        self._pipeline = Pipeline(settings, self._decoder, self._model, self._ownership, self.counts, self._produce)
         self._started_at = clock()
-        self._reported_at = 0
+        self._reported_at: int | None = None
+        """When a telemetry record was produced last, by `ticks`."""
 
     @property
     def classifier(self) -> Classifier:
@@ -98,9 +115,8 @@ class Worker:
             self._model.load_snapshot(self._reader)
             if self.classifier.classes:
                 warm_up(self.classifier, self._stop)
-            partitions = len(self._reader.end_offsets(self.settings.topics.events))
-            self._assignment.partitions = self._model.decide.partitions = partitions
             self._model.catch_up(self._reader, self._state)
+            self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
         except BaseException:
@@ -110,7 +126,9 @@ class Worker:
         return self
 
     def _open_shared(self) -> Transport:
-        return self._open_transport((self.settings.topics.events,), self._whole_positions(), self)
+        topics = self.settings.topics
+        # The labels are shared as well, because each partition of them needs an owner: see the duties.
+        return self._open_transport((topics.events, topics.labels), self._whole_positions(), self._ownership)
 
     def _open_state(self) -> State:
         """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
@@ -150,6 +168,7 @@ class Worker:
         with self._state.transaction() as t:
             stopped_cleanly = t.notes.stopped_cleanly
             t.notes.stopped_cleanly = False
+            self.counts.decided_twice = t.notes.decided_twice
         if stopped_cleanly:
             return
         most = 4 * self.settings.batching.max_events
@@ -167,45 +186,51 @@ class Worker:
         with self._state.transaction() as t:
             for topic in (topics.labels, topics.feedback):
                 for partition in self._reader.end_offsets(topic):
-                    positions[partition] = t.positions.get(partition) or 0
+                    position = t.positions.get(partition)
+                    self._gaps.start(partition, position)
+                    positions[partition] = position or 0
         return positions
 
-    # Rebalance: what the transport calls back
-
-    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
-        """See `tocsin.streams.transport.base.Rebalance`."""
-        rebuild = Rebuild(self.settings, self._decoder, self._state, self._reader)
-        starts: dict[Partition, int] = {}
-        self._assigned_anew = True
-        for partition, offset in committed.items():
-            self._assignment.add(partition)
-            if offset is not None:
-                rebuilt = rebuild(partition, offset, self.clock())
-                self.counts.rebuilt += rebuilt
-                starts[partition] = offset
-                if rebuilt:
-                    log.info("rebuilt %d pending events of %s %d", rebuilt, *partition)
-                continue
-            with self._state.transaction() as t:
-                position = t.positions.get(partition)
-            if position is not None:  # the group's offset expired; the state still knows
-                starts[partition] = position
-        return starts
-
-    def revoked(self, partitions: Sequence[Partition]) -> None:
-        """See `tocsin.streams.transport.base.Rebalance`."""
-        self._assignment.remove(partitions)
+    # After a rebalance
 
     def _after_assignment(self) -> None:
-        """After a rebalance, join the labels that were read while another worker had their events.
+        """Do what depends on which partitions this worker has.
 
-        What that worker joined before it gave its partitions up is at the end of the feedback log by now.
+        Labels that were read while another worker had their events are joined. What that worker joined before it gave
+        its partitions up is at the end of the feedback log by now.
         """
+        self._model.decide.partitions = len(self._reader.end_offsets(self.settings.topics.events))
+        self._transport.add_new_partitions()
         self._model.catch_up(self._reader, self._state)
+        for partition in self._ownership.duties.partitions():
+            self._take_over_labels(partition)
         with self._transaction() as transaction:
             self._pipeline.after_assignment(transaction)
-            Commit(self._transport, transaction).run({}, {})
-        self._assigned_anew = False
+            self._commit(transaction, {}, {})
+        self._ownership.changed = False
+
+    def _take_over_labels(self, partition: Partition) -> None:
+        """Settle labels that were read before their partition was assigned to this worker."""
+        with self._state.transaction() as t:
+            read, dropped = t.positions.get(partition) or 0, t.notes.dropped(partition)
+        duty = self._ownership.duties.of(partition)
+        # Labels that waited here in vain, and that the owner before has neither joined nor reported, wait anew.
+        for labels in self._read_again(partition, duty.oldest, min(dropped, duty.settled, read)):
+            with self._transaction() as transaction:
+                self._pipeline.join(labels, transaction, self.clock())
+                Commit(self._transport, transaction).run({}, {}, {})
+        if duty.settled < read:
+            self._gaps.check(partition, duty.settled, read)
+        for labels in self._read_again(partition, duty.settled, read):
+            with self._transaction() as transaction:
+                self._pipeline.join(labels, transaction, self.clock())
+                self._commit(transaction, {}, {partition: labels[-1].offset + 1})
+
+    def _read_again(self, partition: Partition, start: int, stop: int) -> Iterator[list[Record]]:
+        """Chunks of the records with start <= offset < stop."""
+        records = self._reader.read(partition, start, stop) if start < stop else iter(())
+        while chunk := list(itertools.islice(records, LABELS_AT_ONCE)):
+            yield chunk
 
     # The loop
 
@@ -221,7 +246,7 @@ class Worker:
         """Go back to what is committed: the batch in hand belongs to another worker by now."""
         log.warning("%s: going back to the committed offsets", error)
         self._transport.close()
-        self._assignment.clear()
+        self._ownership.lose_all()
         self._transport = self._open_shared()
 
     def step(self, timeout: float | None = None) -> int:
@@ -230,7 +255,7 @@ class Worker:
         wait = batching.max_wait_ms / 1000 if timeout is None else timeout
         records = self._transport.poll(batching.max_events, wait)
         started = time.perf_counter()
-        if self._assigned_anew:
+        if self._ownership.changed:
             self._after_assignment()
         if records:
             self._work(records)
@@ -246,9 +271,19 @@ class Worker:
         for record in records:
             by_topic[record.topic].append(record)
         feedback, events, labels = by_topic[topics.feedback], by_topic[topics.events], by_topic[topics.labels]
+        self._gaps.see(records)
         with self._transaction() as transaction:
             self._pipeline.run(feedback, events, labels, transaction, self.clock())
-            Commit(self._transport, transaction).run(next_offsets(events), next_offsets([*labels, *feedback]))
+            self._commit(transaction, next_offsets(events), next_offsets([*labels, *feedback]))
+
+    def _commit(self, transaction: Transaction, shared: Offsets, whole: Offsets) -> None:
+        """Commit a batch, with how far its labels are settled. Raises TransportError, StateError."""
+        duties = self._ownership.duties
+        duties.advance(transaction, whole)
+        transaction.notes.decided_twice = self.counts.decided_twice
+        settled = duties.to_commit()
+        Commit(self._transport, transaction).run(shared, whole, settled)
+        duties.committed(settled)
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -264,20 +299,21 @@ class Worker:
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry, snapshots."""
-        now = self.clock()
-        if now - self._reported_at >= self.settings.monitor.interval_seconds * 1000:
+        interval = self.settings.monitor.interval_seconds * 1000
+        if self._reported_at is None or self._ticks() - self._reported_at >= interval:
+            self._transport.add_new_partitions()
             with self._transaction() as transaction:
-                self._pipeline.expire(transaction, now)
-                Commit(self._transport, transaction).run({}, {})
+                self._pipeline.expire(transaction, self.clock())
+                self._commit(transaction, {}, {})
             self._report()
         self._model.save_snapshot(unless_learnt_less_than=self.settings.state.snapshot_every)
 
     def _report(self, force: bool = False) -> None:
         """Produce a telemetry record, unless this very millisecond has one."""
-        now = self.clock()
-        if self._reported_at and not force and now == self._reported_at:
+        now, ticks = self.clock(), self._ticks()
+        if not force and ticks == self._reported_at:
             return
-        self._reported_at = now
+        self._reported_at = ticks
         with self._state.transaction() as t:
             backlog = Backlog(t.pending.count(), t.waiting.count())
         identity = Identity(self.settings.name, self.name, self._started_at)

@@ -94,7 +94,7 @@ class Service:
         return MemoryTransport(self.broker, shared=shared, whole=whole, group=self.settings.group, rebalance=rebalance)
 
     def worker(self, config: Settings | None = None, open_transport: OpenTransport | None = None) -> Worker:
-        return Worker(config or self.settings, open_transport or self.open, self.clock)
+        return Worker(config or self.settings, open_transport or self.open, self.clock, ticks=self.clock)
 
     def send(self, *events: dict[str, Any] | bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         for item in events:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from tocsin.streams.transport.base import Offsets, Partition, PartitionLostError, Rebalance
+from tocsin.streams.transport.base import Committed, Offsets, Partition, PartitionLostError, Rebalance
 from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.options import member_options
 
@@ -15,10 +15,21 @@ from tocsin.streams.transport.kafka.options import member_options
 class GroupMember:
     """One member of a consumer group. librdkafka calls back from inside `consumer.poll` and `consumer.consume`."""
 
-    def __init__(self, connection: Connection, group: str, topics: Sequence[str], rebalance: Rebalance | None) -> None:
-        """Subscribe to the topics; the group is joined at the first poll."""
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        topics: Sequence[str],
+        unread: Collection[str],
+        rebalance: Rebalance | None,
+    ) -> None:
+        """Subscribe to the topics; the group is joined at the first poll.
+
+        Partitions of the topics that are `unread` are assigned and committed, but their records are read elsewhere.
+        """
         self._connection = connection
         self._group = group
+        self._unread = unread
         self._rebalance = rebalance
         self.owned: set[Partition] = set()
         """The partitions that belong to this member."""
@@ -29,11 +40,11 @@ class GroupMember:
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
         """Commit offsets synchronously. Raises TransportError, PartitionLostError where a partition is another's."""
         require_owned(offsets, self.owned, self._group)
         if offsets:
-            wanted = [TopicPartition(p.topic, p.index, offset) for p, offset in offsets.items()]
+            wanted = [TopicPartition(p.topic, p.index, offset, notes.get(p, "")) for p, offset in offsets.items()]
             self._connection.retry("the offsets were not committed", partial(_commit, self.consumer, wanted))
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -45,13 +56,9 @@ class GroupMember:
         self.owned = set(names)
         self.moved = True
         wanted = self._rebalance.assigned(committed) if self._rebalance is not None else {}
-        starts = {p: wanted.get(p, committed[p]) for p in names}
-        consumer.assign(
-            [
-                TopicPartition(p.topic, p.index, OFFSET_BEGINNING if offset is None else offset)
-                for p, offset in starts.items()
-            ]
-        )
+        usual = {p: OFFSET_BEGINNING if found is None else found.offset for p, found in committed.items()}
+        consumer.assign([TopicPartition(p.topic, p.index, wanted.get(p, usual[p])) for p in names])
+        consumer.pause([TopicPartition(p.topic, p.index) for p in names if p.topic in self._unread])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         names = [Partition(p.topic, p.partition) for p in partitions]
@@ -63,13 +70,16 @@ class GroupMember:
             self.moved = True
             consumer.unassign()
 
-    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, int | None]:
-        """The group's offset of each partition, None where it has none."""
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, Committed | None]:
+        """What the group has committed of each partition, None where it has nothing."""
         if not partitions:
             return {}
         ask = partial(_ask_committed, consumer, partitions)
         found = self._connection.retry("the group's offsets are not known", ask)
-        return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in found}
+        return {
+            Partition(p.topic, p.partition): Committed(p.offset, p.metadata or "") if p.offset >= 0 else None
+            for p in found
+        }
 
 
 def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:

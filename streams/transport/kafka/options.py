@@ -45,6 +45,8 @@ def member_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "heartbeat.interval.ms": min(3_000, session // 3),
         # Partitions of equal number of two topics go to the same member.
         "partition.assignment.strategy": "range",
+        # Partitions that are added to a topic are noticed after this time.
+        "topic.metadata.refresh.interval.ms": 10_000,
     }
     return options | ({"group.instance.id": settings.instance} if settings.instance else {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -57,6 +58,19 @@ def read_end_offsets(connection: Connection, group: str, partitions: Sequence[Pa
     finally:
         consumer.close()
     return {p: ends[p] for p in partitions}
+
+
+def read_first_offsets(connection: Connection, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """The offset of the oldest record that each partition still has. Raises TransportError."""
+    consumer = connection.consumer(reader_options(connection.settings, group))
+    try:
+        first: dict[Partition, int] = {}
+        for p in partitions:
+            ask = partial(consumer.get_watermark_offsets, TopicPartition(p.topic, p.index), timeout=5.0, cached=False)
+            first[p] = connection.retry(f"the first offset of {p.name} is not known", ask)[0]
+        return first
+    finally:
+        consumer.close()
 
 
 def _messages(connection: Connection, consumer: Consumer, doing: str) -> Iterator[Message]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -19,7 +20,7 @@ from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import reader_options
-from tocsin.streams.transport.kafka.reading import read_end_offsets, read_range
+from tocsin.streams.transport.kafka.reading import read_end_offsets, read_first_offsets, read_range
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ class KafkaTransport:
         self._member: GroupMember | None = None
         self._unread: set[Partition] = set()
         """Partitions of whole topics whose end was not reached yet."""
+        self._reader: Consumer | None = None
+        """Reads the whole topics."""
+        self._whole: dict[str, int] = {}
+        """The whole topics, and how many partitions of each are read."""
         self._connection = Connection(settings, client_id, patience)
         self._produce: Callable[..., None] = self._connection.producer.produce
         try:
@@ -66,11 +71,12 @@ class KafkaTransport:
         if topics:
             partitions = connection.partitions(sorted(topics))
             self._unread = set(partitions)
-            consumer = connection.consumer(reader_options(connection.settings, self._group))
-            self._consumers.append(consumer)
-            consumer.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
+            self._whole = dict(Counter(partition.topic for partition in partitions))
+            self._reader = connection.consumer(reader_options(connection.settings, self._group))
+            self._consumers.append(self._reader)
+            self._reader.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
         if shared:
-            self._member = GroupMember(connection, self._group, shared, rebalance)
+            self._member = GroupMember(connection, self._group, shared, topics, rebalance)
             self._consumers.append(self._member.consumer)
 
     def close(self) -> None:
@@ -110,6 +116,25 @@ class KafkaTransport:
         self._connection.check()
         self._connection.partitions([partition.topic])
         return read_range(self._connection, self._group, partition, start, stop) if start < stop else iter(())
+
+    def add_new_partitions(self) -> None:
+        """See `Transport.add_new_partitions`."""
+        self._connection.check()
+        if self._reader is None:
+            return
+        known = self._whole
+        found = self._connection.partitions(sorted(known))
+        added = [partition for partition in found if partition.index >= known[partition.topic]]
+        if added:
+            _log.info("partitions were added: %s", ", ".join(partition.name for partition in added))
+            self._reader.incremental_assign([TopicPartition(p.topic, p.index, OFFSET_BEGINNING) for p in added])
+            self._unread.update(added)
+            self._whole = dict(Counter(partition.topic for partition in found))
+
+    def first_offsets(self, topic: str) -> dict[Partition, int]:
+        """See `Transport.first_offsets`."""
+        self._connection.check()
+        return read_first_offsets(self._connection, self._group, self._connection.partitions([topic]))
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.end_offsets`."""
@@ -194,13 +219,13 @@ class KafkaTransport:
             where = faults.where(settings.bootstrap, "kafka.delivery_timeout_ms")
             raise TransportError(f"{left} records were not acknowledged in time {where}")
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
         """See `Transport.commit`. Raises PartitionLostError for a partition that another member may own by now."""
         self._connection.check()
         if self._member is None:
             require_owned(offsets, set(), self._group)
         else:
-            self._member.commit(offsets)
+            self._member.commit(offsets, notes or {})
 
     def _refuse(self, *_: object, **__: object) -> None:
         self._connection.check()

@@ -77,7 +77,16 @@ class MemoryBroker:
     def committed(self, group: str) -> dict[Partition, int]:
         """What a group has committed."""
         with self.lock:
-            return dict(self._groups[group].committed) if group in self._groups else {}
+            found = self._groups[group].committed if group in self._groups else {}
+            return {partition: committed.offset for partition, committed in found.items()}
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Give a topic more partitions, `count` in all. Raises TransportError where it does not exist."""
+        with self.lock:
+            stored = self.stored_partitions(topic)
+            stored += [StoredPartition() for _ in range(len(stored), count)]
+            for group in self._groups.values():
+                self._redistribute(group)
 
     # For transports
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from tocsin.streams.transport.base import Partition
+from tocsin.streams.transport.base import Committed, Partition
 
 
 class Member(Protocol):
@@ -31,7 +31,7 @@ class Group:
         """What each member is to own in this generation."""
         self.owners: dict[Partition, Member] = {}
         """Who owns each partition at present."""
-        self.committed: dict[Partition, int] = {}
+        self.committed: dict[Partition, Committed] = {}
 
     def redistribute(self, counts: Mapping[str, int]) -> None:
         """Begin a generation: share every topic out in contiguous ranges; `counts` are its partitions, by topic.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from tocsin.streams.transport.base import (
+    Committed,
     Headers,
     Offsets,
     Partition,
@@ -63,7 +64,10 @@ class MemoryTransport:
         with self._lock:
             for topic in shared:
                 broker.stored_partitions(topic)
-            self._whole = self._open_whole(whole)
+            self._whole: list[_Cursor] = []
+            self._whole_topics = dict.fromkeys(_topics(whole), 0)
+            """Of the whole topics, how many partitions are read."""
+            self._open_whole(whole if isinstance(whole, Mapping) else {})
             self._first_ends = [(cursor, cursor.stored.end) for cursor in self._whole]
             self._cursors = list(self._whole)
             self._group = broker.join(group, self) if shared else None
@@ -92,15 +96,27 @@ class MemoryTransport:
     def flush(self) -> None:
         """See `Transport.flush`. It does nothing, because a record is delivered the moment it is produced."""
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
         """See `Transport.commit`. Raises PartitionLostError for a partition that this member does not own."""
+        notes = notes or {}
         group = self._group
         with self._lock:
             for partition in offsets:
                 if group is None or group.owners.get(partition) is not self:
                     raise PartitionLostError(f"{partition.name} belongs to another member of the group")
             if group is not None:
-                group.committed.update(offsets)
+                group.committed.update({p: Committed(offset, notes.get(p, "")) for p, offset in offsets.items()})
+
+    def add_new_partitions(self) -> None:
+        """See `Transport.add_new_partitions`."""
+        with self._lock:
+            self._open_whole({})
+            self._cursors = [*self._whole, *self._read_as_shared()]
+
+    def first_offsets(self, topic: str) -> dict[Partition, int]:
+        """See `Transport.first_offsets`."""
+        with self._lock:
+            return {Partition(topic, i): p.first for i, p in enumerate(self._broker.stored_partitions(topic))}
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.end_offsets`."""
@@ -121,14 +137,17 @@ class MemoryTransport:
             if self._group is not None:
                 self._broker.leave(self._group, self)
 
-    def _open_whole(self, whole: Whole) -> list[_Cursor]:
-        starts = whole if isinstance(whole, Mapping) else {}
-        topics = dict.fromkeys(p.topic for p in whole) if isinstance(whole, Mapping) else whole
-        return [
-            _Cursor(stored, stored.start(starts.get(Partition(topic, index), 0)))
-            for topic in topics
-            for index, stored in enumerate(self._broker.stored_partitions(topic))
-        ]
+    def _open_whole(self, starts: Mapping[Partition, int]) -> None:
+        """Read those partitions of the whole topics that are not read yet."""
+        for topic, known in self._whole_topics.items():
+            stored_partitions = self._broker.stored_partitions(topic)
+            for index, stored in enumerate(stored_partitions[known:], known):
+                self._whole.append(_Cursor(stored, stored.start(starts.get(Partition(topic, index), 0))))
+            self._whole_topics[topic] = len(stored_partitions)
+
+    def _read_as_shared(self) -> list[_Cursor]:
+        """The cursors of what is owned, without the topics that are read whole."""
+        return [cursor for partition, cursor in self._owned.items() if partition.topic not in self._whole_topics]
 
     # Taking records
 
@@ -190,14 +209,14 @@ class MemoryTransport:
             share = group.target[self]
             group.owners.update(dict.fromkeys(share, self))
             committed = {p: group.committed.get(p) for p in share}
-            self._owned = {p: self._cursor(p, committed[p]) for p in share}
+            self._owned = {p: self._cursor(p, None if c is None else c.offset) for p, c in committed.items()}
             self._settled_generation = generation
         starts = self._rebalance.assigned(committed) if self._rebalance is not None else {}
         with self._lock:
             for partition, offset in starts.items():
                 if partition in self._owned:
                     self._owned[partition] = self._cursor(partition, offset)
-            self._cursors = [*self._whole, *self._owned.values()]
+            self._cursors = [*self._whole, *self._read_as_shared()]
             self._turn = 0
 
     def _give_up(self, group: Group) -> None:
@@ -218,3 +237,9 @@ class MemoryTransport:
     def _cursor(self, partition: Partition, offset: int | None) -> _Cursor:
         stored = self._broker.stored_partition(partition)
         return _Cursor(stored, stored.first if offset is None else stored.start(offset))
+
+
+def _topics(whole: Whole) -> list[str]:
+    """The topics that are named, each once."""
+    names = [p.topic for p in whole] if isinstance(whole, Mapping) else whole
+    return list(dict.fromkeys(names))

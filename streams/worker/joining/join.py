@@ -10,39 +10,43 @@ What becomes of a label (the *outcome*, counted in telemetry):
 | self-contained | the event is not pending, but the label brings its features | one feedback record |
 | waiting | the event is not known yet | kept until the event comes or `bounds.waiting_ttl_seconds` pass |
 | unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
+| refused | there is no room for its class, or for more labels of its event or subject | a dead letter |
+| left to its owner | another worker settles it | nothing |
 
 A label that waited is counted twice, as waiting and as what became of it. The labels known of events are bounded by
 `bounds.pending_events`: beyond it, a label that is read again after the state was lost is joined again.
 
 Every worker reads all labels, because a label by event id does not tell in which partition its event lies. The worker
 to which the event's partition is assigned now joins it, whoever else may have kept the event from before. Whatever does
-not depend on an event (a malformed label, a dead letter) is done by one worker alone, the one that is *responsible* for
-the label: it has the events partition that corresponds to the label's. So is a label that brings its own features,
-because no worker can know whether another one has its event.
+not depend on an event (a dead letter, a label that brings its own features) is done by one worker alone, the owner of
+the label's partition: see `tocsin.streams.worker.joining.duties`. No other worker writes a dead letter about a label,
+because it cannot know what the owner has done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tocsin.config.settings import Settings
 from tocsin.streams.state.pending import PendingEvent
 from tocsin.streams.state.store import WAITING_SHARE, Transaction
 from tocsin.streams.state.waiting import WaitingLabel
-from tocsin.streams.transport.base import Record
+from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.decode import DecodedLabel
 from tocsin.streams.wire.encode import Output, dead_letter, encode
 from tocsin.streams.wire.records import Event, Feedback, Label
 from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.worker.joining.duties import Duties
 from tocsin.streams.worker.joining.label_target import LabelTarget, target_of
 
-Responsible = Callable[[Record], bool]
-"""Whether this worker is responsible for what does not depend on an event about a label."""
+Takes = Callable[[str], bool]
+"""Whether the model has room for a class, by its name."""
 Assigned = Callable[[int], bool]
 """Whether a partition of the events, by its number, is assigned to this worker."""
 JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
-SELF_CONTAINED, WAITING, UNKNOWN, LEFT = "self-contained", "waiting", "unknown", "left to its owner"
+SELF_CONTAINED, WAITING, UNKNOWN = "self-contained", "waiting", "unknown"
+REFUSED, LEFT = "refused", "left to its owner"
 
 
 class Joined(NamedTuple):
@@ -50,6 +54,8 @@ class Joined(NamedTuple):
 
     outcome: str
     outputs: list[Output]
+    dead_letter: str | None = None
+    """The kind of the dead letter that it became."""
 
 
 class _Comparison(NamedTuple):
@@ -62,25 +68,39 @@ class _Comparison(NamedTuple):
 class Join:
     """Joins labels to the events of the partitions that are assigned to one worker."""
 
-    def __init__(self, settings: Settings, responsible: Responsible, assigned: Assigned) -> None:
+    def __init__(self, settings: Settings, duties: Duties, assigned: Assigned, takes: Takes) -> None:
         self._settings = settings
-        self._responsible = responsible
+        self._duties = duties
         self._assigned = assigned
+        self._takes = takes
 
     def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> Joined:
         """What becomes of one label that was read now (epoch ms)."""
-        label, target = decoded.label, target_of(decoded.label)
+        label, record, target = decoded.label, decoded.record, target_of(decoded.label)
         self_contained = label.features is not None or label.text is not None
-        if self_contained and not self._responsible(decoded.record):
+        if self_contained and not self._duties.settles(record):
             return Joined(LEFT, [])
+        if not self._takes(label.label):
+            # Where the owner before had room for the class, the label waited. It goes on waiting, and is reported.
+            if self._duties.reports(record) and not self._duties.settles(record):
+                return self._wait(WaitingLabel(label, record), target, transaction, now)
+            return self._refuse(record, _no_room_for_class(label), transaction)
         events = self._events(target, transaction)
         if events:
-            return self._join(label, target, events, transaction)
+            return self._join(WaitingLabel(label, record), target, events, transaction)
         if self_contained:
             return self._join_alone(decoded, target, transaction)
         if transaction.known.has(target.key, label.source or "", label.label):
             return Joined(DUPLICATE, [])  # the worker that has the event has joined it
-        transaction.waiting.add(target.key, WaitingLabel(label, decoded.record), now)
+        return self._wait(WaitingLabel(label, record), target, transaction, now)
+
+    def _wait(self, waiting: WaitingLabel, target: LabelTarget, transaction: Transaction, now: int) -> Joined:
+        if transaction.waiting.has(waiting.record):
+            return Joined(WAITING, [])
+        most = self._settings.bounds.labels_per_target
+        if transaction.waiting.full(target.key, most):
+            return self._refuse(waiting.record, _too_many_labels(target, most), transaction)
+        transaction.waiting.add(target.key, waiting, now)
         return Joined(WAITING, [])
 
     def event(self, event: Event, transaction: Transaction) -> list[Joined]:
@@ -89,7 +109,7 @@ class Join:
         for target in (LabelTarget("event", event.id), LabelTarget("subject", event.subject)):
             for waiting in transaction.waiting.take(target.key):
                 events = self._events(target, transaction)
-                results.append(self._join(waiting.label, target, events, transaction))
+                results.append(self._join(waiting, target, events, transaction))
         return results
 
     def after_assignment(self, transaction: Transaction) -> list[Joined]:
@@ -100,7 +120,7 @@ class Join:
             events = self._events(target, transaction)
             if events:
                 taken = transaction.waiting.take(key)
-                results += [self._join(waiting.label, target, events, transaction) for waiting in taken]
+                results += [self._join(waiting, target, events, transaction) for waiting in taken]
         return results
 
     def expire(self, transaction: Transaction, now: int) -> list[Joined]:
@@ -110,15 +130,32 @@ class Join:
         room = int(WAITING_SHARE * self._settings.state.max_bytes)
         results = []
         for label, record in transaction.waiting.expire(before, bounds.waiting_labels, room):
-            if self._responsible(record):
-                about, identity = target_of(label)
-                error = UnfitError(
-                    "unknown-event",
-                    f"{about} {identity!r} did not turn up: never sent, or older than bounds.pending_ttl_hours",
-                )
-                letter = dead_letter(self._settings.topics.dead_letters, record, error)
-                results.append(Joined(UNKNOWN, [letter]))
+            refused = self._refuse(record, self._why_in_vain(label, transaction), transaction)
+            if refused.outcome == REFUSED:
+                results.append(refused._replace(outcome=UNKNOWN))
         return results
+
+    def _why_in_vain(self, label: Label, transaction: Transaction) -> UnfitError:
+        """Why a label was joined to nothing. The worker that has its event may have refused it, and did not say so."""
+        target, most = target_of(label), self._settings.bounds.labels_per_target
+        if not self._takes(label.label):
+            return _no_room_for_class(label)
+        if _new_source(label, transaction.known.get(target.key), most):
+            return _too_many_labels(target, most)
+        about, identity = target
+        return UnfitError(
+            "unknown-event",
+            f"{about} {identity!r} did not turn up: never sent, or older than bounds.pending_ttl_hours",
+        )
+
+    def _refuse(self, record: Record, error: UnfitError, transaction: Transaction) -> Joined:
+        """Make a label a dead letter, or leave that to its owner."""
+        if not self._duties.reports(record):
+            # Its owner may go before it has done so. Then this worker reads the label again if it is the next owner.
+            transaction.notes.set_dropped(Partition(record.topic, record.partition), record.offset + 1)
+            return Joined(LEFT, [])
+        letter = dead_letter(self._settings.topics.dead_letters, record, error)
+        return Joined(REFUSED, [letter], error.kind)
 
     def _events(self, target: LabelTarget, transaction: Transaction) -> list[PendingEvent]:
         """The pending events of a target in the partitions assigned to this worker, oldest first."""
@@ -129,7 +166,13 @@ class Join:
             found = transaction.pending.of_subject(target.identity, self._settings.bounds.subject_posts)
         return [pending for pending in found if self._assigned(pending.partition)]
 
-    def _join(self, label: Label, target: LabelTarget, events: list[PendingEvent], transaction: Transaction) -> Joined:
+    def _join(
+        self, waiting: WaitingLabel, target: LabelTarget, events: list[PendingEvent], transaction: Transaction
+    ) -> Joined:
+        label, record = waiting
+        most = self._settings.bounds.labels_per_target
+        if _new_source(label, transaction.known.get(target.key), most):
+            return self._refuse(record, _too_many_labels(target, most), transaction)
         compared = _compare(label, target, transaction)
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
@@ -152,6 +195,9 @@ class Join:
     def _join_alone(self, decoded: DecodedLabel, target: LabelTarget, transaction: Transaction) -> Joined:
         """Join a self-contained label to the event that it describes itself."""
         label, record = decoded.label, decoded.record
+        most = self._settings.bounds.labels_per_target
+        if _new_source(label, transaction.known.get(target.key), most):
+            return self._refuse(record, _too_many_labels(target, most), transaction)
         compared = _compare(label, target, transaction)
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
@@ -171,6 +217,22 @@ class Join:
         most = self._settings.bounds.pending_events
         transaction.known.add(target.key, feedback.source or "", feedback.label, most)
         return Output(self._settings.topics.feedback, feedback.event.subject.encode(), encode(feedback))
+
+
+def _no_room_for_class(label: Label) -> UnfitError:
+    return UnfitError("too-many-classes", f"{label.label!r} is a new class: bounds.classes allows no more")
+
+
+def _too_many_labels(target: LabelTarget, most: int) -> UnfitError:
+    about, identity = target
+    return UnfitError(
+        "too-many-labels", f"{about} {identity!r} has labels of {most} sources: bounds.labels_per_target allows no more"
+    )
+
+
+def _new_source(label: Label, known: Mapping[str, str], most: int) -> bool:
+    """Whether a label is of one source more than may label one event or subject."""
+    return len(known) >= most and (label.source or "") not in known
 
 
 def _compare(label: Label, target: LabelTarget, transaction: Transaction) -> _Comparison:

@@ -7,7 +7,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
-from tocsin.streams.transport.base import Offsets, Partition, Record, Transport, Whole
+from tocsin.streams.transport.base import Committed, Offsets, Partition, Record, Transport, Whole
 
 # The test vectors of Java's own client: keys and their murmur2, unsigned.
 MURMUR2 = {
@@ -27,11 +27,13 @@ class Owner:
         self.starts = starts or {}
         self.held: set[Partition] = set()
         self.committed: list[Mapping[Partition, int | None]] = []
+        self.notes: list[Mapping[Partition, str]] = []
         self.given_up: list[Partition] = []
         self.at_revoke: Callable[[Sequence[Partition]], None] = lambda partitions: None
 
-    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
-        self.committed.append(dict(committed))
+    def assigned(self, committed: Mapping[Partition, Committed | None]) -> Offsets:
+        self.committed.append({p: None if found is None else found.offset for p, found in committed.items()})
+        self.notes.append({p: found.note for p, found in committed.items() if found is not None})
         self.held |= set(committed)
         return {p: offset for p, offset in self.starts.items() if p in committed}
 
@@ -44,6 +46,8 @@ class Owner:
 class Stage(ABC):
     """What a test needs of one implementation: topics, transports, and closing them all."""
 
+    keeps_notes = True
+    """Whether the broker gives back what was written beside a committed offset."""
     patience = 10.0
     """Seconds to wait for a record that should come."""
 
@@ -61,6 +65,14 @@ class Stage(ABC):
         group: str,
         rebalance: Owner | None,
     ) -> Transport: ...
+
+    @abstractmethod
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Give a topic more partitions, `count` in all."""
+
+    @abstractmethod
+    def delete_before(self, partition: Partition, offset: int) -> None:
+        """Delete the records below an offset, as retention does."""
 
     def topic(self, partitions: int = 1) -> str:
         name = f"t-{uuid.uuid4().hex[:12]}"

@@ -24,6 +24,12 @@ class MemoryStage(Stage):
     def create(self, topic: str, partitions: int) -> None:
         self.broker.create(topic, partitions)
 
+    def add_partitions(self, topic: str, count: int) -> None:
+        self.broker.add_partitions(topic, count)
+
+    def delete_before(self, partition: Partition, offset: int) -> None:
+        self.broker.expire(partition, offset)
+
     def make(
         self,
         shared: Sequence[str],

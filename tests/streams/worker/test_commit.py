@@ -9,6 +9,7 @@ import pytest
 
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import (
+    Committed,
     Headers,
     Offsets,
     Partition,
@@ -47,10 +48,10 @@ class Frail:
             raise self.error
         self.inner.flush()
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
         if self._due("commit"):
             raise self.error
-        self.inner.commit(offsets)
+        self.inner.commit(offsets, notes)
         if self._due("after commit"):
             raise self.error
 
@@ -69,8 +70,8 @@ def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
         def flush(self) -> None:
             order.append("flush")
 
-        def commit(self, offsets: Offsets) -> None:
-            order.append(dict(offsets))
+        def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
+            order.append((dict(offsets), dict(notes)))
 
     state = State(tmp_path, 2**20)
     real = Transaction.commit
@@ -85,8 +86,8 @@ def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
             order.append("state")
             real(self)
 
-    Commit(Witness(), Noted()).run({events: 3}, {labels: 5})  # type: ignore[arg-type]
-    assert order == ["flush", {events: 3}, "state"]
+    Commit(Witness(), Noted()).run({events: 3}, {labels: 5}, {labels: Committed(5, "2")})  # type: ignore[arg-type]
+    assert order == ["flush", ({events: 3, labels: 5}, {labels: "2"}), "state"]
     with state.transaction() as t:
         assert (t.positions.get(events), t.positions.get(labels)) == (3, 5)
     state.close()
@@ -112,12 +113,13 @@ def test_a_crash_at_any_step_loses_nothing(tmp_path: Path, step: str, at: int, m
     if step == "state":
         commits, real = iter(range(1, 99)), Commit.run
 
-        def run(self: Commit, shared: Offsets, whole: Offsets) -> None:
+        def run(self: Commit, shared: Offsets, whole: Offsets, settled: Mapping[Partition, Committed]) -> None:
             if shared and next(commits) == at:
                 self.transport.flush()
-                self.transport.commit(shared)
+                notes = {partition: committed.note for partition, committed in settled.items()}
+                self.transport.commit({**shared, **{p: c.offset for p, c in settled.items()}}, notes)
                 raise TransportError("killed")
-            real(self, shared, whole)
+            real(self, shared, whole, settled)
 
         monkeypatch.setattr(Commit, "run", run)
     worker = service.worker(open_transport=frail(service, plan, TransportError("killed")))

@@ -1,0 +1,95 @@
+"""Ownership: what the group has given to one worker, and what is done when it comes or goes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from tocsin.config.settings import Settings
+from tocsin.streams.state.store import State
+from tocsin.streams.transport.base import Committed, Offsets, Partition, Transport
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.gaps import Gaps
+from tocsin.streams.worker.joining.duties import Duties, duty_of
+from tocsin.streams.worker.rebuild import Rebuild
+
+log = logging.getLogger(__name__)
+
+
+class Ownership:
+    """The partitions of the events and of the labels that are assigned to a worker now.
+
+    It decides the events of its partitions, and settles the labels of its partitions. See
+    `tocsin.streams.transport.base.Rebalance` for what the transport calls.
+    """
+
+    def __init__(
+        self, settings: Settings, decoder: Decoder, clock: Callable[[], int], counts: Counts, gaps: Gaps
+    ) -> None:
+        """`clock` gives epoch milliseconds."""
+        self._settings = settings
+        self._decoder = decoder
+        self._clock = clock
+        self._counts = counts
+        self._gaps = gaps
+        self._events: set[Partition] = set()
+        self.duties = Duties()
+        self.changed = False
+        """Whether partitions came since the owner of this object last set it to False."""
+
+    def open(self, state: State, reader: Transport) -> None:
+        """Keep what is taken over in this state, and read the logs by this reader."""
+        self._state = state
+        self._reader = reader
+
+    def decides(self, partition: int) -> bool:
+        """Whether a partition of the events, by its number, is assigned to this worker."""
+        return Partition(self._settings.topics.events, partition) in self._events
+
+    def assigned(self, committed: Mapping[Partition, Committed | None]) -> Offsets:
+        """See `tocsin.streams.transport.base.Rebalance`."""
+        starts: dict[Partition, int] = {}
+        self.changed = True
+        for partition, found in committed.items():
+            if partition.topic == self._settings.topics.labels:
+                with self._state.transaction() as t:
+                    self.duties.take_over(partition, found, duty_of(found, t.notes.duty(partition)))
+                continue
+            self._events.add(partition)
+            start = self._start(partition, found)
+            self._gaps.start(partition, start)
+            if start is not None:
+                starts[partition] = start
+        return starts
+
+    def _start(self, partition: Partition, committed: Committed | None) -> int | None:
+        """Where to go on with a partition of the events; None for its beginning. The state follows."""
+        if committed is None:  # the group's offset may have expired, and the state still knows
+            with self._state.transaction() as t:
+                return t.positions.get(partition)
+        rebuild = Rebuild(self._settings, self._decoder, self._state, self._reader)
+        rebuilt = rebuild(partition, committed.offset, self._clock())
+        self._counts.rebuilt += rebuilt.events
+        self._counts.without_decision += rebuilt.without_decision
+        if rebuilt.events:
+            log.info("rebuilt %d pending events of %s", rebuilt.events, partition.name)
+        if rebuilt.without_decision:
+            log.warning(
+                "%s: the decisions of %d pending events are in %s no more; feedback on these events will not say what "
+                "was decided",
+                partition.name,
+                rebuilt.without_decision,
+                self._settings.topics.decisions,
+            )
+        return committed.offset
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """See `tocsin.streams.transport.base.Rebalance`."""
+        self._events.difference_update(partitions)
+        self.duties.give_up(partitions)
+
+    def lose_all(self) -> None:
+        """Nothing is assigned to this worker any more."""
+        self._events.clear()
+        self.duties.clear()
