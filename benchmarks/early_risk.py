@@ -1,14 +1,14 @@
-"""How early, and how surely, does the alarm ring, beside pyss3 and a batch model that rescans every thread?
+"""How early, and how surely, are alerts raised, beside pyss3 and a batch model that rescans every thread?
 
 Weibo threads, split by time: of the subjects with a known posting time the first 70% train, the rest stream post by
-post in the order of time. Ours is the whole service (a worker on a log in memory): it learns a subject when its label
-comes, and rings by the alerts it emits. The label of a subject of the first part comes when its thread has been read;
-the label of one of the second part comes `--label-delay-hours` after its last post, or never (`frozen`), as for the
-rivals, who learn the first part and no more. Settings are chosen on the last fifth of the first part alone, for all
-alike: by F-latency - ERDE5 - ERDE50; the batch model's threshold also by each of the three. For the spread over live
-subjects that fifth streams post by post as the second part does.
+post in the order of time. Ours is the whole service (a worker on a transport in memory): it learns a subject when its
+label comes, and its result is the alerts that it produces. The label of a subject of the first part comes when its
+thread has been read. The label of one of the second part comes `--label-delay-hours` after its last post, or never
+(`frozen`); the rivals learn the first part and no more. Settings are chosen on the last fifth of the first part alone,
+for all alike: by F-latency - ERDE5 - ERDE50; the batch model's threshold also by each of the three. For the peer
+baseline that fifth streams post by post, as the second part does.
 
-    python benchmarks/early_risk.py [--data ../shared/data/rumours_weibo.jsonl.xz] [--label-delay-hours 24]
+    python benchmarks/early_risk.py [--data rumours_weibo.jsonl.xz] [--label-delay-hours 24]
 
 Rivals: pyss3 0.6.5 with policy (a), on posts with spaces between characters (its tokeniser knows no Chinese);
 logistic regression (C = 30) on binary hashed character 1-3-grams of the first 1, 3, 8, 20, 50 and 100 posts; always,
@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from parts.alarm import Floats, Measures, first_over, measure, show
+from parts.data import data_file
+from parts.early_risk_measures import Floats, Measures, first_over, measure, show
 from parts.early_risk_rivals import (
     PYSS3,
     batch_scores,
@@ -43,9 +44,6 @@ from parts.threads import HOUR, Split, Subject, split, subjects
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.models.early_risk.peers import bin_of, empty, median_and_deviation
 from tocsin.models.early_risk.policies import threshold_at
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "rumours_weibo.jsonl.xz"
 
 
 def ordered(told: Mapping[str, Sequence[float]], some: Sequence[Subject]) -> list[Floats]:
@@ -90,13 +88,13 @@ def accumulated_delays(excess: Sequence[Floats], config: EarlyRiskSettings) -> l
 LIVE_HOURS = (24.0, 168.0, 720.0, 4_380.0, 8_760.0, None)
 
 
-def spread_candidates() -> list[dict[str, Any]]:
+def peer_baseline_candidates() -> list[dict[str, Any]]:
     grid = product((0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0), (1, 2, 3, 4, 6, 10), LIVE_HOURS)
     return [{"policy": "peer-baseline", "gamma": g, "minimum_posts": least, "live_hours": h} for g, least, h in grid]
 
 
-class Spreads:
-    """As the service rings: the first part was read thread by thread, the fifth post by post in the order of time."""
+class PeerBaselines:
+    """The alerts that the service raises: it reads the first part thread by thread, the fifth post by post by time."""
 
     def __init__(self, parts: Split, excess: Mapping[str, Sequence[float]]) -> None:
         order = [(at, one.name, k) for one in parts.first for k, at in enumerate(one.times)]
@@ -126,15 +124,15 @@ class Spreads:
         return np.array(found)
 
     def delays(self, config: EarlyRiskSettings) -> list[int]:
-        """When each subject of the fifth rings."""
-        read, rang = dict[str, int](), dict[str, int]()
+        """After how many posts an alert is raised for each subject of the fifth; 0 for none."""
+        read, raised = dict[str, int](), dict[str, int]()
         posts = self._posts[self._fifth :]
         least = self._at[config.live_hours] @ np.array([1.0, config.gamma])
         for (_, name, value), threshold in zip(posts, least.tolist(), strict=True):
             read[name] = read.get(name, 0) + 1
             if value > threshold and read[name] >= config.minimum_posts:
-                rang.setdefault(name, read[name])
-        return [rang.get(subject.name, 0) for subject in self._some]
+                raised.setdefault(name, read[name])
+        return [raised.get(subject.name, 0) for subject in self._some]
 
 
 # Rivals
@@ -193,7 +191,7 @@ def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
         "accumulated": (accumulated_candidates(), lambda c: accumulated_delays(excess, c)),
     }
     if streamed is not None:
-        delays_of["peer-baseline"] = (spread_candidates(), Spreads(parts, streamed.excess).delays)
+        delays_of["peer-baseline"] = (peer_baseline_candidates(), PeerBaselines(parts, streamed.excess).delays)
     for policy in policies:
         config = choose(*delays_of[policy], parts.fifth)
         run = serve(parts.known, parts.new, config, hours)
@@ -209,17 +207,14 @@ def ours(parts: Split, hours: float, policies: Sequence[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, help="the threads; else in the folder that BENCHMARK_DATA names")
     parser.add_argument("--label-delay-hours", type=float, default=24.0)
     parser.add_argument("--refit-every", type=int, default=100, help="0: the batch model is never fitted again")
     parser.add_argument("--policies", nargs="*", default=["fused", "peer-baseline", "accumulated"])
     parser.add_argument("--rivals", nargs="*", default=["batch", "pyss3"])
     args = parser.parse_args()
-    if not args.data.exists():
-        print(f"{args.data} is not here: nothing is measured; give the path of the threads by --data")
-        return
+    parts = split(subjects(data_file("rumours_weibo.jsonl.xz", args.data)))
     print((__doc__ or "").splitlines()[0])
-    parts = split(subjects(args.data))
     posts = sum(len(subject.texts) for subject in parts.new)
     print(f"{len(parts.known)} subjects train, {len(parts.new)} with {posts} posts stream; each label of these comes")
     print(f"{args.label_delay_hours:g} h after its subject's last post\n")

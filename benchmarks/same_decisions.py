@@ -38,6 +38,7 @@ from unittest.mock import patch
 import numpy as np
 import orjson
 import torch
+from parts.data import MissingDataError, data_file
 from parts.same_streams import START, Post, Stream, streams
 
 from tocsin.config import Settings
@@ -48,7 +49,6 @@ RENAMED_VALUES: dict[tuple[str, str], str] = {("explanation.alert.policy", "spre
 """Values of records that have a new name: {(place, old): new}."""
 IGNORED = ("model.config", "decision.model.config")
 """What may differ: the hash of the config changes with every name of a setting."""
-WEIBO = Path(__file__).resolve().parents[2] / "shared" / "data" / "rumours_weibo.jsonl.xz"
 SHOWN = 5
 """How many differences are told of each file."""
 
@@ -288,12 +288,24 @@ def compare(before: Path, after: Path, only: Sequence[str]) -> bool:
     return bool(chosen) and not different
 
 
+def _weibo(given: Path | None) -> Path | None:
+    """The threads of Weibo, None where they are neither given nor in the folder of data; a path that is given must be
+    there."""
+    try:
+        return data_file("rumours_weibo.jsonl.xz", given)
+    except MissingDataError as error:
+        if given is not None:
+            raise
+        print(f"the streams of Weibo are left out: {error}", flush=True)
+        return None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command")
     recording, comparing = commands.add_parser("record"), commands.add_parser("compare")
     recording.add_argument("directory", type=Path)
-    recording.add_argument("--weibo", type=Path, default=WEIBO, help="threads of Weibo, left out if missing")
+    recording.add_argument("--weibo", type=Path, help="rumours_weibo.jsonl.xz; else in the folder BENCHMARK_DATA")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     for command in (recording, comparing):
@@ -306,7 +318,7 @@ def main() -> None:
         raise SystemExit(0 if compare(given.before, given.after, given.only) else 1)
     torch.set_num_threads(1)  # as the service runs
     given.directory.mkdir(parents=True, exist_ok=True)
-    for stream in streams(given.weibo):
+    for stream in streams(_weibo(given.weibo)):
         if any(fnmatch(stream.name, pattern) for pattern in given.only):
             started = time.perf_counter()
             sent = record(given.directory, stream)

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from parts.alarm import Floats
+from parts.early_risk_measures import Floats
 from parts.threads import HOUR, OTHER, RUMOUR, Split, Subject
 
 LENGTHS = (1, 3, 8, 20, 50, 100)

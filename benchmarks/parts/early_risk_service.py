@@ -1,4 +1,4 @@
-"""Our side of the early-risk benchmark: the whole service, on a log in memory, whose clock is the posts'."""
+"""Our side of the early-risk benchmark: the whole service, on a transport in memory, whose clock is the posts'."""
 
 from __future__ import annotations
 
@@ -39,17 +39,18 @@ def settings(directory: Path, early_risk: Mapping[str, Any], pool: Sequence[Mapp
 
 
 class Heard(NamedTuple):
-    """What the service said of every subject: per post its belief and its accumulated excess, and when it rang."""
+    """What the service said of every subject: its belief and accumulated excess by post, and its alert."""
 
     belief: dict[str, list[float]]
     excess: dict[str, list[float]]
     delay: dict[str, int]
+    """How many posts were read until the alert was raised."""
     seconds: float
     """Per post of the second part, the whole path."""
 
 
 class Service:
-    """One worker on a log in memory, whose clock is the posts'."""
+    """One worker on a transport in memory, whose clock is the posts'."""
 
     def __init__(self, config: Settings) -> None:
         self._settings = config

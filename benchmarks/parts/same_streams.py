@@ -219,18 +219,16 @@ def weibo(name: str, path: Path, most: int, changes: Mapping[str, Any]) -> Strea
     return made(name, values, lambda: weibo_posts(path, most), by_subject=True)
 
 
-def streams(path: Path) -> Iterator[Stream]:
-    """All streams; those of Weibo where the file is."""
+def streams(path: Path | None) -> Iterator[Stream]:
+    """All streams; those of Weibo where `path` has its threads."""
     yield preset("electricity", "electricity.csv.gz")
     yield preset("sms", "sms_spam.tsv.gz")
-    if path.exists():
+    if path is not None:
         yield weibo("weibo", path, 20_000, {})
         spread = {"policy": "spread", "live_hours": 720.0, "minimum_posts": 2}
         yield weibo("weibo-spread", path, 5_000, {"early_risk": spread, "explanation": {"level": "full"}})
         fused = {"policy": "fused", "patience": 0.2}
         yield weibo("weibo-fused", path, 5_000, {"early_risk": fused, "abstention": {"per_class": True}})
-    else:
-        print(f"{path} is not here: the streams of Weibo are left out", flush=True)
     values = {"name": "rbf", "schema": {"features": numbers(10)}, "classes": [str(k) for k in range(24)]}
     yield made("rbf24", values, lambda: plain_posts(20_000, 24, 10))
     yield from variants()

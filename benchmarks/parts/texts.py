@@ -1,4 +1,4 @@
-"""Labelled texts in their order, from the folder of data that lies beside the repository."""
+"""Labelled texts in their order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parts.data import data_file
 from parts.generators import Ints
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+SMS = Path(__file__).resolve().parents[2] / "config" / "presets" / "data" / "sms_spam.tsv.gz"
 
 
 class Texts(NamedTuple):
@@ -23,16 +24,16 @@ class Texts(NamedTuple):
     classes: tuple[str, ...]
 
 
-def sms(folder: Path = DATA) -> Texts:
+def sms() -> Texts:
     """The UCI SMS Spam Collection."""
-    with gzip.open(folder / "sms_spam.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
+    with gzip.open(SMS, "rt", encoding="utf-8", newline="\n") as lines:
         rows = [line.rstrip("\n").split("\t", 1) for line in lines]
     return _of([text for _, text in rows], [label for label, _ in rows])
 
 
-def hate(folder: Path = DATA) -> Texts:
-    """Tweets: hate, offensive, neither (Davidson et al. 2017)."""
-    with gzip.open(folder / "hate_speech.csv.gz", "rt", encoding="utf-8", newline="") as lines:
+def hate(given: Path | None = None) -> Texts:
+    """Tweets: hate, offensive, neither (Davidson et al. 2017). Raises MissingDataError, see `parts.data`."""
+    with gzip.open(data_file("hate_speech.csv.gz", given), "rt", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     return _of([row["tweet"] for row in rows], [row["class"] for row in rows])
 

@@ -1,4 +1,4 @@
-"""How early and how surely an alarm rings: ERDE and F-latency, as ../shared/notes/ss3.md has them."""
+"""How early and how surely alerts are raised: ERDE (Losada & Crestani 2016) and F-latency (Sadeque et al. 2018)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 class Measures(NamedTuple):
-    """See ../shared/notes/ss3.md; delays of 0 are no alert. ERDE in percent."""
+    """What delays amount to; a delay of 0 is no alert. ERDE in percent."""
 
     f_latency: float
     erde5: float
@@ -30,9 +30,9 @@ class Measures(NamedTuple):
 
 def measure(delays: Sequence[int], rumours: Sequence[bool]) -> Measures:
     k, positive = np.array(delays, np.float64), np.array(rumours, np.bool_)
-    rang = k > 0
-    hits = rang & positive
-    precision = float(hits.sum() / max(rang.sum(), 1))
+    raised = k > 0
+    hits = raised & positive
+    precision = float(hits.sum() / max(raised.sum(), 1))
     recall = float(hits.sum() / max(positive.sum(), 1))
     f1 = 2 * precision * recall / max(precision + recall, 1e-12)
     delay = float(np.median(k[hits])) if hits.any() else np.nan
@@ -41,9 +41,9 @@ def measure(delays: Sequence[int], rumours: Sequence[bool]) -> Measures:
 
 
 def _erde(k: Floats, positive: NDArray[np.bool_], o: int) -> float:
-    rang = k > 0
+    raised = k > 0
     late = 1 - 1 / (1 + np.exp(np.minimum(k - o, 700)))
-    cost = np.where(rang, np.where(positive, late, positive.mean()), np.where(positive, 1.0, 0.0))
+    cost = np.where(raised, np.where(positive, late, positive.mean()), np.where(positive, 1.0, 0.0))
     return float(100 * cost.mean())
 
 
