@@ -332,7 +332,7 @@ class Classifier(Face):
         """The arrays of all parts."""
         arrays: dict[str, NDArray[Any]] = {}
         for name, part in self.mixture.parts().items():
-            arrays |= snapshot.with_prefix(name, part.state_dict())
+            arrays |= snapshot.with_prefix(f"{name}/", part.state_dict())
         subjects = list(self.mixture.history.subjects.items())
         return arrays | {"subjects": np.frombuffer(orjson.dumps(subjects), np.uint8)}
 
@@ -340,7 +340,7 @@ class Classifier(Face):
         """Take over the arrays of a model with the same settings, columns and classes."""
         self.mixture.history.subjects = OrderedDict(orjson.loads(arrays["subjects"].tobytes()))
         for name, part in self.mixture.parts().items():
-            part.load_state_dict(snapshot.without_prefix(name, arrays))
+            part.load_state_dict(snapshot.without_prefix(f"{name}/", arrays))
         for expert in self.experts:
             expert.resize(len(self.columns), len(self.classes))
 

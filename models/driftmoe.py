@@ -66,12 +66,12 @@ class Pool:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Engine`. The classifier's manifest is JSON in bytes."""
         manifest, arrays = self.classifier.to_snapshot()
-        return {"manifest": np.frombuffer(orjson.dumps(manifest), np.uint8)} | with_prefix("classifier", arrays)
+        return {"manifest": np.frombuffer(orjson.dumps(manifest), np.uint8)} | with_prefix("classifier/", arrays)
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Engine`."""
         manifest = orjson.loads(arrays["manifest"].tobytes())
-        self.classifier.restore(manifest, without_prefix("classifier", arrays))
+        self.classifier.restore(manifest, without_prefix("classifier/", arrays))
 
 
 def new_engine(preset: str, variant: Variant, seed: int) -> Engine:
@@ -245,7 +245,7 @@ class DriftMoE(Face):
             "labels": plain_array(self._labels.names, "labels"),
             "columns": plain_array(self._columns.names, "feature names"),
             "nominal": np.array(self._columns.nominal, np.bool_),
-        } | with_prefix("engine", self._engine.state_dict())
+        } | with_prefix("engine/", self._engine.state_dict())
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """Take over a state that `state_dict` gave to a model of the same parameters. Raises SnapshotError."""
@@ -255,7 +255,7 @@ class DriftMoE(Face):
             labels = Labels(arrays["labels"].tolist())
             if names or labels:
                 engine.widen(names, nominal, len(labels))
-            engine.load_state_dict(without_prefix("engine", arrays))
+            engine.load_state_dict(without_prefix("engine/", arrays))
         except DOES_NOT_FIT as error:
             raise SnapshotError(f"these are not the arrays of this DriftMoE: {error}") from error
         self._engine, self._labels = engine, labels

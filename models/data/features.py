@@ -74,7 +74,7 @@ class Standardiser:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """The state, see `tocsin.models.experts.base.Expert`."""
-        return {"count": self.count, "mean": self.mean, "square": self.square}
+        return {"count": self.count.copy(), "mean": self.mean.copy(), "square": self.square.copy()}
 
     def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `state_dict` gave."""

@@ -39,14 +39,17 @@ class Stateful(Protocol):
         ...
 
 
-def with_prefix(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The arrays of one part of a model under `part/`."""
-    return {f"{part}/{name}": array for name, array in arrays.items()}
+def with_prefix(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays of one part of a model, each under the prefix and its own name."""
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
 
 
-def without_prefix(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The arrays that `with_prefix` put under `part/`, by their own names."""
-    prefix = f"{part}/"
+def without_prefix(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays whose names begin with the prefix, by their own names: the inverse of `with_prefix`.
+
+    >>> without_prefix("scaler.", {"scaler.mean": np.zeros(2), "weights": np.ones(2)})
+    {'mean': array([0., 0.])}
+    """
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 

@@ -21,6 +21,7 @@ from tocsin.config.abstention import AbstentionSettings
 from tocsin.kernels.decision import novelty as kernel
 from tocsin.models.data.batch import Bools, Floats
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.quantile import SlidingQuantile
 
 MEMORY = 10_000.0
@@ -128,15 +129,13 @@ class Novelty:
             "distances": self._scores[0].ring.copy(),
             "lacks": self._scores[1].ring.copy(),
             "known": np.array(self._scores[0].count),
-            **{f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()},
+            **with_prefix("scaler.", self._scaler.state_dict()),
         }
 
     def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `state_dict` gave."""
         self._values, self._taken = np.array(arrays["values"]), int(arrays["taken"])
-        self._scaler.load_state_dict(
-            {n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")}
-        )
+        self._scaler.load_state_dict(without_prefix("scaler.", arrays))
         for scores, name in zip(self._scores, ("distances", "lacks"), strict=True):
             scores.ring, scores.count = np.array(arrays[name], np.float64), int(arrays["known"])
         self._limits = None

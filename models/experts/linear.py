@@ -17,6 +17,7 @@ from tocsin.models.data.batch import (
     Ints,
 )
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, PoolContext
 from tocsin.models.experts.evidence import proportional
 
@@ -138,7 +139,7 @@ class LinearExpert(Expert):
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
-        scaler = {f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()}
+        scaler = with_prefix("scaler.", self._scaler.state_dict())
         state = {"weights": self._weights.copy(), "squares": self._squares.copy(), "seen": np.array(self._seen)}
         return {**state, **scaler, "nominal": self._nominal}
 
@@ -147,6 +148,4 @@ class LinearExpert(Expert):
         self._nominal = np.array(arrays["nominal"])
         self._weights, self._squares = np.array(arrays["weights"]), np.array(arrays["squares"])
         self._seen = float(arrays["seen"])
-        self._scaler.load_state_dict(
-            {n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")}
-        )
+        self._scaler.load_state_dict(without_prefix("scaler.", arrays))

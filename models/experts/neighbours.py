@@ -18,6 +18,7 @@ from tocsin.models.data.batch import (
     Ints,
 )
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import proportional
 
@@ -150,7 +151,7 @@ class NeighboursExpert(Expert):
             "nominal": self._nominal.copy(),
             "strength": np.array(self._strength),
             "seen": np.array(self._seen),
-            **{f"scaler.{name}": array.copy() for name, array in self._scaler.state_dict().items()},
+            **with_prefix("scaler.", self._scaler.state_dict()),
         }
 
     def load_state_dict(self, arrays: Arrays) -> None:
@@ -159,7 +160,7 @@ class NeighboursExpert(Expert):
             values, labels, weights = (np.array(arrays[name]) for name in ("values", "labels", "weights"))
             nominal, strength, seen = np.array(arrays["nominal"]), float(arrays["strength"]), int(arrays["seen"])
             scaler = Standardiser(memory=self._scaler.memory)
-            scaler.load_state_dict({n.removeprefix("scaler."): a for n, a in arrays.items() if n.startswith("scaler.")})
+            scaler.load_state_dict(without_prefix("scaler.", arrays))
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"not the arrays of a nearest-neighbour expert: {error}") from error
         held = len(labels)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import capped
 from tocsin.models.ss3.model import SS3
@@ -137,7 +138,7 @@ class SS3Expert(Expert):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         own = {"log_scale": self._log_scale.copy(), "fitted": np.array(self._fitted)}
-        return own | {f"ss3.{name}": array for name, array in self.model.state_dict().items()}
+        return own | with_prefix("ss3.", self.model.state_dict())
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
@@ -145,7 +146,7 @@ class SS3Expert(Expert):
             scale, fitted = np.array(arrays["log_scale"], np.float64), int(arrays["fitted"])
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"not the arrays of a text expert: {error}") from error
-        self.model.load_state_dict({n.removeprefix("ss3."): a for n, a in arrays.items() if n.startswith("ss3.")})
+        self.model.load_state_dict(without_prefix("ss3.", arrays))
         if len(scale) != len(self.model.classes):
             raise SnapshotError(f"{len(scale)} scales for {len(self.model.classes)} classes")
         self._log_scale, self._fitted = scale, fitted

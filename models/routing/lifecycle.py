@@ -14,6 +14,7 @@ from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.kernels.routing import lifecycle as kernel
 from tocsin.kernels.routing.lifecycle import ENGAGED, RECORDS, RIGHT
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.snapshot import with_prefix
 from tocsin.models.experts.base import (
     Arrays,
     Expert,
@@ -286,7 +287,7 @@ class Lifecycle:
         """See `Expert`."""
         state: dict[str, NDArray[Any]] = {name: getattr(self, _attribute(name)).copy() for name in STATE}
         state |= {name: np.array(getattr(self, _attribute(name))) for name in COUNTERS}
-        return state | {f"window.{name}": array.copy() for name, array in self._window._asdict().items()}
+        return state | with_prefix("window.", {name: array.copy() for name, array in self._window._asdict().items()})
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""

@@ -20,6 +20,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.routing import MultiHotSettings
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays
 from tocsin.models.routing.prequential_accuracy import AccuracyRouter, RouterOutput
 
@@ -139,24 +140,24 @@ class MultiHotRouter(AccuracyRouter):
             "masks": self._masks.numpy().copy(),
             "weights": self._weights.numpy().copy(),
         }
-        result |= {f"scaler.{name}": array for name, array in self._scaler.state_dict().items()}
-        result |= {f"net.{name}": tensor.numpy().copy() for name, tensor in self._net.state_dict().items()}
+        result |= with_prefix("scaler.", self._scaler.state_dict())
+        result |= with_prefix("net.", {n: tensor.numpy().copy() for n, tensor in self._net.state_dict().items()})
         for number, moments in self._optimiser.state_dict()["state"].items():
-            result |= {f"adam.{number}.{name}": np.asarray(tensor) for name, tensor in moments.items()}
+            result |= with_prefix(f"adam.{number}.", {n: np.asarray(tensor) for n, tensor in moments.items()})
         return result
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
         self._record.load_state_dict(arrays)
         self.count = int(arrays["count"])
-        self._scaler.load_state_dict(_below("scaler.", arrays))
+        self._scaler.load_state_dict(without_prefix("scaler.", arrays))
         self.resize(len(self._scaler.mean))
         self._inputs, self._masks, self._weights = (
             torch.from_numpy(np.array(arrays[name])) for name in ("inputs", "masks", "weights")
         )
-        self._net.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in _below("net.", arrays).items()})
+        self._net.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in without_prefix("net.", arrays).items()})
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, array in _below("adam.", arrays).items():
+        for name, array in without_prefix("adam.", arrays).items():
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = torch.from_numpy(np.array(array))
         self._load_moments(moments)
@@ -194,7 +195,3 @@ def layer(wide: int, narrow: int, generator: torch.Generator, zero: bool = False
 
 def _insert_columns(tensor: Tensor, at: int, more: int) -> Tensor:
     return torch.cat([tensor[:, :at], torch.zeros(tensor.shape[0], more), tensor[:, at:]], dim=1)
-
-
-def _below(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -181,22 +181,22 @@ class Published:
             "masks": np.array(self._masks, np.float32).reshape(len(self._masks), self.trees),
         }
         for i, pool in enumerate(self._pools):
-            state |= with_prefix(f"tree.{i}", hoeffding.state_dict(pool))
+            state |= with_prefix(f"tree.{i}/", hoeffding.state_dict(pool))
         if self._net is not None and self._optimiser is not None:
-            state |= with_prefix("net", {n: t.numpy().copy() for n, t in self._net.state_dict().items()})
+            state |= with_prefix("net/", {n: t.numpy().copy() for n, t in self._net.state_dict().items()})
             for number, moments in self._optimiser.state_dict()["state"].items():
-                state |= with_prefix(f"adam.{number}", {n: tensor.numpy().copy() for n, tensor in moments.items()})
+                state |= with_prefix(f"adam.{number}/", {n: tensor.numpy().copy() for n, tensor in moments.items()})
         return state
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Engine`. Raises KeyError, ValueError or RuntimeError where the arrays do not fit."""
-        self._pools = [hoeffding.load_state_dict(without_prefix(f"tree.{i}", arrays)) for i in range(len(self._pools))]
+        self._pools = [hoeffding.load_state_dict(without_prefix(f"tree.{i}/", arrays)) for i in range(len(self._pools))]
         self._inputs, self._masks = list(np.array(arrays["inputs"])), list(np.array(arrays["masks"]))
         if self._net is None or self._optimiser is None:
             return
-        self._net.load_state_dict({n: torch.from_numpy(a) for n, a in without_prefix("net", arrays).items()})
+        self._net.load_state_dict({n: torch.from_numpy(a) for n, a in without_prefix("net/", arrays).items()})
         moments = {
-            number: {n: torch.from_numpy(a) for n, a in without_prefix(f"adam.{number}", arrays).items()}
+            number: {n: torch.from_numpy(a) for n, a in without_prefix(f"adam.{number}/", arrays).items()}
             for number in range(len(list(self._net.parameters())))
         }
         # Before the first step there are none.

@@ -18,6 +18,7 @@ from tocsin.kernels.routing import reliability as kernel
 from tocsin.kernels.routing.inverse_temperature import LOG
 from tocsin.kernels.routing.inverse_temperature import STATE as STATE_OF_INVERSE_TEMPERATURE
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays
 from tocsin.models.routing.prequential_accuracy import RouterOutput
 
@@ -197,14 +198,12 @@ class ReliabilityRouter:
         """See `Expert`."""
         state: dict[str, NDArray[Any]] = {name: getattr(self._router, name).copy() for name in STATE}
         state["labels"] = self._labels.copy()
-        return state | {f"drift.{name}": array for name, array in adwin.state_dict(self._router.drift).items()}
+        return state | with_prefix("drift.", adwin.state_dict(self._router.drift))
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`. Raises KeyError or ValueError where arrays do not fit."""
         state = {name: np.array(arrays[name], np.float64) for name in STATE}
-        drift = adwin.load_state_dict(
-            {n.removeprefix("drift."): a for n, a in arrays.items() if n.startswith("drift.")}
-        )
+        drift = adwin.load_state_dict(without_prefix("drift.", arrays))
         sizes = self._sizes._replace(features=len(state["mean"]))
         if state["weights"].shape != (sizes.weights,) or state["load"].shape != (2, sizes.experts):
             raise ValueError(f"weights {state['weights'].shape} are not those of {sizes}")

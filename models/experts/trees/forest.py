@@ -17,6 +17,7 @@ from tocsin.kernels.hoeffding.forest import adwin
 from tocsin.kernels.hoeffding.pool.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
 from tocsin.models.experts.trees.path import column_names, conditions
 
@@ -182,22 +183,22 @@ class ForestExpert(Expert):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         own = self._forest
-        out = {f"pool.{name}": array for name, array in hoeffding.state_dict(own.pool).items()}
-        out |= {f"windows.{name}": array for name, array in adwin.state_dict(own.windows).items()}
+        out = with_prefix("pool.", hoeffding.state_dict(own.pool))
+        out |= with_prefix("windows.", adwin.state_dict(own.windows))
         for group, records in (("members", own.members), ("record", own.accuracy), ("counters", own.counters)):
-            out |= {f"{group}.{name}": records[name].copy() for name in records.dtype.names or ()}
+            out |= with_prefix(f"{group}.", {name: records[name].copy() for name in records.dtype.names or ()})
         return out | {"nominal": np.array(self._nominal, np.bool_), "history": np.array(self._settings.history)}
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
         try:
-            pool = hoeffding.load_state_dict(_group(arrays, "pool."))
+            pool = hoeffding.load_state_dict(without_prefix("pool.", arrays))
             if len(pool.trees) != 2 * self._settings.trees:
                 raise ValueError(f"{len(pool.trees) // 2} trees, not {self._settings.trees}")
             if int(arrays["history"]) != self._settings.history:
                 raise ValueError(f"a history of {int(arrays['history'])} labels, not {self._settings.history}")
             forest = self._standing(pool)
-            windows = adwin.load_state_dict(_group(arrays, "windows."))
+            windows = adwin.load_state_dict(without_prefix("windows.", arrays))
             groups = ("members", forest.members), ("record", forest.accuracy), ("counters", forest.counters)
             for group, records in groups:
                 for name in records.dtype.names or ():
@@ -209,7 +210,3 @@ class ForestExpert(Expert):
         except (KeyError, ValueError, IndexError) as error:
             raise SnapshotError(f"no snapshot of this forest: {error}") from error
         self._forest, self._nominal = replace(forest, windows=windows), nominal
-
-
-def _group(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
