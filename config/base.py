@@ -121,12 +121,21 @@ def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
     return first
 
 
-def _class_name(value: Any) -> Any:
-    """YAML reads `0` and `true` as a number and a boolean; a class is always named by a string."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int) else value
+def class_name(label: object) -> str:
+    """The name of the class that a label stands for: `true` or `false` for a boolean, the digits of a number.
+
+    >>> class_name(True), class_name(3), class_name("spam")
+    ('true', '3', 'spam')
+    """
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    return str(label)
 
 
-ClassName = Annotated[str, BeforeValidator(_class_name), Field(min_length=1, max_length=128)]
+def _as_class_name(value: Any) -> Any:
+    """The name of a class that YAML reads as a whole number or a boolean; anything else is left to pydantic."""
+    return class_name(value) if isinstance(value, int) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_as_class_name), Field(min_length=1, max_length=128)]
 """The name of a class."""

@@ -10,6 +10,17 @@ from tocsin.config.base import FrozenSettings
 
 Path = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$", max_length=256)]
 """Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`."""
+Keys = tuple[str, ...]
+"""The keys that a dot path consists of."""
+
+
+def keys_of(path: str) -> Keys:
+    """The keys that a dot path consists of.
+
+    >>> keys_of("account.id")
+    ('account', 'id')
+    """
+    return tuple(path.split("."))
 
 
 class FeatureSettings(FrozenSettings):
@@ -23,9 +34,9 @@ class FeatureSettings(FrozenSettings):
     """Whether every event must have the key. Its value may be null, which means not known."""
 
     @property
-    def at(self) -> tuple[str, ...]:
+    def keys(self) -> Keys:
         """The keys that lead to the value."""
-        return tuple(self.path.split(".")) if self.path else ("features", self.name)
+        return keys_of(self.path) if self.path else ("features", self.name)
 
 
 class LabelPathsSettings(FrozenSettings):

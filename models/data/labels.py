@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.config import base
 from tocsin.models.data.batch import Ints
 from tocsin.models.data.frames import is_missing
 
@@ -55,14 +56,12 @@ def class_array(labels: list[Label]) -> NDArray[Any]:
 
 
 def class_name(label: Any) -> str:
-    """How a class is named on the wire: a boolean as `true` or `false`, a number by its digits.
+    """How a class is named in records, as in `tocsin.config.base`; the label may be numpy's, too.
 
-    >>> class_name(True), class_name(3), class_name("spam")
-    ('true', '3', 'spam')
+    >>> class_name(np.bool_(True)), class_name(3)
+    ('true', '3')
     """
-    if isinstance(label, bool | np.bool_):
-        return "true" if label else "false"
-    return str(label)
+    return base.class_name(bool(label) if isinstance(label, np.bool_) else label)
 
 
 class Labels:

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
+from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, PastEvent, SourceError
-from tocsin.streams.wire.dot_paths import keys_of, put, walk
+from tocsin.streams.wire.dot_paths import put, walk
 from tocsin.streams.wire.values import epoch_milliseconds
 
 

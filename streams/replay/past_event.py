@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
-from tocsin.streams.wire.dot_paths import keys_of, put
+from tocsin.streams.wire.dot_paths import put
 
 BASE_TIME = 946_684_800_000
 """1 January 2000, epoch milliseconds: the time of the first event where a source has no times."""

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import orjson
 
-from tocsin.config.schema import FeatureSettings
+from tocsin.config.schema import FeatureSettings, keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, PastEvent, SourceError
-from tocsin.streams.wire.dot_paths import keys_of, put
+from tocsin.streams.wire.dot_paths import put
 from tocsin.streams.wire.values import epoch_milliseconds
 
 Columns = Mapping[str, Any]
@@ -92,7 +92,7 @@ def _past_event(settings: Settings, row: Columns, path: Path, number: int) -> Pa
         put(event, keys_of(dot_path), value)
     for feature in schema.features:
         if feature.name in row:
-            put(event, feature.at, _feature(feature, row[feature.name]))
+            put(event, feature.keys, _feature(feature, row[feature.name]))
     if schema.text:
         put(event, keys_of(schema.text), row[replay.text])
     label = row[replay.label]

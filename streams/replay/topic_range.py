@@ -8,12 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
 from tocsin.streams.replay.json_lines import past_event_of_json
 from tocsin.streams.replay.past_event import PastEvent, SourceError
 from tocsin.streams.transport.base import Partition, Record, Transport
-from tocsin.streams.wire.dot_paths import keys_of, walk
+from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.values import epoch_milliseconds
 
 _OFFSET_DIGITS = 12

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Keys = tuple[str, ...]
-"""A dot path, taken apart."""
-
-
-def keys_of(path: str) -> Keys:
-    """The keys that a dot path consists of.
-
-    >>> keys_of("account.id")
-    ('account', 'id')
-    """
-    return tuple(path.split("."))
+from tocsin.config.schema import Keys
 
 
 def walk(value: Any, keys: Keys) -> tuple[bool, Any]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tocsin.config.schema import FeatureSettings
+from tocsin.config.schema import FeatureSettings, Keys, keys_of
 from tocsin.config.settings import Settings
-from tocsin.streams.wire.dot_paths import Keys, keys_of, walk
+from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.values import (
     BOOLEAN,
@@ -164,4 +164,4 @@ def read_fields(fields: Sequence[Field], raw: dict[str, Any]) -> list[Any]:
 def _feature(feature: FeatureSettings, longest: int) -> Field:
     kinds = {"number": NUMBER, "category": category_kind(longest), "boolean": BOOLEAN}
     name = f"features.{feature.name}"
-    return Field(name, feature.at, kinds[feature.kind], required=feature.required, nullable=True)
+    return Field(name, feature.keys, kinds[feature.kind], required=feature.required, nullable=True)

@@ -96,7 +96,7 @@ def valid_events(draw: st.DrawFn, config: Settings) -> dict[str, Any]:
         if feature.required or draw(st.booleans()):
             put(
                 raw,
-                ".".join(feature.at) if feature.path else f"features.{feature.name}",
+                ".".join(feature.keys) if feature.path else f"features.{feature.name}",
                 draw(st.none() | GOOD[feature.kind]),
             )
     if schema.text:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tocsin.streams.wire.dot_paths import keys_of, put, walk
+from tocsin.config.schema import keys_of
+from tocsin.streams.wire.dot_paths import put, walk
 
 
 def test_walking_stops_where_no_object_is() -> None:
