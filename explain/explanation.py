@@ -79,7 +79,7 @@ class MatteringPost(msgspec.Struct, frozen=True):
     post: int
     """Its number among the subject's posts, from 1."""
     gain: float
-    """By how much it raised what the policy compares; in log odds for the policy `fused`."""
+    """By how much it raised the excess of the class over all others or, for the policy `fused`, its log odds."""
 
 
 class Tipping(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ class Tipping(msgspec.Struct, frozen=True):
     threshold: float
     """What the score had to exceed."""
     gain: float
-    """By how much this post raised the score."""
+    """By how much this post raised the excess of the class over all others or, for the policy `fused`, its log odds."""
     posts: list[MatteringPost]
     """The posts that mattered most, the strongest first."""
 

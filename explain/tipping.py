@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from tocsin.explain.explanation import MatteringPost, Tipping
-from tocsin.models.early_risk.policies import Ring
+from tocsin.models.early_risk.policies import RaisedAlert
 
 
-def tipping(policy: Literal["accumulated", "peer-baseline", "fused"], ring: Ring) -> Tipping:
+def tipping(policy: Literal["accumulated", "peer-baseline", "fused"], raised: RaisedAlert) -> Tipping:
     """The part of an alert's explanation that says why it was raised just now."""
     return Tipping(
         policy=policy,
-        score=round(ring.score, 6),
-        threshold=round(ring.threshold, 6),
-        gain=round(ring.gain, 6),
-        posts=[MatteringPost(**post) for post in ring.mattered],
+        score=round(raised.score, 6),
+        threshold=round(raised.threshold, 6),
+        gain=round(raised.gain, 6),
+        posts=[MatteringPost(**post) for post in raised.mattered],
     )

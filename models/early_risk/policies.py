@@ -1,14 +1,14 @@
 """Early risk: what a subject's posts accumulate to, and the alert that is raised once.
 
-Three policies say when a class rings (`tocsin.config.early_risk`):
+Three policies say when an alert is raised for a class (`tocsin.config.early_risk`):
 
-- `accumulated`: its accumulated evidence exceeds that of all others together (Burdisso et al. 2019);
-- `peer-baseline`: that excess, per post, lies above median + gamma MAD of all live subjects (the authors' later
-  systems, in whose streams all subjects are at the same post; here they are not);
-- `fused`: the fused belief stands at a threshold that falls with the number of posts read. Waiting a few posts costs
-  little and tells much, so the first posts may be asked for more.
+- `accumulated`: the accumulated evidence for the class exceeds that for all others together (Burdisso et al. 2019);
+- `peer-baseline`: that excess, per post, lies above median + gamma MAD of all live subjects (as in the later systems
+  of the same authors; in their streams all subjects are at the same post, and here they are not, hence "per post");
+- `fused`: the fused belief reaches a threshold that falls with the number of posts read. Waiting for a few posts costs
+  little and improves the belief much, so a higher belief may be asked for at the first posts.
 
-Whatever the policy, a post costs the same however many there were, and a class rings once a subject.
+The cost of a post does not depend on how many came before it. An alert is raised at most once for a subject and class.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ HOUR = 3_600_000
 
 @dataclass(slots=True)
 class SubjectRisk:
-    """A subject's state: it rides in the subject's decisions, so that the last of them is all of it."""
+    """What early risk keeps of a subject. Each decision of the subject carries it, so the latest one has all of it."""
 
     posts: int = 0
     risk: dict[str, float] = field(default_factory=dict)
     """Accumulated evidence by class."""
     alerts: dict[str, int] = field(default_factory=dict)
-    """The classes that rang, with the delay k: posts read until then. Latched: a class rings once."""
+    """The classes for which an alert was raised, with its delay: the number of posts read until then."""
     time: int = 0
-    """Of the latest post, epoch milliseconds."""
+    """Time of the latest post, epoch milliseconds."""
     faded: float = 0.0
-    """Posts, each faded as what it added; 0 where nothing fades."""
+    """The number of posts, each faded as the evidence it added; 0 where nothing fades."""
     odds: dict[str, float] = field(default_factory=dict)
     """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
     confirmed: dict[str, int] = field(default_factory=dict)
-    """Policy `fused`: at how many posts the belief has stood at the threshold."""
+    """Policy `fused`: by class, at how many posts the belief has reached the threshold."""
     mattered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """The posts that raised a class most, by class, until it rings: `event`, `post` (its number) and `gain`."""
+    """By class, until its alert is raised: the posts that contributed most, as `event`, `post` (its number), `gain`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What an event brings beside its evidence."""
+    """What a policy needs of an event beside its evidence."""
 
     event: str = ""
     time: int = 0
@@ -61,15 +61,16 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
-    """A class that rings now, and what tipped it."""
+class RaisedAlert:
+    """An alert that one post raised for a class, and what tipped it."""
 
     name: str
     score: float
     """What the policy compares: the accumulated risk, its excess over all others per post, or the belief."""
     threshold: float
+    """What the score exceeds or, for the policy `fused`, reaches."""
     gain: float
-    """By how much the last post raised it."""
+    """By how much the post raised the excess of the class over all others or, for `fused`, its log odds."""
     mattered: list[dict[str, Any]]
 
 
@@ -91,7 +92,7 @@ class Accumulated(Protocol):
 
     @property
     def faded(self) -> float:
-        """Posts, each faded as what it added; 0 where nothing fades."""
+        """The number of posts, each faded as the evidence it added; 0 where nothing fades."""
 
     @property
     def risk(self) -> Mapping[str, float]:
@@ -99,7 +100,7 @@ class Accumulated(Protocol):
 
 
 def excess_per_post(state: Accumulated, name: str) -> float:
-    """The same for a mean post of a subject."""
+    """The excess of a class, divided by the number of posts: that of the subject's mean post."""
     return _mean_excess(state.risk, name, state.faded or state.posts)
 
 
@@ -107,26 +108,22 @@ def _mean_excess(risk: Mapping[str, float], name: str, posts: float) -> float:
     return excess(risk, name) / max(posts, 1.0)
 
 
-def accumulate(state: SubjectRisk, evidence: Floats, classes: list[str], settings: EarlyRiskSettings) -> list[str]:
-    """Add one post's evidence [K] to a subject's state (in place); returns the classes that ring now."""
-    return [ring.name for ring in ringing(state, evidence, classes, settings)]
-
-
-def ringing(
+def add_post(
     state: SubjectRisk,
     evidence: Floats,
     classes: list[str],
     settings: EarlyRiskSettings,
     post: Post = NO_POST,
-    spread: Mapping[str, Counts] | None = None,
-) -> list[Ring]:
-    """Add one post to a subject's state (in place); returns the classes that ring now, and why.
+    baselines: Mapping[str, Counts] | None = None,
+) -> list[RaisedAlert]:
+    """Add one post to a subject's state (in place); returns the alerts that it raises, in the order of the settings.
 
-    `spread` are the live subjects' excesses per post by class, before this post; the policy `peer-baseline` asks for
-    them.
+    `evidence` [K] is the post's, for `classes` [K]. `baselines` are the peer baselines by class, before this post: the
+    excesses per post of the live subjects. Only the policy `peer-baseline` needs them. Raises ValueError where the
+    policy is `fused` and the post has no belief.
     """
     fades = settings.half_life_hours is not None
-    # What was accumulated while nothing faded is of whole posts.
+    # Posts from before the setting was made have not faded.
     state.faded = (state.faded or float(state.posts)) if fades else 0.0
     _fade(state, settings, post.time)
     state.posts += 1
@@ -138,20 +135,20 @@ def ringing(
     gains = {name: excess(state.risk, name) - before[name] for name in settings.classes}
     if settings.policy == "fused":
         gains = _add_odds(state, classes, settings, post)
-    rings = []
+    raised = []
     for name in settings.classes:
         if name in state.alerts:
             continue
         _note(state, name, gains[name], settings.explanation_posts, post)
-        score, threshold, rang = _judge(state, name, len(classes), settings, spread or {})
-        if rang and state.posts >= settings.minimum_posts:
-            rings.append(Ring(name, score, threshold, gains[name], state.mattered.pop(name, [])))
-    state.alerts.update({ring.name: state.posts for ring in rings})
-    return rings
+        score, threshold, reached = _judge(state, name, len(classes), settings, baselines or {})
+        if reached and state.posts >= settings.minimum_posts:
+            raised.append(RaisedAlert(name, score, threshold, gains[name], state.mattered.pop(name, [])))
+    state.alerts.update({alert.name: state.posts for alert in raised})
+    return raised
 
 
 def _fade(state: SubjectRisk, settings: EarlyRiskSettings, time: int) -> None:
-    """Let what was accumulated fade by the time since the latest post."""
+    """Fade what was accumulated, by the time since the latest post."""
     if settings.half_life_hours is not None and state.posts and time > state.time:
         left = 0.5 ** ((time - state.time) / (settings.half_life_hours * HOUR))
         for kept in (state.risk, state.odds):
@@ -188,20 +185,20 @@ def _unknown(classes: int) -> float:
 
 
 def _note(state: SubjectRisk, name: str, gain: float, most: int, post: Post) -> None:
-    """Keep a post by name if it is among those that raised the class most."""
+    """Keep a post if it is among those that contributed most to the class."""
     if gain > 0 and most:
         kept = [*state.mattered.get(name, []), {"event": post.event, "post": state.posts, "gain": round(gain, 6)}]
         state.mattered[name] = sorted(kept, key=lambda one: -float(one["gain"]))[:most]
 
 
 def _judge(
-    state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings, spread: Mapping[str, Counts]
+    state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings, baselines: Mapping[str, Counts]
 ) -> tuple[float, float, bool]:
-    """What is compared, with what, and whether it rings."""
+    """The score, the threshold it is compared with, and whether that is exceeded."""
     if settings.policy == "fused":
         return _judge_belief(state, name, classes, settings)
     if settings.policy == "peer-baseline":
-        counts = spread.get(name)
+        counts = baselines.get(name)
         score = _mean_excess(state.risk, name, state.faded or state.posts)
         if counts is None or int(counts.sum()) < settings.minimum_subjects:
             return score, math.inf, False
@@ -222,13 +219,16 @@ def _judge_belief(
         state.confirmed[name] = state.confirmed.get(name, 0) + 1
     elif belief < threshold - settings.hysteresis:
         state.confirmed.pop(name, None)
-    rang = belief >= threshold and state.confirmed[name] >= settings.confirmations
-    if rang:
+    reached = belief >= threshold and state.confirmed[name] >= settings.confirmations
+    if reached:
         del state.confirmed[name]
-    return belief, threshold, rang
+    return belief, threshold, reached
 
 
 def threshold_at(posts: int, settings: EarlyRiskSettings) -> float:
-    """The belief that rings when so many posts were read; it falls from threshold + extra_threshold to threshold."""
+    """The belief at which an alert is raised after so many posts.
+
+    It starts at threshold + extra_threshold and falls exponentially to threshold.
+    """
     extra = settings.extra_threshold * math.exp(-(posts - 1) / settings.extra_threshold_posts)
     return min(settings.threshold + extra, 1.0)

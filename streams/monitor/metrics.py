@@ -40,7 +40,7 @@ FAMILIES = (
     Family("counter", "tocsin_decided_twice", "Events that a worker decided again after a crash.", ("worker",)),
     Family("counter", "tocsin_duplicates", "Events that came again and were not decided again.", ("worker",)),
     Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),
-    Family("counter", "tocsin_alerts", "Alerts rung.", ("worker",)),
+    Family("counter", "tocsin_alerts", "Alerts raised.", ("worker",)),
     Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
     Family("counter", "tocsin_expired", "Pending events forgotten: too old, or too many.", ("worker",)),
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),

@@ -91,7 +91,7 @@ class SubjectState(Struct, frozen=True, omit_defaults=True):
     posts: Count
     risk: dict[str, float]
     alerts: dict[str, int]
-    """The classes that rang, with the delay in posts."""
+    """The classes for which an alert was raised, with its delay in posts."""
     time: int = 0
     """Of the latest post, epoch milliseconds."""
     faded: float = 0.0
@@ -101,7 +101,7 @@ class SubjectState(Struct, frozen=True, omit_defaults=True):
     confirmed: dict[str, int] = {}
     """Policy `fused`: at how many posts the belief has stood at the threshold."""
     mattered: dict[str, list[MatteringPost]] = {}
-    """The posts that raised a class most, until it rings."""
+    """By class, until its alert is raised: the posts that contributed most."""
     texts: dict[str, SubjectTextState] = field(default_factory=dict, name="threads")
     """What experts of whole subjects keep, by expert."""
 
@@ -184,13 +184,13 @@ class Feedback(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True):
-    """A subject that rang the alarm, once a class. On the topic `alerts`, keyed by subject."""
+    """A class of interest found for a subject, said once. On the topic `alerts`, keyed by subject."""
 
     subject: str
     class_: str = field(name="class")
     time: int
     delay: int
-    """Posts read until it rang."""
+    """The number of posts read until the alert was raised."""
     risk: float
     explanation: Explanation | None
 

@@ -38,7 +38,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
 
 
 def text_settings(directory: Path, **changes: Any) -> Settings:
-    """A service that reads texts and rings for the class `spam`."""
+    """A service that reads texts and raises alerts for the class `spam`."""
     values: dict[str, Any] = {
         "schema": {"text": "text"},
         "classes": ["ham", "spam"],

@@ -130,9 +130,9 @@ class Decide:
         decision = self._decision(event, scores, i, findings, now)
         topics, key, headers = self._settings.topics, event.subject.encode(), decoded.record.headers
         outputs = [Output(topics.decisions, key, encode(decision), headers)]
-        for ring in [] if after is None else after.rings:
+        for raised in [] if after is None else after.raised:
             assert after is not None
-            alert = self._early_risk.alert(event, ring, after.state, findings.explanation)
+            alert = self._early_risk.alert(event, raised, after.state, findings.explanation)
             outputs.append(Output(topics.alerts, key, encode(alert), headers))
         if decision.status == "abstained" and findings.over_budget is None:
             outputs.append(Output(topics.review, key, encode(Review(event, decision)), headers))

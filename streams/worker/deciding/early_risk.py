@@ -16,7 +16,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.decision.scores import Scores
-from tocsin.models.early_risk.policies import Post, Ring, SubjectRisk, ringing
+from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
 from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.subjects import Subjects
 from tocsin.streams.wire.records import Alert, Event, SubjectState
@@ -27,8 +27,8 @@ class SubjectAfter(NamedTuple):
     """What one event did to its subject."""
 
     state: SubjectState
-    rings: list[Ring]
-    """The classes that ring now."""
+    raised: list[RaisedAlert]
+    """The alerts that the event raised."""
 
 
 class EarlyRisk:
@@ -66,7 +66,7 @@ class EarlyRisk:
     def _fold(self, event: Event, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
         before = subjects.get(event.subject)
         risk = SubjectRisk() if before is None else risk_from_wire(before)
-        rings = ringing(
+        raised = add_post(
             risk,
             self._contribution(scores, i),
             list(scores.classes),
@@ -79,7 +79,7 @@ class EarlyRisk:
             texts[name] = text_to_wire(after[i])
         state = state_to_wire(risk, texts)
         subjects.put(event.subject, state, self._most, self._group)
-        return SubjectAfter(state, rings)
+        return SubjectAfter(state, raised)
 
     def _contribution(self, scores: Scores, i: int) -> Floats:
         """What one event adds to its subject's risk [K]: the evidence of experts that read its own text, else BetP."""
@@ -89,16 +89,16 @@ class EarlyRisk:
         evidence: Floats = np.sum(scores.evidence[i, self._readers_of_posts], axis=0)
         return evidence
 
-    def alert(self, event: Event, ring: Ring, state: SubjectState, explanation: Explanation | None) -> Alert:
-        """The alert of a class that rings at an event; `explanation` is that of the event's decision."""
+    def alert(self, event: Event, raised: RaisedAlert, state: SubjectState, explanation: Explanation | None) -> Alert:
+        """The record of an alert that an event raised; `explanation` is that of the event's decision."""
         policy = self._settings.policy
         if explanation is not None:
-            explanation = msgspec.structs.replace(explanation, alert=tipping(policy, ring))
+            explanation = msgspec.structs.replace(explanation, alert=tipping(policy, raised))
         return Alert(
             subject=event.subject,
-            class_=ring.name,
+            class_=raised.name,
             time=event.time,
-            delay=state.alerts[ring.name],
-            risk=ring.score if policy == "fused" else state.risk.get(ring.name, 0.0),
+            delay=state.alerts[raised.name],
+            risk=raised.score if policy == "fused" else state.risk.get(raised.name, 0.0),
             explanation=explanation,
         )

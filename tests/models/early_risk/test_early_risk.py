@@ -1,4 +1,4 @@
-"""Alarms of subjects that write over time."""
+"""Alerts for subjects that write over time."""
 
 from __future__ import annotations
 
@@ -17,72 +17,75 @@ from tocsin.models.early_risk.peers import bin_of, empty, median_and_deviation
 from tocsin.models.early_risk.policies import (
     HOUR,
     Post,
-    Ring,
+    RaisedAlert,
     SubjectRisk,
-    accumulate,
+    add_post,
     excess,
     excess_per_post,
     log_odds,
-    ringing,
     threshold_at,
 )
 
 CLASSES = ["calm", "risk", "other"]
 
 
-def rings(posts: list[list[float]], **settings: float) -> tuple[list[list[str]], SubjectRisk]:
+def names(raised: list[RaisedAlert]) -> list[str]:
+    return [alert.name for alert in raised]
+
+
+def alerts_of(posts: list[list[float]], **settings: float) -> tuple[list[list[str]], SubjectRisk]:
     state = SubjectRisk()
     config = EarlyRiskSettings(classes=("risk",), **settings)  # type: ignore[arg-type]
-    return [accumulate(state, np.array(post), CLASSES, config) for post in posts], state
+    return [names(add_post(state, np.array(post), CLASSES, config)) for post in posts], state
 
 
-def test_the_alarm_rings_when_the_risk_exceeds_all_others_together() -> None:
-    told, state = rings([[2, 1, 1], [0, 3, 0], [0, 0.5, 0]])
+def test_an_alert_is_raised_when_the_risk_exceeds_all_others_together() -> None:
+    told, state = alerts_of([[2, 1, 1], [0, 3, 0], [0, 0.5, 0]])
     assert told == [[], ["risk"], []]
     assert state.alerts == {"risk": 2}
 
 
 def test_a_risk_as_large_as_the_others_is_not_yet_one() -> None:
-    assert rings([[1, 2, 1]])[0] == [[]]
+    assert alerts_of([[1, 2, 1]])[0] == [[]]
 
 
-def test_it_rings_once_even_if_the_risk_passes_and_returns() -> None:
-    told, state = rings([[0, 1, 0], [9, 0, 0], [0, 99, 0]])
+def test_it_is_raised_once_even_if_the_risk_passes_and_returns() -> None:
+    told, state = alerts_of([[0, 1, 0], [9, 0, 0], [0, 99, 0]])
     assert told == [["risk"], [], []]
     assert state.alerts == {"risk": 1}
 
 
 def test_it_waits_for_the_least_number_of_posts() -> None:
-    told, state = rings([[0, 5, 0]] * 4, minimum_posts=3)
+    told, state = alerts_of([[0, 5, 0]] * 4, minimum_posts=3)
     assert told == [[], [], ["risk"], []]
     assert state.alerts == {"risk": 3}
 
 
 def test_it_waits_for_the_margin() -> None:
-    assert rings([[0, 1, 0]] * 4, margin=2.5)[0] == [[], [], ["risk"], []]
+    assert alerts_of([[0, 1, 0]] * 4, margin=2.5)[0] == [[], [], ["risk"], []]
 
 
-def test_classes_that_ring_no_alarm_ring_none() -> None:
+def test_without_classes_of_interest_there_are_no_alerts() -> None:
     state = SubjectRisk()
-    assert accumulate(state, np.array([9.0, 0, 0]), CLASSES, EarlyRiskSettings()) == []
+    assert add_post(state, np.array([9.0, 0, 0]), CLASSES, EarlyRiskSettings()) == []
     assert state.risk == {"calm": 9.0}
 
 
 def test_a_class_that_is_discovered_later_adds_to_the_others() -> None:
     state = SubjectRisk()
     config = EarlyRiskSettings(classes=("risk",))
-    accumulate(state, np.array([1.0]), ["calm"], config)
-    assert accumulate(state, np.array([0.0, 3.0]), ["calm", "risk"], config) == ["risk"]
+    add_post(state, np.array([1.0]), ["calm"], config)
+    assert names(add_post(state, np.array([0.0, 3.0]), ["calm", "risk"], config)) == ["risk"]
 
 
 @given(st.lists(st.lists(st.floats(0, 10), min_size=3, max_size=3), max_size=30), st.integers(1, 5))
 def test_whatever_is_written_it_rings_at_most_once_and_adds_up(posts: list[list[float]], least: int) -> None:
-    told, state = rings(posts, minimum_posts=least)
+    told, state = alerts_of(posts, minimum_posts=least)
     assert sum(map(len, told)) <= 1
     assert state.posts == len(posts)
     assert sum(state.risk.values()) == pytest.approx(float(np.sum(posts)) if posts else 0.0)
-    for post, rang in enumerate(told, start=1):
-        assert not rang or (post >= least and state.alerts["risk"] == post)
+    for post, raised in enumerate(told, start=1):
+        assert not raised or (post >= least and state.alerts["risk"] == post)
 
 
 # What fades
@@ -92,7 +95,7 @@ def test_old_posts_fade_by_their_age() -> None:
     state = SubjectRisk()
     config = EarlyRiskSettings(classes=("risk",), half_life_hours=2.0)
     for hours in (0, 2, 2):
-        ringing(state, np.array([0.0, 8.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
+        add_post(state, np.array([0.0, 8.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
     assert state.risk == {"risk": pytest.approx(8 / 2 + 8 + 8)}
 
 
@@ -100,28 +103,28 @@ def test_a_post_that_comes_out_of_order_makes_nothing_grow() -> None:
     state = SubjectRisk()
     config = EarlyRiskSettings(classes=("risk",), half_life_hours=2.0)
     for hours in (4, 0):
-        ringing(state, np.array([0.0, 8.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
+        add_post(state, np.array([0.0, 8.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
     assert state.risk == {"risk": 16.0}
     assert state.time == 4 * HOUR
 
 
-# The spread over live subjects
+# The peer baseline
 
 
-def rings_by_spread(others: list[float], own: float, **settings: Any) -> list[Ring]:
+def raised_by_baseline(others: list[float], own: float, **settings: Any) -> list[RaisedAlert]:
     counts = empty()
     for value in others:
         counts[bin_of(value)] += 1
     config = EarlyRiskSettings(classes=("risk",), policy="peer-baseline", minimum_subjects=5, **settings)
-    return ringing(SubjectRisk(), np.array([0.0, own, 0.0]), CLASSES, config, spread={"risk": counts})
+    return add_post(SubjectRisk(), np.array([0.0, own, 0.0]), CLASSES, config, baselines={"risk": counts})
 
 
 def test_it_rings_for_what_stands_out_among_the_live_subjects() -> None:
     others = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    assert rings_by_spread(others, 7.5) == []
-    [ring] = rings_by_spread(others, 9.0)
-    assert ring.threshold == pytest.approx(4 + 2 * 2, rel=0.06)
-    assert [r.name for r in rings_by_spread(others, 7.5, gamma=1.5)] == ["risk"]
+    assert raised_by_baseline(others, 7.5) == []
+    [alert] = raised_by_baseline(others, 9.0)
+    assert alert.threshold == pytest.approx(4 + 2 * 2, rel=0.06)
+    assert [r.name for r in raised_by_baseline(others, 7.5, gamma=1.5)] == ["risk"]
 
 
 def test_a_long_thread_does_not_ring_for_its_length() -> None:
@@ -131,7 +134,7 @@ def test_a_long_thread_does_not_ring_for_its_length() -> None:
     config = EarlyRiskSettings(classes=("risk",), policy="peer-baseline", minimum_subjects=5)
     state = SubjectRisk()
     for _ in range(50):
-        assert ringing(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, spread={"risk": counts}) == []
+        assert add_post(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, baselines={"risk": counts}) == []
     assert excess_per_post(state, "risk") == 6.0
 
 
@@ -139,9 +142,9 @@ def test_the_mean_post_of_a_subject_fades_with_its_posts() -> None:
     state = SubjectRisk()
     config = EarlyRiskSettings(classes=("risk",), policy="peer-baseline", half_life_hours=1.0)
     for hours in range(10):
-        ringing(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
+        add_post(state, np.array([0.0, 6.0, 0.0]), CLASSES, config, Post(time=hours * HOUR))
     assert excess_per_post(state, "risk") == pytest.approx(6.0)
-    ringing(state, np.array([6.0, 0.0, 0.0]), CLASSES, config, Post(time=19 * HOUR))
+    add_post(state, np.array([6.0, 0.0, 0.0]), CLASSES, config, Post(time=19 * HOUR))
     assert excess_per_post(state, "risk") == pytest.approx(-6.0, rel=0.01)
 
 
@@ -151,7 +154,7 @@ def test_what_accumulated_before_anything_faded_is_of_as_many_posts() -> None:
     )
     state = SubjectRisk()
     for config in (*[still] * 100, fading, *[still] * 99):
-        ringing(state, np.array([0.0, 0.2, 0.0]), CLASSES, config)
+        add_post(state, np.array([0.0, 0.2, 0.0]), CLASSES, config)
         assert excess_per_post(state, "risk") == pytest.approx(0.2)
 
 
@@ -161,7 +164,7 @@ def test_a_class_that_is_named_twice_is_refused() -> None:
 
 
 def test_a_few_subjects_have_no_median_to_stand_out_from() -> None:
-    assert rings_by_spread([1.0, 2.0, 3.0, 4.0], 99.0) == []
+    assert raised_by_baseline([1.0, 2.0, 3.0, 4.0], 99.0) == []
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
@@ -173,8 +176,8 @@ def test_median_and_deviation_are_within_a_bin_of_the_true_ones(values: list[flo
     true = ordered[(len(values) - 1) // 2]
     median, deviation = median_and_deviation(counts)
     assert median == pytest.approx(true, rel=0.026, abs=0.001)
-    spread = sorted(abs(value - median) for value in values)[(len(values) - 1) // 2]
-    assert deviation == pytest.approx(spread, rel=0.026, abs=0.03 * abs(true) + 0.026 * max(map(abs, values)) + 0.001)
+    middle = sorted(abs(value - median) for value in values)[(len(values) - 1) // 2]
+    assert deviation == pytest.approx(middle, rel=0.026, abs=0.03 * abs(true) + 0.026 * max(map(abs, values)) + 0.001)
 
 
 # The fused belief
@@ -186,7 +189,7 @@ def beliefs(values: list[float], **settings: Any) -> tuple[list[bool], SubjectRi
     told = []
     for i, p in enumerate(values):
         belief = np.array([(1 - p) / 2, p, (1 - p) / 2])
-        told.append(bool(ringing(state, np.zeros(3), CLASSES, config, Post(f"m{i}", i, belief))))
+        told.append(bool(add_post(state, np.zeros(3), CLASSES, config, Post(f"m{i}", i, belief))))
     return told, state
 
 
@@ -229,13 +232,13 @@ def test_the_posts_that_mattered_most_are_named_and_no_more_than_asked_for() -> 
     config = EarlyRiskSettings(classes=("risk",), explanation_posts=2, margin=50.0)
     values = [1.0, 9.0, 2.0, 30.0, 0.5, 20.0]
     told = [
-        ringing(state, np.array([0.0, value, 0.0]), CLASSES, config, Post(f"m{i}")) for i, value in enumerate(values)
+        add_post(state, np.array([0.0, value, 0.0]), CLASSES, config, Post(f"m{i}")) for i, value in enumerate(values)
     ]
-    [ring] = told[-1]
-    assert [(post["event"], post["post"]) for post in ring.mattered] == [("m3", 4), ("m5", 6)]
-    assert ring.gain == 20.0
-    assert ring.score == sum(values)
-    assert ring.threshold == 50.0
+    [alert] = told[-1]
+    assert [(post["event"], post["post"]) for post in alert.mattered] == [("m3", 4), ("m5", 6)]
+    assert alert.gain == 20.0
+    assert alert.score == sum(values)
+    assert alert.threshold == 50.0
     assert state.mattered == {}
 
 
@@ -248,7 +251,7 @@ def test_a_state_goes_on_from_what_json_kept_of_it() -> None:
         belief = np.array([1 - p, p, 0.0])
         post = Post(f"m{i}", i, belief)
         other = SubjectRisk(**asdict(other))
-        assert ringing(one, belief, CLASSES, config, post) == ringing(other, belief, CLASSES, config, post)
+        assert add_post(one, belief, CLASSES, config, post) == add_post(other, belief, CLASSES, config, post)
         assert one == other
     assert excess(one.risk, "risk") == excess(other.risk, "risk")
 
@@ -261,6 +264,6 @@ def test_what_is_kept_of_a_subject_does_not_grow_with_its_posts(
     state, sizes = SubjectRisk(), []
     for i in range(2_000):
         post = Post(f"e{i:04}", 1_700_000_000_000 + i, np.array([0.4, 0.3, 0.3]))
-        ringing(state, np.array([1.0, 2.0, 1.0]), CLASSES, config, post, spread={"risk": empty()})
+        add_post(state, np.array([1.0, 2.0, 1.0]), CLASSES, config, post, baselines={"risk": empty()})
         sizes.append(len(json.dumps(asdict(state))))
     assert max(sizes[20:]) <= sizes[19] + 30  # digits

@@ -59,7 +59,7 @@ def risk_settings(directory: Path, policy: str, **changes: Any) -> Any:
 
 
 def crowd(service: Service) -> None:
-    """Subjects who write what nobody rings for."""
+    """Subjects who write nothing that raises an alert."""
     service.send(*[{**spam(90 + i, "see you at lunch"), "subject": f"calm{i}"} for i in range(4)])
 
 
@@ -104,8 +104,8 @@ def test_a_subject_that_another_worker_takes_over_rings_no_second_time(tmp_path:
         crowd(service)
         service.send(spam(0), spam(1), {**spam(5), "subject": "v"})
         drain(one)
-        rang = [alert["subject"] for alert in service.values("alerts")]
-        assert rang == ["u"]
+        raised = [alert["subject"] for alert in service.values("alerts")]
+        assert raised == ["u"]
         with running(service, risk_settings(tmp_path / "two", policy)) as two:
             drain(one, two)
             service.send(spam(2), {**spam(6), "subject": "v"})
@@ -118,7 +118,7 @@ def test_a_subject_that_another_worker_takes_over_rings_no_second_time(tmp_path:
     assert (posts["u"], posts["v"]) == (4, 3)
 
 
-def test_the_spread_is_that_of_the_live_subjects_that_are_held(tmp_path: Path) -> None:
+def test_the_peer_baseline_is_that_of_the_live_subjects_that_are_held(tmp_path: Path) -> None:
     settings = risk_settings(tmp_path, "peer-baseline", bounds={"subjects": 3})
     service, group = Service(settings), peer_group(settings.early_risk)
     with running(service) as worker:
