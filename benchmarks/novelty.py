@@ -7,7 +7,7 @@ Streams with one class taken out are learnt by the service's default pool, with 
 Printed are the share of the stream's own events that are told novel (false alarms: at most `--share` is asked for),
 that of the class never seen, and that of the stream's events moved by three standard deviations in a feature; the same
 for a limit of eight standard deviations in any feature; how well distance tells the class never seen from the others
-(AUROC); and what the gate adds to scoring and learning an event.
+(AUROC); and what novelty adds to scoring and learning an event.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def split(name: str, seed: int, events: int) -> tuple[Floats, Ints, Floats]:
 
 
 def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple[Shares, Shares, float]:
-    """By the gate, and by a fixed number of standard deviations; the AUROC of distance."""
+    """By Tocsin's novelty, and by a fixed number of standard deviations; the AUROC of distance."""
     X, y, unseen = split(name, seed, events)
     names = [str(k) for k in range(int(y.max()) + 1)]
     model = Classifier(ModelSettings(abstention=AbstentionSettings(novelty=share, abstain_novel=True), seed=seed))
@@ -61,11 +61,11 @@ def shares(name: str, seed: int, events: int, delay: int, share: float) -> tuple
         if start >= len(y) // 2:
             moved, at = X[now].copy(), np.arange(start, now.stop) % X.shape[1]
             moved[np.arange(len(moved)), at] += MOVED * X.std(axis=0)[at]
-            for asked, (gate, fixed, distance) in zip((X[now], some(unseen, start), moved), told, strict=True):
+            for asked, (flagged, fixed, distance) in zip((X[now], some(unseen, start), moved), told, strict=True):
                 answer = model.score(Batch.of(asked))
                 assert answer.nonconformity is not None
                 distance.append(answer.nonconformity[:, 0])
-                gate.append(model.mixture.judge.novelty.novel(answer.nonconformity).astype(np.float64))
+                flagged.append(model.mixture.judge.novelty.novel(answer.nonconformity).astype(np.float64))
                 far = np.abs(scaler.distances(asked)).max(axis=1)
                 fixed.append((far >= FIXED).astype(np.float64))
         past = slice(max(start - delay, 0), max(now.stop - delay, 0))
@@ -89,18 +89,18 @@ def some(unseen: Floats, start: int) -> Floats:
 
 def cost(features: int = 10, rows: int = 20_000) -> tuple[float, float]:
     """Microseconds an event to score, and to score and learn in one pass."""
-    gate, X, support = (
+    detector, X, support = (
         Novelty(AbstentionSettings()),
         np.random.default_rng(0).normal(size=(rows, features)),
         np.ones(rows),
     )
-    gate.resize([False] * features)
-    gate.predict_then_learn(X[:2_000], support[:2_000])
-    gate.novel(gate.nonconformity(X[:2_000], support[:2_000]))
+    detector.resize([False] * features)
+    detector.predict_then_learn(X[:2_000], support[:2_000])
+    detector.novel(detector.nonconformity(X[:2_000], support[:2_000]))
     began = time.perf_counter()
-    gate.novel(gate.nonconformity(X, support))
+    detector.novel(detector.nonconformity(X, support))
     scored = time.perf_counter()
-    gate.predict_then_learn(X, support)
+    detector.predict_then_learn(X, support)
     return 1e6 * (scored - began) / rows, 1e6 * (time.perf_counter() - scored) / rows
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     for delay in given.delays:
         for name in given.streams:
             for seed in given.seeds:
-                gate, fixed, apart = shares(name, seed, given.events, delay, given.share)
+                flagged, fixed, apart = shares(name, seed, given.events, delay, given.share)
                 parts = [
                     f"{label} known {s.known:5.2f} unseen {s.unseen:6.2f} moved {s.moved:6.2f}"
                     for label, s in (("gate:", gate), (f"{FIXED:g} deviations:", fixed))

@@ -36,3 +36,16 @@ def test_twenty_questions_of_where_to_change_what_have_answers() -> None:
 
 def test_the_architecture_stays_short() -> None:
     assert len((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()) <= 250
+
+
+def test_every_name_that_the_answers_give_stands_in_a_file_of_the_same_answer() -> None:
+    """A name in backticks that is no path, setting or command must be written in one of the files beside it."""
+    missing = []
+    for row in re.findall(r"^\| \d+\. .*$", (ROOT / "docs" / "where.md").read_text(encoding="utf-8"), re.M):
+        quoted = re.findall(r"`([^`]+)`", row)
+        paths = [ROOT / name for name in quoted if "/" in name]
+        files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.suffix == ".py")
+        names = [part for name in quoted if "/" not in name and " " not in name for part in name.split(".")]
+        missing += [name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
+    assert missing == []

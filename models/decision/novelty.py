@@ -32,11 +32,11 @@ class Novelty:
     """Remembers the latest labelled events, and the nonconformity of each at its own time.
 
     >>> import numpy as np
-    >>> gate = Novelty(AbstentionSettings(novelty=0.1))
-    >>> gate.resize([False])
+    >>> novelty = Novelty(AbstentionSettings(novelty=0.1))
+    >>> novelty.resize([False])
     >>> X = np.random.default_rng(0).normal(size=(200, 1))
-    >>> _ = gate.predict_then_learn(X, np.ones(200))
-    >>> gate.novel(gate.nonconformity(np.array([[0.1], [9.0]]), np.ones(2))).tolist()
+    >>> _ = novelty.predict_then_learn(X, np.ones(200))
+    >>> novelty.novel(novelty.nonconformity(np.array([[0.1], [9.0]]), np.ones(2))).tolist()
     [False, True]
     """
 

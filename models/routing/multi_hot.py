@@ -99,8 +99,8 @@ class MultiHotRouter(AccuracyRouter):
         Of the evidence [B, E, K] only the number of classes is looked at.
         """
         with torch.inference_mode():
-            gate = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
-        return np.minimum(gate * self._record.above_chance(evidence.shape[2]), MAX_RELIABILITY)
+            trust = torch.sigmoid(self._net(self.inputs(X))).numpy().astype(np.float64)
+        return np.minimum(trust * self._record.above_chance(evidence.shape[2]), MAX_RELIABILITY)
 
     def learn(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> RouterOutput:
         """See `Router`."""
