@@ -118,7 +118,7 @@ def main() -> None:
                 flagged, fixed, apart = shares(name, seed, given.events, delay, given.share)
                 parts = [
                     f"{label} known {s.known:5.2f} unseen {s.unseen:6.2f} moved {s.moved:6.2f}"
-                    for label, s in (("gate:", gate), (f"{FIXED:g} deviations:", fixed))
+                    for label, s in (("novelty:", flagged), (f"{FIXED:g} deviations:", fixed))
                 ]
                 print(f"{name:6} seed {seed} delay {delay:4}: {'; '.join(parts)}; AUROC {apart:.3f}", flush=True)
     scoring, learning = cost()
