@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tocsin.streams.transport.base import Partition, Record
@@ -32,15 +33,20 @@ class Gaps:
         if position is not None:
             self._next[partition] = position
 
-    def see(self, records: Sequence[Record]) -> None:
-        """Count and report what is missing before these records, which are in the order of each partition."""
+    def see(self, records: Sequence[Record]) -> Counter[str]:
+        """Count and report what is missing before these records, which are in the order of each partition.
+
+        Returns how many records are lost, by topic.
+        """
+        lost: Counter[str] = Counter()
         following = self._next
         for record in records:
             partition = Partition(record.topic, record.partition)
             expected = following.get(partition)
             if expected is not None and record.offset > expected:
-                self.check(partition, expected, record.offset)
+                lost[partition.topic] += self.check(partition, expected, record.offset)
             following[partition] = record.offset + 1
+        return lost
 
     def check(self, partition: Partition, start: int, stop: int) -> int:
         """Count and report which of the offsets from `start` below `stop` are deleted; returns how many are."""

@@ -14,7 +14,7 @@ from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
-from tocsin.streams.worker.learn import Learn
+from tocsin.streams.worker.learn import FeedbackError, Learn
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +69,23 @@ class Model:
         self._snapshot_at = self.classifier.learnt
 
     def catch_up(self, reader: Transport, state: State) -> None:
-        """Fold the feedback log to its end. Raises FeedbackError."""
-        for partition, end in self._ends(reader).items():
+        """Fold the feedback log to its end. Raises FeedbackError.
+
+        A log whose beginning is deleted is read on by a model that has learnt what is missing, and by no other: two
+        workers at one offset of it would hold two models.
+        """
+        ends = self._ends(reader)
+        if len(ends) != 1:
+            raise FeedbackError(
+                f"topics.feedback: {self._settings.topics.feedback} has {len(ends)} partitions, and feedback has an "
+                "order in one partition only; name a topic of one partition"
+            )
+        for partition, end in ends.items():
+            first = reader.first_offsets(partition.topic)[partition]
+            if first > self.classifier.feedback_offset:
+                raise beginning_deleted(partition, first, self.classifier.feedback_offset)
             with state.transaction() as t:
-                start = min(t.positions.get(partition) or 0, self.classifier.feedback_offset)
+                start = max(first, min(t.positions.get(partition) or 0, self.classifier.feedback_offset))
             chunk: list[Record] = []
             for record in reader.read(partition, start, end):
                 chunk.append(record)
@@ -94,6 +107,16 @@ class Model:
 
     def _ends(self, reader: Transport) -> dict[Partition, int]:
         return reader.end_offsets(self._settings.topics.feedback)
+
+
+def beginning_deleted(partition: Partition, first: int, offset: int) -> FeedbackError:
+    """The error for a feedback log that begins at `first`, for a model that has learnt up to `offset`."""
+    return FeedbackError(
+        f"{partition.name} begins at offset {first}, and this worker's model has learnt up to offset {offset}: "
+        "feedback that it needs is deleted. Set the topic to keep records for ever (retention.ms=-1, "
+        "retention.bytes=-1). To go on, copy the state directory of a worker whose model has learnt more, or name a "
+        "new topic in topics.feedback and begin with an empty model"
+    )
 
 
 def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:

@@ -29,7 +29,7 @@ from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commit
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
-from tocsin.streams.worker.model import Model, next_offsets
+from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.rebuild import tail
@@ -202,7 +202,7 @@ class Worker:
         self._model.decide.partitions = len(self._reader.end_offsets(self.settings.topics.events))
         self._transport.add_new_partitions()
         self._model.catch_up(self._reader, self._state)
-        for partition in self._ownership.duties.partitions():
+        for partition in self._ownership.duties.behind():
             self._take_over_labels(partition)
         with self._transaction() as transaction:
             self._pipeline.after_assignment(transaction)
@@ -219,6 +219,7 @@ class Worker:
             with self._transaction() as transaction:
                 self._pipeline.join(labels, transaction, self.clock())
                 Commit(self._transport, transaction).run({}, {}, {})
+        self._ownership.duties.catch_up(partition)
         if duty.settled < read:
             self._gaps.check(partition, duty.settled, read)
         for labels in self._read_again(partition, duty.settled, read):
@@ -271,7 +272,10 @@ class Worker:
         for record in records:
             by_topic[record.topic].append(record)
         feedback, events, labels = by_topic[topics.feedback], by_topic[topics.events], by_topic[topics.labels]
-        self._gaps.see(records)
+        lost = self._gaps.see(records)
+        if lost.get(topics.feedback):
+            first = Partition(topics.feedback, 0)
+            raise beginning_deleted(first, feedback[0].offset, self.classifier.feedback_offset)
         with self._transaction() as transaction:
             self._pipeline.run(feedback, events, labels, transaction, self.clock())
             self._commit(transaction, next_offsets(events), next_offsets([*labels, *feedback]))

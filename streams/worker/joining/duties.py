@@ -28,10 +28,13 @@ class Duties:
         self._duties: dict[Partition, Duty] = {}
         self._committed: dict[Partition, Committed] = {}
         """What the group has committed of each partition, as far as this worker knows."""
+        self._behind: set[Partition] = set()
+        """Partitions of which this worker has read labels that it did not settle, because another one owned them."""
 
     def take_over(self, partition: Partition, committed: Committed | None, duty: Duty) -> None:
-        """A partition was assigned, for which the group has committed this."""
+        """A partition was assigned, for which the group has committed this. It is behind until `catch_up`."""
         self._duties[partition] = duty
+        self._behind.add(partition)
         if committed is not None:
             self._committed[partition] = committed
 
@@ -40,15 +43,21 @@ class Duties:
         for partition in partitions:
             self._duties.pop(partition, None)
             self._committed.pop(partition, None)
+            self._behind.discard(partition)
 
     def clear(self) -> None:
         """All partitions were lost."""
         self._duties.clear()
         self._committed.clear()
+        self._behind.clear()
 
-    def partitions(self) -> list[Partition]:
-        """The partitions that this worker owns."""
-        return list(self._duties)
+    def behind(self) -> list[Partition]:
+        """The partitions whose labels this worker has still to read again."""
+        return sorted(self._behind)
+
+    def catch_up(self, partition: Partition) -> None:
+        """From now on what is read of a partition is settled, too."""
+        self._behind.discard(partition)
 
     def of(self, partition: Partition) -> Duty:
         """The duty of a partition that this worker owns."""
@@ -71,6 +80,8 @@ class Duties:
         it, what it has not read may still wait.
         """
         for partition, duty in self._duties.items():
+            if partition in self._behind:
+                continue
             position = read.get(partition) or transaction.positions.get(partition) or 0
             settled = max(duty.settled, position)
             waiting = transaction.waiting.oldest(partition.index, duty.oldest)

@@ -1,0 +1,173 @@
+"""A group of workers that start, stop, die and take over: no event and no label is lost or handled twice."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tocsin.streams.worker.worker import Worker
+
+from ..support import Service, crash, drain, event, label, reason, settings
+
+PARTITIONS, WORKERS = 3, 3
+LONG = 4_000.0
+"""Seconds after which a waiting label has waited too long."""
+
+
+def keyless(identity: str, **more: Any) -> dict[str, Any]:
+    """A label that lies in a partition of its own, mostly not that of its event."""
+    return {**label(identity), **more}
+
+
+class GroupOfWorkers(RuleBasedStateMachine):
+    """The machine sends records, moves the group and the clock, and steps workers one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="group-"))
+        self.service = Service(self.config(0), partitions=PARTITIONS)
+        self.workers: dict[int, Worker] = {}
+        self.sent = 0
+        self.events: list[str] = []
+        self.labelled: list[str] = []
+        """Event ids that have a label, whether the event was sent or not."""
+        self.gone: set[str] = set()
+        """Event ids whose label has waited in vain."""
+        self.own: list[str] = []
+        self.bad: list[bytes] = []
+
+    def config(self, number: int) -> Any:
+        return settings(self.root / str(number), batching={"max_events": 4})
+
+    # The group
+
+    @rule(number=st.integers(0, WORKERS - 1))
+    def start(self, number: int) -> None:
+        if number not in self.workers:
+            self.workers[number] = self.service.worker(self.config(number)).__enter__()
+
+    @rule(number=st.integers(0, WORKERS - 1), lost=st.booleans())
+    def kill(self, number: int, lost: bool) -> None:
+        if number in self.workers:
+            crash(self.workers.pop(number))
+            if lost:
+                shutil.rmtree(self.root / str(number))
+
+    @rule(number=st.integers(0, WORKERS - 1))
+    def stop(self, number: int) -> None:
+        if number in self.workers:
+            self.workers.pop(number).__exit__(None, None, None)
+
+    @rule(number=st.integers(0, WORKERS - 1), times=st.integers(1, 4))
+    def step(self, number: int, times: int) -> None:
+        for _ in range(times if number in self.workers else 0):
+            self.workers[number].step(0)
+
+    @precondition(lambda self: self.workers)
+    @rule()
+    def wait_too_long(self) -> None:
+        drain(*self.workers.values())
+        self.gone |= set(self.labelled) - set(self.events)
+        self.service.clock.move(LONG)
+        self.drain()
+
+    # Records
+
+    def name(self) -> str:
+        self.sent += 1
+        return f"r{self.sent}"
+
+    @rule(subject=st.integers(0, 5))
+    def send_event(self, subject: int) -> None:
+        name = self.name()
+        self.events.append(name)
+        self.service.send(event(name, subject=f"s{subject}"))
+
+    @precondition(lambda self: self.events)
+    @rule(data=st.data())
+    def send_label(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self.events))
+        self.labelled.append(name)
+        self.service.tell(keyless(name))
+
+    @rule(subject=st.integers(0, 5), comes=st.booleans())
+    def send_label_before_its_event(self, subject: int, comes: bool) -> None:
+        name = self.name()
+        self.labelled.append(name)
+        self.service.tell(keyless(name))
+        if comes:
+            self.events.append(name)
+            self.service.send(event(name, subject=f"s{subject}"))
+
+    @precondition(lambda self: set(self.labelled) - set(self.events) - self.gone)
+    @rule(data=st.data())
+    def send_event_of_a_label(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(set(self.labelled) - set(self.events) - self.gone)))
+        self.events.append(name)
+        self.service.send(event(name))
+
+    @rule()
+    def send_self_contained_label(self) -> None:
+        name = self.name()
+        self.own.append(name)
+        self.service.tell(keyless(name, features={"a": 1.0}))
+
+    @rule()
+    def send_malformed_label(self) -> None:
+        self.bad.append(self.name().encode())
+        self.service.tell(self.bad[-1])
+
+    # What must hold
+
+    def drain(self) -> None:
+        drain(*self.workers.values(), most=2_000)
+        for _ in range(2):
+            for worker in self.workers.values():
+                worker.step(0)
+
+    @invariant()
+    def nothing_is_handled_twice(self) -> None:
+        assert not [name for name, n in self.joined().items() if n > 1]
+        assert not [value for value, n in self.letters().items() if n > 1]
+        assert not [name for name, n in self.decided().items() if n > 1]
+
+    def joined(self) -> Counter[str]:
+        return Counter(f["event"]["id"] for f in self.service.feedback)
+
+    def decided(self) -> Counter[str]:
+        return Counter(d["event"] for d in self.service.decisions)
+
+    def letters(self) -> Counter[tuple[str, str, str]]:
+        """Where the records of the dead letters came from: topic, partition and offset."""
+        records = self.service.records("dead-letters")
+        return Counter((reason(r, "topic"), reason(r, "partition"), reason(r, "offset")) for r in records)
+
+    def teardown(self) -> None:
+        try:
+            self.start(0)
+            self.drain()
+            self.service.clock.move(LONG)
+            self.drain()
+            self.nothing_is_handled_twice()
+            assert set(self.decided()) == set(self.events)
+            assert set(self.joined()) == (set(self.labelled) & set(self.events)) | set(self.own)
+            in_vain = [name for name in self.labelled if name not in self.events]
+            assert len(self.service.dead_letters) == len(self.bad) + len(in_vain)
+            for worker in self.workers.values():
+                with worker._state.transaction() as t:
+                    assert t.waiting.count() == 0
+        finally:
+            for worker in self.workers.values():
+                crash(worker)
+            shutil.rmtree(self.root)
+
+
+GroupOfWorkers.TestCase.settings = profile(max_examples=100, stateful_step_count=40, deadline=None)
+TestGroupOfWorkers = GroupOfWorkers.TestCase
