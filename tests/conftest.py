@@ -15,6 +15,7 @@ import pytest
 from tocsin.kernels.common.backends import cuda_there
 
 from .brokers import ApacheKafka, NoBrokerError
+from .order import in_order
 from .shared_brokers import Office, SharedBrokers, address
 
 with warnings.catch_warnings():
@@ -55,6 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where the office is."""
     node.workerinput["office"] = tuple(node.config.stash[OFFICE])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests into an order in which two processes compile different kernels."""
+    items[:] = in_order(items)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ def events(n: int) -> tuple[Batch, np.ndarray]:
     return Batch.of(X, history=np.roll(y, 1)[:, None]), y
 
 
+@cache
 def grown(model: str, history: int = 1, **parameters: Any) -> RiverExpert:
     made = RiverExpert(
         Settings(name="one", model=model, history=history, parameters={**QUICK, **parameters}),
@@ -53,6 +56,7 @@ def grown(model: str, history: int = 1, **parameters: Any) -> RiverExpert:
     return made
 
 
+@cache
 def compiled(history: int) -> TreeExpert:
     made = TreeExpert(TreeSettings(history=history, **QUICK), [False, True], ["size", "colour"])
     made.resize(2, 2)
@@ -61,6 +65,7 @@ def compiled(history: int) -> TreeExpert:
     return made
 
 
+@cache
 def forest() -> ForestExpert:
     made = ForestExpert(ForestSettings(trees=3, history=1, binary_split=True, subspace=1.0, **QUICK))
     made.set_columns(["size", "colour"], [False, True])
@@ -84,11 +89,12 @@ def told_by_river(expert: RiverExpert, row: dict[str, Any]) -> list[Condition]:
     return with_names(river_path(expert.model._root, row), NAMES, CLASSES)
 
 
-TREES = {
-    "multiway": grown("tree.HoeffdingTreeClassifier"),
-    "binary": grown("tree.HoeffdingTreeClassifier", binary_split=True),
-    "adaptive": grown("tree.HoeffdingAdaptiveTreeClassifier"),
-    "extremely fast": grown("tree.ExtremelyFastDecisionTreeClassifier"),
+# Grown by the first test that asks, since a process that only collects the tests needs none of them.
+TREES: dict[str, Callable[[], RiverExpert]] = {
+    "multiway": lambda: grown("tree.HoeffdingTreeClassifier"),
+    "binary": lambda: grown("tree.HoeffdingTreeClassifier", binary_split=True),
+    "adaptive": lambda: grown("tree.HoeffdingAdaptiveTreeClassifier"),
+    "extremely fast": lambda: grown("tree.ExtremelyFastDecisionTreeClassifier"),
 }
 ROWS = st.fixed_dictionaries(
     {},
@@ -110,10 +116,11 @@ def holds(condition: Condition) -> bool:
     }[condition.operator]()
 
 
-@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+@pytest.mark.parametrize("name", TREES)
 @settings(max_examples=120, deadline=None)
 @given(row=ROWS)
-def test_conditions_are_true_and_lead_where_river_goes(tree: RiverExpert, row: dict[str, Any]) -> None:
+def test_conditions_are_true_and_lead_where_river_goes(name: str, row: dict[str, Any]) -> None:
+    tree = TREES[name]()
     told = told_by_river(tree, row)
     # Where it goes with most events, river's walk passes a node twice.
     walked = list({id(node): node for node in tree.model._root.walk(row)}.values())
@@ -127,19 +134,16 @@ def test_conditions_are_true_and_lead_where_river_goes(tree: RiverExpert, row: d
             assert holds(condition), condition
 
 
-# Without the label history, whose columns stand last in river's dictionaries: ties go to the first.
-RIVERS, COMPILED = grown("tree.HoeffdingTreeClassifier", history=0), compiled(history=0)
-WITH_HISTORY, FOREST = compiled(history=1), forest()
-
-
 @settings(max_examples=400, deadline=None)
 @given(row=ROWS)
 def test_a_compiled_tree_tells_the_path_that_river_tells(row: dict[str, Any]) -> None:
-    assert told_of(COMPILED, row) == told_by_river(RIVERS, row)
+    # Without the label history, whose columns stand last in river's dictionaries: ties go to the first.
+    rivers = grown("tree.HoeffdingTreeClassifier", history=0)
+    assert told_of(compiled(history=0), row) == told_by_river(rivers, row)
 
 
 def test_the_compiled_path_that_is_held_to_river_is_no_bare_root() -> None:
-    told = told_of(COMPILED, {"size": 0.3, "colour": category_code("red")})
+    told = told_of(compiled(history=0), {"size": 0.3, "colour": category_code("red")})
     assert len(told) >= 3
     assert {condition.feature for condition in told} == {"size", "colour"}
 
@@ -149,7 +153,9 @@ def test_the_last_label_is_shown_by_its_class() -> None:
         condition
         for size in np.linspace(-2, 2, 20)
         for last in (0, 1)
-        for condition in told_of(WITH_HISTORY, {"size": size, "colour": category_code("red"), "last_label_1": last})
+        for condition in told_of(
+            compiled(history=1), {"size": size, "colour": category_code("red"), "last_label_1": last}
+        )
         if condition.feature == "last_label_1"
     ]
     assert {condition.actual for condition in told if condition.operator == "="} == set(CLASSES)
@@ -159,18 +165,19 @@ def test_the_last_label_is_shown_by_its_class() -> None:
 @settings(max_examples=120, deadline=None)
 @given(row=ROWS)
 def test_conditions_of_a_forest_are_true_and_lead_to_the_leaf_that_answers(row: dict[str, Any]) -> None:
-    told = told_of(FOREST, row)
+    expert = forest()
+    told = told_of(expert, row)
     assert told
     for condition in told:
         if condition.actual is not None:
             assert holds(condition), condition
     batch = as_batch(row)
-    best = FOREST._forest.members["front"][FOREST.accuracies.argmax()]
+    best = expert._forest.members["front"][expert.accuracies.argmax()]
     steps = np.empty((MAX_CONDITIONS, 4), np.int32)
-    x = FOREST._inputs(batch)[0]
-    n = fill_path(FOREST._forest.pool.header, best, x, steps, np.empty(MAX_CONDITIONS))
+    x = expert._inputs(batch)[0]
+    n = fill_path(expert._forest.pool.header, best, x, steps, np.empty(MAX_CONDITIONS))
     assert n == len(told)
-    assert steps[n - 1, CHILD] == hoeffding.leaf_ids(FOREST._forest.pool, x[None])[0, best]
+    assert steps[n - 1, CHILD] == hoeffding.leaf_ids(expert._forest.pool, x[None])[0, best]
 
 
 def test_a_tree_for_each_class_tells_the_fill_path_the_class_asked_for() -> None:
@@ -196,26 +203,26 @@ def test_a_compiled_tree_that_has_not_grown_has_no_path() -> None:
 
 def test_the_trees_tried_have_every_kind_of_branch() -> None:
     operators, operators_of_the_forest = set(), set()
-    for tree in TREES.values():
+    for tree in (grow() for grow in TREES.values()):
         for size, colour in itertools.product((-1.0, 1.0), COLOURS):
             told = told_by_river(tree, {"size": size, "colour": category_code(colour)})
             operators |= {condition.operator for condition in told}
             operators_of_the_forest |= {
-                c.operator for c in told_of(FOREST, {"size": size, "colour": category_code(colour)})
+                c.operator for c in told_of(forest(), {"size": size, "colour": category_code(colour)})
             }
     assert operators_of_the_forest == {"<=", ">", "=", "!="}
     assert operators == {"<=", ">", "=", "!="}
 
 
 def test_a_category_that_the_tree_never_met_goes_the_way_of_most() -> None:
-    told = told_by_river(TREES["multiway"], {"size": 1.0, "colour": category_code("never seen")})
+    told = told_by_river(TREES["multiway"](), {"size": 1.0, "colour": category_code("never seen")})
     colours = [condition for condition in told if condition.feature == "colour"]
     assert colours
     assert all(condition.actual is None and condition.operator == "=" for condition in colours)
 
 
 def test_names_are_shown_rather_than_codes() -> None:
-    told = told_by_river(TREES["multiway"], {"size": 1.0, "colour": category_code("red"), "last_label_1": 1})
+    told = told_by_river(TREES["multiway"](), {"size": 1.0, "colour": category_code("red"), "last_label_1": 1})
     shown = {condition.feature: condition.actual for condition in told}
     assert shown["colour"] == "red"
     assert shown.get("last_label_1", "yes") == "yes"
