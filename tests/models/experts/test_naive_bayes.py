@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.kernels.experts.naive_bayes import MOST
 from tocsin.models.data.batch import Batch
-from tocsin.models.experts.base import Expert, SnapshotError
+from tocsin.models.experts.base import SnapshotError
 from tocsin.models.experts.naive_bayes import NaiveBayesExpert
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-F, K = 4, 3
-NOMINAL = [False, False, False, True]
+from .fold_behaviour import NOMINAL, F, Floats, FoldBehaviour, Ints, K, bits, learn
 
 
 def events(n: int, seed: int = 0) -> tuple[Floats, Ints]:
@@ -34,15 +30,9 @@ def new(**settings: float) -> NaiveBayesExpert:
     return expert
 
 
-def learn(expert: Expert, X: Floats, y: Ints, poll: int = 1_000) -> None:
-    weight = np.linspace(0.5, 2.0, len(X))
-    for start in range(0, len(X), poll):
-        rows = slice(start, start + poll)
-        expert.learn(Batch.of(X[rows]), y[rows], weight[rows])
-
-
-def bits(expert: Expert) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in expert.state_dict().items()}
+class TestNaiveBayesFold(FoldBehaviour):
+    new = staticmethod(new)
+    events = staticmethod(events)
 
 
 def moments(x: Floats, w: Floats) -> tuple[float, float, float]:
@@ -88,27 +78,6 @@ def test_probabilities_are_those_of_the_definition(fade: float) -> None:
     assert expert.probabilities(ask) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("poll", [1, 7])
-def test_any_cut_of_the_events_gives_the_same_bits(poll: int) -> None:
-    X, y = events(1_500)
-    whole, parts = new(), new()
-    learn(whole, X, y, 1_000)
-    learn(parts, X, y, poll)
-    assert bits(whole) == bits(parts)
-    assert whole.evidence(Batch.of(X)).tobytes() == parts.evidence(Batch.of(X)).tobytes()
-
-
-def test_asking_changes_nothing_and_each_event_is_answered_alone() -> None:
-    X, y = events(500)
-    expert = new()
-    learn(expert, X, y)
-    before = bits(expert)
-    together = expert.evidence(Batch.of(X[:20]))
-    alone = np.concatenate([expert.evidence(Batch.of(X[i : i + 1])) for i in range(20)])
-    assert together.tobytes() == alone.tobytes()
-    assert bits(expert) == before
-
-
 def test_it_learns_and_forgets() -> None:
     X, y = events(2_000)
     expert = new(fading_factor=0.99)
@@ -116,10 +85,6 @@ def test_it_learns_and_forgets() -> None:
     assert (expert.evidence(Batch.of(X)).argmax(axis=1) == y).mean() > 0.8
     learn(expert, X, (y + 1) % K)
     assert (expert.evidence(Batch.of(X)).argmax(axis=1) == (y + 1) % K).mean() > 0.8
-
-
-def test_who_learnt_nothing_says_nothing() -> None:
-    assert not new().evidence(Batch.of(np.zeros((2, F)))).any()
 
 
 @pytest.mark.parametrize("value", [1e300, -1e300, np.inf, np.nan])
@@ -164,17 +129,6 @@ def test_a_column_that_becomes_a_category_leaves_the_others_tables() -> None:
     expert.set_columns((), [False, True, False, True])
     assert np.array_equal(expert.state_dict()["tables"][1], table)
     assert not expert.state_dict()["tables"][0].any()
-
-
-def test_a_restored_state_goes_on_as_the_original() -> None:
-    X, y = events(900)
-    original, copy = new(), new()
-    learn(original, X[:500], y[:500])
-    copy.load_state_dict(original.state_dict())
-    for expert in (original, copy):
-        learn(expert, X[500:], y[500:])
-    assert bits(copy) == bits(original)
-    assert copy.evidence(Batch.of(X)).tobytes() == original.evidence(Batch.of(X)).tobytes()
 
 
 @pytest.mark.parametrize("change", ["missing", "columns", "buckets"])

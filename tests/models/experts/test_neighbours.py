@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.models.data.batch import Batch
-from tocsin.models.experts.base import Expert, SnapshotError
+from tocsin.models.experts.base import SnapshotError
 from tocsin.models.experts.neighbours import NeighboursExpert
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-F, K = 4, 3
-NOMINAL = [False, False, False, True]
+from .fold_behaviour import NOMINAL, F, Floats, FoldBehaviour, Ints, K, bits, learn
 
 
 def events(n: int, seed: int = 0) -> tuple[Floats, Ints]:
@@ -34,15 +30,9 @@ def new(window: int = 200, k: int = 3, **settings: float) -> NeighboursExpert:
     return expert
 
 
-def learn(expert: Expert, X: Floats, y: Ints, poll: int = 1_000) -> None:
-    weight = np.linspace(0.5, 2.0, len(X))
-    for start in range(0, len(X), poll):
-        rows = slice(start, start + poll)
-        expert.learn(Batch.of(X[rows]), y[rows], weight[rows])
-
-
-def bits(expert: Expert) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in expert.state_dict().items()}
+class TestNeighboursFold(FoldBehaviour):
+    new = staticmethod(new)
+    events = staticmethod(events)
 
 
 def by_hand(X: Floats, y: Ints, weight: Floats, x: Floats, k: int) -> Floats:
@@ -51,28 +41,6 @@ def by_hand(X: Floats, y: Ints, weight: Floats, x: Floats, k: int) -> Floats:
     nearest = np.argsort(far)[:k]
     shares = np.bincount(y[nearest], weight[nearest] / far[nearest], K)
     return shares / shares.sum()
-
-
-@pytest.mark.parametrize("poll", [1, 7])
-def test_any_cut_of_the_events_gives_the_same_bits(poll: int) -> None:
-    X, y = events(1_500)
-    whole, parts = new(), new()
-    learn(whole, X, y, 1_000)
-    learn(parts, X, y, poll)
-    assert bits(whole) == bits(parts)
-    ask = Batch.of(X[:50])
-    assert whole.evidence(ask).tobytes() == parts.evidence(ask).tobytes()
-
-
-def test_asking_changes_nothing_and_each_event_is_answered_alone() -> None:
-    X, y = events(500)
-    expert = new()
-    learn(expert, X, y)
-    before = bits(expert)
-    together = expert.evidence(Batch.of(X[:20]))
-    alone = np.concatenate([expert.evidence(Batch.of(X[i : i + 1])) for i in range(20)])
-    assert together.tobytes() == alone.tobytes()
-    assert bits(expert) == before
 
 
 def test_votes_are_weighted_by_distance_and_by_the_labels_weight() -> None:
@@ -102,10 +70,6 @@ def test_a_window_may_be_smaller_than_the_number_of_neighbours(window: int) -> N
     votes = expert.votes(X[:10])
     assert votes.sum(axis=1) == pytest.approx(np.ones(10))
     assert (votes[:, np.setdiff1d(np.arange(K), y[-window:])] == 0).all()
-
-
-def test_who_remembers_nothing_says_nothing() -> None:
-    assert not new().evidence(Batch.of(np.zeros((2, F)))).any()
 
 
 def test_distances_follow_the_scale_as_it_is_now() -> None:
@@ -155,18 +119,6 @@ def test_features_and_classes_grow() -> None:
     learn(expert, X[100:], y[100:])
     assert expert.evidence(Batch.of(X)).shape == (300, K)
     assert np.isnan(expert.state_dict()["values"][2:, 0]).all() == bool(np.isnan(X[100, 2:]).all())
-
-
-def test_a_restored_state_goes_on_as_the_original() -> None:
-    X, y = events(900)
-    original, copy = new(), new()
-    learn(original, X[:500], y[:500])
-    copy.load_state_dict(original.state_dict())
-    assert bits(copy) == bits(original)
-    for expert in (original, copy):
-        learn(expert, X[500:], y[500:])
-    assert bits(copy) == bits(original)
-    assert copy.evidence(Batch.of(X)).tobytes() == original.evidence(Batch.of(X)).tobytes()
 
 
 def test_arrays_are_no_view_of_the_state() -> None:

@@ -9,44 +9,15 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
 
 from tocsin.streams.wire.decode import Decoder, depth
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 
-from ..support import START, record
-from ..support import settings as service
-
-QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-STRINGS = 24
-TEXT = 40
-
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**64 - 1),
-    st.sampled_from([0, 1, -1, 10**15, 253_402_300_799_999, 253_402_300_800_000, 2**64 - 1]),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(
-        [
-            "", "x", "é" * STRINGS, "x" * (STRINGS + 1), "🎉" * TEXT, "t" * (TEXT + 1), "2026-11-24T18:00:00Z",
-            "2026-11-24", "2026-11-24T18:00:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59.9999Z",
-            "0001-01-01T00:00:00+23:59", "20261124T180000+0100", "2026-13-01", "now", "1700000000000", "true",
-            "\x00", "nan",
-        ]
-    ),
-    st.text(max_size=TEXT + 2),
-)  # fmt: skip
-values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcid"), inner), max_leaves=5
-)
-keys = st.sampled_from(["a", "b", "c", "id", "features", "meta", "naïve"])
-paths = st.lists(keys, min_size=1, max_size=3).map(".".join)
+from ..support import START, record, settings
 
 
 def decoder(tmp_path: Path, **changes: Any) -> Decoder:
-    return Decoder(EventSchema(service(tmp_path, **changes)))
+    return Decoder(EventSchema(settings(tmp_path, **changes)))
 
 
 def good(**changes: Any) -> dict[str, Any]:
@@ -113,12 +84,12 @@ def test_depth_counts_no_further_than_it_must() -> None:
 
 def test_a_900_kb_text_is_too_large_before_it_is_parsed(tmp_path: Path) -> None:
     huge = record(good(text="x" * 900_000))
-    started = time.perf_counter()
+    started = time.thread_time()  # of this thread alone, however busy the machine is
     with pytest.raises(UnfitError) as found:
         decoder(tmp_path).event(huge)
     assert found.value.kind == "too-large"
     assert "record_bytes" in str(found.value)
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
 
 
 def test_a_text_beyond_its_bound_is_refused_by_the_field(tmp_path: Path) -> None:
