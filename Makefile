@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m pytest
-# One process a core. A process that has done its own tests takes over some of another's.
+# One process a core. A process that has done its own tests takes over some of another's. The order of the tests
+# (tests/order.py) lets two processes compile different kernels into the one cache that they share.
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALLED := $(VENV)/.installed
 DEVELOP := $(VENV)/.develop

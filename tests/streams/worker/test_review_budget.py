@@ -28,6 +28,7 @@ from tocsin.streams.worker.deciding.review_budget import (
 
 from ..support import START, Service, crash, drain, event, running, stream
 from ..support import settings as service_settings
+from .taught_workers import run_through
 
 TIMES = st.integers(0, 4 * HOUR * MINUTE)
 DOUBTS = st.one_of(st.floats(0, 1), st.just(math.inf))
@@ -134,15 +135,6 @@ def events(n: int, start: int = 0) -> list[dict[str, Any]]:
     return [{**raw, "time": START + i * 30_000} for i, (raw, _) in enumerate(stream(n, start), start)]
 
 
-def taught(made: Service) -> None:
-    with running(made) as worker:
-        for raw, truth in stream(40):
-            made.send(raw)
-            made.tell(truth)
-            worker.step(0)
-        drain(worker)
-
-
 def plain(decisions: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(d["event"], d["status"], d["label"], d["reason"], d["over_budget"]) for d in decisions]
 
@@ -150,7 +142,7 @@ def plain(decisions: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def test_beyond_the_budget_events_are_decided_and_say_so(tmp_path: Path) -> None:
     free, bound = service(tmp_path / "a", None), service(tmp_path / "b", 4)
     for made in (free, bound):
-        taught(made)
+        run_through(made, 40)
         with running(made) as worker:
             made.send(*events(600, 100))
             drain(worker)
@@ -187,7 +179,7 @@ def test_how_events_are_polled_changes_nothing(tmp_path: Path, poll: int) -> Non
     one = service(tmp_path / "one", batching={"max_events": 50})
     other = service(tmp_path / "other", batching={"max_events": poll})
     for made in (one, other):
-        taught(made)
+        run_through(made, 40)
         with running(made) as worker:
             made.send(*events(200, 100))
             drain(worker, most=2_000)
@@ -198,7 +190,7 @@ def test_how_events_are_polled_changes_nothing(tmp_path: Path, poll: int) -> Non
 def test_what_was_spent_outlives_the_worker(tmp_path: Path, how: str) -> None:
     whole, broken = service(tmp_path / "one"), service(tmp_path / "other")
     for made in (whole, broken):
-        taught(made)
+        run_through(made, 40)
     with running(whole) as worker:
         whole.send(*events(150, 100))
         drain(worker)
@@ -220,7 +212,7 @@ def test_what_was_spent_outlives_the_worker(tmp_path: Path, how: str) -> None:
 
 def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: Path) -> None:
     made = service(tmp_path, router={"inverse_temperature_step": 0.1})
-    taught(made)
+    run_through(made, 40)
     with running(made) as worker:
         assert abs(math.log(worker.classifier.router.inverse_temperature)) > 0.1
         made.send(*events(150, 100))
@@ -236,7 +228,7 @@ def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: 
 def test_a_partition_takes_what_it_spent_along_to_its_new_owner(tmp_path: Path) -> None:
     single, pair = (service(tmp_path / name, 6, partitions=2) for name in ("single", "pair"))
     for made in (single, pair):
-        taught(made)
+        run_through(made, 40)
     with running(single) as worker:
         single.send(*events(160, 100))
         drain(worker)
