@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.sorting import stable_order
 from tocsin.kernels.hoeffding.pool import views
 from tocsin.kernels.hoeffding.pool.layout import Floats, Header, Ints
 
@@ -32,7 +33,11 @@ def sorted_categories(pool: Header, slot: int, f: int) -> Floats:
     keys = np.empty(values.size)
     for i in range(values.size):
         keys[i] = views.value_key(pool)[c, int(values[i])] if views.coded(pool)[c] != 0 else values[i]
-    return values[np.argsort(keys, kind="mergesort")]
+    ordered = np.empty(values.size)
+    order = stable_order(keys)
+    for i in range(values.size):
+        ordered[i] = values[order[i]]
+    return ordered
 
 
 @kernel
@@ -71,14 +76,14 @@ def python_set_order(values: Floats) -> Floats:
     strings changes from process to process, so nobody can agree with river there.)
     """
     size = 8
-    table = np.full(size, -1, np.int64)
+    table = empty_set(size)
     for i in range(values.size):
         insert_into_set(table, values, i)
         if (i + 1) * 5 >= (size - 1) * 3:
             while size <= (i + 1) * (2 if i >= 50_000 else 4):
                 size *= 2
             old = table
-            table = np.full(size, -1, np.int64)
+            table = empty_set(size)
             for j in range(old.size):
                 if old[j] >= 0:
                     insert_into_set(table, values, int(old[j]))
@@ -89,6 +94,15 @@ def python_set_order(values: Floats) -> Floats:
             ordered[place] = values[which]
             place += 1
     return ordered
+
+
+@kernel
+def empty_set(size: int) -> NDArray[np.int64]:
+    """A table of a set that holds nothing: -1 in every place."""
+    table = np.empty(size, np.int64)
+    for i in range(size):
+        table[i] = -1
+    return table
 
 
 @kernel

@@ -148,10 +148,14 @@ def attempt_split(pool: Header, e: int, node: int) -> bool:
     tree = views.trees(pool)[e]
     slot = views.nodes(pool)[e, node].slot
     weights = weights_in_order(pool, e, node)
-    if np.count_nonzero(weights) < 2:
+    present, highest = 0, -math.inf
+    for i in range(weights.size):
+        present += 1 if weights[i] != 0.0 else 0
+        highest = max(highest, weights[i])
+    if present < 2:
         return False
     total = total_weight(pool, e, node)
-    if weights.max() / total > tree.max_share_to_split:
+    if highest / total > tree.max_share_to_split:
         # River then suggests "no split" alone, and takes it: the leaf loses its observers, and soon gets new ones.
         deactivate(pool, e, node)
         return True

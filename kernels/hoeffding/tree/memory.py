@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.sorting import stable_order
 from tocsin.kernels.hoeffding.pool import views
 from tocsin.kernels.hoeffding.pool.layout import (
     ENTRY,
@@ -89,7 +90,11 @@ def by_promise(pool: Header, e: int) -> Ints:
     keys = np.empty(leaves.size)
     for i in range(leaves.size):
         keys[i] = promise(pool, e, leaves[i])
-    return leaves[np.argsort(keys, kind="mergesort")]
+    ordered = np.empty(leaves.size, np.int32)
+    order = stable_order(keys)
+    for i in range(leaves.size):
+        ordered[i] = leaves[order[i]]
+    return ordered
 
 
 @kernel

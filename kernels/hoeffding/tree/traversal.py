@@ -128,5 +128,7 @@ def leaves_in_order(pool: Header, e: int) -> Ints:
             pending[n] = child
             n += 1
             child = views.nodes(pool)[e, child].next
-        pending[start:n] = pending[start:n][::-1].copy()
+        # The first child is taken next, so it goes to the end.
+        for i in range((n - start) // 2):
+            pending[start + i], pending[n - 1 - i] = pending[n - 1 - i], pending[start + i]
     return leaves[:found]
