@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,20 @@ from tocsin.kernels.common.compiled import kernel
 Floats = NDArray[np.float64]
 
 LARGEST = 1e150
-"""Learnt values are clipped here, where their squares are still numbers: infinity in a variance would stay there."""
+"""Learnt values are clipped here, where their squares are still finite: a variance that is infinite stays so."""
+
+
+class Moments(NamedTuple):
+    """Running moments of F columns, changed in place."""
+
+    rows: Floats
+    """[F], rows learnt, up to `memory`."""
+    mean: Floats
+    """[F]"""
+    square: Floats
+    """[F], mean squared deviations."""
+    memory: float
+    """Rows after which older ones fade."""
 
 
 @kernel

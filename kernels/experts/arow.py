@@ -1,4 +1,4 @@
-"""AROW on the n-grams of texts and of threads: a linear model that keeps, with each weight, how sure it is of it.
+"""AROW on the n-grams of texts and of subjects: a linear model that keeps a variance with each weight.
 
 A text with n distinct n-grams has 1 / sqrt(n) for each of them, and one input BIAS. Each class has a model of its own
 against the rest. With margin m = w x, t = +-1 and variances S (diagonal), where t m < 1:
@@ -7,10 +7,11 @@ against the rest. With margin m = w x, t = +-1 and variances S (diagonal), where
 
 so that a rare n-gram learns in long steps and a common one in short ones, in one pass over the labels.
 
-A thread is what one subject wrote, post by post, read as one growing text. Of a thread only its sums of weights, the
-number of its n-grams and a sketch of which they were are kept: one bit an n-gram, in SKETCH bits, so that what was said
-before adds nothing. So a post costs the same however long the thread is. A thread is learnt from its beginnings of 1,
-2, 4, 8, ... posts and as a whole: a model of whole threads would be over-confident on first posts.
+What one subject wrote, post by post, is read as one growing text. Only a small state is kept of it, the subject text
+state: the sums of its n-grams' weights, their number, and a sketch of which they were. The sketch has SKETCH bits, one
+for each n-gram by its hash, so that an n-gram counts once however often it is written. A post therefore costs the same
+however long the text before it is. The model learns from a subject's first 1, 2, 4, 8, ... posts and from all of them:
+a model that learnt from whole texts alone would be over-confident on first posts.
 
 Class probabilities are softmax(a m); a is learnt from how those given before each label fare. `reference_*` are the
 same formulae in plain numpy, as written, and a test holds the two together.
@@ -36,10 +37,10 @@ Flags = NDArray[np.uint8]
 
 BIAS = math.sqrt(0.1)
 SKETCH = 1024
-"""Bits of a thread's sketch. (Weibo threads of 100 posts: no worse than remembering every n-gram.)"""
+"""Bits of a subject's sketch. (Measured on Weibo subjects of 100 posts: no worse than remembering every n-gram.)"""
 STEP, LEAST_STEP = 0.5, 0.02
 STEEP = 4.0
-"""Within +- this the logarithm of a stays."""
+"""The logarithm of a stays within +- this."""
 LOG_SLOPE, STRENGTH, SEEN = range(3)
 """What `fit` holds: log a, the pseudo-counts that a probability is worth, the labels seen."""
 
@@ -53,8 +54,8 @@ class Linear(NamedTuple):
     """[D + 1, K]"""
 
 
-class Threads(NamedTuple):
-    """What is kept of T threads, changed in place."""
+class SubjectTexts(NamedTuple):
+    """The text states of T subjects, changed in place."""
 
     sums: Floats
     """Sums of weights [T, K]."""
@@ -64,36 +65,57 @@ class Threads(NamedTuple):
     """uint8 [T, SKETCH / 8]"""
 
 
-def threads(count: int, classes: int) -> Threads:
-    """Threads in which nothing was said yet."""
-    return Threads(np.zeros((count, classes)), np.zeros(count, np.int64), np.zeros((count, SKETCH // 8), np.uint8))
+def empty_texts(count: int, classes: int) -> SubjectTexts:
+    """The states of subjects that have written nothing yet."""
+    return SubjectTexts(np.zeros((count, classes)), np.zeros(count, np.int64), np.zeros((count, SKETCH // 8), np.uint8))
 
 
 def new(buckets: int, classes: int) -> Linear:
-    """Knows nothing: every margin is -1, so that a class that comes later is nobody's choice."""
+    """A model that has learnt nothing. Every margin is -1, so that a class that comes later is not chosen at first."""
     weights = np.zeros((buckets + 1, classes))
     weights[buckets] = -1.0 / BIAS
     return Linear(weights, np.ones((buckets + 1, classes)))
 
 
+class Posts(NamedTuple):
+    """The n-grams of B posts, in order."""
+
+    buckets: Ints
+    """The hashed n-grams of all posts, one post after the other."""
+    bounds: Ints
+    """[B + 1]: post b has buckets[bounds[b] : bounds[b + 1]]."""
+
+
+class Labels(NamedTuple):
+    """What T subjects wrote, and their labels."""
+
+    subjects: Ints
+    """[T + 1]: subject t wrote the posts subjects[t] to subjects[t + 1]."""
+    y: Ints
+    """[T], classes."""
+    weight: Floats
+    """[T]"""
+
+
 @kernel
-def unheard(buckets: Ints, sketch: Flags, out: Ints, at: int) -> int:
-    """The n-grams of a post that its thread has not heard, to `out`, and into the sketch; where `out` ends."""
-    start = at
+def add_new_ngrams(buckets: Ints, sketch: Flags, out: Ints, stop: int) -> int:
+    """Write the n-grams of a post that are new by its subject's sketch to `out` from `stop` on, and add them to the
+    sketch. Returns where `out` ends now."""
+    start = stop
     for i in range(len(buckets)):
-        place = buckets[i] % SKETCH
-        if not (sketch[place >> 3] >> (place & 7)) & 1:
-            out[at] = buckets[i]
-            at += 1
-    for i in range(start, at):
-        place = out[i] % SKETCH
-        sketch[place >> 3] |= np.uint8(1 << (place & 7))
-    return at
+        bit = buckets[i] % SKETCH
+        if not (sketch[bit >> 3] >> (bit & 7)) & 1:
+            out[stop] = buckets[i]
+            stop += 1
+    for i in range(start, stop):
+        bit = out[i] % SKETCH
+        sketch[bit >> 3] |= np.uint8(1 << (bit & 7))
+    return stop
 
 
 @kernel
 def margins(weights: Floats, sums: Floats, n: int, out: Floats) -> None:
-    """The margins [K] of a text or thread of n n-grams, from the sums of their weights [K]."""
+    """The margins [K] of a text of n n-grams, from the sums of their weights [K]."""
     K = len(sums)
     scale = 1.0 / math.sqrt(max(n, 1))
     for k in range(K):
@@ -115,47 +137,59 @@ def probabilities(m: Floats, log_slope: float, out: Floats) -> None:
 
 @kernel
 def read(
-    weights: Floats, fit: Floats, buckets: Ints, bounds: Ints, thread: Ints, now: Threads, after: Threads, gain: Floats
+    weights: Floats, fit: Floats, posts: Posts, subject: Ints, state: SubjectTexts, after: SubjectTexts, gain: Floats
 ) -> Floats:
-    """The evidence [B, K] of B posts in order; post b belongs to thread[b] of `now`, which it moves on.
+    """The evidence [B, K] of B posts in order; post b belongs to subject[b] of `state`, which is updated by it.
 
-    `after` [B, ..] is filled with its thread's state after each post, and `gain` [B, K] with by how much the post moved
-    the thread's margins; both [0, ..] where nobody asks. Nothing heard, or nothing learnt: no evidence.
+    `after` [B, ..] is filled with the subject's state after each post, and `gain` [B, K] with how much the post added
+    to the subject's margins; both have no rows where nobody asks. Without an n-gram, or before anything was learnt, the
+    evidence is vacuous.
     """
-    B, K = len(thread), weights.shape[1]
+    B, K = len(subject), weights.shape[1]
+    buckets, bounds = posts
     out = np.empty((B, K))
-    heard = np.empty(len(buckets), np.int64)
+    ngrams = np.empty(len(buckets), np.int64)
     m, before = np.empty(K), np.empty(K)
-    worth = fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
+    strength = fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
     for b in range(B):
-        t = thread[b]
+        t = subject[b]
         if gain.shape[0] > 0:
-            margins(weights, now.sums[t], now.counts[t], before)
-        n = unheard(buckets[bounds[b] : bounds[b + 1]], now.sketches[t], heard, 0)
+            margins(weights, state.sums[t], state.counts[t], before)
+        n = add_new_ngrams(buckets[bounds[b] : bounds[b + 1]], state.sketches[t], ngrams, 0)
         for i in range(n):
             for k in range(K):
-                now.sums[t, k] += weights[heard[i], k]
-        now.counts[t] += n
-        margins(weights, now.sums[t], now.counts[t], m)
+                state.sums[t, k] += weights[ngrams[i], k]
+        state.counts[t] += n
+        margins(weights, state.sums[t], state.counts[t], m)
         probabilities(m, fit[LOG_SLOPE], out[b])
         for k in range(K):
-            out[b, k] *= worth if now.counts[t] > 0 else 0.0
+            out[b, k] *= strength if state.counts[t] > 0 else 0.0
             if gain.shape[0] > 0:
                 gain[b, k] = m[k] - before[k]
         if after.counts.shape[0] > 0:
-            after.sums[b], after.counts[b], after.sketches[b] = now.sums[t], now.counts[t], now.sketches[t]
+            copy_state(state, t, after, b)
     return out
 
 
 @kernel
-def is_beginning(posts: int, all_posts: int) -> bool:
-    """Whether a thread is learnt from its first so many posts: from 1, 2, 4, 8, ... and from all."""
+def copy_state(state: SubjectTexts, t: int, to: SubjectTexts, b: int) -> None:
+    """Copy the state of subject t to row b of `to`."""
+    for k in range(state.sums.shape[1]):
+        to.sums[b, k] = state.sums[t, k]
+    to.counts[b] = state.counts[t]
+    for i in range(state.sketches.shape[1]):
+        to.sketches[b, i] = state.sketches[t, i]
+
+
+@kernel
+def is_learnt_prefix(posts: int, all_posts: int) -> bool:
+    """Whether the model learns from a subject's first so many posts: 1, 2, 4, 8, ... and all of them."""
     return (posts & (posts - 1)) == 0 or posts == all_posts
 
 
 @kernel
 def calibrate(m: Floats, y: int, weight: float, most: float, fit: Floats, p: Floats) -> None:
-    """One step for a and for the strength, from margins that did not know this label yet; p [K] is scratch."""
+    """One step for a and for the strength, from margins before this label was learnt; p [K] is scratch."""
     K = len(m)
     probabilities(m, fit[LOG_SLOPE], p)
     mean = 0.0
@@ -169,8 +203,8 @@ def calibrate(m: Floats, y: int, weight: float, most: float, fit: Floats, p: Flo
 
 
 @kernel
-def move(model: Linear, heard: Ints, n: int, y: int, r: float) -> None:
-    """Learn a text of the first n n-grams of `heard`."""
+def learn_text(model: Linear, ngrams: Ints, n: int, y: int, r: float) -> None:
+    """Learn a text of the first n n-grams of `ngrams`, of class y."""
     weights, variances = model.weights, model.variances
     D, K = weights.shape[0] - 1, weights.shape[1]
     x = 1.0 / math.sqrt(n)
@@ -178,89 +212,80 @@ def move(model: Linear, heard: Ints, n: int, y: int, r: float) -> None:
         t = 1.0 if k == y else -1.0
         total, spread = 0.0, 0.0
         for i in range(n):
-            total += weights[heard[i], k]
-            spread += variances[heard[i], k]
+            total += weights[ngrams[i], k]
+            spread += variances[ngrams[i], k]
         short = 1.0 - t * (total * x + BIAS * weights[D, k])
         if short <= 0.0:
             continue
         beta = 1.0 / (spread * x * x + variances[D, k] * BIAS * BIAS + r)
         for i in range(n):
-            s = variances[heard[i], k]
-            weights[heard[i], k] += short * beta * t * s * x
-            variances[heard[i], k] = s - beta * (s * x) ** 2
+            s = variances[ngrams[i], k]
+            weights[ngrams[i], k] += short * beta * t * s * x
+            variances[ngrams[i], k] = s - beta * (s * x) ** 2
         s = variances[D, k]
         weights[D, k] += short * beta * t * s * BIAS
         variances[D, k] = s - beta * (s * BIAS) ** 2
 
 
 @kernel
-def learn(
-    model: Linear,
-    buckets: Ints,
-    bounds: Ints,
-    threads: Ints,
-    y: Ints,
-    w: Floats,
-    r: float,
-    most: float,
-    fit: Floats,
-    said: Floats,
-) -> None:
-    """Learn T threads in order: thread t has the posts threads[t] to threads[t + 1] and the label y[t].
+def learn(model: Linear, posts: Posts, labels: Labels, r: float, most: float, fit: Floats, answers: Floats) -> None:
+    """Learn the labels of T subjects in order; r is AROW's regularisation, and `most` bounds the strength.
 
-    `said` [T, K] is filled with the evidence for each whole thread just before it is learnt; [0, 0] where nobody asks.
+    `answers` [T, K] is filled with the evidence for each whole text just before it is learnt; [0, 0] where nobody asks.
     """
+    buckets, bounds = posts
+    subjects, y, weight = labels
     K = model.weights.shape[1]
-    heard = np.empty(len(buckets), np.int64)
+    ngrams = np.empty(len(buckets), np.int64)
     sums, m, p = np.empty(K), np.empty(K), np.empty(K)
     sketch = np.empty(SKETCH // 8, np.uint8)
     for t in range(len(y)):
-        posts = threads[t + 1] - threads[t]
-        ends = np.empty(posts, np.int64)
+        count = subjects[t + 1] - subjects[t]
+        ends = np.empty(count, np.int64)
         sketch[:] = 0
         sums[:] = 0.0
         n = 0
-        slope, worth = fit[LOG_SLOPE], fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
-        for post in range(posts):
-            b = threads[t] + post
-            ends[post] = unheard(buckets[bounds[b] : bounds[b + 1]], sketch, heard, n)
+        log_slope, strength = fit[LOG_SLOPE], fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
+        for post in range(count):
+            b = subjects[t] + post
+            ends[post] = add_new_ngrams(buckets[bounds[b] : bounds[b + 1]], sketch, ngrams, n)
             for i in range(n, ends[post]):
                 for k in range(K):
-                    sums[k] += model.weights[heard[i], k]
+                    sums[k] += model.weights[ngrams[i], k]
             n = ends[post]
             margins(model.weights, sums, n, m)
-            if post == posts - 1 and said.shape[0] > 0:
-                probabilities(m, slope, p)
+            if post == count - 1 and answers.shape[0] > 0:
+                probabilities(m, log_slope, p)
                 for k in range(K):
-                    said[t, k] = p[k] * worth if n > 0 else 0.0
-            if n > 0 and is_beginning(post + 1, posts):
-                calibrate(m, y[t], w[t], most, fit, p)
-        for post in range(posts):
-            if ends[post] > 0 and is_beginning(post + 1, posts):
-                move(model, heard, ends[post], y[t], r / w[t])
+                    answers[t, k] = p[k] * strength if n > 0 else 0.0
+            if n > 0 and is_learnt_prefix(post + 1, count):
+                calibrate(m, y[t], weight[t], most, fit, p)
+        for post in range(count):
+            if ends[post] > 0 and is_learnt_prefix(post + 1, count):
+                learn_text(model, ngrams, ends[post], y[t], r / weight[t])
 
 
-def reference_move(weights: Floats, variances: Floats, x: Floats, y: int, r: float) -> None:
-    """`move` as the formulae are written: x [D + 1] are all inputs, weights and variances [D + 1, K]."""
+def reference_learn_text(weights: Floats, variances: Floats, x: Floats, y: int, r: float) -> None:
+    """`learn_text` as the formulae are written: x [D + 1] are all inputs, weights and variances [D + 1, K]."""
     for k in range(weights.shape[1]):
         t = 1.0 if k == y else -1.0
         short = 1.0 - t * float(weights[:, k] @ x)
         if short > 0:
             beta = 1.0 / (float(variances[:, k] @ x**2) + r)
-            moved = variances[:, k] * x
-            weights[:, k] += short * beta * t * moved
-            variances[:, k] -= beta * moved**2
+            step = variances[:, k] * x
+            weights[:, k] += short * beta * t * step
+            variances[:, k] -= beta * step**2
 
 
 def reference_inputs(posts: Sequence[Sequence[int]], buckets: int) -> Floats:
-    """The inputs [D + 1] of a thread: each n-gram that no bit of the sketch was set for when its post came."""
-    taken: set[int] = set()
-    heard: list[int] = []
+    """The inputs [D + 1] of a subject's text: each n-gram whose bit was not set in the sketch when its post came."""
+    bits: set[int] = set()
+    ngrams: list[int] = []
     for post in posts:
-        new = [bucket for bucket in post if bucket % SKETCH not in taken]
-        heard += new
-        taken |= {bucket % SKETCH for bucket in new}
+        new = [bucket for bucket in post if bucket % SKETCH not in bits]
+        ngrams += new
+        bits |= {bucket % SKETCH for bucket in new}
     x = np.zeros(buckets + 1)
-    x[heard] = 1.0 / math.sqrt(max(len(heard), 1))
+    x[ngrams] = 1.0 / math.sqrt(max(len(ngrams), 1))
     x[buckets] = BIAS
     return x

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.common.moments import inverse_scale, learn_row
 
 Floats = NDArray[np.float64]
@@ -36,17 +37,29 @@ class Linear(NamedTuple):
     square: Floats
 
 
+class Rates(NamedTuple):
+    """How the model learns and answers."""
+
+    buckets: int
+    """Hashed inputs of each category."""
+    step: float
+    scaler_memory: float
+    """Rows over which inputs are standardised."""
+    strength: float
+    """The most pseudo-counts that an answer is worth."""
+
+
 @kernel
 def inputs_of(model: Linear, x: Floats, buckets: int, out: Floats) -> None:
     """The inputs of one event x [F] into `out` [D]; what is not known is 0."""
     F = x.size
     out[:] = 0.0
-    at = F
+    first_bucket = F
     for f in range(F):
         if model.nominal[f]:
             if math.isfinite(x[f]):
-                out[at + int(x[f]) % buckets] = 1.0
-            at += buckets
+                out[first_bucket + int(x[f]) % buckets] = 1.0
+            first_bucket += buckets
         else:
             z = (x[f] - model.mean[f]) * inverse_scale(model.rows, model.square, f)
             out[f] = 0.0 if math.isnan(z) else min(max(z, -CLIP), CLIP)
@@ -94,35 +107,25 @@ def descend(model: Linear, inputs: Floats, error: Floats, weight: float, step: f
 
 
 @kernel
-def learn(
-    model: Linear,
-    X: Floats,
-    y: Ints,
-    w: Floats,
-    buckets: int,
-    step: float,
-    memory: float,
-    strength: float,
-    seen: float,
-    said: Floats,
-) -> float:
-    """Learn B events in order; returns the weight seen.
+def learn(model: Linear, events: Labelled, rates: Rates, seen: float, answers: Floats) -> float:
+    """Learn B events in order, after a weight of `seen`; returns the weight seen.
 
-    `said` [B, K] is filled with the evidence for each event just before it is learnt; [0, 0] where nobody asks.
+    `answers` [B, K] is filled with the evidence for each event just before it is learnt; [0, 0] where nobody asks.
     """
+    X, y, weight = events.X, events.y, events.weight
     K, D = model.weights.shape
     inputs, p = np.empty(D), np.empty(K)
     for b in range(X.shape[0]):
-        if said.shape[0] > 0:
-            inputs_of(model, X[b], buckets, inputs)
+        if answers.shape[0] > 0:
+            inputs_of(model, X[b], rates.buckets, inputs)
             probabilities_of(model.weights, inputs, p)
             for k in range(K):
-                said[b, k] = p[k] * min(seen / K, strength)
-        learn_row(model.rows, model.mean, model.square, memory, X[b])
-        inputs_of(model, X[b], buckets, inputs)
+                answers[b, k] = p[k] * min(seen / K, rates.strength)
+        learn_row(model.rows, model.mean, model.square, rates.scaler_memory, X[b])
+        inputs_of(model, X[b], rates.buckets, inputs)
         probabilities_of(model.weights, inputs, p)
         p[y[b]] -= 1.0
-        seen += w[b]
+        seen += weight[b]
         young = max(1.0 - MEMORY ** min(seen, 1e5), 1e-3)
-        descend(model, inputs, p, w[b], step, young)
+        descend(model, inputs, p, weight[b], rates.step, young)
     return seen

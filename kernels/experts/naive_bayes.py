@@ -1,8 +1,8 @@
 """Naive Bayes with fading counts: a Gaussian a class and number, a table a class and category.
 
-Fading counts without touching all of them at every event: an event counts `unit`, which grows by 1 / fade each time,
-and whoever reads a count divides by the latest unit. Every class starts, in every column, with one event's worth of
-the whole stream, so that a class seen once has a spread already.
+Counts fade without being changed at every event: an event counts `unit`, which grows by 1 / fade each time, and a count
+is divided by the latest unit where it is read. Every class starts, in every column, with one event's worth of the whole
+stream, so that even a class that was seen once has a variance.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.common.moments import LARGEST
 from tocsin.kernels.decision.calibration import fitted
 
@@ -21,11 +22,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 EVERY = 8
-"""The strength is fitted at one event in so many, counted from the first: to answer costs more than to learn."""
+"""The strength is fitted at one event in so many, counted from the first: an answer costs more than learning."""
 MOST = 10.0
-"""The most that one column's log likelihood tells one class from another: no outlier decides alone."""
+"""The largest difference between two classes in the log likelihood of one column, so that no outlier decides alone."""
 FARTHEST = 1e6
-"""Standard deviations beyond which the distance no longer counts: its square stays a number."""
+"""A distance is clipped at so many standard deviations, so that its square stays finite."""
 LARGEST_UNIT = 1e100
 
 
@@ -44,38 +45,40 @@ class Counts(NamedTuple):
     """[N, K, buckets], for each nominal column the events of each class by hashed category."""
 
 
-@kernel
-def learn(
-    counts: Counts,
-    slots: Ints,
-    X: Floats,
-    y: Ints,
-    w: Floats,
-    fade: float,
-    unit: float,
-    strength: float,
-    seen: int,
-    most: float,
-) -> tuple[float, float, int]:
-    """Take in B events X [B, F] of classes y [B] and weights w [B]; returns the new unit, strength and seen.
+class Progress(NamedTuple):
+    """What changes with every event beside the counts."""
 
-    slots [F] says which table a nominal column has, -1 for a number; `unit` is what the last event counted.
+    unit: float
+    """What the last event counted."""
+    strength: float
+    """The pseudo-counts that an answer is worth."""
+    seen: int
+    """Events learnt."""
+
+
+@kernel
+def learn(counts: Counts, slots: Ints, events: Labelled, progress: Progress, fade: float, most: float) -> Progress:
+    """Learn B events in order; returns the progress after them.
+
+    slots [F] says which table a nominal column has, -1 for a number; `most` bounds the strength.
     """
+    X, y, weight = events.X, events.y, events.weight
+    unit, strength, seen = progress
     for i in range(len(X)):
         if seen % EVERY == 0 and seen > 0:
             p = probabilities(counts, slots, X[i : i + 1], unit)[0, y[i]]
-            strength = fitted(strength, p, len(counts.weight), w[i], seen // EVERY, most)
+            strength = fitted(strength, p, len(counts.weight), weight[i], seen // EVERY, most)
         unit /= fade
         if unit > LARGEST_UNIT:
-            # Everything is a ratio of counts: a power of two takes nothing from them.
+            # Only ratios of counts are used, and a power of two changes no digit of them.
             shrink = 2.0 ** -math.floor(math.log2(unit))
             counts.weight[:] *= shrink
             counts.known[:] *= shrink
             counts.tables[:] *= shrink
             unit *= shrink
-        _learn_row(counts, slots, X[i], y[i], w[i] * unit)
+        _learn_row(counts, slots, X[i], y[i], weight[i] * unit)
         seen += 1
-    return unit, strength, seen
+    return Progress(unit, strength, seen)
 
 
 @kernel

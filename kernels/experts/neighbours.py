@@ -46,7 +46,32 @@ class Nearest(NamedTuple):
     """[B, H, k] squared distances, ascending; infinite where there is none."""
 
 
-Search = Registry[[Floats, int, int, Floats, Floats, Bools, Ints, int], Nearest]
+class Remembered(NamedTuple):
+    """The events that are searched."""
+
+    values: Floats
+    """[F, C], one row a column of the events, the latest event last; NaN is not known."""
+    start: int
+    stop: int
+    """The window is values[:, start:stop]."""
+
+
+class Query(NamedTuple):
+    """Which neighbours of B events are wanted."""
+
+    X: Floats
+    """[B, F]"""
+    factor: Floats
+    """[F], what differences of a numeric column are multiplied by; 0 leaves a column out, also one of categories."""
+    nominal: Bools
+    """[F], which columns hold category codes."""
+    horizons: Ints
+    """[H], window lengths >= 1, ascending."""
+    k: int
+    """Neighbours, >= 1."""
+
+
+Search = Registry[[Remembered, Query], Nearest]
 _registry: Search = Registry("neighbours")
 
 
@@ -94,35 +119,27 @@ def nearest(
     ([[[0, -1], [1, 2]]], [[[6.25, inf], [0.25, 2.25]]])
     """
     start, stop = span or (0, values.shape[1])
-    queries = np.ascontiguousarray(X, np.float64)
-    lengths = np.asarray(horizons, np.int64)
-    factors, categories = np.asarray(factor, np.float64), np.asarray(nominal, np.bool_)
-    _check_query(values, queries, factors, categories, lengths, k, (start, stop))
-    values = np.ascontiguousarray(values, np.float64)
-    return _registry.get(backend)(values, start, stop, queries, factors, categories, lengths, k)
+    rows, lengths = np.ascontiguousarray(X, np.float64), np.asarray(horizons, np.int64)
+    query = Query(rows, np.asarray(factor, np.float64), np.asarray(nominal, np.bool_), lengths, k)
+    _check_query(query, values.shape, (start, stop))
+    return _registry.get(backend)(Remembered(np.ascontiguousarray(values, np.float64), start, stop), query)
 
 
-def _check_query(
-    values: Floats,
-    queries: Floats,
-    factors: Floats,
-    categories: Bools,
-    lengths: Ints,
-    k: int,
-    span: tuple[int, int],
-) -> None:
-    """Raises ValueError where shapes or values do not fit."""
-    columns = values.shape[0]
-    if queries.ndim != 2 or queries.shape[1] != columns:
-        raise ValueError(f"X: has shape {queries.shape}, expected [B, {columns}]")
+def _check_query(query: Query, remembered: tuple[int, ...], span: tuple[int, int]) -> None:
+    """Raises ValueError where shapes or values do not fit; `remembered` is the shape of the events' values."""
+    columns, events = remembered
+    X, lengths = query.X, query.horizons
+    factors, categories = query.factor, query.nominal
+    if X.ndim != 2 or X.shape[1] != columns:
+        raise ValueError(f"X: has shape {X.shape}, expected [B, {columns}]")
     if factors.shape != (columns,) or categories.shape != (columns,):
         raise ValueError(f"factor and nominal: have shapes {factors.shape} and {categories.shape}, not {(columns,)}")
     if lengths.ndim != 1 or not len(lengths) or lengths[0] < 1 or (np.diff(lengths) < 0).any():
         raise ValueError(f"horizons: {lengths.tolist()} must be one or more lengths >= 1, ascending")
-    if k < 1:
-        raise ValueError(f"k: {k} must be at least 1")
-    if not 0 <= span[0] <= span[1] <= values.shape[1]:
-        raise ValueError(f"span: {span} does not lie within {values.shape[1]} events")
+    if query.k < 1:
+        raise ValueError(f"k: {query.k} must be at least 1")
+    if not 0 <= span[0] <= span[1] <= events:
+        raise ValueError(f"span: {span} does not lie within {events} events")
 
 
 def backend(name: str = "auto") -> str:
@@ -139,18 +156,10 @@ def backends() -> tuple[str, ...]:
 
 
 @_registry.register("reference")
-def reference(
-    values: Floats,
-    start: int,
-    stop: int,
-    X: Floats,
-    factor: Floats,
-    nominal: Bools,
-    horizons: Ints,
-    k: int,
-) -> Nearest:
+def reference(remembered: Remembered, query: Query) -> Nearest:
     """Plain numpy: every distance, sorted."""
-    window = values[:, start:stop][:, ::-1]
+    X, factor, nominal, horizons, k = query
+    window = remembered.values[:, remembered.start : remembered.stop][:, ::-1]
     squared = np.zeros((len(X), window.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
         for f in np.flatnonzero(factor):
@@ -168,6 +177,7 @@ def reference(
 
 
 def _none(queries: int, horizons: int, k: int) -> Nearest:
+    """What is found where there are no neighbours at all."""
     shape = (queries, horizons, k)
     return Nearest(np.full(shape, -1, np.int64), np.full(shape, np.inf))
 
@@ -176,49 +186,44 @@ def _none(queries: int, horizons: int, k: int) -> Nearest:
 
 
 @_registry.register("numba")
-def compiled(
-    values: Floats,
-    start: int,
-    stop: int,
-    X: Floats,
-    factor: Floats,
-    nominal: Bools,
-    horizons: Ints,
-    k: int,
-) -> Nearest:
+def compiled(remembered: Remembered, query: Query) -> Nearest:
     """One pass over the window from its latest event, without the GIL."""
-    result = _none(len(X), len(horizons), k)
-    search(values, start, stop, X, factor, nominal, horizons, result.age, result.distance)
-    return result
+    found = _none(len(query.X), len(query.horizons), query.k)
+    search(remembered, query, found)
+    return found
 
 
 @kernel
-def search(
-    values: Floats,
-    start: int,
-    stop: int,
-    X: Floats,
-    factor: Floats,
-    nominal: Bools,
-    horizons: Ints,
-    age: Ints,
-    distance: Floats,
-) -> None:
-    """Fill age and distance [B, H, k], which come as -1 and infinity; see `nearest`."""
+def search(remembered: Remembered, query: Query, found: Nearest) -> None:
+    """Fill `found`, which comes with ages of -1 and infinite distances; see `nearest`."""
+    values, start, stop = remembered.values, remembered.start, remembered.stop
+    age, distance = found.age, found.distance
     squared = np.empty(BLOCK)
-    for b in range(len(X)):
+    for b in range(len(query.X)):
         high = stop
-        for h in range(len(horizons)):
+        for h in range(len(query.horizons)):
             if h > 0:
                 # The shorter window's neighbours are the best so far of the longer one.
-                age[b, h] = age[b, h - 1]
-                distance[b, h] = distance[b, h - 1]
-            low = max(start, stop - horizons[h])
+                for i in range(query.k):
+                    age[b, h, i] = age[b, h - 1, i]
+                    distance[b, h, i] = distance[b, h - 1, i]
+            low = max(start, stop - query.horizons[h])
             while high > low:
                 block = max(low, high - BLOCK)
-                _distances(values, block, high, X[b], factor, nominal, squared)
-                _keep(squared, high - block, stop - high, age[b, h], distance[b, h])
+                _distances(values, block, high, query.X[b], query.factor, query.nominal, squared)
+                _take_nearer(squared, high - block, stop - high, age[b, h], distance[b, h])
                 high = block
+
+
+@kernel
+def none_found(queries: int, k: int) -> Nearest:
+    """Room for the k neighbours of each query in one window, none of which is known yet."""
+    age, distance = np.empty((queries, 1, k), np.int64), np.empty((queries, 1, k))
+    for b in range(queries):
+        for i in range(k):
+            age[b, 0, i] = -1
+            distance[b, 0, i] = np.inf
+    return Nearest(age, distance)
 
 
 @kernel
@@ -254,7 +259,7 @@ def _distances(
 
 
 @kernel
-def _keep(squared: Floats, n: int, age: int, ages: Ints, distances: Floats) -> None:
+def _take_nearer(squared: Floats, n: int, age: int, ages: Ints, distances: Floats) -> None:
     """Take those of a block that are nearer than the farthest kept; `age` is that of the block's latest event."""
     k = len(distances)
     worst = distances[k - 1]
@@ -278,19 +283,12 @@ def _keep(squared: Floats, n: int, age: int, ages: Ints, distances: Floats) -> N
 
 
 @_registry.register("torch")
-def by_torch(
-    values: Floats,
-    start: int,
-    stop: int,
-    X: Floats,
-    factor: Floats,
-    nominal: Bools,
-    horizons: Ints,
-    k: int,
-) -> Nearest:
+def by_torch(remembered: Remembered, query: Query) -> Nearest:
     """All queries against all of the window at once, on the GPU where there is one."""
     import torch  # here, because it takes seconds to load and `auto` does without it
 
+    X, factor, nominal, horizons, k = query
+    values, start, stop = remembered
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     window = torch.from_numpy(values[:, start:stop][:, ::-1].copy()).to(device)
     result = _none(len(X), len(horizons), k)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.common.moments import Moments
 from tocsin.models.data.batch import Floats
 
 LIMIT = 5.0
@@ -39,6 +40,11 @@ class Standardiser:
         self.mean = np.zeros(columns)
         self.square = np.zeros(columns)
         """Mean squared deviation from the mean."""
+
+    @property
+    def moments(self) -> Moments:
+        """The arrays of this standardiser, as kernels change them in place."""
+        return Moments(self.count, self.mean, self.square, float(self.memory))
 
     def resize(self, columns: int) -> None:
         """Make room for more columns."""

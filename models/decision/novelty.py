@@ -61,10 +61,8 @@ class Novelty:
         """[B, 2], greater is less alike: the squared distance of X [B, F], and the lack of support [B]."""
         distance = np.zeros(len(X))
         if len(self._values):
-            scaler, held = self._scaler, min(self._taken, self._values.shape[1])
-            kernel.distances(
-                self._values, held, np.ascontiguousarray(X), self._nominal, scaler.count, scaler.square, distance
-            )
+            held, rows = min(self._taken, self._values.shape[1]), np.ascontiguousarray(X)
+            kernel.distances(self._values, held, rows, self._nominal, self._scaler.moments, distance)
         result: Floats = np.stack([distance, -support], axis=1)
         return result
 
@@ -101,20 +99,10 @@ class Novelty:
             self._keep(known)
         return result
 
-    def _learn(self, X: Floats, said: Floats) -> None:
+    def _learn(self, X: Floats, distance: Floats) -> None:
         if len(self._values):
-            scaler = self._scaler
-            self._taken = kernel.learn(
-                self._values,
-                self._taken,
-                np.ascontiguousarray(X),
-                self._nominal,
-                scaler.count,
-                scaler.mean,
-                scaler.square,
-                scaler.memory,
-                said,
-            )
+            rows, moments = np.ascontiguousarray(X), self._scaler.moments
+            self._taken = kernel.learn(self._values, self._taken, rows, self._nominal, moments, distance)
 
     def _keep(self, nonconformity: Sequence[float]) -> None:
         for scores, value in zip(self._scores, nonconformity, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.experts.linear import LinearSettings
+from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts import linear as kernel
 from tocsin.models.data.batch import (
     Batch,
@@ -96,18 +97,9 @@ class LinearExpert(Expert):
         return answers
 
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
-        self._seen = kernel.learn(
-            self._model(),
-            np.ascontiguousarray(batch.X, np.float64),
-            np.ascontiguousarray(y, np.int64),
-            np.ascontiguousarray(weight, np.float64),
-            self._settings.buckets,
-            self._settings.step,
-            self._scaler.memory,
-            self._settings.strength,
-            self._seen,
-            answers,
-        )
+        settings = self._settings
+        rates = kernel.Rates(settings.buckets, settings.step, self._scaler.memory, settings.strength)
+        self._seen = kernel.learn(self._model(), labelled(batch.X, y, weight), rates, self._seen, answers)
 
     def merge(self, other: LinearExpert, share: float) -> None:
         """See `Expert`; the weights of the other are first made those on inputs standardised as these are.

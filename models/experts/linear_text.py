@@ -94,28 +94,31 @@ class LinearTextExpert(Expert):
         """See `Expert`; with scope `post` each event stands for itself, and no state is returned."""
         found = self._ngrams(batch.texts)
         if not self.whole_subject:
-            evidence, _, gain = self._read(found, np.arange(len(batch)), arow.threads(len(batch), self.classes), False)
+            fresh = arow.empty_texts(len(batch), self.classes)
+            evidence, _, gain = self._read(found, np.arange(len(batch)), fresh, False)
             return evidence, [], gain
         index: dict[str, int] = {}
-        thread = np.array([index.setdefault(subject, len(index)) for subject in batch.subjects], np.int64)
-        now = self._packed([batch.subject_texts.get((self.name, subject)) or SubjectText() for subject in index])
-        evidence, after, gain = self._read(found, thread, now, True)
+        subject = np.array([index.setdefault(name, len(index)) for name in batch.subjects], np.int64)
+        state = self._packed([batch.subject_texts.get((self.name, name)) or SubjectText() for name in index])
+        evidence, after, gain = self._read(found, subject, state, True)
         rows = zip(after.sums, after.counts.tolist(), after.sketches, strict=True)
         return evidence, [SubjectText(*row) for row in rows], gain
 
-    def _packed(self, kept: Sequence[SubjectText]) -> arow.Threads:
+    def _packed(self, states: Sequence[SubjectText]) -> arow.SubjectTexts:
         """Subject text states as arrays. A class that came later has 0 for what was read before."""
-        packed = arow.threads(len(kept), self.classes)
-        for t, thread in enumerate(kept):
-            packed.sums[t, : len(thread.sums)] = thread.sums
-            packed.counts[t], packed.sketches[t] = thread.ngrams, thread.sketch
+        packed = arow.empty_texts(len(states), self.classes)
+        for t, state in enumerate(states):
+            packed.sums[t, : len(state.sums)] = state.sums
+            packed.counts[t], packed.sketches[t] = state.ngrams, state.sketch
         return packed
 
-    def _read(self, found: Ngrams, thread: Ints, now: arow.Threads, keep: bool) -> tuple[Floats, arow.Threads, Floats]:
-        rows = len(thread) if keep else 0
-        after, gain = arow.threads(rows, self.classes), np.empty((rows, self.classes))
-        model = self._model
-        evidence = arow.read(model.weights, self._fit, found.buckets, found.bounds, thread, now, after, gain)
+    def _read(
+        self, found: Ngrams, subject: Ints, state: arow.SubjectTexts, keep: bool
+    ) -> tuple[Floats, arow.SubjectTexts, Floats]:
+        rows = len(subject) if keep else 0
+        after, gain = arow.empty_texts(rows, self.classes), np.empty((rows, self.classes))
+        posts = arow.Posts(found.buckets, found.bounds)
+        evidence = arow.read(self._model.weights, self._fit, posts, subject, state, after, gain)
         return evidence, after, gain
 
     def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
@@ -123,8 +126,8 @@ class LinearTextExpert(Expert):
         if not self.whole_subject:
             return self.evidence(batch)
         texts, bounds = _texts_by_subject(batch, posts)
-        thread = np.repeat(np.arange(len(batch)), np.diff(bounds))
-        evidence, _, _ = self._read(self._ngrams(texts), thread, arow.threads(len(batch), self.classes), False)
+        subject = np.repeat(np.arange(len(batch)), np.diff(bounds))
+        evidence, _, _ = self._read(self._ngrams(texts), subject, arow.empty_texts(len(batch), self.classes), False)
         return evidence[bounds[1:] - 1]
 
     # Learning
@@ -149,19 +152,10 @@ class LinearTextExpert(Expert):
         self._learn(texts, bounds, y, weight, np.empty((0, 0)))
 
     def _learn(self, texts: Sequence[str | None], bounds: Ints, y: Ints, weight: Floats, answers: Floats) -> None:
-        found = self._ngrams(texts)
-        arow.learn(
-            self._model,
-            found.buckets,
-            found.bounds,
-            bounds,
-            np.ascontiguousarray(y, np.int64),
-            np.ascontiguousarray(weight, np.float64),
-            self._settings.r,
-            self._settings.strength,
-            self._fit,
-            answers,
-        )
+        found, settings = self._ngrams(texts), self._settings
+        posts = arow.Posts(found.buckets, found.bounds)
+        labels = arow.Labels(bounds, np.ascontiguousarray(y, np.int64), np.ascontiguousarray(weight, np.float64))
+        arow.learn(self._model, posts, labels, settings.r, settings.strength, self._fit, answers)
 
     # Explaining
 

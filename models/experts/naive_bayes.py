@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
+from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts import naive_bayes
 from tocsin.kernels.experts.naive_bayes import Counts
 from tocsin.models.data.batch import (
@@ -103,17 +104,10 @@ class NaiveBayesExpert(Expert):
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
+        progress = naive_bayes.Progress(self._unit, self._strength, self._seen)
+        fade, most = self._settings.fading_factor, self._settings.strength
         self._unit, self._strength, self._seen = naive_bayes.learn(
-            self._counts,
-            self._slots(),
-            np.ascontiguousarray(batch.X, np.float64),
-            np.ascontiguousarray(y, np.int64),
-            np.ascontiguousarray(weight, np.float64),
-            self._settings.fading_factor,
-            self._unit,
-            self._strength,
-            self._seen,
-            self._settings.strength,
+            self._counts, self._slots(), labelled(batch.X, y, weight), progress, fade, most
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

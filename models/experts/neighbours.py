@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.kernels.common import window
+from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts.neighbours import nearest
 from tocsin.models.data.batch import (
     Batch,
@@ -94,14 +95,10 @@ class NeighboursExpert(Expert):
         factor = window.factors(self._nominal, scaler.count, scaler.square)
         span = (max(0, self._stop - size), self._stop)
         found = nearest(self._values, X, factor, self._nominal, [size], self._settings.k, span)
-        return window.vote(
-            found.age[:, 0],
-            found.distance[:, 0],
-            self._labels,
-            self._weights,
-            self._stop,
-            self._classes,
-        )
+        return window.vote(found, self._window(), self._stop, self._classes)
+
+    def _window(self) -> window.Window:
+        return window.Window(self._values, self._labels, self._weights, self._nominal)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
@@ -118,27 +115,11 @@ class NeighboursExpert(Expert):
         return answers
 
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
-        scaler = self._scaler
+        settings = self._settings
+        voting = window.Voting(settings.window, settings.k, self._classes, settings.strength)
+        progress = window.Progress(self._stop, self._strength, self._seen)
         self._stop, self._strength, self._seen = window.learn(
-            self._values,
-            self._labels,
-            self._weights,
-            self._stop,
-            self._settings.window,
-            np.ascontiguousarray(batch.X, np.float64),
-            np.ascontiguousarray(y, np.int64),
-            np.ascontiguousarray(weight, np.float64),
-            self._nominal,
-            scaler.count,
-            scaler.mean,
-            scaler.square,
-            scaler.memory,
-            self._settings.k,
-            self._classes,
-            self._strength,
-            self._seen,
-            self._settings.strength,
-            answers,
+            self._window(), self._scaler.moments, labelled(batch.X, y, weight), voting, progress, answers
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

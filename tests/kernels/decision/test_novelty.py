@@ -40,14 +40,14 @@ def test_the_ring_is_what_plain_sums_say(seed: int, columns: int, memory: int, r
     X[rng.random(X.shape) < 0.1] = np.nan
     nominal = rng.random(columns) < 0.3
     scaler, plain = Standardiser(columns), Standardiser(columns)
-    values, said, expected = np.full((columns, memory), np.nan), np.zeros(rows), []
+    values, found, expected = np.full((columns, memory), np.nan), np.zeros(rows), []
     for i in range(rows):
         expected.append(plainly(X[max(0, i - memory) : i].tolist(), X[i].tolist(), nominal.tolist(), plain))
         plain.learn(X[i])
-    taken = learn(values, 0, X, nominal, scaler.count, scaler.mean, scaler.square, scaler.memory, said)
+    taken = learn(values, 0, X, nominal, scaler.moments, found)
     assert taken == rows
-    np.testing.assert_allclose(said, expected, rtol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
     asked = np.zeros(rows)
-    distances(values, min(taken, memory), X, nominal, scaler.count, scaler.square, asked)
+    distances(values, min(taken, memory), X, nominal, scaler.moments, asked)
     again = [plainly(X[max(0, rows - memory) :].tolist(), x.tolist(), nominal.tolist(), plain) for x in X]
     np.testing.assert_allclose(asked, again, rtol=1e-12)
