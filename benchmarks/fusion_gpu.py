@@ -63,8 +63,9 @@ def grown(rng: np.random.Generator) -> tuple[hoeffding.Pool, routing.Router, Any
     router = routing.new(routing.Sizes(F, E, H), 0, -1.0, 4.0)
     rates = routing.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 1000.0, 4.0, 0.995, 0.0)
     evidence = hoeffding.evidence(pool, X, cap=30.0)
-    said = np.empty((len(X), E)), np.empty(len(X))
-    routing.learn_rows(router, X, evidence, y, np.ones(len(X)), np.zeros_like(y), H, rates, *said)
+    records = routing.Records(X, evidence, y, np.ones(len(X)), np.zeros_like(y))
+    output = routing.RouterOutput(np.empty((len(X), E)), np.empty(len(X)))
+    routing.learn_rows(router, records, H, rates, output)
     return pool, router, X, y
 
 

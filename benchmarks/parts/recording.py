@@ -28,10 +28,10 @@ from tocsin.config.presets.driftmoe import tocsin
 from tocsin.config.routing import ReliabilitySettings
 from tocsin.kernels.fusion import Fused, Rule, fuse
 from tocsin.kernels.routing.inverse_temperature import raise_rows
+from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models import Classifier
 from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
 from tocsin.models.data.belief import pignistic
-from tocsin.models.routing.prequential_accuracy import RouterOutput
 from tocsin.models.routing.reliability import ReliabilityRouter
 
 POLL = 50

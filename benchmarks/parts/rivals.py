@@ -100,7 +100,7 @@ class Mixture:
         return p
 
     def _gate(self, x: Floats, evidence: Floats) -> Floats:
-        kernel.look(self._net, x, evidence, self._inputs)
+        kernel.fill_inputs(self._net, x, evidence, self._inputs)
         kernel.forward(self._net.weights, self._inputs, self._hidden, self._logits)
         return softmax(self._logits[:-1])
 
@@ -111,10 +111,10 @@ class Mixture:
         kernel.backward(self._net.weights, self._inputs, self._hidden, by_logit, self._net.gradient)
         self._net.counters[kernel.PENDING] += 1.0
         kernel.descend(self._net, self._rates)
-        kernel.keep_record(self._net, evidence, y, self._rates.fade)
+        kernel.update_skill(self._net, evidence, y, self._rates.fade)
         learn_row(self._net.rows, self._net.mean, self._net.square, SCALER_MEMORY, x)
         right = gate @ q
-        kernel.watch(self._net, right, y, self._rates)
+        kernel.detect_drift(self._net, right, y, self._rates)
 
 
 class LogarithmicPool:

@@ -93,7 +93,7 @@ def fuse_block(
     most = tl.where(rho < 1.0, -tl.log(tl.where(rho < 1.0, 1.0 - rho, 1.0)), float("inf"))
     use = tl.sum((rho > 0.0).to(tl.int32), 1)
     none = tl.sum(rho, 1) * 0.0
-    said, lone, doubt = none, none, none
+    believed, own, doubt = none, none, none
     gain = none[:, None] + tl.zeros((1, KP), rho.dtype)
     sums = gain
     for r in range(E):
@@ -108,8 +108,8 @@ def fuse_block(
         b = trust[:, None] * (x / total[:, None])
         u = 1.0 - trust + trust * tl.maximum(s / total, least)
         mass = tl.sum(b, 1)
-        said += mass
-        lone += mass * mass - tl.sum(b * b, 1)
+        believed += mass
+        own += mass * mass - tl.sum(b * b, 1)
         doubt += u
         sums += b
         q = b / u[:, None]
@@ -131,7 +131,7 @@ def fuse_block(
         gain = E * log1p(sums / doubt[:, None])
     elif RULE != DEMPSTER:
         gain = log1p(gain)
-    pairs = said * said - tl.sum(sums * sums, 1) - lone
+    pairs = believed * believed - tl.sum(sums * sums, 1) - own
     conflict = tl.where(E > 1, tl.minimum(tl.maximum(pairs / tl.maximum(E * (E - 1), 1), 0.0), 1.0), 0.0)
     top = tl.max(gain, 1)
     one = tl.exp(-top)

@@ -1,14 +1,14 @@
-"""Discounting by class: what each expert's word has been worth for each class that it names.
+"""Discounting by class: how reliable each expert's evidence has been for each class that it answers.
 
-An expert that tells fraud from the rest rightly may still name it far too often. Shafer's discount takes all that an
-expert says down by one factor; this takes the mass on each class down by a factor of its own, the expert's faded
-precision for that class above chance, and gives what is taken to all classes together:
+An expert that tells fraud from the rest may still answer fraud far too often. Shafer's discount multiplies all of an
+expert's masses by one factor. This multiplies the mass on each class by a factor of its own, the expert's faded
+precision for that class above chance, and gives what is taken to the set of all classes:
 
     b'_k = rho_ek b_k,    u' = 1 - sum_k b'_k
 
-After Mercier, Quost & Denoeux 2008 (contextual discounting), whose context is the true class; there masses would come
-to rest on sets of classes. With what was said for context they stay on single classes and on all, and the closed forms
-of `tocsin.kernels.fusion` go on to hold.
+After Mercier, Quost & Denoeux 2008 (contextual discounting). There the context is the true class, and masses move to
+sets of classes. Here the context is the expert's answer, so masses stay on single classes and on the set of all, and
+the closed forms of `tocsin.kernels.fusion` still hold.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MOST = 0.999
-"""No word is ever taken for the whole truth."""
+"""The largest factor: no evidence is trusted in full."""
 
 
 @kernel
-def worth(precision: float, answers: float, K: int) -> float:
-    """The factor of one expert's word for one class: precision above the chance of one in K; a half at the start."""
+def factor(precision: float, answers: float, K: int) -> float:
+    """One expert's factor for one class: its precision above the chance of one in K; a half before the first answer."""
     if answers <= 0.0:
         return 0.5
     chance = 1.0 / max(K, 2)
@@ -40,12 +40,12 @@ def discount_row(precision: Floats, answers: Floats, evidence: Floats, prior: fl
     E, K = evidence.shape
     for e in range(E):
         total = prior
-        kept = 0.0
+        discounted = 0.0
         for k in range(K):
             total += evidence[e, k]
-            out[e, k] = worth(precision[e, k], answers[e, k], K) * evidence[e, k]
-            kept += out[e, k]
-        scale = prior / (total - kept)
+            out[e, k] = factor(precision[e, k], answers[e, k], K) * evidence[e, k]
+            discounted += out[e, k]
+        scale = prior / (total - discounted)
         for k in range(K):
             out[e, k] *= scale
 
@@ -66,17 +66,17 @@ def learn_rows(
     for b in range(evidence.shape[0]):
         discount_row(precision, answers, evidence[b], prior, out[b])
         for e in range(E):
-            said = 0
+            answer = 0
             for k in range(1, K):
-                if evidence[b, e, k] > evidence[b, e, said]:
-                    said = k
-            if evidence[b, e, said] <= 0.0:
+                if evidence[b, e, k] > evidence[b, e, answer]:
+                    answer = k
+            if evidence[b, e, answer] <= 0.0:
                 continue
-            answers[e, said] += 1.0
-            # A young record is a plain mean that begins at a half; from 1 / (1 - fade) answers on it fades.
-            share = max(1.0 - fade, 1.0 / (answers[e, said] + 1.0))
-            right = 1.0 if said == y[b] else 0.0
-            precision[e, said] += share * (right - precision[e, said])
+            answers[e, answer] += 1.0
+            # The precision of few answers is their plain mean with a half; from 1 / (1 - fade) answers on it fades.
+            share = max(1.0 - fade, 1.0 / (answers[e, answer] + 1.0))
+            right = 1.0 if answer == y[b] else 0.0
+            precision[e, answer] += share * (right - precision[e, answer])
 
 
 def reference(precision: Floats, answers: Floats, evidence: Floats, prior: float) -> tuple[Floats, Floats]:

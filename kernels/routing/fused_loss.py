@@ -5,7 +5,7 @@ r = b / u = rho e / (S - rho (S - s)). A rule gives P_k (see `tocsin.kernels.fus
 
     BetP_k = (P_k - 1 + 1 / K) / Z;   the loss is -log q_y, with q proportional to BetP ** a,
 
-where a is the inverse_temperature (see `tocsin.kernels.routing.inverse_temperature`).
+where a is the inverse temperature (see `tocsin.kernels.routing.inverse_temperature`).
 
 `combine` and `slope` are one event's; `reference_loss` is the same in plain numpy, and a test holds the slope to its
 finite differences.
@@ -14,6 +14,7 @@ finite differences.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,19 @@ FAINT = 1e-290
 """A class fainter than that beside the most probable one counts as so faint, or it would have no logarithm."""
 
 
+class Opinions(NamedTuple):
+    """The discounted opinions of E experts about one event, and how they are fused."""
+
+    evidence: Floats
+    """[E, K]"""
+    rho: Floats
+    """[E], reliabilities."""
+    prior: float
+    """The prior weight s."""
+    rule: int
+    """The rule of fusion, by its code in `tocsin.kernels.fusion.log_domain`."""
+
+
 @kernel
 def support(evidence: Floats, e: int, prior: float) -> float:
     """S, the sum of an expert's evidence and the prior weight."""
@@ -45,8 +59,9 @@ def support(evidence: Floats, e: int, prior: float) -> float:
 
 
 @kernel
-def combine(evidence: Floats, rho: Floats, prior: float, rule: int, P: Floats) -> float:
-    """P [K], all scaled by the number returned; evidence [E, K], rho [E]."""
+def combine(opinions: Opinions, P: Floats) -> float:
+    """P [K] of the fused opinions, all scaled by the number returned."""
+    evidence, rho, prior, rule = opinions
     if rule == DEMPSTER:
         return by_product(evidence, rho, prior, P)
     if rule == MURPHY:
@@ -133,13 +148,12 @@ def by_power(evidence: Floats, rho: Floats, prior: float, P: Floats) -> float:
 
 
 @kernel
-def slope(
-    evidence: Floats, rho: Floats, prior: float, rule: int, a: float, y: int, P: Floats, one: float, out: Floats
-) -> float:
+def slope(opinions: Opinions, a: float, y: int, P: Floats, one: float, out: Floats) -> float:
     """The gradient of the loss by each reliability, into `out` [E]; returns that by log a.
 
-    P and one as `combine` gave them; a is the inverse_temperature.
+    P and one are as `combine` gave them; a is the inverse temperature, y the class of the label.
     """
+    evidence, rho, prior, rule = opinions
     E, K = evidence.shape
     by_p = np.empty(K)
     by_log_a = slope_by_p(P, one, a, y, by_p)
@@ -155,7 +169,7 @@ def slope(
             if rule == DEMPSTER:
                 result += by_p[k] * P[k] / (1.0 + share * evidence[e, k]) * evidence[e, k]
             elif rule == CAUTIOUS:
-                # The greatest alone has a say; of several that are as great each.
+                # Only the largest contributes; of several that are equally large, each does.
                 if 1.0 + share * evidence[e, k] >= P[k]:
                     result += by_p[k] * evidence[e, k]
             else:
@@ -207,7 +221,7 @@ def slope_by_power(evidence: Floats, rho: Floats, prior: float, by_p: Floats, P:
 def reference_loss(
     evidence: Floats, rho: Floats, y: int, prior: float, rule: Rule = "dempster", a: float = 1.0
 ) -> float:
-    """-log q_y in plain numpy; evidence [E, K], rho [E], a the inverse_temperature."""
+    """-log q_y in plain numpy; evidence [E, K], rho [E], a the inverse temperature."""
     E, K = evidence.shape
     S = evidence.sum(axis=1, keepdims=True) + prior
     r = rho[:, None] * evidence / (S - rho[:, None] * (S - prior))

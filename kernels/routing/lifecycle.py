@@ -166,28 +166,28 @@ def observe(
     """
     B, E = rho.shape
     parts = np.empty(E)
-    said = np.empty(E, np.int64)
+    answers = np.empty(E, np.int64)
     for b in range(B):
         window.counters[RECORDS] += 1
         window.labels[y[b]] += 1
         if decided[b] == y[b]:
             window.counters[RIGHT] += 1
         for e in range(E):
-            said[e] = answer_of(evidence[b, e])
+            answers[e] = answer_of(evidence[b, e])
             if engaged[b, e]:
                 window.counters[ENGAGED] += 1
-            if said[e] < 0:
+            if answers[e] < 0:
                 continue
-            right = 1 if said[e] == y[b] else 0
+            right = 1 if answers[e] == y[b] else 0
             window.trust[e] += rho[b, e]
             window.spoke[e] += 1
             window.right[e] += right
-            window.answers[e, said[e]] += 1
+            window.answers[e, answers[e]] += 1
             if engaged[b, e]:
                 window.engaged[e] += 1
                 window.engaged_right[e] += right
         for p in range(pairs.shape[0]):
-            one, other = said[pairs[p, 0]], said[pairs[p, 1]]
+            one, other = answers[pairs[p, 0]], answers[pairs[p, 1]]
             if one >= 0 and other >= 0:
                 window.both[p] += 1
                 if one == other:
@@ -209,8 +209,8 @@ def reference_observe(
     leaders = np.where(parts.max(axis=1) > 0, parts.argmax(axis=1), -1)
     before = np.concatenate([window.counters[LEADER:], leaders[:-1]])
     spoke = evidence.max(axis=2) > 0
-    said = evidence.argmax(axis=2)
-    right = spoke & (said == y[:, None])
+    answers = evidence.argmax(axis=2)
+    right = spoke & (answers == y[:, None])
     window.counters[:] += np.array([B, (decided == y).sum(), engaged.sum(), 0])
     window.counters[LEADER] = leaders[-1]
     window.parts[:] += shares.sum(axis=0)
@@ -221,10 +221,10 @@ def reference_observe(
     window.engaged_right[:] += (engaged & right).sum(axis=0)
     window.labels[:] += np.bincount(y, minlength=K)
     for e in range(E):
-        window.answers[e] += np.bincount(said[spoke[:, e], e], minlength=K)
+        window.answers[e] += np.bincount(answers[spoke[:, e], e], minlength=K)
         window.led[e] += (before == e).sum()
         window.stayed[e] += ((before == e) & (leaders == e)).sum()
     for p, (one, other) in enumerate(pairs.tolist()):
         both = spoke[:, one] & spoke[:, other]
         window.both[p] += both.sum()
-        window.alike[p] += (both & (said[:, one] == said[:, other])).sum()
+        window.alike[p] += (both & (answers[:, one] == answers[:, other])).sum()

@@ -1,11 +1,11 @@
 """The router whose reliabilities are learnt through the fused decision, one event at a time.
 
-A small MLP looks at an event (standardised inputs, each expert's record and what it says now) and gives each expert
-a reliability rho. Every rule has a closed form on singletons and the whole frame, so the decision is a function of the
-reliabilities with a slope (see `tocsin.kernels.routing.fused_loss`), and its -log is what the MLP is trained by: the
-reliabilities are those that best explain the labels, and so is the inverse temperature of the decision, learnt beside
-them. Steps are SGD normalised by a running mean of squared gradients (RMS). `reference_*` are the same formulae in
-plain numpy, as written, and a test holds the two together.
+A small MLP reads an event (standardised inputs, each expert's prequential accuracy and its evidence) and gives each
+expert a reliability rho. Every rule has a closed form on singletons and the whole frame, so the decision is a function
+of the reliabilities with a slope (see `tocsin.kernels.routing.fused_loss`), and its -log is the loss by which the MLP
+is trained. The reliabilities are therefore those that best explain the labels, and so is the inverse temperature of the
+decision, which is learnt from the same loss. Steps are SGD normalised by a running mean of squared gradients (RMS).
+`reference_*` are the same formulae in plain numpy, as written, and a test holds the two together.
 
 Sources: Shafer 1976 (discounting); DriftMoE, arXiv 2507.18464 (an online router over incremental experts); AdaMoE,
 arXiv 2406.13233 (null experts); Demons in the Detail, arXiv 2501.11873 (load balance over more than a batch).
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.common.moments import inverse_scale, learn_row
 from tocsin.kernels.hoeffding.forest import adwin
-from tocsin.kernels.routing.fused_loss import combine, slope
+from tocsin.kernels.routing.fused_loss import Opinions, combine, slope
 from tocsin.kernels.routing.inverse_temperature import LOG
-from tocsin.kernels.routing.inverse_temperature import learn as sharpen
+from tocsin.kernels.routing.inverse_temperature import learn as learn_temperature
 from tocsin.kernels.routing.reliability_state import (
     CLIP as CLIP,
 )
@@ -70,7 +70,13 @@ from tocsin.kernels.routing.reliability_state import (
     Rates as Rates,
 )
 from tocsin.kernels.routing.reliability_state import (
+    Records as Records,
+)
+from tocsin.kernels.routing.reliability_state import (
     Router as Router,
+)
+from tocsin.kernels.routing.reliability_state import (
+    RouterOutput as RouterOutput,
 )
 from tocsin.kernels.routing.reliability_state import (
     Sizes as Sizes,
@@ -90,7 +96,7 @@ Ints = NDArray[np.int64]
 
 
 @kernel
-def look(router: Router, x: Floats, evidence: Floats, out: Floats) -> None:
+def fill_inputs(router: Router, x: Floats, evidence: Floats, out: Floats) -> None:
     """The inputs of one event into `out` [D]; x [F], evidence [E, K]."""
     E, K = evidence.shape
     mean = np.zeros(K)
@@ -149,7 +155,7 @@ def sigmoid(x: float) -> float:
 
 
 @kernel
-def trust(logits: Floats, rho: Floats) -> None:
+def fill_reliability(logits: Floats, rho: Floats) -> None:
     """Reliabilities [E] from logits [E + 1]: each expert's own, less the share that goes to nobody."""
     E = rho.size
     somebody = 1.0 - sigmoid(logits[E])
@@ -158,7 +164,9 @@ def trust(logits: Floats, rho: Floats) -> None:
 
 
 @kernel
-def pull(router: Router, logits: Floats, by_rho: Floats, rho: Floats, rates: Rates, weight: float, out: Floats) -> None:
+def gradient_by_logit(
+    router: Router, logits: Floats, by_rho: Floats, rho: Floats, rates: Rates, weight: float, out: Floats
+) -> None:
     """From the gradient by reliabilities to that by logits, into `out` [E + 1], with the load balance."""
     E = rho.size
     nobody = sigmoid(logits[E])
@@ -199,7 +207,7 @@ def backward(weights: Floats, inputs: Floats, hidden: Floats, by_logit: Floats, 
 
 
 @kernel
-def shorter(delay: float) -> float:
+def step_factor(delay: float) -> float:
     """By which factor steps shrink with the labels' delay."""
     return min(1.0, FULL_STEP_DELAY / max(delay, 1.0))
 
@@ -212,7 +220,7 @@ def descend(router: Router, rates: Rates) -> None:
     delay = counters[DELAYS] / max(counters[PENDING], 1.0)
     # The running mean starts at 0: undo that bias, as Adam does, or the first steps are huge.
     young = 1.0 - rates.memory ** min(counters[STEPS], 1e6)
-    step = rates.step * (1.0 + counters[SPEED]) * shorter(delay)
+    step = rates.step * (1.0 + counters[SPEED]) * step_factor(delay)
     keep, take = rates.memory, (1.0 - rates.memory) / (rates.every * rates.every)
     weights, squares, gradient = router.weights, router.squares, router.gradient
     for i in range(weights.size):
@@ -225,8 +233,8 @@ def descend(router: Router, rates: Rates) -> None:
 
 
 @kernel
-def keep_record(router: Router, evidence: Floats, y: int, fade: float) -> None:
-    """Take note of who was right; silence is neither right nor wrong."""
+def update_skill(router: Router, evidence: Floats, y: int, fade: float) -> None:
+    """Update each expert's prequential accuracy. An expert without evidence is neither right nor wrong."""
     E, K = evidence.shape
     for e in range(E):
         best = 0
@@ -236,14 +244,14 @@ def keep_record(router: Router, evidence: Floats, y: int, fade: float) -> None:
         if evidence[e, best] <= 0.0:
             continue
         router.answers[e] += 1.0
-        # A young record is a plain mean; from 1 / (1 - fade) answers on it fades.
+        # The accuracy of few answers is their plain mean; from 1 / (1 - fade) answers on it fades.
         share = max(1.0 - fade, 1.0 / (router.answers[e] + 1.0))
         right = 1.0 if best == y else 0.0
         router.skill[e] += share * (right - router.skill[e])
 
 
 @kernel
-def keep_load(router: Router, evidence: Floats, rho: Floats, prior: float, window: float) -> None:
+def add_load(router: Router, evidence: Floats, rho: Floats, prior: float, window: float) -> None:
     """Each expert's part in this decision: how much it can add to log P, as a share of what all can."""
     E, K = evidence.shape
     parts = np.zeros(E)
@@ -268,7 +276,7 @@ def keep_load(router: Router, evidence: Floats, rho: Floats, prior: float, windo
 
 
 @kernel
-def watch(router: Router, P: Floats, y: int, rates: Rates) -> None:
+def detect_drift(router: Router, P: Floats, y: int, rates: Rates) -> None:
     """Learn faster for a while where the fused decision has become worse."""
     best = 0
     for k in range(1, P.size):
@@ -291,56 +299,44 @@ def reliability_rows(router: Router, X: Floats, evidence: Floats, H: int, out: F
     inputs = np.empty(3 * E + X.shape[1])
     hidden, logits = np.empty(H), np.empty(E + 1)
     for b in range(X.shape[0]):
-        look(router, X[b], evidence[b], inputs)
+        fill_inputs(router, X[b], evidence[b], inputs)
         forward(router.weights, inputs, hidden, logits)
-        trust(logits, out[b])
+        fill_reliability(logits, out[b])
 
 
 @kernel
-def learn_rows(
-    router: Router,
-    X: Floats,
-    evidence: Floats,
-    y: Ints,
-    w: Floats,
-    delay: Ints,
-    H: int,
-    rates: Rates,
-    out: Floats,
-    sharp: Floats,
-) -> None:
-    """Learn B events in order, and say just before each how far each expert was trusted, into `out` [B, E], and how
-    sharp the decision was, into `sharp` [B].
+def learn_rows(router: Router, records: Records, H: int, rates: Rates, out: RouterOutput) -> None:
+    """Learn B records in order, and fill `out`.
 
-    `delay` [B] is how many records were learnt between an event's decision and its label.
-
-    What is learnt depends on the order of the events alone, never on how they are cut into calls.
+    What is learnt depends on the order of the records alone, never on how they are cut into calls.
     """
+    X, evidence, y, weight, delay = records
     E, K = evidence.shape[1:]
     prior = rates.prior if rates.prior > 0.0 else float(K)
     inputs = np.empty(3 * E + X.shape[1])
     hidden, logits, by_logit = np.empty(H), np.empty(E + 1), np.empty(E + 1)
     by_rho, P = np.empty(E), np.empty(K)
     for b in range(X.shape[0]):
-        rho, a = out[b], math.exp(router.inverse_temperature[LOG])
-        sharp[b] = a
-        look(router, X[b], evidence[b], inputs)
+        rho, a = out.reliability[b], math.exp(router.inverse_temperature[LOG])
+        out.inverse_temperature[b] = a
+        fill_inputs(router, X[b], evidence[b], inputs)
         forward(router.weights, inputs, hidden, logits)
-        trust(logits, rho)
-        one = combine(evidence[b], rho, prior, rates.rule, P)
-        by_log_a = slope(evidence[b], rho, prior, rates.rule, a, y[b], P, one, by_rho)
-        pull(router, logits, by_rho, rho, rates, w[b], by_logit)
+        fill_reliability(logits, rho)
+        opinions = Opinions(evidence[b], rho, prior, rates.rule)
+        one = combine(opinions, P)
+        by_log_a = slope(opinions, a, y[b], P, one, by_rho)
+        gradient_by_logit(router, logits, by_rho, rho, rates, weight[b], by_logit)
         backward(router.weights, inputs, hidden, by_logit, router.gradient)
-        sharpen(router.inverse_temperature, w[b] * by_log_a, rates.sharpen * shorter(delay[b]))
+        learn_temperature(router.inverse_temperature, weight[b] * by_log_a, rates.sharpen * step_factor(delay[b]))
         router.counters[RECORDS] += 1.0
         router.counters[PENDING] += 1.0
         router.counters[DELAYS] += delay[b]
         if router.counters[PENDING] >= rates.every:
             descend(router, rates)
-        keep_load(router, evidence[b], rho, prior, rates.window)
-        keep_record(router, evidence[b], y[b], rates.fade)
+        add_load(router, evidence[b], rho, prior, rates.window)
+        update_skill(router, evidence[b], y[b], rates.fade)
         learn_row(router.rows, router.mean, router.square, rates.scaler_memory, X[b])
-        watch(router, P, y[b], rates)
+        detect_drift(router, P, y[b], rates)
 
 
 # ------------------------------------------------------------ reference

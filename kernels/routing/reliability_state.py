@@ -109,6 +109,30 @@ class Rates(NamedTuple):
     """The step of the decision's inverse_temperature, one each record; at 0 it stays 1."""
 
 
+class Records(NamedTuple):
+    """B feedback records, in the order in which they are learnt."""
+
+    X: Floats
+    """[B, F]"""
+    evidence: Floats
+    """[B, E, K], each expert's evidence at the event's own time."""
+    y: Ints
+    """[B], classes."""
+    weight: Floats
+    """[B]"""
+    delay: Ints
+    """[B], how many records were learnt between the event's decision and its label."""
+
+
+class RouterOutput(NamedTuple):
+    """What the router answered just before each of B records was learnt."""
+
+    reliability: Floats
+    """[B, E]"""
+    inverse_temperature: Floats
+    """[B]"""
+
+
 def new(sizes: Sizes, seed: int, start: float, boost: float) -> Router:
     """A router that has learnt nothing: every expert's reliability is that of the logit `start`, whatever the event.
 

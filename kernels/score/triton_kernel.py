@@ -43,7 +43,7 @@ def network(
     CLIP: tl.constexpr,
     LEAK: tl.constexpr,
 ):
-    """The router's logits [events, EP]: `tocsin.kernels.routing.reliability.look` and `forward`, in float64."""
+    """The router's logits [events, EP]: `tocsin.kernels.routing.reliability.fill_inputs` and `forward`, in float64."""
     h = tl.arange(0, HP)
     o = tl.arange(0, EP)
     k = tl.arange(0, KP)
@@ -164,8 +164,8 @@ def score_kernel(
     tl.store(to_reliability + event[:, None] * E + column[None, :], rho, mask=live[:, None] & (column < E)[None, :])
     if MASK:
         inside = live[:, None] & (column < E)[None, :]
-        heard = tl.load(engaged + event[:, None] * E + column[None, :], mask=inside, other=0)
-        rho = tl.where(heard != 0, rho, 0.0)
+        is_engaged = tl.load(engaged + event[:, None] * E + column[None, :], mask=inside, other=0)
+        rho = tl.where(is_engaged != 0, rho, 0.0)
     if DOUBLE:
         trust = rho
     else:

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.experts.base import Arrays
-from tocsin.models.routing.prequential_accuracy import RouterOutput
 
 
 class Router(Protocol):

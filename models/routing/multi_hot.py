@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from tocsin.config.model import ModelSettings
 from tocsin.config.routing import MultiHotSettings
+from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.data.features import Standardiser
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays
-from tocsin.models.routing.prequential_accuracy import AccuracyRouter, RouterOutput
+from tocsin.models.routing.prequential_accuracy import AccuracyRouter
 
 MAX_RELIABILITY = 0.999
 MEMORY = 4

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.data.batch import Bools, Floats
 from tocsin.models.experts.base import Arrays
-
-
-class RouterOutput(NamedTuple):
-    """What held just before each of B records was learnt."""
-
-    reliability: Floats
-    """[B, E]"""
-    inverse_temperature: Floats
-    """[B]"""
 
 
 class PrequentialAccuracy:

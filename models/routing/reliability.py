@@ -17,10 +17,10 @@ from tocsin.kernels.hoeffding.forest import adwin
 from tocsin.kernels.routing import reliability as kernel
 from tocsin.kernels.routing.inverse_temperature import LOG
 from tocsin.kernels.routing.inverse_temperature import STATE as STATE_OF_INVERSE_TEMPERATURE
+from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays
-from tocsin.models.routing.prequential_accuracy import RouterOutput
 
 SQUARES_MEMORY = 0.999
 SCALER_MEMORY = 10_000.0
@@ -167,18 +167,15 @@ class ReliabilityRouter:
 
         `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
         """
-        before = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
-        kernel.learn_rows(
-            self._router,
+        records = kernel.Records(
             _row_major(X),
             _row_major(evidence),
             np.ascontiguousarray(y, np.int64),
             np.ascontiguousarray(self._weighed(y, weight, evidence.shape[2]), np.float64),
             np.ascontiguousarray(delay, np.int64),
-            self._sizes.hidden,
-            self._rates,
-            *before,
         )
+        before = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
+        kernel.learn_rows(self._router, records, self._sizes.hidden, self._rates, before)
         return before
 
     def _weighed(self, y: Ints, weight: Floats, classes: int) -> Floats:

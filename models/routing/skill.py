@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tocsin.config.model import ModelSettings
 from tocsin.config.routing import SkillSettings
+from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.experts.base import Arrays
-from tocsin.models.routing.prequential_accuracy import AccuracyRouter, RouterOutput
+from tocsin.models.routing.prequential_accuracy import AccuracyRouter
 
 MAX_RELIABILITY = 0.999
 

@@ -7,7 +7,7 @@ import pytest
 
 from tocsin.kernels.fusion import RULES, Rule, fuse_reference
 from tocsin.kernels.fusion.log_domain import CODES
-from tocsin.kernels.routing.fused_loss import combine, reference_loss, slope
+from tocsin.kernels.routing.fused_loss import Opinions, combine, reference_loss, slope
 from tocsin.kernels.routing.inverse_temperature import reference_raise_rows
 
 E, K = 4, 3
@@ -28,7 +28,7 @@ def test_the_loss_is_that_of_the_fused_decision(rule: Rule, prior: float) -> Non
         fused = fuse_reference(evidence[None], rho[None], None, rule, prior)
         betp = fused.belief[0] + fused.uncertainty[0] / K
         P = np.empty(K)
-        one = combine(evidence, rho, prior, CODES[rule], P)
+        one = combine(Opinions(evidence, rho, prior, CODES[rule]), P)
         np.testing.assert_allclose((P - one + one / K) / (P.sum() - (K - 1) * one), betp, rtol=1e-9)
         for y in range(K):
             assert reference_loss(evidence, rho, y, prior, rule) == pytest.approx(-np.log(betp[y]), rel=1e-9)
@@ -44,8 +44,9 @@ def test_the_slope_is_that_of_finite_differences(rule: Rule, prior: float, a: fl
     for seed in range(20):
         evidence, rho = event(100 + seed)
         for y in range(K):
-            one = combine(evidence, rho, prior, CODES[rule], P)
-            by_log_a = slope(evidence, rho, prior, CODES[rule], a, y, P, one, out)
+            opinions = Opinions(evidence, rho, prior, CODES[rule])
+            one = combine(opinions, P)
+            by_log_a = slope(opinions, a, y, P, one, out)
             up, down = (reference_loss(evidence, rho, y, prior, rule, a * np.exp(by)) for by in (step, -step))
             assert by_log_a == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-6)
             for e in range(E):
@@ -60,8 +61,9 @@ def test_any_number_of_experts_fits(rule: Rule) -> None:
     evidence = np.full((many, 2), 1e3)
     evidence[:, 1] = 1.0
     rho, P, out = np.full(many, 0.999), np.empty(2), np.empty(many)
-    one = combine(evidence, rho, 2.0, CODES[rule], P)
-    assert np.isfinite(slope(evidence, rho, 2.0, CODES[rule], 1.5, 0, P, one, out))
+    opinions = Opinions(evidence, rho, 2.0, CODES[rule])
+    one = combine(opinions, P)
+    assert np.isfinite(slope(opinions, 1.5, 0, P, one, out))
     assert np.isfinite(P).all()
     assert np.isfinite(out).all()
     fused = fuse_reference(evidence[None], rho[None], None, rule, 2.0)

@@ -8,7 +8,7 @@ import pytest
 from tocsin.kernels.fusion import RULES, Rule
 from tocsin.kernels.fusion.log_domain import CODES
 from tocsin.kernels.routing import reliability as kernel
-from tocsin.kernels.routing.fused_loss import reference_loss
+from tocsin.kernels.routing.fused_loss import Opinions, combine, reference_loss
 from tocsin.kernels.routing.inverse_temperature import reference_raise_rows
 
 F, E, K, H = 4, 3, 3, 8
@@ -33,7 +33,8 @@ def learn(
     """Learn, and say how far each expert was trusted before."""
     n = len(y)
     late, rho = np.zeros(n, np.int64) if delay is None else delay, np.empty((n, E))
-    kernel.learn_rows(router, X, evidence, y, np.ones(n), late, H, rates, rho, np.empty(n))
+    records = kernel.Records(X, evidence, y, np.ones(n), late)
+    kernel.learn_rows(router, records, H, rates, kernel.RouterOutput(rho, np.empty(n)))
     return rho
 
 
@@ -95,7 +96,7 @@ def test_the_decision_becomes_as_sharp_as_it_is_right() -> None:
     router = kernel.new(kernel.Sizes(F, E, H), 0, 5.0, 0.0)
     rho = learn(router, X, evidence, y, RATES._replace(step=0.0, sharpen=0.01))
     P = np.empty(K)
-    kernel.combine(evidence[-1], rho[-1], float(K), RATES.rule, P)
+    combine(Opinions(evidence[-1], rho[-1], float(K), RATES.rule), P)
     q = reference_raise_rows((P / P.sum())[None], np.exp(router.inverse_temperature[:1]))
     assert (P / P.sum()).max() > 0.99
     assert q.max() == pytest.approx(0.8, abs=0.04)
@@ -117,7 +118,7 @@ def test_nobody_is_trusted_where_nobody_knows() -> None:
     assert rho[-500:].mean() < 0.1
 
 
-def test_one_who_was_wrong_for_long_is_heard_again() -> None:
+def test_an_expert_that_was_wrong_for_long_is_trusted_again() -> None:
     n = 6_000
     X, evidence, y = events(n, seed=8)
     wrong = (y + 1) % K

@@ -36,8 +36,9 @@ def learnt(E: int, K: int, F: int, H: int) -> routing.Router:
     router = routing.new(routing.Sizes(F, E, H), 1, -1.0, 4.0)
     rates = routing.Rates(0.01, 1.0, 0.999, 0.995, 1e4, 0.0, 100.0, 4.0, 0.995, 0.0)
     X, evidence, y = events(200, E, K, F, seed=1)
-    said = np.empty((200, E)), np.empty(200)
-    routing.learn_rows(router, X, evidence, y, np.ones(200), np.zeros(200, np.int64), H, rates, *said)
+    records = routing.Records(X, evidence, y, np.ones(200), np.zeros(200, np.int64))
+    output = routing.RouterOutput(np.empty((200, E)), np.empty(200))
+    routing.learn_rows(router, records, H, rates, output)
     return router
 
 
