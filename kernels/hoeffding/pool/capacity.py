@@ -50,7 +50,7 @@ def new_pool(
     allowed = np.ones((len(settings), features), np.int8)
     if mask is not None:
         allowed[:] = mask
-    n_nominal, fading = int(kinds.sum()), any(one.fade < 1.0 for one in settings)
+    n_nominal, fading = int(kinds.sum()), any(one.leaf_fading_factor < 1.0 for one in settings)
     E, N, S = len(settings), 4, 2
     pool = Pool(
         trees=np.zeros(E, TREE),

@@ -12,8 +12,8 @@ from tocsin.kernels.hoeffding.pool.layout import CRITERIA, LEAF_MODES, Pool
 class HoeffdingSettings:
     """The hyperparameters of one tree, under river's names.
 
-    Two are not river's. `fade` is the factor that multiplies a leaf's `faded` class weights at each of its events; 1
-    keeps no such weights. `subspace` is the share of the features that each leaf observes, drawn from the tree's `key`
+    Two are not river's. `leaf_fading_factor` multiplies a leaf's `faded` class weights at each of its events; 1 keeps
+    no such weights. `subspace` is the share of the features that each leaf observes, drawn from the tree's `key`
     when the leaf is made (Gomes et al. 2017); 1 draws nothing.
     """
 
@@ -33,7 +33,7 @@ class HoeffdingSettings:
     stop_mem_management: bool = False
     remove_poor_attrs: bool = False
     merit_preprune: bool = True
-    fade: float = 1.0
+    leaf_fading_factor: float = 1.0
     subspace: float = 1.0
 
 
@@ -53,8 +53,8 @@ def configure(pool: Pool, e: int, settings: HoeffdingSettings) -> None:
         raise ValueError(f"leaf_prediction {settings.leaf_prediction!r} is not one of {LEAF_MODES}")
     if not 0.0 < settings.delta <= 1.0:
         raise ValueError(f"delta {settings.delta} is not in (0, 1]")
-    if not 0.0 < settings.fade <= 1.0:
-        raise ValueError(f"fade {settings.fade} is not in (0, 1]")
+    if not 0.0 < settings.leaf_fading_factor <= 1.0:
+        raise ValueError(f"leaf_fading_factor {settings.leaf_fading_factor} is not in (0, 1]")
     if settings.n_splits < 1:
         raise ValueError(f"n_splits {settings.n_splits} is below 1")
     tree = pool.trees[e]
@@ -66,7 +66,6 @@ def configure(pool: Pool, e: int, settings: HoeffdingSettings) -> None:
         "min_branch_fraction",
         "max_share_to_split",
         "memory_estimate_period",
-        "fade",
         "subspace",
         "n_splits",
         "binary_split",
@@ -75,6 +74,7 @@ def configure(pool: Pool, e: int, settings: HoeffdingSettings) -> None:
         "merit_preprune",
     ):
         tree[name] = getattr(settings, name)
+    tree["fade"] = settings.leaf_fading_factor
     tree["max_depth"] = DEEPEST if settings.max_depth is None else settings.max_depth
     tree["max_bytes"] = settings.max_size * 2**20
     tree["leaf_mode"] = LEAF_MODES.index(settings.leaf_prediction)

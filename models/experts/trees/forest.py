@@ -58,7 +58,7 @@ class ForestExpert(Expert):
             max_size=own.max_size,
             # In weight, which a Poisson mean of lambda_ multiplies.
             memory_estimate_period=float(round(10_000 * own.lambda_)),
-            fade=own.leaf_fading_factor,
+            leaf_fading_factor=own.leaf_fading_factor,
             subspace=own.subspace if own.subspace_of == "leaf" else 1.0,
         )
         history = np.full(own.history, own.history_as == "category")

@@ -53,7 +53,7 @@ class TreeExpert(Expert):
             leaf_prediction=s.leaf_prediction,
             max_depth=s.max_depth,
             max_size=s.max_size,
-            fade=s.leaf_fading_factor,
+            leaf_fading_factor=s.leaf_fading_factor,
         )
         nominal = np.array([True] * s.history + self._nominal, np.bool_)
         return hoeffding.new_pool([settings], len(nominal), classes, nominal)

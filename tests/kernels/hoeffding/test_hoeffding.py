@@ -153,7 +153,7 @@ def test_evidence_is_what_the_leaf_counted_capped_and_faded() -> None:
     assert np.allclose(capped / capped.sum(axis=2, keepdims=True), counts / counts.sum(axis=2, keepdims=True))
     spread = hoeffding.evidence(pool, X, "probability", cap=20.0)
     assert np.allclose(spread, hoeffding.probabilities(pool, X) * capped.sum(axis=2, keepdims=True))
-    fading = hoeffding.learn(new([HoeffdingSettings(grace_period=100, fade=0.9)]), X, y)
+    fading = hoeffding.learn(new([HoeffdingSettings(grace_period=100, leaf_fading_factor=0.9)]), X, y)
     assert np.array_equal(hoeffding.leaf_ids(fading, X), hoeffding.leaf_ids(pool, X))
     faded = hoeffding.evidence(fading, X)
     assert (faded <= counts + 1e-9).all()
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="B, 5"):
         hoeffding.leaf_ids(pool, X[:, 1:])
     for one in (
-        HoeffdingSettings(fade=0.0),
+        HoeffdingSettings(leaf_fading_factor=0.0),
         HoeffdingSettings(n_splits=0),
         HoeffdingSettings(split_criterion="x"),
         HoeffdingSettings(delta=0.0),
