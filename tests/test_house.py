@@ -9,9 +9,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("config", "kernels", "models", "explain", "streams")
-LINES, FUNCTION_LINES, FILES = 400, 50, 13
+LINES, FUNCTION_LINES, FILES, PARAMETERS = 400, 50, 13, 8
 TYPE_IGNORES = 16
 """As many as there were before the house was put in order; fewer are welcome."""
+
+
+MANY_PARAMETERS = [
+    "models/hoeffding_tree/tree.py __init__",  # river's hyperparameters, under river's names
+    "models/ss3/model.py __init__",  # those of pyss3
+]
+"""Functions that may take more than `PARAMETERS`, beside Triton's programs, which take pointers and sizes."""
 
 
 def sources(*folders: str) -> list[Path]:
@@ -26,6 +33,12 @@ def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 def is_triton(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Triton compiles what it decorates as one program, and cannot keep a block's values across calls by reference."""
     return any("triton" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many parameters a function has beside self and cls."""
+    own = function.args
+    return len([one for one in (*own.posonlyargs, *own.args, *own.kwonlyargs) if one.arg not in ("self", "cls")])
 
 
 def test_no_file_is_too_long_to_read_at_once() -> None:
@@ -45,6 +58,16 @@ def test_no_function_is_too_long_to_read_at_once() -> None:
         if (function.end_lineno or 0) - function.lineno + 1 > FUNCTION_LINES and not is_triton(function)
     ]
     assert long == []
+
+
+def test_no_function_takes_more_parameters_than_one_remembers() -> None:
+    many = [
+        f"{path.relative_to(ROOT)} {function.name}"
+        for path in sources(*LAYERS)
+        for function in functions(path)
+        if parameters(function) > PARAMETERS and not is_triton(function)
+    ]
+    assert many == MANY_PARAMETERS
 
 
 def test_no_folder_holds_more_files_than_one_looks_over() -> None:
