@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import numba
+from llvmlite import binding
 from platformdirs import user_cache_path
 
 VARIABLE = "TOCSIN_CACHE_DIR"
@@ -50,6 +52,28 @@ def use() -> None:
         return  # numba then keeps them beside the sources, or nowhere
     setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 - numba makes its settings at run time
     remove_old(folder.parent, folder)
+
+
+def _mark(name: str) -> Path | None:
+    """The empty file whose presence says that all kernels of `name` are kept; numba keeps them for one processor and
+    one version of Python."""
+    folder = getattr(numba.config, "CACHE_DIR", "")
+    machine = f"{binding.get_host_cpu_name()}-{sys.implementation.cache_tag}"
+    return Path(folder) / f"complete-{name}-{machine}" if folder else None
+
+
+def is_complete(name: str) -> bool:
+    """Whether `mark_complete` was called with this name after the last edit of a kernel, on such a processor."""
+    mark = _mark(name)
+    return mark is not None and mark.exists()
+
+
+def mark_complete(name: str) -> None:
+    """Remember that all kernels that `name` stands for are kept, so that the next start only has to load them."""
+    mark = _mark(name)
+    if mark is not None:
+        with suppress(OSError):
+            mark.touch()
 
 
 def remove_old(parent: Path, current: Path) -> None:
