@@ -123,6 +123,10 @@ class Transport(Protocol):
         """
         ...
 
+    def committed(self, topic: str) -> dict[Partition, Committed]:
+        """What the group has committed of a topic, whoever owns its partitions. Raises TransportError."""
+        ...
+
     def add_new_partitions(self) -> None:
         """Read partitions that were added to the whole topics since, from their beginning. Raises TransportError."""
         ...

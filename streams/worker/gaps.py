@@ -44,7 +44,7 @@ class Gaps:
             partition = Partition(record.topic, record.partition)
             expected = following.get(partition)
             if expected is not None and record.offset > expected:
-                lost[partition.topic] += self.check(partition, expected, record.offset)
+                lost += Counter({partition.topic: self.check(partition, expected, record.offset)})
             following[partition] = record.offset + 1
         return lost
 

@@ -29,6 +29,7 @@ from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commit
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
+from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
@@ -182,13 +183,20 @@ class Worker:
     def _whole_positions(self) -> dict[Partition, int]:
         """Where to go on in the topics that every worker reads whole."""
         topics = self.settings.topics
+        partitions = [p for topic in (topics.labels, topics.feedback) for p in self._reader.end_offsets(topic)]
+        settled = self._reader.committed(topics.labels)
         positions: dict[Partition, int] = {}
         with self._state.transaction() as t:
-            for topic in (topics.labels, topics.feedback):
-                for partition in self._reader.end_offsets(topic):
-                    position = t.positions.get(partition)
-                    self._gaps.start(partition, position)
-                    positions[partition] = position or 0
+            for partition in partitions:
+                position = t.positions.get(partition)
+                if position is None and partition in settled:
+                    # A new state needs no label that the group has joined or reported: none below the oldest waits.
+                    position = duty_of(settled[partition], None).oldest
+                    t.positions.set({partition: position})
+                if partition.topic == topics.feedback:
+                    position = max(position or 0, self.classifier.feedback_offset)
+                self._gaps.start(partition, position)
+                positions[partition] = position or 0
         return positions
 
     # After a rebalance

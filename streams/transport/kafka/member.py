@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from tocsin.streams.transport.base import Committed, Offsets, Partition, PartitionLostError, Rebalance
 from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.group_offsets import committed_of, raise_first
 from tocsin.streams.transport.kafka.options import member_options
 
 
@@ -74,12 +75,9 @@ class GroupMember:
         """What the group has committed of each partition, None where it has nothing."""
         if not partitions:
             return {}
-        ask = partial(_ask_committed, consumer, partitions)
-        found = self._connection.retry("the group's offsets are not known", ask)
-        return {
-            Partition(p.topic, p.partition): Committed(p.offset, p.metadata or "") if p.offset >= 0 else None
-            for p in found
-        }
+        names = [Partition(p.topic, p.partition) for p in partitions]
+        found = committed_of(self._connection, consumer, names)
+        return {partition: found.get(partition) for partition in names}
 
 
 def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:
@@ -90,17 +88,4 @@ def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:
 
 
 def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
-    _raise_first(consumer.commit(offsets=offsets, asynchronous=False))
-
-
-def _ask_committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    found = consumer.committed(partitions, timeout=5)
-    _raise_first(found)
-    return found
-
-
-def _raise_first(partitions: Sequence[TopicPartition]) -> None:
-    """Raise the first error, because a call for many partitions may fail for one of them only."""
-    for partition in partitions:
-        if partition.error is not None:
-            raise KafkaException(partition.error)
+    raise_first(consumer.commit(offsets=offsets, asynchronous=False))

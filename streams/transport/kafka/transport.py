@@ -15,8 +15,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from tocsin.config.kafka import KafkaSettings
 from tocsin.streams.transport import faults
-from tocsin.streams.transport.base import Headers, Offsets, Partition, Rebalance, Record, TransportError, Whole
+from tocsin.streams.transport.base import (
+    Committed,
+    Headers,
+    Offsets,
+    Partition,
+    Rebalance,
+    Record,
+    TransportError,
+    Whole,
+)
 from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.group_offsets import read_committed
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import reader_options
@@ -116,6 +126,11 @@ class KafkaTransport:
         self._connection.check()
         self._connection.partitions([partition.topic])
         return read_range(self._connection, self._group, partition, start, stop) if start < stop else iter(())
+
+    def committed(self, topic: str) -> dict[Partition, Committed]:
+        """See `Transport.committed`."""
+        self._connection.check()
+        return read_committed(self._connection, self._group, self._connection.partitions([topic]))
 
     def add_new_partitions(self) -> None:
         """See `Transport.add_new_partitions`."""

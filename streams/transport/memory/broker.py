@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tocsin.streams.transport.base import Headers, Partition, Record, TransportError
+from tocsin.streams.transport.base import Committed, Headers, Partition, Record, TransportError
 from tocsin.streams.transport.memory.group import Group, Member
 from tocsin.streams.transport.memory.partitioner import partition_of
 
@@ -77,8 +77,7 @@ class MemoryBroker:
     def committed(self, group: str) -> dict[Partition, int]:
         """What a group has committed."""
         with self.lock:
-            found = self._groups[group].committed if group in self._groups else {}
-            return {partition: committed.offset for partition, committed in found.items()}
+            return {partition: committed.offset for partition, committed in self.commits(group).items()}
 
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic more partitions, `count` in all. Raises TransportError where it does not exist."""
@@ -89,6 +88,11 @@ class MemoryBroker:
                 self._redistribute(group)
 
     # For transports
+
+    def commits(self, group: str) -> dict[Partition, Committed]:
+        """What a group has committed, with its notes."""
+        with self.lock:
+            return dict(self._groups[group].committed) if group in self._groups else {}
 
     def stored_partitions(self, topic: str) -> list[StoredPartition]:
         """The partitions of a topic. Raises TransportError where it does not exist."""

@@ -52,6 +52,7 @@ class MemoryTransport:
         self.shared = frozenset(shared)
         self._broker = broker
         self._lock = broker.lock
+        self._group_name = group
         self._rebalance = rebalance
         self._closed = False
         self._turn = 0
@@ -106,6 +107,11 @@ class MemoryTransport:
                     raise PartitionLostError(f"{partition.name} belongs to another member of the group")
             if group is not None:
                 group.committed.update({p: Committed(offset, notes.get(p, "")) for p, offset in offsets.items()})
+
+    def committed(self, topic: str) -> dict[Partition, Committed]:
+        """See `Transport.committed`."""
+        found = self._broker.commits(self._group_name)
+        return {partition: committed for partition, committed in found.items() if partition.topic == topic}
 
     def add_new_partitions(self) -> None:
         """See `Transport.add_new_partitions`."""

@@ -136,6 +136,10 @@ class TransportBehaviour:
         transport.commit({noted: 3, plain: 4}, {noted: "17"})
         transport.close()
 
+        found = stage.open(group=group).committed(topic)
+        assert {partition: committed.offset for partition, committed in found.items()} == {noted: 3, plain: 4}
+        assert stage.open(group=f"other-{topic}").committed(topic) == {}
+
         owner = Owner()
         transport = stage.open([topic], whole=[topic], group=group, rebalance=owner)
         stage.settle([transport], owner, total=2)

@@ -1,0 +1,46 @@
+"""What a consumer group has committed, asked by a member of it or by anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tocsin.streams.transport.base import Committed, Partition
+from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.options import reader_options
+
+
+def committed_of(
+    connection: Connection, consumer: Consumer, partitions: Sequence[Partition]
+) -> dict[Partition, Committed]:
+    """What the group of a consumer has committed, without the partitions of which it has nothing.
+
+    Raises TransportError.
+    """
+    wanted = [TopicPartition(p.topic, p.index) for p in partitions]
+    found = connection.retry("the group's offsets are not known", partial(_ask, consumer, wanted))
+    return {Partition(p.topic, p.partition): Committed(p.offset, p.metadata or "") for p in found if p.offset >= 0}
+
+
+def read_committed(connection: Connection, group: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
+    """What a group has committed, without joining it. Raises TransportError."""
+    consumer = connection.consumer(reader_options(connection.settings, group))
+    try:
+        return committed_of(connection, consumer, partitions)
+    finally:
+        consumer.close()
+
+
+def raise_first(partitions: Sequence[TopicPartition]) -> None:
+    """Raise the first error, because a call for many partitions may fail for one of them only."""
+    for partition in partitions:
+        if partition.error is not None:
+            raise KafkaException(partition.error)
+
+
+def _ask(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    found = consumer.committed(partitions, timeout=5)
+    raise_first(found)
+    return found
