@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import lmdb
+import msgspec
 
+T = TypeVar("T")
 FINGERPRINT = 16
 """Bytes of a fingerprint."""
 ORDER = 16
@@ -22,6 +25,18 @@ EXPIRED_AT_ONCE = 10_000
 
 class StateError(Exception):
     """The state directory cannot be used, or its map is full; the text names the setting."""
+
+
+class DamagedError(StateError):
+    """The state holds what Tocsin did not write. It is of no use, and the logs give back what it should hold."""
+
+
+def decoded(database: str, decoder: msgspec.json.Decoder[T], value: bytes) -> T:
+    """What an entry holds. Raises DamagedError where it is not what Tocsin wrote."""
+    try:
+        return decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise DamagedError(f"state.directory: an entry of {database!r} is damaged ({error})") from error
 
 
 def fingerprint(*parts: str) -> bytes:
@@ -68,7 +83,10 @@ class LmdbEntries:
 
     def get(self, database: str, key: bytes) -> bytes | None:
         """See `Entries`."""
-        found = self._transaction.get(key, db=self._databases[database])
+        try:
+            found = self._transaction.get(key, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self.failed(error) from error
         return None if found is None else bytes(found)
 
     def put(self, database: str, key: bytes, value: bytes) -> None:
@@ -76,14 +94,14 @@ class LmdbEntries:
         try:
             self._transaction.put(key, value, db=self._databases[database])
         except lmdb.Error as error:
-            raise self.full(error) from error
+            raise self.failed(error) from error
 
     def delete(self, database: str, key: bytes) -> None:
         """See `Entries`."""
         try:  # a page is copied before it is changed, so that deleting may find no room either
             self._transaction.delete(key, db=self._databases[database])
         except lmdb.Error as error:
-            raise self.full(error) from error
+            raise self.failed(error) from error
 
     def walk(self, database: str) -> Iterator[tuple[bytes, bytes]]:
         """See `Entries`."""
@@ -125,9 +143,17 @@ class LmdbEntries:
         stat = self._transaction.stat(self._databases[database])
         return int((stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"])
 
-    def full(self, error: lmdb.Error) -> StateError:
-        """The error for a map that has no room."""
-        return StateError(f"state.max_bytes: the map in {self._directory} cannot take more ({error}): raise it")
+    def failed(self, error: lmdb.Error) -> StateError:
+        """The error for a write that failed: because the map is full, the disk is, or the file is damaged."""
+        if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
+            return StateError(f"state.max_bytes: the map in {self._directory} cannot take more ({error}): raise it")
+        if isinstance(error, lmdb.DiskError) or "space" in str(error):
+            free = shutil.disk_usage(self._directory).free
+            return StateError(
+                f"state.directory: the disk of {self._directory} is full, {free:,} bytes are free ({error}): make "
+                "room, or name a directory on another disk"
+            )
+        return DamagedError(f"state.directory: the state in {self._directory} is damaged ({error})")
 
 
 class Sequence:

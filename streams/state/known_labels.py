@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tocsin.streams.state.entries import Entries, Sequence
+from tocsin.streams.state.entries import Entries, Sequence, decoded
 
 KNOWN, BY_AGE = "known", "known_order"
 """The labels of an event or a subject by its key; the key by its order."""
@@ -54,4 +54,4 @@ class KnownLabels:
 
     def _of(self, key: bytes) -> dict[str, list[str]]:
         found = self._entries.get(KNOWN, key)
-        return {} if found is None else _DECODER.decode(found)
+        return {} if found is None else decoded(KNOWN, _DECODER, found)

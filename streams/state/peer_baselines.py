@@ -18,7 +18,7 @@ import numpy as np
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.models.early_risk.peers import Counts, bin_of, empty
 from tocsin.models.early_risk.policies import HOUR, excess_per_post
-from tocsin.streams.state.entries import Entries
+from tocsin.streams.state.entries import Entries, decoded
 from tocsin.streams.state.notes import Notes
 from tocsin.streams.state.subject_entry import SUBJECTS, SubjectEntry
 from tocsin.streams.wire.records import SubjectState
@@ -147,8 +147,8 @@ def _classes_of(note: bytes | None) -> list[str]:
         return []
     try:
         return msgspec.json.decode(note, type=_GroupNote).classes
-    except msgspec.ValidationError:
-        return msgspec.json.decode(note, type=list[str])
+    except msgspec.MsgspecError:
+        return decoded(LIVE, msgspec.json.Decoder(list[str]), note)
 
 
 def _key(entry: SubjectEntry) -> bytes:

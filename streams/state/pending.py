@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, ORDER, LmdbEntries, Sequence, fingerprint
+from tocsin.streams.state.entries import (
+    EXPIRED_AT_ONCE,
+    FINGERPRINT,
+    ORDER,
+    LmdbEntries,
+    Sequence,
+    decoded,
+    fingerprint,
+)
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.older import ContextOfOld, renewed
 from tocsin.streams.wire.records import Context, Decision, Event
@@ -99,5 +107,5 @@ def _decoded(kept: bytes | None) -> PendingEvent | None:
         return None
     try:
         return _DECODER.decode(kept[_HEADER:])
-    except msgspec.ValidationError:
-        return renewed(PendingEvent, _DECODER_OF_OLD.decode(kept[_HEADER:]))
+    except msgspec.MsgspecError:
+        return renewed(PendingEvent, decoded(PENDING, _DECODER_OF_OLD, kept[_HEADER:]))

@@ -18,7 +18,8 @@ from typing import IO, Any
 import lmdb
 
 from tocsin.streams.state import known_labels, pending, waiting
-from tocsin.streams.state.entries import LmdbEntries, Sequence, StateError
+from tocsin.streams.state.damage import note_closed, note_opened, why_damaged
+from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError
 from tocsin.streams.state.known_labels import KnownLabels
 from tocsin.streams.state.notes import NOTES, Duty, Notes
 from tocsin.streams.state.peer_baselines import LIVE
@@ -45,7 +46,7 @@ class State:
     """The environment of one worker."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        """Open or make it; no other worker may have it open. Raises StateError."""
+        """Open or make it; no other worker may have it open. Raises StateError; DamagedError where it is damaged."""
         self._directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -53,6 +54,9 @@ class State:
         except OSError as error:
             raise self._unusable(error) from error
         try:
+            if (why := why_damaged(directory)) is not None:
+                raise DamagedError(self._unusable_because(why))
+            note_opened(directory)
             self._open(max_bytes)
         except BaseException:  # release the directory: the next attempt may be in this very process
             self._lock.close()
@@ -89,8 +93,11 @@ class State:
             raise
 
     def _unusable(self, error: Exception) -> StateError:
-        return StateError(
-            f"state.directory: {self._directory} cannot be opened: {error}. If it is damaged, remove it: it is rebuilt "
+        return StateError(self._unusable_because(str(error)))
+
+    def _unusable_because(self, why: str) -> str:
+        return (
+            f"state.directory: {self._directory} cannot be opened: {why}. If it is damaged, remove it: it is rebuilt "
             "from the logs"
         )
 
@@ -113,6 +120,7 @@ class State:
         """Sync, close, and let another worker have the directory."""
         self._env.sync(True)
         self._env.close()
+        note_closed(self._directory)
         self._lock.close()
 
 
@@ -165,7 +173,7 @@ class Transaction:
         try:
             self._transaction.commit()
         except lmdb.Error as error:
-            raise self.entries.full(error) from error
+            raise self.entries.failed(error) from error
 
     def abort(self) -> None:
         """Forget it; harmless after `commit`."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tocsin.streams.state.entries import decoded
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.records import SubjectState
 
@@ -28,4 +29,4 @@ class SubjectEntry(NamedTuple):
     @classmethod
     def decoded(cls, value: bytes) -> SubjectEntry:
         """From what lies in the database."""
-        return cls(value[:ORDER], _DECODER.decode(value[ORDER:]))
+        return cls(value[:ORDER], decoded(SUBJECTS, _DECODER, value[ORDER:]))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, LmdbEntries, Sequence
+from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, LmdbEntries, Sequence, decoded
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.records import Label
@@ -161,7 +161,7 @@ def pack(waiting: WaitingLabel) -> bytes:
 
 def unpack(value: bytes) -> WaitingLabel:
     """What `pack` packed."""
-    kept = _DECODER.decode(value)
+    kept = decoded(WAITING, _DECODER, value)
     packed = kept.record
     headers: Any = tuple((name, _bytes(text)) for name, text in packed.headers)  # a header of no value passes through
     record = Record(

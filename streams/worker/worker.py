@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
+from tocsin.streams.state.entries import DamagedError
 from tocsin.streams.state.store import State, Transaction, discard
 from tocsin.streams.transport.base import (
     Offsets,
@@ -140,7 +141,12 @@ class Worker:
             for topic in (topics.events, topics.labels, topics.feedback)
             for partition, end in self._reader.end_offsets(topic).items()
         }
-        state = State(directory, self.settings.state.max_bytes)
+        try:
+            state = State(directory, self.settings.state.max_bytes)
+        except DamagedError as error:
+            log.warning("%s; it is begun anew, from the logs", error)
+            discard(directory)
+            state = State(directory, self.settings.state.max_bytes)
         with state.transaction() as t:
             ahead = [partition for partition, end in ends.items() if (t.positions.get(partition) or 0) > end]
         if not ahead:
