@@ -106,7 +106,8 @@ def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> None:
     """Write a snapshot; one that is there already is replaced only when the new one is whole on disk.
 
     The manifest gets the keys `format` and `tocsin`, which is the version that writes. Raises SnapshotError, and
-    writes nothing, for a manifest that JSON cannot hold or an array of Python objects.
+    writes nothing, for a manifest that JSON cannot hold or an array of Python objects; OSError where the disk is full,
+    and leaves nothing there then.
     """
     text = _as_json({"format": FORMAT, "tocsin": __version__, **manifest})
     for name, array in arrays.items():
@@ -115,18 +116,26 @@ def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> None:
     new = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    savez: Callable[..., None] = np.savez
-    with (new / ARRAYS).open("wb") as file:
-        savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    (new / MANIFEST).write_bytes(text)
+    try:
+        _write_files(new, text, arrays)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     old = directory.with_name(f".{directory.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if directory.exists():
         directory.rename(old)
     new.rename(directory)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_files(directory: Path, manifest: bytes, arrays: Arrays) -> None:
+    savez: Callable[..., None] = np.savez
+    with (directory / ARRAYS).open("wb") as file:
+        savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    (directory / MANIFEST).write_bytes(manifest)
 
 
 def _as_json(manifest: dict[str, Any]) -> bytes:

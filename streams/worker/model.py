@@ -66,6 +66,13 @@ class Model:
         except SnapshotError as error:
             self._snapshots = False
             log.warning("no snapshots are written, a restart folds the whole feedback log: %s", error)
+        except OSError as error:  # the disk is full, say; a snapshot is only a shortcut
+            log.warning(
+                "state.directory: no snapshot was written to %s (%s); the next one is tried after state.snapshot_every "
+                "records, and a restart before that folds more of the feedback log",
+                self._directory,
+                error,
+            )
         self._snapshot_at = self.classifier.learnt
 
     def catch_up(self, reader: Transport, state: State) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,26 @@ def test_workers_at_one_offset_hold_the_same_model(tmp_path: Path) -> None:
         drain(one, two)
         assert one.classifier.feedback_offset == two.classifier.feedback_offset == 150
         assert bits(one) == bits(two)
+
+
+def test_a_disk_that_is_full_while_a_snapshot_is_written_ends_no_worker(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_through(service, 20)
+    snapshot = service.settings.state.directory / "test" / "snapshot"
+    before = {file.name: file.read_bytes() for file in snapshot.iterdir()}
+    with running(service) as worker:
+        for raw, truth in stream(10, start=20):
+            service.send(raw)
+            service.tell(truth)
+        drain(worker)
+        largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, largest[1]))  # a write beyond it fails as on a full disk
+        try:
+            worker._model.save_snapshot()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+        assert "no snapshot was written" in caplog.text
+        assert {file.name: file.read_bytes() for file in snapshot.iterdir()} == before
+    with running(service) as worker:
+        assert worker.classifier.learnt == 30
