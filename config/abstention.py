@@ -21,7 +21,7 @@ class AbstentionSettings(FrozenSettings):
     the true class in a share `error` of all events. `error`: an event is decided where its most probable class is
     probable enough that a share `error` of the decisions is wrong. `cost`: an event is decided for the class of least
     expected cost, where that cost is at most `abstain_cost`."""
-    error: float = Field(default=0.1, gt=0, lt=0.5)
+    error: float = Field(default=0.1, ge=1e-9, lt=0.5)
     """Target share of events whose prediction set misses the true class, or of decisions that are wrong."""
     per_class: bool = False
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
@@ -29,7 +29,7 @@ class AbstentionSettings(FrozenSettings):
     costs: dict[ClassName, dict[ClassName, CostValue]] = Field(default_factory=dict)
     """What a decision costs, by true class and then by decided class. A cost that is not given is 0 for a right
     decision and 1 for a wrong one."""
-    abstain_cost: float = Field(default=0.1, ge=0)
+    abstain_cost: float = Field(default=0.1, ge=0, le=1e12)
     """What an abstention costs, in the unit of `costs`."""
     steering: Literal["aci", "pid"] = "aci"
     """How late labels steer the threshold: `aci` changes the level of its quantile (adaptive conformal inference),
@@ -45,12 +45,12 @@ class AbstentionSettings(FrozenSettings):
     because only those events that are decided tell it something."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels to learn before the first decision."""
-    conflict: float = Field(default=0.4, gt=0, le=1)
+    conflict: float = Field(default=0.4, ge=1e-9, le=1)
     """An abstention from an event with at least this conflict has the reason `conflict`."""
     budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
     """The most abstentions an hour of event time that go to review; each partition of the events has an even share of
     them. Beyond it the least doubtful events are decided all the same. Without a value there is no bound."""
-    novelty: float = Field(default=0.01, gt=0, le=0.5)
+    novelty: float = Field(default=0.01, ge=1e-9, le=0.5)
     """The share of false alarms of novelty. An event is novel where at most this share of the recent labelled events
     lay as far from those before them, or found as little support with the experts. An abstention from it has the reason
     `novel`."""

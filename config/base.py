@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -137,5 +139,15 @@ def _as_class_name(value: Any) -> Any:
     return class_name(value) if isinstance(value, int) else value
 
 
+def _without_nul(value: Any) -> Any:
+    if "\0" in str(value):
+        raise ValueError("holds a NUL character, at which a path or a name ends for the operating system")
+    return value
+
+
+PlainText = Annotated[str, AfterValidator(_without_nul)]
+"""A name that the operating system or a client library takes."""
+FilePath = Annotated[Path, AfterValidator(_without_nul)]
+"""A path of a file or a folder."""
 ClassName = Annotated[str, BeforeValidator(_as_class_name), Field(min_length=1, max_length=128)]
 """The name of a class."""

@@ -29,27 +29,27 @@ class EarlyRiskSettings(FrozenSettings):
     `fused`: the fused belief in it is high enough."""
     minimum_posts: int = Field(default=1, ge=1, le=10_000)
     """A subject raises no alert before it has written this many posts."""
-    half_life_hours: float | None = Field(default=None, gt=0)
+    half_life_hours: float | None = Field(default=None, ge=1e-9, le=1_000_000)
     """After this time accumulated evidence counts half, so that old posts of a long-lived subject fade. Without a value
     nothing fades."""
     explanation_posts: int = Field(default=3, ge=0, le=20)
     """How many posts an alert's explanation names: those that raised the class most."""
-    margin: float = Field(default=0.0, ge=0)
+    margin: float = Field(default=0.0, ge=0, le=1e12)
     """Policy `accumulated`: by this much the evidence for a class must exceed that for all other classes together."""
     gamma: float = Field(default=2.0, ge=0, le=100)
     """Policy `peer-baseline`: how many median absolute deviations a subject must lie above the live subjects'
     median."""
-    live_hours: float | None = Field(default=None, gt=0, le=1_000_000)
+    live_hours: float | None = Field(default=None, ge=1e-9, le=1_000_000)
     """Policy `peer-baseline`: a subject is live until this time after its latest post, by the times of events. Without
     a value it is live for as long as its state is held (`bounds.subjects`)."""
     minimum_subjects: int = Field(default=20, ge=1, le=1_000_000)
     """Policy `peer-baseline`: with fewer live subjects there are no alerts, because their median says little."""
-    threshold: float = Field(default=0.5, gt=0, lt=1)
+    threshold: float = Field(default=0.5, ge=1e-9, lt=1)
     """Policy `fused`: the belief that raises an alert after many posts."""
     extra_threshold: float = Field(default=0.0, ge=0, lt=1)
     """Policy `fused`: how much more belief the first post needs. Where a delay of a few posts costs little, a larger
     value avoids false alarms."""
-    extra_threshold_posts: float = Field(default=3.0, gt=0, le=10_000)
+    extra_threshold_posts: float = Field(default=3.0, ge=1e-9, le=10_000)
     """Policy `fused`: after this many posts the extra has fallen to 1 / e, about a third."""
     odds_fading_factor: float = Field(default=0.0, ge=0, le=1)
     """Policy `fused`: what the log odds of earlier posts are multiplied by at each post. 0 judges by the latest post

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from tocsin.config.base import FrozenSettings
+from tocsin.config.base import FilePath, FrozenSettings, PlainText
 
 
 class SecuritySettings(FrozenSettings):
@@ -16,14 +15,14 @@ class SecuritySettings(FrozenSettings):
 
     protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-256"
-    username: str | None = None
+    username: PlainText | None = None
     password: SecretStr | None = None
-    ca: Path | None = None
+    ca: FilePath | None = None
     """PEM file of the authority that signed the broker's certificate. Without a value the system's authorities
     count."""
-    certificate: Path | None = None
+    certificate: FilePath | None = None
     """PEM file of our own certificate, for brokers that ask for one."""
-    key: Path | None = None
+    key: FilePath | None = None
     """PEM file of our certificate's private key."""
     key_password: SecretStr | None = None
 
@@ -42,9 +41,9 @@ class KafkaSettings(FrozenSettings):
 
     bootstrap: str = "127.0.0.1:9092"
     """`host:port` of one broker, or of several, separated by commas."""
-    group: str | None = Field(default=None, min_length=1)
+    group: PlainText | None = Field(default=None, min_length=1)
     """Consumer group. Without a value it is `tocsin-<name>`."""
-    instance: str | None = Field(default=None, min_length=1)
+    instance: PlainText | None = Field(default=None, min_length=1)
     """Static membership: a worker that restarts under the same instance id keeps its partitions."""
     session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
     """A worker that sends no heartbeat for this long loses its partitions."""
@@ -58,8 +57,14 @@ class KafkaSettings(FrozenSettings):
     @field_validator("bootstrap")
     @classmethod
     def _addresses(cls, value: str) -> str:
-        if not re.fullmatch(r"[^\s,]+:\d+(,[^\s,]+:\d+)*", value):
-            raise ValueError(f"{value!r} is no address: give host:port, or several separated by commas")
+        if "@" in value:
+            raise ValueError("an address has no user and no password: these belong to kafka.security")
+        ports = [address.rpartition(":")[2] for address in value.split(",")]
+        # The value is not repeated: it may be a secret that was put into the wrong place.
+        if not re.fullmatch(r"[A-Za-z0-9._:\[\]%-]+:[0-9]{1,5}(,[A-Za-z0-9._:\[\]%-]+:[0-9]{1,5})*", value):
+            raise ValueError("this is no address: give host:port, or several separated by commas")
+        if not all(0 < int(port) <= 65_535 for port in ports):
+            raise ValueError("a port lies between 1 and 65535")
         return value
 
 

@@ -36,7 +36,7 @@ class LifecycleSettings(FrozenSettings):
     margin: float = Field(default=0.05, ge=0, lt=1)
     """An expert has collapsed only where the pool's accuracy exceeds its own by this much: else one class is a good
     answer."""
-    agreement: float = Field(default=0.99, gt=0, le=1)
+    agreement: float = Field(default=0.99, ge=1e-9, le=1)
     """One of two like experts is redundant from this agreement on (Cohen's kappa, agreement beyond chance)."""
     chances: int = Field(default=1, ge=0, le=100)
     """How often a starved or collapsed expert is started anew before it is retired. The count begins again after

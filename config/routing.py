@@ -22,14 +22,14 @@ class ReliabilitySettings(FrozenSettings):
     kind: Literal["reliability"] = "reliability"
     hidden: int = Field(default=24, ge=1, le=1_024)
     """Hidden units."""
-    step: float = Field(default=0.002, gt=0, le=1)
+    step: float = Field(default=0.002, ge=1e-9, le=1)
     """Learning rate."""
     every: int = Field(default=1, ge=1, le=100_000)
     """Feedback records between two training steps. They are counted from the first feedback record."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, ge=1e-9, le=1)
     """Top-p engagement: an event gets the fewest experts that hold this share of what all can add to its decision. At 1
     all experts are engaged."""
-    fading_factor: float = Field(default=0.995, gt=0, lt=1)
+    fading_factor: float = Field(default=0.995, ge=1e-9, lt=1)
     """What an expert's prequential accuracy keeps of the past at each label: nearer to 1 it changes more slowly."""
     balance: float = Field(default=0.0001, ge=0, le=1)
     """How strongly the reliability of an expert with more than its share of the decisions is pulled down, and that of
@@ -54,16 +54,16 @@ class MultiHotSettings(FrozenSettings):
     renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", "engage": "top_p"}
 
     kind: Literal["multi-hot"] = "multi-hot"
-    hidden: tuple[int, ...] = Field(default=(32,), max_length=4)
+    hidden: tuple[Annotated[int, Field(ge=1, le=4_096)], ...] = Field(default=(32,), max_length=4)
     """Units of each hidden layer."""
-    step: float = Field(default=0.002, gt=0, le=1)
+    step: float = Field(default=0.002, ge=1e-9, le=1)
     """Learning rate."""
     every: int = Field(default=32, ge=1, le=100_000)
     """Feedback records between two training steps. They are counted from the first feedback record."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, ge=1e-9, le=1)
     """Top-p engagement: an event gets the most reliable experts, until they hold this share of all reliability. At 1
     all experts are engaged."""
-    fading_factor: float = Field(default=0.995, gt=0, lt=1)
+    fading_factor: float = Field(default=0.995, ge=1e-9, lt=1)
     """What an expert's prequential accuracy keeps of the past at each label: nearer to 1 it changes more slowly."""
 
 
@@ -73,10 +73,10 @@ class SkillSettings(FrozenSettings):
     renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", "engage": "top_p"}
 
     kind: Literal["skill"] = "skill"
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, ge=1e-9, le=1)
     """Top-p engagement: an event gets the most reliable experts, until they hold this share of all reliability. At 1
     all experts are engaged."""
-    fading_factor: float = Field(default=0.995, gt=0, lt=1)
+    fading_factor: float = Field(default=0.995, ge=1e-9, lt=1)
     """What an expert's prequential accuracy keeps of the past at each label: nearer to 1 it changes more slowly."""
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tocsin.config.base import FrozenSettings
+from tocsin.config.base import FilePath, FrozenSettings, PlainText
 
 
 class BatchingSettings(FrozenSettings):
@@ -35,17 +35,17 @@ class BoundsSettings(FrozenSettings):
     """Words that a text expert holds."""
     classes: int = Field(default=64, ge=2, le=4_096)
     """Classes that are found in labels, where the config names none."""
-    pending_events: int = Field(default=1_000_000, ge=1)
+    pending_events: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
     """Events that wait for their label. Beyond it the oldest is forgotten."""
-    pending_ttl_hours: float = Field(default=24.0 * 30, gt=0)
+    pending_ttl_hours: float = Field(default=24.0 * 30, ge=1e-9, le=1_000_000)
     """How long an event waits for its label."""
-    waiting_labels: int = Field(default=100_000, ge=1)
+    waiting_labels: int = Field(default=100_000, ge=1, le=1_000_000_000)
     """Labels that wait for their event. Beyond it the oldest becomes a dead letter."""
-    waiting_ttl_seconds: float = Field(default=3_600.0, gt=0)
+    waiting_ttl_seconds: float = Field(default=3_600.0, ge=1e-9, le=1e9)
     """How long a label waits for its event before it becomes a dead letter."""
     labels_per_target: int = Field(default=100, ge=1, le=10_000)
     """Sources that may label one event or subject, and labels that may wait for it. Beyond it a label is refused."""
-    subjects: int = Field(default=1_000_000, ge=1)
+    subjects: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
     """Subjects whose state is held. Beyond it the one without a post for longest is forgotten."""
     subject_posts: int = Field(default=100, ge=1, le=10_000)
     """Events of one subject that a label of the subject teaches from."""
@@ -56,11 +56,11 @@ class BoundsSettings(FrozenSettings):
 class StateSettings(FrozenSettings):
     """Where a worker keeps its state, all of which it can rebuild from the Kafka logs."""
 
-    directory: Path = Path("var/state")
+    directory: FilePath = Path("var/state")
     """A folder of this worker alone: two workers must not share one."""
-    max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
+    max_bytes: int = Field(default=4 * 1024**3, ge=1024**2, le=16 * 1024**4)
     """Size of the LMDB map: reserved address space, not disk."""
-    snapshot_every: int = Field(default=20_000, ge=1)
+    snapshot_every: int = Field(default=20_000, ge=1, le=1_000_000_000)
     """Feedback records between two snapshots of the model."""
 
 
@@ -80,8 +80,8 @@ class ReplaySettings(FrozenSettings):
     header: tuple[str, ...] = ()
     """The names of the columns, for a file whose first line does not give them."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    interval_ms: int = Field(default=1_000, ge=0)
-    label_delay: int = Field(default=1, ge=0)
+    interval_ms: int = Field(default=1_000, ge=0, le=366 * 86_400_000)
+    label_delay: int = Field(default=1, ge=0, le=1_000_000_000)
     """How many later events are decided before an event's label arrives."""
 
 
@@ -96,9 +96,9 @@ class KernelsSettings(FrozenSettings):
 class MonitorSettings(FrozenSettings):
     """Metrics and telemetry."""
 
-    host: str = "127.0.0.1"
+    host: PlainText = "127.0.0.1"
     port: int = Field(default=9464, ge=0, le=65_535)
-    interval_seconds: float = Field(default=1.0, gt=0, le=3_600)
+    interval_seconds: float = Field(default=1.0, ge=1e-9, le=3_600)
     """Time between two telemetry records of a worker."""
 
 

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from tocsin.config import ConfigError, Settings, load
 from tocsin.streams.transport.security import client_options
+from tocsin.streams.wire.printable import printable
 
 _ANSWER_SECONDS = 8.0
 
@@ -64,5 +65,6 @@ def monitor(settings: Settings) -> str | None:
 
 
 if __name__ == "__main__":
-    first = sys.argv[1:] or Path("/proc/1/cmdline").read_bytes().decode().split("\0")
-    sys.exit(main([word for word in first if word]))
+    first = sys.argv[1:] or Path("/proc/1/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+    wrong = main([word for word in first if word])
+    sys.exit(None if wrong is None else printable(wrong, lines=True))

@@ -34,8 +34,8 @@ class NoBrokerError(Exception):
 
 
 def libraries() -> Path:
-    """The folder of Kafka's jars: TOCSIN_KAFKA_LIBS, what `make kafka` fetched, or the shared ones."""
-    named = os.environ.get("TOCSIN_KAFKA_LIBS")
+    """The folder of Kafka's jars: TOCSINTEST_KAFKA_LIBS, what `make kafka` fetched, or the shared ones."""
+    named = os.environ.get("TOCSINTEST_KAFKA_LIBS")
     places = [Path(named)] if named else [ROOT / "build/kafka/libs", ROOT.parent / "shared/kafka/libs"]
     for place in places:
         if any(place.glob("kafka_*.jar")):
@@ -44,13 +44,13 @@ def libraries() -> Path:
             return place
     raise NoBrokerError(
         f"no Apache Kafka in {' or '.join(map(str, places))}: run `make kafka`, or name a running broker "
-        "in TOCSIN_TEST_KAFKA=host:port"
+        "in TOCSINTEST_KAFKA=host:port"
     )
 
 
 def running() -> str | None:
-    """The broker that TOCSIN_TEST_KAFKA names."""
-    return os.environ.get("TOCSIN_TEST_KAFKA") or None
+    """The broker that TOCSINTEST_KAFKA names."""
+    return os.environ.get("TOCSINTEST_KAFKA") or None
 
 
 class ApacheKafka:

@@ -69,7 +69,7 @@ def _skipping_without_kafka() -> Iterator[None]:
     try:
         yield
     except NoBrokerError as error:
-        if os.environ.get("TOCSIN_REQUIRE_KAFKA") == "1":
+        if os.environ.get("TOCSINTEST_REQUIRE_KAFKA") == "1":
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
 
@@ -88,7 +88,7 @@ def bridged(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def apache(pytestconfig: pytest.Config) -> str:
-    """The address of an Apache Kafka; without one it skips, or fails where TOCSIN_REQUIRE_KAFKA=1."""
+    """The address of an Apache Kafka; without one it skips, or fails where TOCSINTEST_REQUIRE_KAFKA=1."""
     with _skipping_without_kafka():
         return address(pytestconfig.stash[OFFICE], "apache")
 

@@ -23,11 +23,11 @@ class LinearTextSettings(ExpertSettings):
     """The longest n-grams of characters; 0 reads none. Languages without spaces do best with 3 and no words."""
     bits: int = Field(default=18, ge=8, le=24)
     """N-grams are hashed to 2 ** bits buckets, which take 16 bytes a class each."""
-    r: float = Field(default=0.1, gt=0, le=1_000)
+    r: float = Field(default=0.1, ge=1e-9, le=1_000)
     """AROW's regularisation: the larger it is, the less a single label changes. Noisy labels need a larger value."""
     scope: Literal["post", "subject"] = "post"
     """Whether an event's evidence comes from its own text, or from all that its subject has written so far."""
-    strength: float = Field(default=100.0, gt=0, le=1_000)
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
 
     @model_validator(mode="after")

@@ -21,5 +21,5 @@ class NaiveBayesSettings(ExpertSettings):
     0.998."""
     buckets: int = Field(default=64, ge=1, le=4_096)
     """Buckets that the categories of a feature are hashed to."""
-    strength: float = Field(default=100.0, gt=0, le=1_000)
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

@@ -19,5 +19,5 @@ class NeighboursSettings(ExpertSettings):
     more."""
     k: int = Field(default=3, ge=1, le=100)
     """How many of the nearest events vote."""
-    strength: float = Field(default=100.0, gt=0, le=1_000)
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

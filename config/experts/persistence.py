@@ -18,7 +18,7 @@ class PersistenceSettings(ExpertSettings):
     name: str = Field(default="persistence", min_length=1, max_length=64)
     by: Literal["subject", "stream"] = "stream"
     """Whose last label is repeated: that of the event's own subject (else the stream's), or always the stream's."""
-    strength: float = Field(default=10.0, gt=0, le=1_000)
+    strength: float = Field(default=10.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth."""
 
     @property

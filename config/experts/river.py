@@ -22,5 +22,5 @@ class RiverSettings(ExpertSettings):
     """The arguments of its constructor."""
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""
-    strength: float = Field(default=10.0, gt=0, le=1_000)
+    strength: float = Field(default=10.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth."""

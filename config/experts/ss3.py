@@ -17,7 +17,7 @@ class SS3Settings(ExpertSettings):
 
     kind: Literal["ss3"] = "ss3"
     name: str = Field(default="ss3", min_length=1, max_length=64)
-    s: float = Field(default=0.45, gt=0, le=1)
+    s: float = Field(default=0.45, ge=1e-9, le=1)
     """Smoothness: the smaller it is, the less frequent a word may be and still have a high value."""
     l: float = Field(default=0.5, ge=0, le=10)  # noqa: E741 - SS3's own name
     """Significance: how far a word's value for a class must stand out from those for the others to count."""
@@ -31,5 +31,5 @@ class SS3Settings(ExpertSettings):
     """The longest n-grams."""
     characters: bool = False
     """Whether n-grams are of characters, for languages that write without spaces."""
-    strength: float = Field(default=10.0, gt=0, le=1_000)
+    strength: float = Field(default=10.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth."""

@@ -10,61 +10,105 @@ import yaml
 
 from tocsin.config.loading.errors import ConfigError
 
+SECRET_GROUP = "security"
+"""The group of settings that holds secrets: neither its values nor its unknown keys are repeated in a message."""
 MAX_NODES = 100_000
 """The most values that a file may hold, where each use of an alias counts: a few lines of aliases can stand for more
 values than memory holds."""
 
 
+_KINDS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+"""By YAML's tag: which plain words are values of it, and how these begin."""
+_SAFE_QUOTATION = re.compile(r"'(?:<[a-z ]+>|\W)'")
+"""What PyYAML quotes and no secret stands in: the name of a token, or one mark of punctuation."""
+_ALIAS = "a value that begins with * stands for another one: quote it where it is meant as it is"
+_TAG = "a value that begins with ! has a type of its own, which a config does not use: quote it"
+_ANCHOR = "a value that begins with & names itself, and one of this name stands there already: quote it"
+
+
 class Loader(yaml.SafeLoader):
-    """YAML as people write it: `no` is a word and `1e-7` a number (YAML 1.2), where YAML 1.1 says the opposite."""
+    """YAML as people write it: `no` is a word and `1e-7` a number (YAML 1.2), where YAML 1.1 says the opposite.
+
+    `1:30:00`, `0x10`, `010`, `.inf` and `2026-01-01` are words, too: YAML 1.1 would make other values of them.
+    """
 
 
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:\d+|\d+\.\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+for _kind, (_pattern, _first) in _KINDS.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
 def syntax_mistake(error: yaml.YAMLError) -> str:
-    """What is wrong with a text that is not YAML, with line and column, in one line."""
+    """What is wrong with a text that is not YAML, with line and column, in one line.
+
+    Nothing of the text itself is repeated: what begins with a mark that YAML reads may be a password.
+    """
     mark = getattr(error, "problem_mark", None)
-    parts = (getattr(error, "context", None), getattr(error, "problem", None))
-    problem = " ".join(filter(None, parts)) or str(error)
+    parts = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
+    problem = " ".join(filter(None, parts)) or "this is not YAML"
+    for begins, ours in (
+        ("found undefined alias", _ALIAS), ("while scanning an alias", _ALIAS), ("while scanning a tag", _TAG),
+        ("found undefined tag", _TAG), ("found duplicate anchor", _ANCHOR), ("while scanning an anchor", _ANCHOR),
+    ):  # fmt: skip
+        problem = ours if begins in problem else problem
+    problem = _without_quotations(problem)
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
+
+
+def _without_quotations(problem: str) -> str:
+    """PyYAML's words up to the first that it may have from the text."""
+    safe = _SAFE_QUOTATION.sub(lambda found: found[0].replace("'", "\0"), problem)
+    return safe.split("'")[0].split('"')[0].replace("\0", "'").rstrip()
+
+
+def refuse_tags(text: str) -> None:
+    """Raise yaml.YAMLError for a value with a tag: it makes another value of what stands there, or an error of it."""
+    for event in yaml.parse(text, Loader):
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem=_TAG, problem_mark=getattr(event, "start_mark", None))
 
 
 def refuse_doubles(path: Path, root: yaml.Node | None) -> None:
     """Raise ConfigError for a key that stands twice in one group, where the second would silently replace the first."""
-    nodes = [root] if root is not None else []
+    nodes = [(root, False)] if root is not None else []
     count = 0
     while nodes:
-        node = nodes.pop()
+        node, secret = nodes.pop()
         count += 1
         if count > MAX_NODES:
             raise ConfigError(f"{path}: holds more than {MAX_NODES} values; is it a config file?")
         if isinstance(node, yaml.MappingNode):
-            nodes.extend(_values_of_distinct_keys(path, node))
+            nodes.extend(_values_of_distinct_keys(path, node, secret))
         elif isinstance(node, yaml.SequenceNode):
-            nodes.extend(node.value)
+            nodes.extend((child, secret) for child in node.value)
 
 
-def _values_of_distinct_keys(path: Path, node: yaml.MappingNode) -> list[yaml.Node]:
+def _values_of_distinct_keys(path: Path, node: yaml.MappingNode, secret: bool) -> list[tuple[yaml.Node, bool]]:
+    """The values, and whether each may be a secret; of `node` the keys may be one where it is `secret`."""
     lines: dict[str, int] = {}
-    values = []
+    values: list[tuple[yaml.Node, bool]] = []
     for key, value in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise ConfigError(f"{path}:{line}: a key must be a word")
         if key.value in lines:
-            raise ConfigError(f"{path}:{line}: {key.value}: stands here and on line {lines[key.value]}")
+            name = "a key" if secret else key.value
+            raise ConfigError(f"{path}:{line}: {name}: stands here and on line {lines[key.value]}")
         lines[key.value] = line
-        values.append(value)
+        values.append((value, secret or key.value == SECRET_GROUP))
     return values
 
 

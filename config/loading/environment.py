@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from collections.abc import Sequence
 
 from tocsin.config.loading.errors import ConfigError, nearest
@@ -10,15 +12,39 @@ from tocsin.config.loading.keys import valid_keys
 
 PREFIX = "TOCSIN_"
 DELIMITER = "__"
+OTHERS = ("TOCSIN_CACHE_DIR", "TOCSIN_CONFIG", "TOCSIN_KERNELS_BACKEND")
+"""Variables of Tocsin that are no settings: the folder of compiled kernels, the config that docker-compose.yml mounts,
+and the back end of kernels where `kernels.backend` is `auto`. Variables of tests begin with TOCSINTEST_."""
+_LINK = re.compile(r"TOCSIN_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?|PORT)")
+"""How Kubernetes names what it says of a service that is called tocsin or tocsin-...; such a PORT holds an address."""
 
 
 def refuse_foreign_variables() -> None:
-    """Raise ConfigError for a variable that names no group of settings: misspelt, it would have no effect."""
-    valid = [key for key in valid_keys([]) if key not in ("name", "seed")]
-    for variable in os.environ:
-        group, nested, _ = variable.removeprefix(PREFIX).lower().partition(DELIMITER)
-        if variable.startswith(PREFIX) and nested and group not in valid:
-            raise ConfigError(f"the environment: {variable}: is no setting{nearest(group, valid)}")
+    """Raise ConfigError for a variable that names no setting: misspelt, it would have no effect."""
+    groups = valid_keys([])
+    for variable, value in sorted(os.environ.items()):
+        name = variable.upper()
+        if not name.startswith(PREFIX) or name in OTHERS or _is_link(name, value):
+            continue
+        group, nested, _ = name.removeprefix(PREFIX).lower().partition(DELIMITER)
+        if nested and group not in [key for key in groups if key not in ("name", "seed")]:
+            raise ConfigError(f"the environment: {variable}: is no setting{nearest(group, groups)}")
+        if group not in groups:
+            raise ConfigError(f"the environment: {variable}: is no setting{_nearest_variable(name, groups)}")
+
+
+def _is_link(name: str, value: str) -> bool:
+    return bool(_LINK.fullmatch(name)) and (not name.endswith("_PORT") or "SERVICE" in name or "://" in value)
+
+
+def _nearest_variable(name: str, groups: Sequence[str]) -> str:
+    """The end of a message about a variable: the known one that is nearest to it, or how one is named."""
+    known = [*OTHERS, *(PREFIX + group.upper() for group in groups)]
+    known += [f"{PREFIX}{group}{DELIMITER}{key}".upper() for group in groups for key in valid_keys([group])]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; a setting's variable is {PREFIX}GROUP{DELIMITER}KEY, with one of the groups {', '.join(groups)}"
 
 
 def variable_of(keys: Sequence[int | str], in_file: bool) -> str | None:

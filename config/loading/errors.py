@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 
 class ConfigError(Exception):
-    """The config cannot be used; the text names file, line, key, what was expected and the nearest valid key."""
+    """The config cannot be used; the text names file, line, key, what was expected and the nearest valid key.
+
+    Each mistake is a line of its own, which `lines` gives as one even where a key or a name holds a line break.
+    """
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The mistakes."""
+        return self.args
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 def nearest(key: str, valid: Sequence[str]) -> str:

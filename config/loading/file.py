@@ -35,12 +35,12 @@ def load(path: Path | str) -> Settings:
         raise ConfigError(f"the environment: {error}: expected JSON") from None
     except ValidationError as error:
         mistakes = [describe(path, root, details) for details in error.errors()]
-        raise ConfigError("\n".join(dict.fromkeys(mistakes))) from None
+        raise ConfigError(*dict.fromkeys(mistakes)) from None
 
 
 def place(path: Path | str, keys: Sequence[int | str]) -> str:
     """Where a setting stands, as `file:line: key`, for a mistake that shows only when something is built from it."""
-    line, _ = document.find(yaml.compose(_read(Path(path)), yaml.SafeLoader), keys)
+    line, _ = document.find(yaml.compose(_read(Path(path)), document.Loader), keys)
     return f"{path}{'' if line is None else f':{line}'}: {'.'.join(str(key) for key in keys)}"
 
 
@@ -48,6 +48,7 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
     """The nodes of the file, which know their lines, and its values."""
     text = _read(path)
     try:
+        document.refuse_tags(text)
         root = yaml.compose(text, document.Loader)
         document.refuse_doubles(path, root)
         values = yaml.load(text, document.Loader)  # a SafeLoader: it makes plain values only
@@ -66,11 +67,18 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.exists() and not path.is_file():
+            kind = "is a directory" if path.is_dir() else "is no ordinary file, and may have no end"
+            raise ConfigError(f"{path}: {kind}")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; is it a config file?")
-        return path.read_text(encoding="utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except ValueError as error:  # a NUL byte in the path
+        raise ConfigError(f"{path}: {error}") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
 

@@ -24,11 +24,14 @@ def describe(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
     if not tagged and (about := re.match(r"([a-z_.]+): ", message)):
         tagged, message = [*about[1].split(".")], message[about.end() :]
     keys = without_tags(tagged)
+    where = _where(path, root, keys)
     if details["type"] == "extra_forbidden":
         message = f"is no setting here{nearest(str(keys[-1]), valid_keys(tagged[:-1]))}"
+        if document.SECRET_GROUP in keys[:-1]:
+            where, message = where.removesuffix(f".{keys[-1]}"), f"a key {message} (the key may be a secret)"
     elif details["type"] not in ("value_error", "missing", RENAMED) and not isinstance(details["input"], dict | list):
         message = f"{message[0].lower()}{message[1:]}{_found(keys, details)}"
-    return f"{_where(path, root, keys)}: {message}"
+    return f"{where}: {message}"
 
 
 def _where(path: Path, root: yaml.Node | None, keys: Sequence[int | str]) -> str:
@@ -44,7 +47,8 @@ def _where(path: Path, root: yaml.Node | None, keys: Sequence[int | str]) -> str
 def _found(keys: Sequence[int | str], details: ErrorDetails) -> str:
     """What stood there instead, unless it may be a secret, and the nearest of the values that are allowed."""
     value = details["input"]
-    if "security" in keys:
+    # A name and a password before a broker's address stand in the wrong place, too.
+    if document.SECRET_GROUP in keys or list(keys) in (["kafka"], ["kafka", "bootstrap"]) or "@" in str(value):
         return ""
     allowed = re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected") or ""))
     close = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)

@@ -6,15 +6,46 @@ imports the service's own modules (and with them numba, river, pyarrow and the K
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import tocsin
 from tocsin.streams.cli.commands import check, demo, explain, monitor, replay, run, schema, topics
 from tocsin.streams.cli.console import print_result
+from tocsin.streams.wire.printable import printable
+
+
+@contextmanager
+def _printable_messages() -> Iterator[None]:
+    """Escape what the message of a usage error repeats of the arguments: typer prints it by itself."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            setattr(error, "message", printable(message, lines=True))  # noqa: B010 - typer does not publish the class
+        raise
+
+
+class PrintableGroup(TyperGroup):
+    """The commands; what is wrong with an argument is told without whatever in it would steer a terminal."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the arguments."""
+        with _printable_messages():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        with _printable_messages():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
+    cls=PrintableGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -41,5 +41,6 @@ def reporting_errors() -> Iterator[None]:
         code = exit_code(error)
         if code is None:
             raise
-        print_message(str(error), failed=True)
+        for line in getattr(error, "lines", (str(error),)):
+            print_message(line, failed=True)
         raise typer.Exit(code) from None

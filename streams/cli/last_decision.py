@@ -20,7 +20,10 @@ class Found(NamedTuple):
 
 def last_decision(transport: Transport, topic: str, event_id: str) -> Found | None:
     """The decision of an event that was made last, None where there is none. Raises TransportError."""
-    id_as_json = msgspec.json.encode(event_id)
+    try:
+        id_as_json = msgspec.json.encode(event_id)
+    except UnicodeEncodeError:  # an argument that is not UTF-8, as which no record holds an id
+        return None
     last: Found | None = None
     for partition, end in transport.end_offsets(topic).items():
         for record in transport.read(partition, 0, end):

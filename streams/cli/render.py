@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.streams.wire.printable import printable
 from tocsin.streams.wire.records import Decision
 
 REASONS = {
@@ -32,14 +33,13 @@ def render(decision: Decision) -> str:
 
 
 def _printable(lines: Sequence[str]) -> str:
-    """The lines, with characters that could steer a terminal written as escapes: ids and words come from outside."""
-    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines)
+    """The lines, each of which stays one: ids and words come from outside."""
+    return "\n".join(map(printable, lines))
 
 
 def _verdict(decision: Decision) -> list[str]:
     """What was decided, and how sure that is."""
-    moment = datetime.fromtimestamp(decision.time / 1000, UTC).isoformat(timespec="seconds")
-    subject = f"Event {decision.event} of {decision.subject}, {moment}"
+    subject = f"Event {decision.event} of {decision.subject}, {_moment(decision.time)}"
     strongest = sorted(decision.belief.items(), key=lambda item: -item[1])[:_CLASSES]
     masses = ", ".join(f"{name}: {mass:.0%}" for name, mass in strongest)
     belief = f"Belief: {masses or 'none'}; not known: {decision.uncertainty:.0%}; conflict: {decision.conflict:.0%}."
@@ -50,6 +50,14 @@ def _verdict(decision: Decision) -> list[str]:
         return [f"{subject}: {decision.label}.{unreviewed}", belief]
     possible = f" Possible: {', '.join(decision.set)}." if decision.set else ""
     return [f"{subject}: no decision, because {REASONS[decision.reason]}.{possible}{unreviewed}", belief]
+
+
+def _moment(time: int) -> str:
+    """Epoch milliseconds as a date; a number beyond all dates, which only a forged decision holds, as it is."""
+    try:
+        return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{time} ms"
 
 
 def _explanation(explanation: Explanation) -> list[str]:

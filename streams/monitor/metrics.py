@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tocsin.streams.wire.printable import printable
+
 OTHER = "other"
 """The label value that stands for all values beyond a cap."""
 LABEL_LENGTH = 128
@@ -157,7 +159,10 @@ def _metric(family: Family, values: dict[Labels, float], now: float) -> Metric:
 
 
 class CappedNames:
-    """Names as label values: the first `limit` names keep their own, and all others become `OTHER`."""
+    """Names as label values: the first `limit` names keep their own, and all others become `OTHER`.
+
+    What a terminal would not show as itself stands as an escape: people read `/metrics`, too.
+    """
 
     def __init__(self, limit: int, first: Iterable[str] = ()) -> None:
         self._limit = limit
@@ -167,7 +172,7 @@ class CappedNames:
 
     def __call__(self, name: str) -> str:
         """The label value for a name."""
-        name = name[:LABEL_LENGTH]
+        name = printable(name[:LABEL_LENGTH])
         if name not in self._names:
             if len(self._names) >= self._limit:
                 return OTHER

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
-from tocsin.streams.monitor.printable import printable
+from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.monitor.workers import WorkerStatus
 
 _REFRESH_SECONDS = 5
@@ -63,6 +63,6 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequenc
     head = "".join(f"<th{kind}>{escape(column)}</th>" for kind, column in zip(kinds, columns, strict=True))
     body = []
     for row in rows:
-        cells = "".join(f"<td{kind}>{escape(printable(cell))}</td>" for kind, cell in zip(kinds, row, strict=True))
+        cells = "".join(f"<td{kind}>{escape(beginning(cell))}</td>" for kind, cell in zip(kinds, row, strict=True))
         body.append(f"<tr{' class=retired' if row[1] == 'retired' else ''}>{cells}</tr>")
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(body)}</table></div>'

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
 from tocsin.streams.monitor.metrics import Metrics
-from tocsin.streams.monitor.printable import printable
 from tocsin.streams.monitor.record_counts import DeadLetterCounts
+from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.monitor.workers import Workers, WorkerStatus
 
 _DRAW_SECONDS = 1.0
@@ -188,4 +188,4 @@ def _figure(value: float | None, digits: int) -> str:
 
 def _text(value: str) -> Text:
     """A text that an outsider may have written, which rich must not take for markup."""
-    return Text(printable(value))
+    return Text(beginning(value))

@@ -26,7 +26,7 @@ KEY = b"\x1e"
 def need_kcat() -> None:
     """Skip without kcat, or fail where everything is asked for."""
     if shutil.which("kcat") is None:
-        if os.environ.get("TOCSIN_REQUIRE_KAFKA") == "1":
+        if os.environ.get("TOCSINTEST_REQUIRE_KAFKA") == "1":
             pytest.fail("kcat is not installed: apt-get install kcat", pytrace=False)
         pytest.skip("kcat is not installed: apt-get install kcat")
 

@@ -10,6 +10,7 @@ import typer
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import out, print_message, print_result
 from tocsin.streams.cli.failures import reporting_errors
+from tocsin.streams.wire.printable import printable
 
 if TYPE_CHECKING:
     from tocsin.config import Settings
@@ -28,6 +29,8 @@ def check(config: ConfigFile) -> None:
         _build_model(config, settings)
     tree = settings.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    if printable(text, lines=True) != text:  # then YAML's own escapes, so that what is printed is still YAML
+        text = yaml.safe_dump(tree, sort_keys=False)
     if out.is_terminal:
         out.print(Syntax(text, "yaml", background_color="default"), soft_wrap=True)
     else:

@@ -217,7 +217,7 @@ def test_an_option_out_of_bounds_is_refused(option: tuple[str, str]) -> None:
 
 def test_explain_without_a_broker_says_so() -> None:
     broker = f"127.0.0.1:{free_port()}"
-    result = script("explain", "row-17", ELECTRICITY, TOCSIN_KAFKA__BOOTSTRAP=broker)
+    result = script("explain", ELECTRICITY, "row-17", TOCSIN_KAFKA__BOOTSTRAP=broker)
     assert result.returncode == 1
     assert not result.stdout
     assert broker in result.stderr

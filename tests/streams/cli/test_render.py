@@ -66,6 +66,6 @@ def test_an_outsiders_names_do_not_steer_the_terminal(tmp_path: Path) -> None:
         service.send(event("\x1b[2Jid", subject="two\nlines\x07", a=1.0), event("é–漢🎉"))
         drain(worker)
     words = render(decisions(service)[0])
-    assert "\\x1b[2Jid of two\\nlines\\x07" in words
+    assert "\\u001b[2Jid of two\\nlines\\u0007" in words
     assert words.isascii() or all(c.isprintable() or c == "\n" for c in words)
     assert "é–漢🎉" in render(decisions(service)[1])

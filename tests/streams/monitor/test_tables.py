@@ -76,7 +76,7 @@ def test_the_terminal_view_shows_everything_and_obeys_nobody() -> None:
         view.show(workers, dead_letters, metrics, time.time())
         view.show(workers, dead_letters, metrics, time.time())
     shown = screen.getvalue()
-    assert "evil[red]·[2J" in shown
+    assert "evil[red]\\u001b[2J" in shown
     assert "\x1b[2J" not in shown
     assert "\x1b]0" not in shown
     for expected in (
@@ -88,6 +88,6 @@ def test_the_terminal_view_shows_everything_and_obeys_nobody() -> None:
         "regrown 2",
         "1.5 engaged",
         "not-json",
-        "·]0;x· bad",
+        "\\u001b]0;x\\u0007 bad",
     ):
         assert expected in shown
