@@ -126,17 +126,19 @@ def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
 def class_name(label: object) -> str:
     """The name of the class that a label stands for: `true` or `false` for a boolean, the digits of a number.
 
-    >>> class_name(True), class_name(3), class_name("spam")
-    ('true', '3', 'spam')
+    >>> class_name(True), class_name(3), class_name(3.0), class_name("spam")
+    ('true', '3', '3', 'spam')
     """
     if isinstance(label, bool):
         return "true" if label else "false"
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
     return str(label)
 
 
 def _as_class_name(value: Any) -> Any:
-    """The name of a class that YAML reads as a whole number or a boolean; anything else is left to pydantic."""
-    return class_name(value) if isinstance(value, int) else value
+    """The name of a class that YAML reads as a number or a boolean; anything else is left to pydantic."""
+    return class_name(value) if isinstance(value, int | float) else value
 
 
 def _without_nul(value: Any) -> Any:

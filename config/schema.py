@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from tocsin.config.base import FrozenSettings
 
-Path = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$", max_length=256)]
-"""Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`."""
+_KEY = r"(?:\\.|[^.\\])+"
+Path = Annotated[str, StringConstraints(pattern=rf"^(?:\\.|[^.\\\s])(?:\\.|[^.\\])*(?:\.{_KEY})*$", max_length=256)]
+"""Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`, and `items.0.price` that of the
+first of an array. `account.id` also finds the value at `{"account.id": ...}` where there is no key `account`. A dot
+that surely belongs to a key is written `\\.`, and a backslash `\\\\`."""
+TimeUnit = Literal["auto", "seconds", "milliseconds", "microseconds", "nanoseconds"]
 Keys = tuple[str, ...]
-"""The keys that a dot path consists of."""
+"""A dot path, taken apart."""
 
 
 def keys_of(path: str) -> Keys:
-    """The keys that a dot path consists of.
+    r"""The keys that a dot path consists of.
 
-    >>> keys_of("account.id")
-    ('account', 'id')
+    >>> keys_of("account.id"), keys_of(r"user\.name.first")
+    (('account', 'id'), ('user.name', 'first'))
     """
-    return tuple(path.split("."))
+    return tuple(re.sub(r"\\(.)", r"\1", key, flags=re.DOTALL) for key in re.findall(r"(?:\\.|[^.])+", path, re.DOTALL))
 
 
 class FeatureSettings(FrozenSettings):
@@ -57,6 +62,11 @@ class SchemaSettings(FrozenSettings):
     """Where the event's id stands. An event without one gets `topic-partition-offset`."""
     subject: Path = "subject"
     time: Path = "time"
+    """Where the time stands. An event without one has the time of its Kafka record."""
+    time_unit: TimeUnit = "auto"
+    """What times that are numbers count since 1970. `auto` finds it for each by its size: numbers below 10 ** 11 are
+    seconds (from 10 ** 8 on), those below 10 ** 14 milliseconds, those below 10 ** 17 microseconds, all others
+    nanoseconds. That is right for every instant since March 1973; for earlier ones name the unit."""
     features: tuple[FeatureSettings, ...] = Field(default=(), max_length=4_096)
     text: Path | None = None
     """Where the text stands. Without a value events have no text."""

@@ -15,6 +15,7 @@ from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.compiled import NotTakenError, apart, compiled
 from tocsin.streams.wire.older import FeedbackOfOld, renewed
 from tocsin.streams.wire.records import Event, Feedback, Label
+from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields
 
 NAN = float("nan")
@@ -73,17 +74,17 @@ class Decoder:
                 values = None
         if values is None:
             values = read_fields(self._schema.event_fields, self._parsed(value))
-        return self._schema.event(values, f"{record.topic}-{record.partition}-{record.offset}")
+        return self._schema.event(values, f"{record.topic}-{record.partition}-{record.offset}", record.timestamp)
 
     def label(self, record: Record) -> Label:
         """One label. Raises UnfitError."""
         value = self._checked(record)
         if self._fast_label is not None:
             try:
-                return self._schema.label(self._fast_label(value))
+                return self._schema.label(self._fast_label(value), record.timestamp)
             except (NotTakenError, UnfitError):  # the plain reader words the refusal
                 pass
-        return self._schema.read_label(self._parsed(value))
+        return self._schema.read_label(self._parsed(value), record.timestamp)
 
     def _checked(self, record: Record) -> bytes:
         """A record's value, if it is not too large to be parsed."""
@@ -97,11 +98,9 @@ class Decoder:
     def _parsed(self, value: bytes) -> dict[str, Any]:
         nesting = self._schema.bounds.nesting
         try:
-            raw = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise UnfitError("not-json", f"the record is not JSON in UTF-8: {error}") from None
-        if not isinstance(raw, dict):
-            raise UnfitError("not-json", f"the record is a JSON {type(raw).__name__}, expected an object")
+            raw = parsed(value)
+        except ValueError as error:
+            raise UnfitError("not-json", str(error)) from None
         # A record with no more brackets than that cannot nest deeper.
         if value.count(b"{") + value.count(b"[") > nesting and depth(raw, nesting) > nesting:
             raise UnfitError("too-deep", f"nested deeper than bounds.nesting = {nesting}")

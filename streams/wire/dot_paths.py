@@ -1,23 +1,49 @@
-"""Dot paths: `account.id` leads to the value at `{"account": {"id": ...}}`."""
+"""Dot paths: `account.id` leads to the value at `{"account": {"id": ...}}`, `items.0` to the first of an array."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tocsin.config.schema import Keys
+from tocsin.config.schema import Keys, keys_of
+
+__all__ = ["Keys", "keys_of", "put", "walk"]
 
 
 def walk(value: Any, keys: Keys) -> tuple[bool, Any]:
     """Whether a value stands at the end of the keys, and the value.
 
-    >>> walk({"account": {"id": None}}, ("account", "id"))
-    (True, None)
+    A number leads into an array, too. A key with dots in its name is found where no object stands at its beginning.
+
+    >>> walk({"account": {"id": None}}, ("account", "id")), walk({"items": [{"price": 3}]}, ("items", "0", "price"))
+    ((True, None), (True, 3))
+    >>> walk({"account.id": 7}, ("account", "id"))
+    (True, 7)
     """
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
+    place = 0
+    while place < len(keys):
+        key = keys[place]
+        if isinstance(value, dict):
+            if key not in value:
+                key, place = _dotted(value, keys, place)
+            if key not in value:
+                return False, None
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and len(key) < 10 and int(key) < len(value):
+            value = value[int(key)]
+        else:
             return False, None
-        value = value[key]
+        place += 1
     return True, value
+
+
+def _dotted(value: dict[str, Any], keys: Keys, place: int) -> tuple[str, int]:
+    """The key with dots that begins with the one at `place`, and the place of its last part."""
+    key = keys[place]
+    for last in range(place + 1, len(keys)):
+        key = f"{key}.{keys[last]}"
+        if key in value:
+            return key, last
+    return keys[place], place
 
 
 def put(target: dict[str, Any], keys: Keys, value: Any) -> None:

@@ -16,10 +16,12 @@ from tocsin.streams.wire.values import LATEST, MOST_WEIGHT
 
 _STRING: dict[str, Any] = {"type": "string", "minLength": 1}
 _INTEGER, _BOOLEAN, _NULL = {"type": "integer"}, {"type": "boolean"}, {"type": "null"}
-_MILLISECONDS = {"type": "integer", "minimum": 0, "maximum": LATEST}
+_NUMBER = {"type": "number", "minimum": 0}
 
 # A field has its canonical type here. Where producers may write it in more ways, JSON Schema lists those under `anyOf`.
-Time = Annotated[int, Meta(ge=0, le=LATEST, extra_json_schema={"anyOf": [_MILLISECONDS, {"type": "string"}]})]
+Time = Annotated[
+    int, Meta(ge=0, le=LATEST, extra_json_schema={"anyOf": [_NUMBER, {"type": "string"}, _NULL], "default": None})
+]
 Name = Annotated[str, Meta(min_length=1, extra_json_schema={"anyOf": [_INTEGER, _STRING]})]
 ClassLabel = Annotated[str, Meta(min_length=1, extra_json_schema={"anyOf": [_BOOLEAN, _INTEGER, _STRING]})]
 EventId = Annotated[str, Meta(min_length=1, extra_json_schema={"anyOf": [_INTEGER, _STRING, _NULL], "default": None})]
@@ -44,6 +46,7 @@ class Event(Struct, frozen=True):
     subject: Name
     """Who or what it is about: account, user, thread, sensor."""
     time: Time
+    """A missing time becomes that of the Kafka record."""
     features: dict[str, Scalar] = {}
     text: str | None = None
 
@@ -57,6 +60,7 @@ class Label(Struct, frozen=True, kw_only=True):
     """The subject it speaks of, where it names no event."""
     label: ClassLabel
     time: Time
+    """A missing time becomes that of the Kafka record."""
     source: Name | None = None
     """Who says so; a second label of the same source for the same event is a duplicate."""
     weight: Weight | None = None

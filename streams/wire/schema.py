@@ -16,13 +16,14 @@ from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.values import (
     BOOLEAN,
+    LATEST,
     NUMBER,
-    TIME,
     Kind,
     category_kind,
     class_kind,
     name_kind,
     text_kind,
+    time_kind,
     weight_kind,
 )
 
@@ -56,11 +57,12 @@ class EventSchema:
         self.bounds = settings.bounds
         self.features = settings.schema_.features
         paths, longest = settings.schema_, settings.bounds.string_length
-        named, labelled = name_kind(longest), class_kind(longest, frozenset(settings.classes))
+        named, labelled = name_kind(longest), class_kind(longest, settings.classes)
+        times = time_kind(paths.time_unit)
         self.event_fields = (
             Field("id", keys_of(paths.id), named, required=False, nullable=True),
             Field("subject", keys_of(paths.subject), named),
-            Field("time", keys_of(paths.time), TIME),
+            Field("time", keys_of(paths.time), times, required=False, nullable=True),
             *(_feature(feature, longest) for feature in self.features),
             *self._text(paths.text, needed=not self.features),
         )
@@ -69,7 +71,7 @@ class EventSchema:
             Field("event", keys_of(label.event), named, required=False, nullable=True),
             Field("subject", keys_of(label.subject), named, required=False, nullable=True),
             Field("label", keys_of(label.label), labelled),
-            Field("time", keys_of(label.time), TIME),
+            Field("time", keys_of(label.time), times, required=False, nullable=True),
             Field("source", keys_of(label.source), named, required=False, nullable=True),
             Field("weight", keys_of(label.weight), weight_kind(), required=False, nullable=True),
         )
@@ -87,19 +89,31 @@ class EventSchema:
         kind = text_kind(self.bounds.text_length)
         return (Field("text", keys_of(path), kind, required=needed, nullable=not needed),)
 
-    def event(self, values: Sequence[Any], otherwise: str) -> Event:
-        """The event of the canonical values of `event_fields`; its id is `otherwise` where it has none of its own."""
+    def event(self, values: Sequence[Any], default_id: str, default_time: int = -1) -> Event:
+        """The event of the canonical values of `event_fields`; the defaults are for one without an id or a time.
+
+        Raises UnfitError where it has no time and `default_time` is none (Kafka has -1 for a record without a time).
+        """
         count = len(self._names)
         return Event(
-            id=otherwise if values[0] is None else values[0],
+            id=default_id if values[0] is None else values[0],
             subject=values[1],
-            time=values[2],
+            time=_time(values[2], default_time),
             features=dict(zip(self._names, values[3 : 3 + count], strict=True)),
             text=values[3 + count] if len(values) > 3 + count else None,
         )
 
-    def label(self, values: Sequence[Any], features: dict[str, Any] | None = None, text: str | None = None) -> Label:
-        """The label of the canonical values of `label_fields`. Raises UnfitError where it speaks of nothing."""
+    def label(
+        self,
+        values: Sequence[Any],
+        default_time: int = -1,
+        features: dict[str, Any] | None = None,
+        text: str | None = None,
+    ) -> Label:
+        """The label of the canonical values of `label_fields`; `default_time` is for one without a time.
+
+        Raises UnfitError where it speaks of nothing, or has no time at all.
+        """
         event, subject, label, time, source, weight = values
         if event is None and subject is None:
             raise UnfitError("invalid", "record: a label needs `event` (the event's id) or `subject`")
@@ -107,15 +121,15 @@ class EventSchema:
             event=event,
             subject=subject,
             label=label,
-            time=time,
+            time=_time(time, default_time),
             source=source,
             weight=weight,
             features=features,
             text=text,
         )
 
-    def read_label(self, raw: dict[str, Any]) -> Label:
-        """The label in a parsed record. Raises UnfitError of kind `invalid`.
+    def read_label(self, raw: dict[str, Any], default_time: int = -1) -> Label:
+        """The label in a parsed record; `default_time` is for one without a time. Raises UnfitError of kind `invalid`.
 
         It has features only where it brings all required ones: a key that labels and events happen to share does not
         make a label self-contained.
@@ -125,6 +139,7 @@ class EventSchema:
         inputs = values[count : count + len(features)]
         return self.label(
             values[:count],
+            default_time,
             dict(zip(self._names, inputs, strict=True)) if features else None,
             values[-1] if self._label_text else None,
         )
@@ -159,6 +174,14 @@ def read_fields(fields: Sequence[Field], raw: dict[str, Any]) -> list[Any]:
         more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
         raise UnfitError("invalid", mistakes[0] + more)
     return values
+
+
+def _time(time: int | None, default: int) -> int:
+    if time is not None:
+        return time
+    if not 0 <= default <= LATEST:
+        raise UnfitError("invalid", "time: is missing, and the Kafka record has no time either")
+    return default
 
 
 def _feature(feature: FeatureSettings, longest: int) -> Field:

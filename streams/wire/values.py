@@ -8,7 +8,8 @@ string, a number as a float. It raises ValueError, whose text completes the sent
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from types import NoneType
@@ -16,44 +17,107 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
+from tocsin.config.schema import TimeUnit
 from tocsin.models.data.labels import class_name
 
 LATEST = 253_402_300_799_999
 """31 December 9999, the last instant that ISO 8601 writes with a year of four digits; epoch milliseconds."""
 MOST_WEIGHT = 1e6
+_UNITS: dict[str, tuple[int, int]] = {
+    "seconds": (1_000, 1), "milliseconds": (1, 1), "microseconds": (1, 1_000), "nanoseconds": (1, 1_000_000),
+}  # fmt: skip
+"""What a number of each unit is multiplied with, and then divided by, to be milliseconds."""
+_FIRST_SECONDS, _FIRST_MILLISECONDS, _FIRST_MICROSECONDS, _FIRST_NANOSECONDS = 10**8, 10**11, 10**14, 10**17
+"""From which numbers on `auto` takes a time for one of this unit: from March 1973 on each unit has its own numbers.
+
+Below the first of them it is milliseconds: a counter of a test, or one of the first 27 hours of 1970.
+"""
+_ZONE_NAME = re.compile(r"\[[^\]]*\]$")
+_LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=[.,Z+-]|$)")
 
 
-def epoch_milliseconds(value: Any) -> int:
-    """A time as epoch milliseconds, from an integer or from ISO 8601 (UTC where no offset is given).
+def found(value: Any) -> str:
+    """The end of a message: what stood there, by its JSON type, the beginning of it where it is short enough to tell.
 
-    Raises ValueError for anything else, and for an instant before 1970 or after the year 9999.
-
-    >>> epoch_milliseconds("2026-11-24T18:00:00Z")
-    1795543200000
+    >>> found("12.5"), found([1, 2]), found(None)
+    ("found the string '12.5'", 'found an array of 2', 'found null')
     """
-    if type(value) is int:
-        milliseconds = value
+    match value:
+        case None:
+            return "found null"
+        case bool():
+            return f"found {class_name(value)}"
+        case int() | float():
+            return f"found the number {value!r:.40}"
+        case str():
+            return f"found the string {value[:40]!r}{'...' if len(value) > 40 else ''}"
+        case list():
+            return f"found an array of {len(value)}"
+        case _:
+            return "found an object"
+
+
+def epoch_milliseconds(value: Any, unit: TimeUnit = "auto") -> int:
+    """A time as epoch milliseconds, from a number of `unit`, from its digits, or from ISO 8601 (UTC without an offset).
+
+    `auto` finds the unit by the size of the number, see `unit_of`. Raises ValueError for anything else, and for an
+    instant before 1970 or after the year 9999.
+
+    >>> epoch_milliseconds("2026-11-24T18:00:00Z"), epoch_milliseconds(1795543200), epoch_milliseconds(1795543200.5)
+    (1795543200000, 1795543200000, 1795543200500)
+    """
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
+        value = int(value)
+    if type(value) in (int, float):
+        milliseconds = _of_number(value, unit)
     elif isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value[:40]!r} is no time: give epoch milliseconds or ISO 8601") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        milliseconds = round(moment.timestamp() * 1000)
+        milliseconds = _of_iso(value)
     else:
-        raise ValueError("is no time: give epoch milliseconds (an integer) or ISO 8601 (a string)")
+        raise ValueError(f"is no time: give an epoch time (a number) or ISO 8601 (a string), {found(value)}")
     if not 0 <= milliseconds <= LATEST:
-        raise ValueError("a time must lie between the years 1970 and 9999; is it in milliseconds?")
+        raise ValueError(f"is no time between the years 1970 and 9999, {found(value)}; see `schema.time_unit`")
     return milliseconds
+
+
+def unit_of(number: float) -> TimeUnit:
+    """The unit in which this number is a time from March 1973 on.
+
+    >>> unit_of(1795543200), unit_of(1795543200000), unit_of(0)
+    ('seconds', 'milliseconds', 'milliseconds')
+    """
+    size = abs(number)
+    if size >= _FIRST_NANOSECONDS:
+        return "nanoseconds"
+    if size >= _FIRST_MICROSECONDS:
+        return "microseconds"
+    return "seconds" if _FIRST_SECONDS <= size < _FIRST_MILLISECONDS else "milliseconds"
+
+
+def _of_number(value: float, unit: TimeUnit) -> int:
+    if not math.isfinite(value):
+        raise ValueError("is no time: the number is not finite")
+    times, by = _UNITS[unit_of(value) if unit == "auto" else unit]
+    return value * times // by if isinstance(value, int) else math.floor(value * times / by + 1e-6)
+
+
+def _of_iso(text: str) -> int:
+    plain = _ZONE_NAME.sub("", text.strip()).upper()
+    whole, leap = _LEAP_SECOND.subn(":59", plain)
+    try:
+        moment = datetime.fromisoformat(whole)
+    except ValueError:
+        raise ValueError(f"is no time: give an epoch time or ISO 8601, {found(text)}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000) + 1_000 * leap
 
 
 def text(value: Any, longest: int | None = None) -> str:
     """A string of at most `longest` characters; it may be empty."""
     if not isinstance(value, str):
-        raise ValueError("Input should be a valid string")
+        raise ValueError(f"must be a string, {found(value)}")
     if longest is not None and len(value) > longest:
-        raise ValueError(f"String should have at most {longest} character{'s' * (longest != 1)}")
+        raise ValueError(f"must have at most {longest} characters, found {len(value)}")
     return value
 
 
@@ -62,18 +126,55 @@ def name(value: Any, longest: int | None = None) -> str:
     if type(value) is int and _fits_json(value):
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError("must be a string or an integer")
+        raise ValueError(f"must be a string or an integer, {found(value)}")
     if not value:
         raise ValueError("must not be empty")
     return text(value, longest)
 
 
-def class_label(value: Any, longest: int | None = None, classes: frozenset[str] = frozenset()) -> str:
-    """A class: as `name`, or a boolean. It must be one of `classes` where any are given."""
+def class_label(value: Any, longest: int | None = None, classes: Spellings | None = None) -> str:
+    """A class: as `name`, a boolean, or a whole number of any spelling; one of `classes`, where there are any.
+
+    >>> class_label(1.0), class_label(True), class_label("1.0", classes=Spellings(["0", "1"]))
+    ('1', 'true', '1')
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
     label = name(class_name(value) if isinstance(value, bool) else value, longest)
-    if classes and label not in classes:
-        raise ValueError(f"{label!r} is not one of the classes {', '.join(sorted(classes))}")
-    return label
+    return label if classes is None else classes.class_of(label)
+
+
+class Spellings:
+    """The classes of a config, and the other ways in which producers spell them.
+
+    `1`, `1.0` and `true` are one label to Python, and a table with an empty cell has `1.0` where it had `1`. So a label
+    that is none of the classes is taken for the one class that means the same, if only one does.
+    """
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        self._classes = frozenset(classes)
+        self._by_meaning: dict[str, str | None] = {}
+        for label in sorted(self._classes):
+            meaning = _meaning(label)
+            self._by_meaning[meaning] = None if meaning in self._by_meaning else label
+
+    def class_of(self, label: str) -> str:
+        """The class that a label names. Raises ValueError where there is none."""
+        if label in self._classes:
+            return label
+        if (same := self._by_meaning.get(_meaning(label))) is not None:
+            return same
+        raise ValueError(f"{label[:40]!r} is not one of the classes {', '.join(sorted(self._classes)[:20])}")
+
+
+def _meaning(label: str) -> str:
+    """One spelling for all labels that mean the same: whole numbers by their digits, and true and false as 1 and 0."""
+    plain = label.strip().lower()
+    if plain in ("true", "false"):
+        return "1" if plain == "true" else "0"
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", plain):
+        return label
+    return str(int(plain.partition(".")[0]))
 
 
 def category(value: Any, longest: int | None = None) -> str:
@@ -86,7 +187,7 @@ def category(value: Any, longest: int | None = None) -> str:
 def number(value: Any) -> float:
     """A finite number; booleans are not numbers."""
     if type(value) not in (int, float):
-        raise ValueError("must be a number")
+        raise ValueError(f"must be a number, {found(value)}")
     try:
         result = float(value)
     except OverflowError:
@@ -100,16 +201,16 @@ def weight(value: Any) -> float:
     """How much a label counts: a number above 0, at most a million."""
     result = number(value)
     if result <= 0:
-        raise ValueError("Input should be greater than 0")
+        raise ValueError(f"must be greater than 0, {found(value)}")
     if result > MOST_WEIGHT:
-        raise ValueError(f"Input should be less than or equal to {MOST_WEIGHT:.0f}")
+        raise ValueError(f"must be at most {MOST_WEIGHT:.0f}, {found(value)}")
     return result
 
 
 def boolean(value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise ValueError("Input should be a valid boolean")
+        raise ValueError(f"must be true or false, {found(value)}")
     return value
 
 
@@ -134,6 +235,19 @@ def name_kind(longest: int) -> Kind:
     return Kind(partial(name, longest=longest), Annotated[str, Meta(min_length=1, max_length=longest)] | int, str)
 
 
+def time_kind(unit: TimeUnit) -> Kind:
+    """See `epoch_milliseconds`."""
+
+    def read(value: Any) -> int:
+        return epoch_milliseconds(value, unit)
+
+    if unit == "auto":  # whatever is milliseconds beyond doubt is in its canonical form already
+        return Kind(read, Annotated[int, Meta(ge=_FIRST_MILLISECONDS, lt=_FIRST_MICROSECONDS)] | str, int)
+    if unit == "milliseconds":
+        return Kind(read, Annotated[int, Meta(ge=0, le=LATEST)] | str, int)
+    return Kind(read, int | float | str, NoneType)
+
+
 def text_kind(longest: int) -> Kind:
     """See `text`."""
     return Kind(partial(text, longest=longest), Annotated[str, Meta(max_length=longest)], str)
@@ -144,9 +258,11 @@ def category_kind(longest: int) -> Kind:
     return Kind(partial(category, longest=longest), Annotated[str, Meta(max_length=longest)] | int | bool, str)
 
 
-def class_kind(longest: int, classes: frozenset[str]) -> Kind:
+def class_kind(longest: int, classes: Iterable[str]) -> Kind:
     """See `class_label`."""
-    return Kind(partial(class_label, longest=longest, classes=classes), str | int | bool, NoneType)
+    spellings = Spellings(classes) if classes else None
+    read = partial(class_label, longest=longest, classes=spellings)
+    return Kind(read, str | int | float | bool, NoneType)
 
 
 def weight_kind() -> Kind:
@@ -154,6 +270,5 @@ def weight_kind() -> Kind:
     return Kind(weight, Annotated[float, Meta(gt=0, le=MOST_WEIGHT)], float)
 
 
-TIME = Kind(epoch_milliseconds, Annotated[int, Meta(ge=0, le=LATEST)] | str, int)
 NUMBER = Kind(number, float, float)
 BOOLEAN = Kind(boolean, bool, bool)

@@ -31,11 +31,9 @@ def good(**changes: Any) -> dict[str, Any]:
         (b"", "not-json"),
         (b"{", "not-json"),
         (b'{"id": "\xff\xfe"}', "not-json"),
-        (b'{"id": "\\ud800"}', "not-json"),
         (b'{"time": NaN}', "not-json"),
         (b'{"time": Infinity}', "not-json"),
         (b'{"time": -Infinity}', "not-json"),
-        (b'\xef\xbb\xbf{"id": "e"}', "not-json"),
         (b"[]", "not-json"),
         (b"null", "not-json"),
         (b'"text"', "not-json"),
@@ -113,11 +111,19 @@ def test_a_missing_or_null_id_becomes_the_place_in_the_log(tmp_path: Path) -> No
         decoder(tmp_path).event(record(good(id="")))
 
 
+ALIKE = (
+    START // 1000, float(START // 1000), float(START), START * 1000, START * 1_000_000, str(START), str(START // 1000),
+    "2023-11-14t22:13:20z", "2023-11-14T22:13:20.000000000Z", "2023-11-14T23:13:20+01:00[Europe/Paris]",
+    " 2023-11-14 22:13:20Z",
+)  # fmt: skip
+"""Forms of one instant, as producers of all kinds write it."""
+
+
 def test_a_time_is_the_same_instant_in_every_form(tmp_path: Path) -> None:
     d = decoder(tmp_path)
-    for form in ("2023-11-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-14T23:13:20+01:00", START):
-        assert d.event(record(good(time=form))).time == START
-    for no_time in (True, 1.5, float(START), -1, "yesterday", None, [], START * 1000):
+    for form in ("2023-11-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-14T23:13:20+01:00", START, *ALIKE):
+        assert d.event(record(good(time=form))).time == START, form
+    for no_time in (True, -1, "yesterday", [], {}, 1e21, 1e300, "2023-11-14T22:13:99Z"):
         with pytest.raises(UnfitError, match="time"):
             d.event(record(good(time=no_time)))
 

@@ -12,9 +12,21 @@ def test_walking_stops_where_no_object_is() -> None:
     raw = {"a": {"b": None, "c": [{"d": 1}], "e": "text"}}
     assert walk(raw, ("a", "b")) == (True, None)
     assert walk(raw, ("a", "b", "x")) == (False, None)
-    assert walk(raw, ("a", "c", "0")) == (False, None)
+    assert walk(raw, ("a", "c", "1")) == (False, None)
+    assert walk(raw, ("a", "c", "x")) == (False, None)
+    assert walk(raw, ("a", "c", "9" * 5_000)) == (False, None)
     assert walk(raw, ("a", "e", "t")) == (False, None)
     assert walk(raw, ()) == (True, raw)
+
+
+def test_a_number_leads_into_an_array_and_dots_may_belong_to_a_key() -> None:
+    raw = {"items": [{"price": 3}], "user.id": "s", "event": {"kind.of": {"a.b": 1}}, "0": {"1": 2}}
+    assert walk(raw, keys_of("items.0.price")) == (True, 3)
+    assert walk(raw, keys_of("0.1")) == (True, 2)
+    assert walk(raw, keys_of("user.id")) == walk(raw, keys_of(r"user\.id")) == (True, "s")
+    assert walk(raw, keys_of("event.kind.of.a.b")) == walk(raw, keys_of(r"event.kind\.of.a\.b")) == (True, 1)
+    assert walk({"user": {"id": 1}, "user.id": 2}, keys_of("user.id")) == (True, 1)
+    assert walk({"user": {"id": 1}, "user.id": 2}, keys_of(r"user\.id")) == (True, 2)
 
 
 def test_what_is_put_is_found() -> None:

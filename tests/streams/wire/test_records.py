@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
@@ -8,6 +9,7 @@ import msgspec
 import orjson
 import pytest
 
+from tocsin.config.schema import TimeUnit
 from tocsin.models.early_risk.policies import SubjectRisk
 from tocsin.streams.wire.json_schema import schema_of
 from tocsin.streams.wire.records import (
@@ -194,12 +196,37 @@ def test_a_number_that_is_not_finite_is_none(value: float) -> None:
 
 def test_a_time_is_an_integer_or_iso_8601() -> None:
     assert epoch_milliseconds(0) == 0
-    assert epoch_milliseconds(LATEST) == LATEST
+    assert epoch_milliseconds(LATEST, "milliseconds") == LATEST
     assert epoch_milliseconds("1970-01-01T00:00:00.0004Z") == 0
     assert epoch_milliseconds("9999-12-31T23:59:59.999Z") == LATEST
-    for wrong in (LATEST + 1, -1, True, 0.0, None, "", "1700000000000", "2026-02-30", "12:00"):
+    for wrong in ((LATEST + 1) * 10**6, -1, True, float("inf"), None, "", "2026-02-30", "12:00"):
         with pytest.raises(ValueError, match="time"):
             epoch_milliseconds(wrong)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [
+        ("seconds", 50_000_000),
+        ("milliseconds", 50_000_000_000),
+        ("microseconds", 5 * 10**13),
+        ("nanoseconds", 5 * 10**16),
+    ],
+)
+def test_a_unit_that_the_config_names_is_kept_to(unit: TimeUnit, value: int) -> None:
+    assert epoch_milliseconds(value, unit) == epoch_milliseconds(float(value), unit) == 50_000_000_000
+    assert epoch_milliseconds("1971-08-02T16:53:20Z", unit) == 50_000_000_000
+
+
+@pytest.mark.parametrize("iso", ["1973-06-01", "2001-09-09T01:46:39", "2026-11-29", "2255-01-01", "5000-01-01"])
+def test_every_unit_of_a_time_is_found(iso: str) -> None:
+    seconds = int(datetime.fromisoformat(iso).replace(tzinfo=UTC).timestamp())
+    for factor in (1, 10**3, 10**6, 10**9):
+        assert epoch_milliseconds(seconds * factor) == seconds * 1000
+
+
+def test_a_leap_second_is_the_next_minute() -> None:
+    assert epoch_milliseconds("2016-12-31T23:59:60Z") == epoch_milliseconds("2017-01-01T00:00:00Z")
 
 
 def test_names_numbers_and_categories_take_what_they_say() -> None:

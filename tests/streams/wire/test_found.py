@@ -1,0 +1,131 @@
+"""What producers really send is taken where its meaning is beyond doubt, and named where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tocsin.config import Settings
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.schema import EventSchema, UnfitError
+from tocsin.streams.wire.values import Spellings, class_label
+
+from ..support import START, record, settings
+
+
+def decoder(tmp_path: Path, **changes: Any) -> Decoder:
+    return Decoder(EventSchema(settings(tmp_path, **changes)))
+
+
+RAW = orjson.dumps({"id": "e", "subject": "s", "time": START, "features": {"a": 1, "b": None}})
+LABEL = orjson.dumps({"event": "e", "label": "yes", "time": START})
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"\0\0\0\0\x07" + RAW, "a schema registry's framing (a zero byte and the schema's number, 7)"),
+        (b"\0\0\0\1\x02\x08abcd", "the schema's number, 258"), (b"\x1f\x8b\x08\0", "gzip"), (b"", "it is empty"),
+        (RAW.decode().encode("utf-16"), "UTF-16"), (b"Obj\x01abc", "Avro"), (b"  \n", "it is empty"),
+        (orjson.dumps(RAW.decode()), "encoded twice"), (b"[" + RAW + b"]", "a JSON array of 1"),
+        (b"null", "found null"), (b"17", "found the number 17"), (b"true", "found true"), (RAW + b"\0", "not JSON"),
+        (b'{"id": "\xff"}', "not JSON in UTF-8"), (b'{"id": "\xed\xa0\xbd"}', "not JSON in UTF-8"),
+    ],
+)  # fmt: skip
+def test_what_is_no_record_is_named(tmp_path: Path, sent: bytes, words: str) -> None:
+    for read in (decoder(tmp_path).event, decoder(tmp_path).label):
+        with pytest.raises(UnfitError) as found:
+            read(record(sent))
+        assert found.value.kind == "not-json"
+        assert words in str(found.value)
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    assert decoder(tmp_path).event(record(b"\xef\xbb\xbf" + RAW)).id == "e"
+    assert decoder(tmp_path).label(record(b"\xef\xbb\xbf" + LABEL)).event == "e"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb"caf\ud83d", "caf\ufffd"), (rb"\ude00x", "\ufffdx"), (rb"\ud83d\ude00", "\U0001f600"),
+        (rb"\\ud83d", r"\ud83d"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"), (rb"\\\ud83d", "\\\ufffd"), (rb"\uD83Dn", "\ufffdn"),
+    ],
+)  # fmt: skip
+def test_half_a_character_becomes_the_replacement_character_and_nothing_else_changes(
+    tmp_path: Path, sent: bytes, read: str
+) -> None:
+    # A lone half beside it makes the record one that a strict parser refuses.
+    value = RAW.replace(b'"e"', b'"' + sent + rb'-\ud83d"')
+    assert decoder(tmp_path).event(record(value)).id == f"{read}-\ufffd"
+
+
+def test_a_length_counts_characters_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnfitError, match="subject: must have at most 24 characters, found 5000"):
+        decoder(tmp_path, bounds={"string_length": 24}).event(record(RAW.replace(b'"s"', b'"' + b"k" * 5_000 + b'"')))
+
+
+def test_an_event_or_a_label_without_a_time_has_that_of_its_record(tmp_path: Path) -> None:
+    d = decoder(tmp_path)
+    for time in ({}, {"time": None}):
+        sent = {**orjson.loads(RAW), **time}
+        label = {**orjson.loads(LABEL), **time}
+        if not time:
+            del sent["time"], label["time"]
+        assert d.event(record(sent)._replace(timestamp=START + 5)).time == START + 5
+        assert d.label(record(label)._replace(timestamp=START + 6)).time == START + 6
+        for no_time in (-1, 2**63 - 1):
+            with pytest.raises(UnfitError, match="time: is missing, and the Kafka record has no time either"):
+                d.event(record(sent)._replace(timestamp=no_time))
+            with pytest.raises(UnfitError, match="time: is missing"):
+                d.label(record(label)._replace(timestamp=no_time))
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        (["0", "1"], [1, 1.0, True, "1", "1.0", "True", "true", "01", " 1 "]),
+        (["true", "false"], [1, True, "True", "TRUE", "1.0"]),
+        (["0.0", "1.0"], [1, 1.0, "1"]),
+    ],
+)
+def test_one_class_has_many_spellings(tmp_path: Path, classes: list[str], labels: list[Any]) -> None:
+    config = settings(tmp_path, classes=classes)
+    meant = next(name for name in classes if name[0] in "1t")
+    for label in labels:
+        sent = {"event": "e", "label": label, "time": START}
+        assert decoder(tmp_path, classes=config.classes).label(record(sent, "labels")).label == meant
+
+
+def test_what_two_classes_could_mean_is_no_spelling_of_either() -> None:
+    spellings = Spellings(["1", "true", "other"])
+    assert spellings.class_of("true") == "true"
+    with pytest.raises(ValueError, match="is not one of the classes"):
+        spellings.class_of("1.0")
+    for no_class in ("nan", "1e0", "١", "1.5", "", "1_0"):
+        with pytest.raises(ValueError, match="is not one of the classes"):
+            Spellings(["0", "1"]).class_of(no_class)
+
+
+def test_without_classes_a_whole_number_is_named_by_its_digits() -> None:
+    assert [class_label(label) for label in (1, 1.0, True, "1.0")] == ["1", "1", "true", "1.0"]
+
+
+def test_a_config_names_its_classes_by_their_digits_too() -> None:
+    assert Settings(schema={"text": "t"}, classes=[0.0, 1.0]).classes == ("0", "1")
+
+
+def test_paths_lead_into_arrays_and_through_keys_with_dots(tmp_path: Path) -> None:
+    schema = {
+        "id": "meta.id", "subject": "user.id", "time": "@timestamp",
+        "features": [{"name": "a", "path": "items.0.price"}, {"name": "b", "path": r"event\.amount"}],
+    }  # fmt: skip
+    sent = {"user.id": 7, "@timestamp": START, "items": [{"price": 3}], "event.amount": 4, "meta": {"id": "e"}}
+    event = decoder(tmp_path, schema=schema).event(record(sent))
+    assert (event.subject, event.time, event.features) == ("7", START, {"a": 3.0, "b": 4.0})
+    with pytest.raises(UnfitError, match=r"features\.a: is missing"):
+        decoder(tmp_path, schema=schema).event(record({**sent, "items": []}))
