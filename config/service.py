@@ -70,13 +70,15 @@ class ReplaySettings(FrozenSettings):
     label: str = "label"
     """Column (CSV, Parquet) or dot path (JSONL) of the label."""
     id: str | None = None
-    """Column of the event's id. Without a value the id is the row's number."""
+    """Column of the event's id. Without a value it is the column that `schema.id` names, else the row's number."""
     subject: str | None = None
-    """Column of the subject. Without a value all rows belong to one subject."""
+    """Column of the subject. Without a value it is the column that `schema.subject` names; where there is none, all
+    rows belong to one subject, and are keyed by their id."""
     time: str | None = None
-    """Column of the event's time. Without a value rows are `interval_ms` apart."""
+    """Column of the event's time. Without a value it is the column that `schema.time` names; where there is none, rows
+    are `interval_ms` apart."""
     text: str = "text"
-    """Column of the text."""
+    """Column of the text. Where no column has this name, it is the one that `schema.text` names."""
     header: tuple[str, ...] = ()
     """The names of the columns, for a file whose first line does not give them."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)

@@ -13,13 +13,16 @@ from tocsin.streams.wire.records import Decision
 class PrequentialReport:
     """The figures of an evaluation, as `tocsin replay --report json` prints them; None where there is nothing to judge.
 
-    `accuracy` counts every event by its most probable class, whether it was decided or abstained from;
-    `selective_accuracy` counts the decided ones alone, and `coverage` is their share. `kappa_m` and `kappa_t` are the
-    shares of the errors of the baselines `majority` and `no_change` that are avoided (Bifet et al. 2015). `gmean` is
-    the geometric mean of the recalls of the classes.
+    An event is judged by the label that was decided, or by its most probable class where the decision abstains: with
+    `controls: cost` the two may differ. `accuracy` counts every judged event; `selective_accuracy` counts the decided
+    ones alone, and `coverage` is their share of all. `before_first_label` are the events, among `events`, for which no
+    class had any belief because no label had been learnt yet: they count for `coverage` alone. `kappa_m` and `kappa_t`
+    are the shares of the errors of the baselines `majority` and `no_change` that are avoided (Bifet et al. 2015).
+    `gmean` is the geometric mean of the recalls of the classes.
     """
 
     events: int
+    before_first_label: int
     accuracy: float | None
     kappa_m: float | None
     kappa_t: float | None
@@ -34,12 +37,13 @@ class PrequentialReport:
 class PrequentialEvaluation:
     """Counts decisions and their true classes, in the events' order.
 
-    The baseline `no_change` repeats the class of the previous event; `majority` predicts the most frequent class of the
-    events before.
+    The baseline `no_change` repeats the last class that it was told, and `majority` predicts the class that it was told
+    most often. `tell` tells them, when the service learns it, too.
     """
 
     def __init__(self) -> None:
         self.events = 0
+        self._before_first_label = 0
         self._right = 0
         self._decided = 0
         self._decided_right = 0
@@ -49,25 +53,37 @@ class PrequentialEvaluation:
         self._predicted: Counter[str] = Counter()
         self._hits: Counter[str] = Counter()
         """By class, the events of that class for which it was the most probable one."""
+        self._told: Counter[str] = Counter()
         self._last: str | None = None
         self._rivals: Counter[str] = Counter()
 
-    def add(self, decision: Decision, truth: str) -> None:
-        """Count one decision and the class that turned out to be true."""
-        guess = most_probable(decision)
+    def add(self, decision: Decision, truth: str) -> bool:
+        """Count one decision and the class that turned out to be true; the baselines do not learn it yet.
+
+        Returns whether it is judged: a decision before the first label is not.
+        """
+        guess = judged_label(decision)
         right = guess == truth
         self.events += 1
+        if guess is None and decision.model.feedback_offset == 0:
+            self._before_first_label += 1
+            return False
         self._right += right
         if decision.status == "decided":
             self._decided += 1
             self._decided_right += right
         self._no_change_right += truth == self._last
-        if self._true:
-            self._majority_right += truth == self._true.most_common(1)[0][0]
+        if self._told:
+            self._majority_right += truth == self._told.most_common(1)[0][0]
         self._true[truth] += 1
         if guess is not None:
             self._predicted[guess] += 1
         self._hits[truth] += right
+        return True
+
+    def tell(self, truth: str) -> None:
+        """The true class of the next event in their order: from now on the baselines know it."""
+        self._told[truth] += 1
         self._last = truth
 
     def add_rival(self, name: str, right: bool) -> None:
@@ -76,18 +92,19 @@ class PrequentialEvaluation:
 
     def report(self) -> PrequentialReport:
         """The figures so far."""
-        n = self.events
+        n = self.events - self._before_first_label
         accuracy = _share(self._right, n)
         no_change, majority = _share(self._no_change_right, n), _share(self._majority_right, n)
         rivals = {name: _share(right, n) for name, right in self._rivals.items()}
         return PrequentialReport(
-            events=n,
+            events=self.events,
+            before_first_label=self._before_first_label,
             accuracy=accuracy,
             kappa_m=_kappa(accuracy, majority),
             kappa_t=_kappa(accuracy, no_change),
             f1_macro=self._f1(),
             gmean=self._gmean(),
-            coverage=_share(self._decided, n),
+            coverage=_share(self._decided, self.events),
             selective_accuracy=_share(self._decided_right, self._decided),
             baselines={"no_change": no_change, "majority": majority, **rivals},
         )
@@ -100,6 +117,11 @@ class PrequentialEvaluation:
     def _gmean(self) -> float | None:
         recalls = [self._hits[c] / self._true[c] for c in self._true]
         return math.prod(recalls) ** (1 / len(recalls)) if recalls else None
+
+
+def judged_label(decision: Decision) -> str | None:
+    """The label that was decided; of an abstention the most probable class."""
+    return decision.label if decision.status == "decided" else most_probable(decision)
 
 
 def most_probable(decision: Decision) -> str | None:

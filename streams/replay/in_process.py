@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ EXPIRE_EVERY = 2_000
 """Events between two times at which old records are deleted, so that a long replay does not fill the memory."""
 _RECORDS_KEPT = 10
 """Records of a topic that are not deleted: the worker has never more than these still to poll."""
+REASONS = 10_000
+"""Different reasons of dead letters that are counted."""
 _BATCH = 1_000
 """Records in a batch: enough that an event is always read together with the feedback before it."""
 
@@ -55,6 +57,12 @@ class InProcess:
         """Events that were sent and whose label is not due yet."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
+        self._classes = frozenset(settings.classes)
+        self._dead_letters = MemoryTransport(self._broker, whole=[settings.topics.dead_letters])
+        self.refused: Counter[str] = Counter()
+        """Why records were put aside, with how often; of many different reasons the first `REASONS`."""
+        self._decided = self._misfits = 0
+        """Events that were decided, and labels among theirs that are no class."""
         self._rival = None
         if rival:
             from tocsin.streams.replay.rival import RivalTree  # only here, because it imports river
@@ -77,10 +85,12 @@ class InProcess:
                 self._replay_one(worker, past)
                 progress()
                 if number % EXPIRE_EVERY == 0:
+                    self._count_refused()
                     self._expire_old_records()
             while self._unlabelled:
                 self._send_label(worker)
             worker.step(0)
+            self._count_refused()
             seconds = time.perf_counter() - started
             dead_letters = sum(worker.counts.dead_letters.values())
             handled = worker.counts.events + dead_letters
@@ -96,27 +106,49 @@ class InProcess:
         return self._settings.model_copy(update={"state": state, "batching": batching})
 
     def _replay_one(self, worker: Worker, past: PastEvent) -> None:
-        self._producer.produce(self._settings.topics.events, past.subject.encode(), past.event)
+        self._producer.produce(self._settings.topics.events, past.key, past.event)
         worker.step(0)  # before it decides, it also learns the feedback of the last label
         for record in self._decisions.poll(2, 0):
             decision = read_own(record, Decision)
-            if past.label is not None and decision is not None:
-                self.evaluation.add(decision, past.label)
+            self._decided += 1
+            self._misfits += past.label is not None and not self._fits(past.label)
+            if past.label is not None and decision is not None and self._fits(past.label):
+                judged = self.evaluation.add(decision, past.label)
                 if self._rival is not None:
-                    self.evaluation.add_rival(self._rival.name, self._rival.is_right(past, past.label))
+                    right = self._rival.is_right(past, past.label)  # it learns the label that is due, too
+                    self.evaluation.add_rival(self._rival.name, right and judged)
         self.without_label += past.label is None
         self._unlabelled.append(past)
         if len(self._unlabelled) > self._delay:
             self._send_label(worker)
+
+    @property
+    def nothing_fitted(self) -> bool:
+        """Whether no event could be decided, or none could be judged because no label is one of the classes."""
+        return not self.evaluation.events and (not self._decided or self._misfits > 0)
+
+    def _fits(self, label: str) -> bool:
+        """Whether a label is one of the classes; any other becomes a dead letter, and nothing is judged by it."""
+        return not self._classes or label in self._classes
 
     def _send_label(self, worker: Worker) -> None:
         """Send the label that is due; the worker joins it now, and learns from it in its next step."""
         past = self._unlabelled.popleft()
         if past.label is None:
             return
+        if self._fits(past.label):
+            self.evaluation.tell(past.label)
         record = label_record(self._settings, past)
-        self._producer.produce(self._settings.topics.labels, past.subject.encode(), record)
+        self._producer.produce(self._settings.topics.labels, past.key, record)
         worker.step(0)
+
+    def _count_refused(self) -> None:
+        """Read the dead letters since the last time."""
+        while letters := self._dead_letters.poll(_BATCH, 0):
+            for letter in letters:
+                reason = dict(letter.headers)["__streams.errors.message"].decode(errors="replace")
+                if reason in self.refused or len(self.refused) < REASONS:
+                    self.refused[reason] += 1
 
     def _expire_old_records(self) -> None:
         for topic in self._settings.topics.names():

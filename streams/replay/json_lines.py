@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,51 +11,67 @@ import orjson
 
 from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
-from tocsin.models.data.labels import class_name
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
-from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, PastEvent, SourceError
-from tocsin.streams.wire.dot_paths import put, walk
+from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
+from tocsin.streams.wire.dot_paths import keys_of, put, walk
+from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.values import epoch_milliseconds
 
 
 def read_json_lines(settings: Settings, path: Path) -> Iterator[PastEvent]:
     """One event a line; empty lines are left out. Raises SourceError."""
+    reader = JsonReader(settings)
     try:
         with open_binary(path) as file:
             for number, line in enumerate(file):
                 if line.strip():
-                    yield past_event_of_json(settings, line, f"row-{number}")
+                    yield reader.past_event(
+                        line.strip(), f"row-{number}", BASE_TIME + number * settings.replay.interval_ms
+                    )
     except READ_ERRORS as error:
         raise SourceError(f"{path}: {error}") from error
 
 
-def past_event_of_json(settings: Settings, data: bytes, default_id: str) -> PastEvent:
-    """One event with its label; `default_id` becomes its id where it has none.
+class JsonReader:
+    """Reads events in the shape of one config's schema, with their labels."""
 
-    Bytes that are no JSON object are an event without a label: the service makes a dead letter of them.
-    """
-    schema = settings.schema_
-    try:
-        event = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        event = None
-    if not isinstance(event, dict):
-        return PastEvent(default_id, SUBJECT, BASE_TIME, data, None)
-    identity = walk(event, keys_of(schema.id))[1]
-    label = walk(event, keys_of(settings.replay.label))[1]
-    if identity is None:
-        identity = default_id
+    def __init__(self, settings: Settings) -> None:
+        schema = settings.schema_
+        self._id, self._subject, self._time = keys_of(schema.id), keys_of(schema.subject), keys_of(schema.time)
+        self._label = keys_of(settings.replay.label)
+        self._labels = LabelReader(settings)
+        self._unit = schema.time_unit
+
+    def past_event(self, data: bytes, default_id: str, default_time: int) -> PastEvent:
+        """One event with its label; the defaults are for one without an id or a time.
+
+        Bytes that are no JSON object are an event without a label: the service makes a dead letter of them.
+        """
         try:
-            put(event, keys_of(schema.id), identity)
-        except (TypeError, AttributeError):  # something else than an object stands where the id should
-            label = None  # the service will give the event another id, so no label can name it
-    subject = str(walk(event, keys_of(schema.subject))[1])
-    known = None if label is None else class_name(label)
-    return PastEvent(str(identity), subject, _time(settings, event), orjson.dumps(event), known)
+            event = parsed(data)
+        except ValueError:
+            return PastEvent(default_id, SUBJECT, BASE_TIME, data, None)
+        identity = walk(event, self._id)[1]
+        label = walk(event, self._label)[1]
+        if identity is None:
+            identity = default_id
+            try:
+                put(event, self._id, identity)
+            except (TypeError, AttributeError):  # something else than an object stands where the id should
+                label = None  # the service will give the event another id, so no label can name it
+        subject = walk(event, self._subject)[1]
+        known = None if label is None else self._labels.label(label)
+        time = self._time_of(event, default_time)
+        return PastEvent(str(identity), SUBJECT if subject is None else str(subject), time, orjson.dumps(event), known)
 
-
-def _time(settings: Settings, event: dict[str, Any]) -> int:
-    try:
-        return epoch_milliseconds(walk(event, keys_of(settings.schema_.time))[1])
-    except ValueError:
-        return BASE_TIME
+    def _time_of(self, event: dict[str, Any], default_time: int) -> int:
+        """Epoch milliseconds; a missing time is put into the event."""
+        time = walk(event, self._time)[1]
+        if time is None:
+            with suppress(TypeError, AttributeError):
+                put(event, self._time, in_unit(default_time, self._unit))
+            return default_time
+        try:
+            return epoch_milliseconds(time, self._unit)
+        except ValueError:
+            return BASE_TIME

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 
-from tocsin.config.schema import keys_of
+from tocsin.config.schema import TimeUnit
 from tocsin.config.settings import Settings
-from tocsin.streams.wire.dot_paths import put
+from tocsin.models.data.labels import class_name
+from tocsin.streams.wire.dot_paths import keys_of, put
+from tocsin.streams.wire.values import Spellings, class_label, unit_of
 
 BASE_TIME = 946_684_800_000
 """1 January 2000, epoch milliseconds: the time of the first event where a source has no times."""
@@ -31,11 +34,44 @@ class PastEvent(NamedTuple):
     """The record of the topic `events`."""
     label: str | None
 
+    @property
+    def key(self) -> bytes:
+        """The Kafka key of its event and its label: the subject, or where there is none the id.
+
+        So a source without subjects is spread over all partitions.
+        """
+        return (self.id if self.subject == SUBJECT else self.subject).encode(errors="replace")
+
+
+class LabelReader:
+    """Reads labels of a source as the service reads those of its topic, so that `1.0` is the class `1`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._classes = Spellings(settings.classes) if settings.classes else None
+
+    def label(self, value: Any) -> str:
+        """The class; a label that is none as it stands, which the service makes a dead letter of."""
+        try:
+            return class_label(value, classes=self._classes)
+        except ValueError:
+            return class_name(value)
+
+
+def in_unit(milliseconds: int, unit: TimeUnit) -> int | str:
+    """A time as the schema reads it: ISO 8601 where a number would count something else than milliseconds."""
+    if unit == "milliseconds" or (unit == "auto" and unit_of(milliseconds) == "milliseconds"):
+        return milliseconds
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+
 
 def label_record(settings: Settings, past: PastEvent) -> bytes:
     """The label of a past event as a record of the topic `labels`, in the shape that the config's schema reads."""
     paths = settings.schema_.label
     record: dict[str, Any] = {}
-    for path, value in ((paths.event, past.id), (paths.label, past.label), (paths.time, past.time)):
+    for path, value in (
+        (paths.event, past.id),
+        (paths.label, past.label),
+        (paths.time, in_unit(past.time, settings.schema_.time_unit)),
+    ):
         put(record, keys_of(path), value)
     return orjson.dumps(record)

@@ -43,7 +43,7 @@ def produce(
     try:
         for past in source:
             _wait_until_due(transport, started, events, rate)
-            transport.produce(settings.topics.events, past.subject.encode(), past.event)
+            transport.produce(settings.topics.events, past.key, past.event)
             events += 1
             progress()
             unlabelled.append(past)
@@ -72,5 +72,5 @@ def _send_label(settings: Settings, transport: Transport, past: PastEvent) -> in
     """Send the label of an event where it has one; returns how many labels were sent."""
     if past.label is None:
         return 0
-    transport.produce(settings.topics.labels, past.subject.encode(), label_record(settings, past))
+    transport.produce(settings.topics.labels, past.key, label_record(settings, past))
     return 1

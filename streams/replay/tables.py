@@ -8,20 +8,21 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from tocsin.config.schema import FeatureSettings, keys_of
+from tocsin.config.schema import FeatureSettings, TimeUnit
 from tocsin.config.settings import Settings
-from tocsin.models.data.labels import class_name
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
-from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, PastEvent, SourceError
-from tocsin.streams.wire.dot_paths import put
+from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
+from tocsin.streams.wire.dot_paths import keys_of, put
 from tocsin.streams.wire.values import epoch_milliseconds
 
-Columns = Mapping[str, Any]
+Row = Mapping[str, Any]
 """One row, by the names of the columns."""
+_MISSING = ("", "?", "NA", "N/A", "null", "NULL", "None")
+"""How tools write a number or a boolean that is not known."""
 
 _PARQUET_ROWS = 10_000
 """Rows that are read from a Parquet file at a time."""
@@ -37,7 +38,7 @@ def read_parquet(settings: Settings, path: Path) -> Iterator[PastEvent]:
     return _past_events(settings, _parquet_rows(path), path)
 
 
-def _csv_rows(settings: Settings, path: Path) -> Iterator[Columns]:
+def _csv_rows(settings: Settings, path: Path) -> Iterator[Row]:
     replay = settings.replay
     delimiter = "\t" if ".tsv" in path.suffixes and replay.delimiter == "," else replay.delimiter
     # Tab-separated files often hold text with single quotation marks, and do not use them to quote.
@@ -52,7 +53,7 @@ def _csv_rows(settings: Settings, path: Path) -> Iterator[Columns]:
         raise SourceError(f"{path}: {error}") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Columns]:
+def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow.parquet  # only here, because it takes long to import
 
     try:
@@ -62,41 +63,75 @@ def _parquet_rows(path: Path) -> Iterator[Columns]:
         raise SourceError(f"{path}: {error}") from error
 
 
-def _past_events(settings: Settings, rows: Iterator[Columns], path: Path) -> Iterator[PastEvent]:
+class _Columns(NamedTuple):
+    """Which column of a table holds what; None where no column does."""
+
+    label: str
+    id: str | None
+    subject: str | None
+    time: str | None
+    text: str | None
+    features: tuple[tuple[FeatureSettings, str], ...]
+
+
+def _past_events(settings: Settings, rows: Iterator[Row], path: Path) -> Iterator[PastEvent]:
     """Rows as events in the shape that the config's schema reads."""
+    columns: _Columns | None = None
+    reader = LabelReader(settings)
     for number, row in enumerate(rows):
-        if number == 0:
-            _require_columns(settings, row, path)
-        yield _past_event(settings, row, path, number)
+        columns = columns or _columns(settings, row, path)
+        yield _past_event(settings, columns, row, f"{path}: row {number + 1}", number, reader)
 
 
-def _require_columns(settings: Settings, row: Columns, path: Path) -> None:
-    """Raise SourceError where a column is missing that the config names."""
+def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
+    """The columns by their names in `replay`, else by the schema's paths. Raises SourceError where one is missing."""
     replay, schema = settings.replay, settings.schema_
-    wanted = [feature.name for feature in schema.features if feature.required] + [replay.label]
+    features = [(feature, _named(row, feature.name, feature.path, ".".join(feature.keys))) for feature in schema.features]
+    text = _named(row, replay.text, schema.text) if schema.text else None
+    wanted = [feature.name for feature, column in features if feature.required and column is None] + [replay.label]
     wanted += [column for column in (replay.id, replay.subject, replay.time) if column]
-    wanted += [replay.text] if schema.text else []
+    wanted += [replay.text] if schema.text and text is None else []
     if missing := [column for column in wanted if column not in row]:
         present = ", ".join(str(column) for column in row)
         raise SourceError(f"{path}: has no column {missing[0]!r}; it has {present} (see the config's `replay`)")
+    return _Columns(
+        label=replay.label,
+        id=_named(row, replay.id, schema.id),
+        subject=_named(row, replay.subject, schema.subject),
+        time=_named(row, replay.time, schema.time),
+        text=text,
+        features=tuple((feature, column) for feature, column in features if column is not None),
+    )
 
 
-def _past_event(settings: Settings, row: Columns, path: Path, number: int) -> PastEvent:
+def _named(row: Row, *names: str | None) -> str | None:
+    """The first of these names that a column has."""
+    return next((name for name in names if name is not None and name in row), None)
+
+
+def _past_event(
+    settings: Settings, columns: _Columns, row: Row, place: str, number: int, reader: LabelReader
+) -> PastEvent:
     """One row, counted from 0, as an event."""
     replay, schema = settings.replay, settings.schema_
-    identity = _text(row[replay.id] if replay.id else None, f"row-{number}")
-    subject = _text(row[replay.subject] if replay.subject else None, SUBJECT)
-    time = _time(row[replay.time], path, number) if replay.time else BASE_TIME + number * replay.interval_ms
+    identity = _text(row[columns.id] if columns.id else None, f"row-{number}")
+    subject = _text(row[columns.subject] if columns.subject else None, SUBJECT)
+    time = BASE_TIME + number * replay.interval_ms
+    if columns.time:
+        time = _time(row[columns.time], schema.time_unit, place)
     event: dict[str, Any] = {}
-    for dot_path, value in ((schema.id, identity), (schema.subject, subject), (schema.time, time)):
+    for dot_path, value in (
+        (schema.id, identity),
+        (schema.subject, subject),
+        (schema.time, in_unit(time, schema.time_unit)),
+    ):
         put(event, keys_of(dot_path), value)
-    for feature in schema.features:
-        if feature.name in row:
-            put(event, feature.keys, _feature(feature, row[feature.name]))
-    if schema.text:
-        put(event, keys_of(schema.text), row[replay.text])
-    label = row[replay.label]
-    known = None if label in (None, "") else class_name(label)
+    for feature, column in columns.features:
+        put(event, feature.keys, _feature(feature, row[column]))
+    if schema.text and columns.text:
+        put(event, keys_of(schema.text), row[columns.text])
+    label = row[columns.label]
+    known = None if label in ("", None) or label != label else reader.label(label)
     return PastEvent(identity, subject, time, orjson.dumps(event, default=str), known)
 
 
@@ -109,7 +144,7 @@ def _feature(feature: FeatureSettings, value: Any) -> Any:
         return float(value)
     if not isinstance(value, str):
         return value
-    if value == "":
+    if value == "" or (feature.kind != "category" and value.strip() in _MISSING):
         return None
     if feature.kind == "number":
         try:
@@ -126,11 +161,11 @@ def _text(value: Any, default: str) -> str:
     return default if value in (None, "") else str(value)
 
 
-def _time(value: Any, path: Path, number: int) -> int:
+def _time(value: Any, unit: TimeUnit, place: str) -> int:
     """A time from a column, as epoch milliseconds. Raises SourceError."""
     if isinstance(value, datetime):
         value = value.isoformat()
     try:
-        return epoch_milliseconds(int(value) if isinstance(value, str) and value.isdecimal() else value)
+        return epoch_milliseconds(value, unit)
     except ValueError as error:
-        raise SourceError(f"{path}: row {number + 1}: {error}") from None
+        raise SourceError(f"{place}: time: {error}") from None

@@ -9,6 +9,7 @@ import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import out, print_message, print_result
+from tocsin.streams.cli.cost_warnings import cost_warnings
 from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.wire.printable import printable
 
@@ -35,6 +36,8 @@ def check(config: ConfigFile) -> None:
         out.print(Syntax(text, "yaml", background_color="default"), soft_wrap=True)
     else:
         print_result(text)
+    for warning in cost_warnings(settings):
+        print_message(f"warning: {warning}")
     print_message(f"{config}: valid; the model's hash is {settings.model.digest()}")
 
 

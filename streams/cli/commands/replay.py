@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import err, log_to_stderr, out, print_result
+from tocsin.streams.cli.console import err, log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.failures import reporting_errors
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def replay(
     config: ConfigFile,
     source: Annotated[
         str,
-        typer.Argument(help="CSV, TSV, JSONL or Parquet file, or `kafka:TOPIC?from=OFFSET_OR_TIME&to=...`"),
+        typer.Argument(help="CSV, TSV, JSONL or Parquet, or `kafka:TOPIC?from=OFFSET_OR_TIME&to=...&partition=...`"),
     ],
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Decide here, without a broker, and print how good it was.")
@@ -54,13 +55,17 @@ def replay(
     from tocsin.streams.replay.source import read_source
 
     log_to_stderr()
+    refused: Counter[str] = Counter()
+    nothing_fitted = False
     delay = settings.replay.label_delay if label_delay is None else label_delay
     with reporting_errors(), _progress("replaying" if in_process else "sending", limit) as advance:
         past_events = itertools.islice(read_source(settings, source, lambda: _open_reader(settings)), limit)
         if in_process:
             from tocsin.streams.replay.in_process import InProcess
 
-            result: ReplayReport | ProduceReport = InProcess(settings, delay, rival).run(past_events, advance)
+            replayed = InProcess(settings, delay, rival)
+            result: ReplayReport | ProduceReport = replayed.run(past_events, advance)
+            refused, nothing_fitted = replayed.refused, replayed.nothing_fitted
         else:
             from tocsin.streams.replay.produce import produce
 
@@ -69,6 +74,18 @@ def replay(
         print_result(json.dumps(dataclasses.asdict(result)))
     else:
         out.print(table(result))
+    tell_refused(refused, nothing_fitted)
+
+
+def tell_refused(reasons: Counter[str], nothing_fitted: bool) -> None:
+    """Say how many records were put aside, and the commonest reason. Where nothing else came the command has failed."""
+    if not reasons:
+        return
+    reason, times = reasons.most_common(1)[0]
+    put_aside = f"{reasons.total():,} events and labels became dead letters, {times:,} of them because of: {reason}"
+    print_message(f"nothing fitted: {put_aside}" if nothing_fitted else put_aside, failed=nothing_fitted)
+    if nothing_fitted:
+        raise typer.Exit(1)
 
 
 def _open_reader(settings: Settings) -> Transport:

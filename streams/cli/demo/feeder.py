@@ -50,7 +50,7 @@ class Feeder:
         for past in itertools.islice(source, IN_FLIGHT - len(self._undecided)):
             self._undecided[past.id] = past
             self._late_guesses[past.id] = self._last_label
-            self._transport.produce(self._stream.settings.topics.events, past.subject.encode(), past.event)
+            self._transport.produce(self._stream.settings.topics.events, past.key, past.event)
         return bool(self._undecided)
 
     def _take_decisions(self, advance: Callable[[], None]) -> None:
@@ -73,7 +73,7 @@ class Feeder:
         past = self._unlabelled.popleft()
         self._last_label = past.label
         settings = self._stream.settings
-        self._transport.produce(settings.topics.labels, past.subject.encode(), label_record(settings, past))
+        self._transport.produce(settings.topics.labels, past.key, label_record(settings, past))
 
     def _judge(self, decision: Decision, past: PastEvent) -> None:
         """Count a decision, and keep it where it is one of the examples to show."""
@@ -81,6 +81,7 @@ class Feeder:
         if past.label is None:
             return
         stream.evaluation.add(decision, past.label)
+        stream.evaluation.tell(past.label)
         stream.evaluation.add_rival("late_no_change", self._late_guesses.pop(past.id) == past.label)
         if decision.status == "abstained":
             stream.abstained += 1

@@ -172,8 +172,8 @@ def test_a_replay_prints_one_json_object_last_and_alone_on_standard_output() -> 
     report = json.loads(line)
     assert report["events"] == 300
     assert set(report) == {
-        "events", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage", "selective_accuracy",
-        "baselines", "events_per_second", "dead_letters",
+        "events", "before_first_label", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage",
+        "selective_accuracy", "baselines", "events_per_second", "dead_letters",
     }  # fmt: skip
     assert set(report["baselines"]) == {"no_change", "majority", "hoeffding_tree"}
 

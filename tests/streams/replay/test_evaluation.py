@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 
+import msgspec
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
@@ -32,6 +33,7 @@ def judged(pairs: list[tuple[str, str]]) -> PrequentialReport:
     evaluation = PrequentialEvaluation()
     for truth, guess in pairs:
         evaluation.add(decision(guess), truth)
+        evaluation.tell(truth)
     return evaluation.report()
 
 
@@ -87,9 +89,41 @@ def test_before_any_class_is_known_no_guess_is_right() -> None:
     evaluation = PrequentialEvaluation()
     evaluation.add(decision(None, decided=False), "a")
     assert most_probable(decision(None)) is None
+    report = evaluation.report()
+    assert (report.events, report.before_first_label, report.coverage) == (1, 1, 0.0)
+    assert report.accuracy is None
+    evaluation.add(decision("a"), "a")
+    assert evaluation.report().accuracy == 1.0
+    assert evaluation.report().coverage == 0.5
+
+
+def test_a_model_that_has_learnt_and_has_no_guess_is_wrong() -> None:
+    evaluation = PrequentialEvaluation()
+    late = msgspec.structs.replace(decision(None, decided=False), model=ModelVersion(3, "", "default"))
+    evaluation.add(late, "a")
     assert evaluation.report().accuracy == 0.0
     assert evaluation.report().f1_macro == 0.0
     assert evaluation.report().selective_accuracy is None
+
+
+def test_the_decided_label_is_judged_where_costs_choose_another_class_than_the_most_probable() -> None:
+    evaluation = PrequentialEvaluation()
+    for truth in ("a", "b", "b", "b"):
+        evaluation.add(msgspec.structs.replace(decision("a"), label="b"), truth)
+    report = evaluation.report()
+    assert report.accuracy == report.selective_accuracy == 0.75
+    assert report.f1_macro == pytest.approx((0 + 2 * 3 / 7) / 2)
+
+
+def test_baselines_know_no_label_before_they_are_told() -> None:
+    evaluation = PrequentialEvaluation()
+    truths = ["a", "a", "b", "b", "b", "a"]
+    for i, truth in enumerate(truths):
+        evaluation.add(decision("a"), truth)
+        if i >= 2:
+            evaluation.tell(truths[i - 2])
+    # known at the events: nothing, nothing, nothing, a, a a, a a b
+    assert evaluation.report().baselines == {"no_change": 0.0, "majority": pytest.approx(1 / 6)}
 
 
 def test_rivals_stand_among_the_baselines() -> None:
