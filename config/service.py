@@ -91,8 +91,9 @@ class KernelsSettings(FrozenSettings):
     """What the numbers are computed on."""
 
     backend: Literal["auto", "triton", "numba", "torch", "reference"] = "auto"
-    """What fuses evidence. `auto` takes what the variable `TOCSIN_KERNELS_BACKEND` names, else Triton where there is a
-    CUDA device, else numba. Back ends agree to 1e-9, not to the bit: all workers of a service should use the same."""
+    """What fuses evidence. `auto` takes what the variable `TOCSIN_KERNELS_BACKEND` names, else numba. Triton, which
+    needs a CUDA device and a C compiler, runs only where it is named. Back ends agree to 1e-9, not to the bit: all
+    workers of a service should use the same."""
 
 
 class MonitorSettings(FrozenSettings):

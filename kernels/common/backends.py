@@ -3,7 +3,8 @@
 A kernel registers one implementation for each back end. `reference` always exists: it is plain numpy in float64, and
 all other implementations are tested against it. A back end is chosen by its name (the config's `kernels.backend`) or
 by "auto". Then the environment variable `TOCSIN_KERNELS_BACKEND` decides if it is set, and otherwise the first back
-end of `ORDER` that runs here and suits this machine.
+end of `ORDER` that runs here and may be chosen unasked. Triton may not: it needs a C compiler and a folder to write to
+when it first runs, which a service should not find missing on its first event.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Generic, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ORDER = ("triton", "numba", "torch", "reference")
+ORDER = ("numba", "torch", "triton", "reference")
 """From the back end that "auto" prefers to the one that always exists."""
 VARIABLE = "TOCSIN_KERNELS_BACKEND"
 
@@ -65,10 +66,15 @@ def always() -> bool:
     return True
 
 
+def never() -> bool:
+    """False."""
+    return False
+
+
 RUNS: dict[str, Callable[[], bool]] = {"torch": torch_runs, "triton": triton_runs}
 """What says whether a back end runs on this machine; one that is not listed always does."""
-SUITS: dict[str, Callable[[], bool]] = {"triton": cuda_there}
-"""What says whether "auto" may choose a back end that runs; Triton's interpreter is for tests only."""
+SUITS: dict[str, Callable[[], bool]] = {"triton": never}
+"""What says whether "auto" may choose a back end that runs."""
 NEEDS = {
     "torch": "it needs PyTorch, which `pip install 'tocsin[gpu]'` installs",
     "triton": "it needs a CUDA device, and PyTorch and Triton, which `pip install 'tocsin[gpu]'` installs",

@@ -13,7 +13,6 @@ from tocsin.kernels.common.backends import (
     Registry,
     UnknownBackendError,
     always,
-    cuda_there,
 )
 
 
@@ -74,9 +73,14 @@ def test_auto_passes_by_what_does_not_suit() -> None:
     assert made.choose("triton") == "triton"
 
 
-def test_fusion_takes_triton_only_where_there_is_a_device() -> None:
-    expected = "triton" if cuda_there() else "numba"
-    assert fusion.backend() == scoring.backend() == expected
+def test_auto_is_numba_and_never_triton_even_where_a_device_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.kernels.common.backends.cuda_there", lambda: True)
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert fusion.backend() == scoring.backend() == "numba"
+    made = registry("reference")
+    made.register("triton", runs=always)(lambda: "triton")
+    assert made.choose() == "reference"
+    assert made.choose("triton") == "triton"
 
 
 def test_a_back_end_that_does_not_run_here_is_not_here() -> None:
