@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from tocsin.kernels.common import cache
 from tocsin.models.classifier import Classifier
@@ -22,10 +26,43 @@ class StoppedError(Exception):
     """A stop was asked for before the worker was ready."""
 
 
-def warm_up(classifier: Classifier, stop: Callable[[], bool]) -> None:
-    """Compile what the model needs, or load it from an earlier start. Raises StoppedError once `stop` says so.
+class _HeardError(BaseException):
+    """A signal came. It is no Exception, because the compiler catches those and goes on in its own words."""
 
-    At the first start of a config a second process helps, see `CompileHelper`.
+
+@contextmanager
+def _heard_at_once() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the block, after their own handlers: a part of a model may compile for a minute.
+
+    Nothing is in hand before the first event, so nothing is lost. What is compiled by then is kept.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        raise _HeardError
+
+    ours = [number for number, handler in before.items() if callable(handler)]
+    for number in ours:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in ours:
+            if signal.getsignal(number) is on_signal:  # a handler may have set another one in its turn
+                signal.signal(number, before[number])
+
+
+def warm_up(classifier: Classifier, stop: Callable[[], bool]) -> None:
+    """Compile what the model needs, or load it from an earlier start.
+
+    At the first start of a config a second process helps, see `CompileHelper`. Raises StoppedError once `stop` says so,
+    which is asked before each part; SIGINT and SIGTERM end it within a part.
     """
     began = time.monotonic()
     parts = len(classifier.experts) + 1
@@ -43,8 +80,11 @@ def warm_up(classifier: Classifier, stop: Callable[[], bool]) -> None:
             while helper.runs(INTERVAL):
                 _check(stop)
 
-    with helper:
-        classifier.warm_up(progress)
+    try:
+        with _heard_at_once(), helper:
+            classifier.warm_up(progress)
+    except _HeardError:
+        raise StoppedError("stopped while kernels were compiled") from None
     cache.mark_complete(name)
     seconds = time.monotonic() - began
     if seconds > SLOW:

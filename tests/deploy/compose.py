@@ -27,7 +27,7 @@ SERVICE = closed(
     ("image", "restart", "deploy", "logging", "healthcheck"),
     image=TEXT,
     build=closed(("context",), context=TEXT),
-    pull_policy={"enum": ["build"]},
+    pull_policy={"enum": ["build", "never"]},
     command={"type": "array", "items": TEXT, "minItems": 1},
     hostname=TEXT,
     restart={"type": "string", "pattern": r"^(unless-stopped|on-failure:\d+)$"},
@@ -82,7 +82,7 @@ COMPOSE = {
 def with_image_healthcheck(services: dict[str, Any]) -> dict[str, Any]:
     """A service of our own image has the healthcheck of its Dockerfile."""
     inherited = {"test": ["CMD", "image"], "interval": "1s", "timeout": "1s", "retries": 1}
-    return {n: ({"healthcheck": inherited} if "build" in s else {}) | s for n, s in services.items()}
+    return {n: ({"healthcheck": inherited} if _is_own(s) else {}) | s for n, s in services.items()}
 
 
 def interpolated(text: str) -> str:
@@ -91,7 +91,17 @@ def interpolated(text: str) -> str:
 
 
 def own(services: dict[str, Any]) -> dict[str, Any]:
-    return {name: service for name, service in services.items() if "build" in service}
+    return {name: service for name, service in services.items() if _is_own(service)}
+
+
+def _is_own(service: dict[str, Any]) -> bool:
+    """Whether it runs our own image."""
+    return bool(service["image"].startswith("tocsin:"))
+
+
+def seconds(duration: str) -> int:
+    """A duration such as `60s` or `2m`."""
+    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def mounts(service: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ import typer
 import tocsin
 from tocsin.config import load
 
-from .compose import COMPOSE, CONFIG, ROOT, interpolated, mounts, own
+from .compose import COMPOSE, CONFIG, ROOT, interpolated, mounts, own, seconds
 
 
 class TestCompose:
@@ -49,6 +49,18 @@ class TestCompose:
             assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"]), service["image"]
         assert services["kafka"]["image"].startswith("apache/kafka:4.")
         assert {service["image"] for service in own(services).values()} == {f"tocsin:{tocsin.__version__}"}
+
+    def test_one_service_builds_the_image_and_the_others_wait_for_it(self, services: dict[str, Any]) -> None:
+        builds = {name: service.get("build") for name, service in own(services).items()}
+        assert {name for name, build in builds.items() if build} == {"topics"}
+        for name, service in own(services).items():
+            assert service["pull_policy"] == ("build" if name == "topics" else "never")
+            if name != "topics":
+                assert service["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+    def test_a_stop_leaves_the_worker_time_to_deliver_and_to_write_its_snapshot(self, services: dict[str, Any]) -> None:
+        config = load(ROOT / "config/presets/electricity.yaml")
+        assert seconds(services["tocsin"]["stop_grace_period"]) >= config.kafka.delivery_timeout_ms / 1000 + 15
 
     def test_what_is_mounted_exists_and_is_read_only(self, compose: dict[str, Any], services: dict[str, Any]) -> None:
         named = set()

@@ -9,7 +9,9 @@ import sys
 import tomllib
 from typing import Any
 
-from .compose import ROOT, mounts
+from tocsin.kernels.common import cache
+
+from .compose import ROOT, mounts, seconds
 
 
 class TestDockerfile:
@@ -62,7 +64,27 @@ class TestDockerfile:
             assert printed.stdout.splitlines() == [*project["dependencies"], *wanted], printed.stderr
 
     def test_compiled_kernels_outlive_a_container(self, services: dict[str, Any]) -> None:
-        (cache,) = re.findall(r"NUMBA_CACHE_DIR=(\S+)", self.text)
-        assert cache in dict(self.instructions())["VOLUME"].split()
-        assert re.search(rf"install --directory --owner=tocsin --group=tocsin\b.* {cache}\b", self.text)
-        assert any(source == "tocsin-cache" and target == cache for source, target, _ in mounts(services["tocsin"]))
+        (folder,) = re.findall(rf"{cache.VARIABLE}=(\S+)", self.text)
+        # numba's own variable would name a folder for all releases, whose kernels are then mixed up.
+        assert "NUMBA_CACHE_DIR" not in self.text
+        assert folder in dict(self.instructions())["VOLUME"].split()
+        assert re.search(rf"install --directory --owner=tocsin --group=tocsin\b.* {folder}\b", self.text)
+        assert any(source == "tocsin-cache" and target == folder for source, target, _ in mounts(services["tocsin"]))
+        assert not any(mount.startswith(folder) for mount in services["tocsin"]["tmpfs"])
+
+    def test_the_first_start_may_compile_for_longer_than_it_takes(self) -> None:
+        (period,) = re.findall(r"--start-period=(\w+)", dict(self.instructions())["HEALTHCHECK"])
+        assert seconds(period) >= 300
+
+    def test_triton_finds_a_compiler_and_a_folder_of_its_own_where_the_image_is_for_a_gpu(self) -> None:
+        [needed] = [value for name, value in self.instructions() if name == "RUN" and "gcc" in value]
+        for extras, installs in (("", False), ("gpu", True), ("embedded,gpu", True), ("gpux", False)):
+            shell = needed.replace("apt-get update", "true").replace("apt-get install", "echo install")
+            code = shell.replace("rm -rf /var/lib/apt/lists/*", "true")
+            done = subprocess.run(
+                ["sh", "-c", code], env={"EXTRAS": extras, "PATH": "/bin:/usr/bin"}, capture_output=True
+            )
+            assert done.returncode == 0, done.stderr
+            assert (b"gcc libc6-dev" in done.stdout) is installs
+        (folder,) = re.findall(r"TRITON_CACHE_DIR=(\S+)", self.text)
+        assert folder.startswith("/var/cache/tocsin/")
