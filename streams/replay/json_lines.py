@@ -13,7 +13,7 @@ from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
-from tocsin.streams.wire.dot_paths import keys_of, put, walk
+from tocsin.streams.wire.dot_paths import put, walk
 from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.values import epoch_milliseconds
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tocsin.config.schema import TimeUnit
+from tocsin.config.schema import TimeUnit, keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
-from tocsin.streams.wire.dot_paths import keys_of, put
+from tocsin.streams.wire.dot_paths import put
 from tocsin.streams.wire.values import Spellings, class_label, unit_of
 
 BASE_TIME = 946_684_800_000

@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from tocsin.config.schema import FeatureSettings, TimeUnit
+from tocsin.config.schema import FeatureSettings, TimeUnit, keys_of
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
-from tocsin.streams.wire.dot_paths import keys_of, put
+from tocsin.streams.wire.dot_paths import put
 from tocsin.streams.wire.values import epoch_milliseconds
 
 Row = Mapping[str, Any]
@@ -86,7 +86,9 @@ def _past_events(settings: Settings, rows: Iterator[Row], path: Path) -> Iterato
 def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
     """The columns by their names in `replay`, else by the schema's paths. Raises SourceError where one is missing."""
     replay, schema = settings.replay, settings.schema_
-    features = [(feature, _named(row, feature.name, feature.path, ".".join(feature.keys))) for feature in schema.features]
+    features = [
+        (feature, _named(row, feature.name, feature.path, ".".join(feature.keys))) for feature in schema.features
+    ]
     text = _named(row, replay.text, schema.text) if schema.text else None
     wanted = [feature.name for feature, column in features if feature.required and column is None] + [replay.label]
     wanted += [column for column in (replay.id, replay.subject, replay.time) if column]

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.json_lines import JsonReader
 from tocsin.streams.replay.past_event import LabelReader, PastEvent, SourceError
 from tocsin.streams.transport.base import Partition, Record, Transport
-from tocsin.streams.wire.dot_paths import keys_of, walk
+from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.values import epoch_milliseconds
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.config.schema import Keys, keys_of
-
-__all__ = ["Keys", "keys_of", "put", "walk"]
+from tocsin.config.schema import Keys
 
 
 def walk(value: Any, keys: Keys) -> tuple[bool, Any]:
