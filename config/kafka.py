@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from tocsin.config.base import FilePath, FrozenSettings, PlainText
 
@@ -51,7 +51,8 @@ class KafkaSettings(FrozenSettings):
     """How long the broker may hold an empty fetch. The embedded broker does not answer one when a record arrives, so
     that with it this adds to the delay of events."""
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
-    """A worker stops where the broker does not acknowledge a record within this time."""
+    """How long the broker may take to acknowledge a record. A worker waits on, and says so in its log each time so much
+    has passed; every other command ends."""
     security: SecuritySettings = SecuritySettings()
 
     @field_validator("bootstrap")
@@ -72,6 +73,24 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 """What Kafka takes as the name of a topic."""
 
 
+RECORD_LIMIT = "max.message.bytes"
+"""The option of a topic that bounds its records."""
+Role = Literal["events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry"]
+"""What a topic is for."""
+OptionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(\.[a-z0-9]+)+$|^preallocate$", max_length=128)]
+"""The name of an option of a topic, as Kafka writes it."""
+
+
+def _option_text(value: object) -> object:
+    """A value as Kafka takes it: text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+OptionValue = Annotated[str, BeforeValidator(_option_text), StringConstraints(max_length=1_024)]
+
+
 class TopicsSettings(FrozenSettings):
     """The names of the topics, and how those that do not exist yet are created."""
 
@@ -85,23 +104,39 @@ class TopicsSettings(FrozenSettings):
     telemetry: TopicName = "telemetry"
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order."""
-    replication: int = Field(default=1, ge=1, le=10)
-    """Copies of each partition of a topic that Tocsin creates."""
+    replication: int | None = Field(default=None, ge=1, le=10)
+    """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
+    options: dict[Role, dict[OptionName, OptionValue]] = Field(default_factory=dict)
+    """Kafka's own options of topics that Tocsin creates, by what a topic is for: `feedback: {max.message.bytes:
+    8388608}`."""
     create: bool = True
     """Whether `tocsin run` creates the topics that are missing."""
 
+    def by_role(self) -> dict[Role, str]:
+        """What each topic is for, and its name."""
+        return {
+            "events": self.events,
+            "labels": self.labels,
+            "decisions": self.decisions,
+            "feedback": self.feedback,
+            "alerts": self.alerts,
+            "review": self.review,
+            "dead_letters": self.dead_letters,
+            "telemetry": self.telemetry,
+        }
+
     def names(self) -> tuple[str, ...]:
         """All topics, in the order of an event's way through them."""
-        return (
-            self.events,
-            self.labels,
-            self.decisions,
-            self.feedback,
-            self.alerts,
-            self.review,
-            self.dead_letters,
-            self.telemetry,
-        )
+        return tuple(self.by_role().values())
+
+    @field_validator("options")
+    @classmethod
+    def _limits(cls, value: dict[Role, dict[OptionName, OptionValue]]) -> dict[Role, dict[OptionName, OptionValue]]:
+        for role, options in value.items():
+            limit = options.get(RECORD_LIMIT)
+            if limit is not None and not limit.isdecimal():
+                raise ValueError(f"{role}.{RECORD_LIMIT} is a number of bytes, not {limit!r}")
+        return value
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -25,6 +25,8 @@ class BoundsSettings(FrozenSettings):
 
     record_bytes: int = Field(default=262_144, ge=1_024, le=64 * 1024 * 1024)
     """Bytes of a record."""
+    header_bytes: int = Field(default=65_536, ge=0, le=16 * 1024 * 1024)
+    """Bytes of an event's headers that its decision, alerts and review pass on. The last headers are left out first."""
     text_length: int = Field(default=100_000, ge=1, le=16_000_000)
     """Characters of an event's text."""
     string_length: int = Field(default=512, ge=16, le=65_536)

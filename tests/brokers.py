@@ -64,15 +64,29 @@ class ApacheKafka:
         self.bootstrap = f"127.0.0.1:{self._port}"
         self._settings = {k.replace("_", "."): v for k, v in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        # "t" first: an id that starts with a dash would be taken for an option.
+        self._cluster = "t" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+        self._format: list[str] = []
+        """Further options of the tool that formats the storage."""
+
+    def another(self, home: Path, node: int) -> ApacheKafka:
+        """One more broker of the same cluster, not yet started."""
+        other = ApacheKafka(
+            home,
+            process_roles="broker",
+            node_id=node,
+            controller_quorum_voters=f"1@127.0.0.1:{self._controller}",
+        )
+        other._settings["listeners"] = f"PLAINTEXT://{other.bootstrap}"
+        other._cluster = self._cluster
+        return other
 
     def start(self) -> None:
         """Format the storage, launch, and return when the broker answers."""
         (self.home / "log4j2.yaml").write_text(_LOGGING)
         properties = self._properties() | self._settings
         self._file.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        # "t" first: an id that starts with a dash would be taken for an option.
-        cluster = "t" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file)]
+        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster, *self._format, "-c", str(self._file)]
         subprocess.run(self._java(*tool), check=True, capture_output=True)
         self.restart()
 

@@ -23,7 +23,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import kafka.admin  # noqa: F401
 
-pytest.register_assert_rewrite("tests.streams.transport.behaviour", "tests.models.experts.fold_behaviour")
+pytest.register_assert_rewrite(
+    "tests.streams.transport.behaviour",
+    "tests.streams.transport.topic_behaviour",
+    "tests.models.experts.fold_behaviour",
+)
 
 # Before anything imports torch. Its threads wait for each other by spinning: on cores that others use too, such as the
 # other workers of this run, a small net takes 20 times as long.

@@ -39,6 +39,7 @@ FAMILIES = (
     Family("counter", "tocsin_decisions", "Decisions by class.", ("worker", "class")),
     Family("counter", "tocsin_dead_letters", "Records put aside, by kind of fault.", ("worker", "kind")),
     Family("counter", "tocsin_labels", "Labels by what became of them.", ("worker", "outcome")),
+    Family("counter", "tocsin_shortened", "Records of which something was left out to fit their topic.", ("worker",)),
     Family("counter", "tocsin_decided_twice", "Events that a worker decided again after a crash.", ("worker",)),
     Family("counter", "tocsin_duplicates", "Events that came again and were not decided again.", ("worker",)),
     Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 
 _IDLE_SECONDS = 10
 """The connection of a client that sends nothing for so long is closed."""
+_REQUEST_SECONDS = 30.0
+"""The connection of a client is closed after so long, however it is used: one that sends a byte now and then is not
+idle."""
+_CLOSING_SECONDS = 1.0
+"""How long a server that closes waits for answers that are under way."""
+_CONNECTIONS = 128
+"""Connections that are served at once; beyond it one is closed unheard."""
 
 
 class PageError(Exception):
@@ -30,9 +39,53 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingWSGIServer):
-    # The threads are joined when the server closes, so that none outlives it; the handler's timeout ends each of them.
+    # The threads are joined when the server closes, so that none outlives it; closing their connections ends them.
     daemon_threads = False
     block_on_close = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._lock = threading.Lock()
+        self._began: dict[socket.socket, float] = {}
+        """Open connections, and when each was made (monotonic clock)."""
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own."""
+        with self._lock:
+            full = len(self._began) >= _CONNECTIONS
+            if not full:
+                self._began[request] = time.monotonic()
+        if full:
+            super().shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that was served."""
+        with self._lock:
+            self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called between requests, several times a second."""
+        super().service_actions()
+        self.end_connections(_REQUEST_SECONDS)
+
+    def end_connections(self, older_than: float) -> None:
+        """End the connections that were made longer ago than so many seconds; their threads then end by themselves."""
+        with self._lock:
+            for connection, began in self._began.items():
+                if time.monotonic() - began > older_than:
+                    with contextlib.suppress(OSError):  # the client was faster
+                        connection.shutdown(socket.SHUT_RDWR)
+
+    def server_close(self) -> None:
+        """Stop listening, and wait for the threads: for a moment as they are, then with their connections ended."""
+        deadline = time.monotonic() + _CLOSING_SECONDS
+        while self._began and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.end_connections(-1.0)
+        super().server_close()
 
     def server_bind(self) -> None:
         """Bind without asking a name server for the name of this host, which can take seconds."""
@@ -78,7 +131,7 @@ class PageServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; returns when every request is answered or its connection closed."""
+        """Stop listening; returns when every request is answered or its connection closed, a second later at most."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

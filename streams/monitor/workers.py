@@ -34,7 +34,7 @@ MISSED_SECONDS = 900.0
 
 _TOTALS = (
     "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
-    "batches",
+    "batches", "shortened",
 )  # fmt: skip
 _QUANTILES = {"p50": "0.5", "p99": "0.99", "max": "1"}
 

@@ -58,6 +58,21 @@ class Committed(NamedTuple):
     """What its former owner wrote beside it. Some brokers keep no notes, and give back an empty one."""
 
 
+MOST_RECORD_BYTES = 128 << 20
+"""No record is larger than this, whatever its topic takes: larger ones would not fit the producer's queue."""
+
+_RECORD_BYTES, _HEADER_BYTES = 100, 10
+"""What Kafka adds at most to a record that is alone in its batch, and to each header."""
+
+
+def record_size(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
+    """How many bytes a record takes at most, as a topic's `max.message.bytes` counts them without compression."""
+    size = _RECORD_BYTES + len(value or b"") + len(key or b"")
+    for name, content in headers:
+        size += _HEADER_BYTES + len(name.encode(errors="replace")) + len(content or b"")
+    return size
+
+
 class Rebalance(Protocol):
     """What a transport calls when partitions of the shared topics come to its owner or go.
 
@@ -80,8 +95,35 @@ class TransportError(Exception):
     """The transport cannot go on: the broker refused, a record cannot be delivered, a topic is missing."""
 
 
-class PartitionLostError(TransportError):
+class BrokerAwayError(TransportError):
+    """The broker does not answer. Another try may succeed."""
+
+
+class StoppedWaitingError(TransportError):
+    """The owner was told to stop while it waited for a broker that is away."""
+
+
+class TopicReplacedError(TransportError):
+    """A topic that its owner builds on was deleted, or made anew, while it was read."""
+
+    def __init__(self, topic: str) -> None:
+        """`topic` is its name."""
+        super().__init__(
+            f"topic {topic!r} was deleted, or made anew, while it was read: what this worker learnt is of records that "
+            "are gone. Bring them back, or start all workers again: they begin with what the topic holds then"
+        )
+
+
+class BatchFailedError(TransportError):
+    """The batch in hand cannot be finished. Its owner closes the transport and goes back to what is committed."""
+
+
+class PartitionLostError(BatchFailedError):
     """A commit came too late: the partition belongs to another member of the group by now."""
+
+
+class RecordRefusedError(BatchFailedError):
+    """A record is larger than its topic takes by now. A transport that is opened anew knows the topic's new limit."""
 
 
 class Transport(Protocol):
@@ -110,6 +152,10 @@ class Transport(Protocol):
 
         The hash of its key (murmur2, as in Java's client) decides its partition. Raises TransportError.
         """
+        ...
+
+    def limit(self, topic: str) -> int:
+        """The most bytes that a record of a topic may have, as `record_size` counts them. Raises TransportError."""
         ...
 
     def flush(self) -> None:

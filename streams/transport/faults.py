@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-from tocsin.streams.transport.base import PartitionLostError, TransportError
+from tocsin.streams.transport.base import BrokerAwayError, PartitionLostError, TransportError
 
 LOST = frozenset(
     {
@@ -32,6 +32,8 @@ PASSING = frozenset(
     }
 )
 """These may succeed when they are tried again."""
+AWAY = PASSING - {KafkaError._MAX_POLL_EXCEEDED} | {KafkaError._MSG_TIMED_OUT}
+"""The broker does not answer, or not yet."""
 MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 """A topic or partition that is not there."""
 REFUSED = frozenset(
@@ -55,7 +57,7 @@ FORBIDDEN = frozenset(
 
 def error(doing: str, found: KafkaError, bootstrap: str) -> TransportError:
     """The exception to raise for an error that came while `doing` something with the broker at `bootstrap`."""
-    kind = PartitionLostError if found.code() in LOST else TransportError
+    kind = PartitionLostError if found.code() in LOST else BrokerAwayError if found.code() in AWAY else TransportError
     return kind(f"{doing}: {found.str()} ({found.name()}) {where(bootstrap, setting(found.code()))}")
 
 

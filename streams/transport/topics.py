@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, for_code
 
-from tocsin.config.kafka import KafkaSettings
+from tocsin.config.kafka import RECORD_LIMIT, KafkaSettings, Role, TopicsSettings
 from tocsin.config.settings import Settings
-from tocsin.streams.transport.base import TransportError
-from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.transport import rights
+from tocsin.streams.transport.base import BrokerAwayError, TransportError
+from tocsin.streams.transport.kafka import KafkaTransport, Terms
 from tocsin.streams.transport.security import admin_options
 
 _HOUR = 3_600_000
@@ -23,25 +24,32 @@ _ANSWER_SECONDS = 10.0
 _ATTEMPTS = 5
 
 _EXISTS = 36
+_FORBIDDEN = frozenset({29, 31})
+"""Error codes: the user may not create this topic, or topics at all."""
 _PASSING = frozenset({7, 15, 41})
 """Error codes that pass: the request timed out, there is no coordinator yet, the broker asked is not the controller."""
 _HINTS = {
-    29: "the user may not create topics: see kafka.security, or have them created",
-    31: "the user may not create topics: see kafka.security, or have them created",
+    40: "see topics.options (TOCSIN_TOPICS__OPTIONS)",
     38: "fewer brokers than replicas: see topics.replication (TOCSIN_TOPICS__REPLICATION)",
     17: "see the names in topics",
 }
 
+SAFE_COPIES = 3
+"""With so many copies of a partition, one broker may be away without a record being lost or refused."""
+IN_SYNC = "min.insync.replicas"
+_LARGE = str(4 << 20)
+
 Outcome = Literal["created", "exists"]
 
 
-class _NewTopic(NamedTuple):
+class NewTopic(NamedTuple):
     """How a topic is created."""
 
     partitions: int
     replication: int
-    configs: dict[str, str]
-    """Kafka's configuration of the topic; Tansu ignores it."""
+    """-1 for the broker's default."""
+    options: dict[str, str]
+    """Kafka's options of the topic; Tansu ignores most."""
 
 
 class _Topic(NamedTuple):
@@ -68,7 +76,7 @@ def create(settings: Settings) -> list[tuple[str, Outcome]]:
     Raises TransportError where the broker cannot be reached or refuses, and where `feedback` exists with more than
     one partition, because the order of its records is the order in which every worker learns.
     """
-    wanted = {name: _new_topic(settings, name) for name in settings.topics.names()}
+    wanted = wanted_topics(settings)
     with _admin(settings.kafka) as admin:
         outcomes = _create(admin, wanted, settings.kafka)
         feedback = settings.topics.feedback
@@ -106,33 +114,54 @@ def describe(settings: Settings) -> list[TopicRow]:
     ]
 
 
-def _new_topic(settings: Settings, name: str) -> _NewTopic:
-    topics = settings.topics
-    configs = {
+def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
+    """By name, how each topic of a service is created."""
+    topics, hours = settings.topics, settings.bounds.pending_ttl_hours + 24
+    # Events that wait for their label are found again here, and what speaks of events is kept as long as they are.
+    as_events = {"retention.ms": str(int(hours * _HOUR))}
+    options: dict[Role, dict[str, str]] = {
+        "events": as_events,
+        "labels": as_events,
         # A worker builds its model from all of its records: once one expires, nobody can build the model again.
-        topics.feedback: {"retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": str(4 << 20)},
-        # Events that wait for their label are found again here.
-        topics.events: {"retention.ms": str(int((settings.bounds.pending_ttl_hours + 24) * _HOUR))},
+        "feedback": {"retention.ms": "-1", "retention.bytes": "-1", RECORD_LIMIT: _LARGE},
         # The state of a subject is read from its last decision.
-        topics.decisions: {"retention.ms": str(90 * 24 * _HOUR)},
+        "decisions": {"retention.ms": str(int(max(90 * 24, hours) * _HOUR))},
+        "alerts": as_events,
+        "review": as_events,
         # A dead letter holds the original bytes, and headers that give the reason.
-        topics.dead_letters: {"max.message.bytes": str(4 << 20)},
+        "dead_letters": as_events | {RECORD_LIMIT: _LARGE},
+        "telemetry": {},
     }
-    return _NewTopic(1 if name == topics.feedback else topics.partitions, topics.replication, configs.get(name, {}))
+    replication = -1 if topics.replication is None else topics.replication
+    return {
+        name: NewTopic(
+            1 if role == "feedback" else topics.partitions, replication, options[role] | topics.options.get(role, {})
+        )
+        for role, name in topics.by_role().items()
+    }
 
 
-def _create(admin: KafkaAdminClient, wanted: dict[str, _NewTopic], kafka: KafkaSettings) -> dict[str, Outcome]:
+def configured_limits(topics: TopicsSettings) -> dict[str, int]:
+    """By topic, the most bytes of a record, where the settings say it."""
+    limits = {name: topics.options.get(role, {}).get(RECORD_LIMIT) for role, name in topics.by_role().items()}
+    return {name: int(limit) for name, limit in limits.items() if limit is not None}
+
+
+def _create(admin: KafkaAdminClient, wanted: dict[str, NewTopic], kafka: KafkaSettings) -> dict[str, Outcome]:
     there = set(admin.list_topics())
     outcomes: dict[str, Outcome] = {name: "exists" for name in wanted if name in there}
-    left = {
-        name: {"num_partitions": new.partitions, "replication_factor": new.replication, "configs": new.configs}
-        for name, new in wanted.items()
-        if name not in there
-    }
+    missing = {name: new for name, new in wanted.items() if name not in there}
+    left = {name: _request(new, {}) for name, new in missing.items()}
+    if left and _copies(admin, left) >= SAFE_COPIES:
+        left = {name: _request(new, {IN_SYNC: "2"}) for name, new in missing.items()}
     for attempt in range(_ATTEMPTS):
         if not left:
             break
         answers = admin.create_topics(left, raise_errors=False)["topics"]
+        if forbidden := [answer["name"] for answer in answers if answer["error_code"] in _FORBIDDEN]:
+            lacking = ", ".join(f"Create on topic {name!r}" for name in sorted(forbidden))
+            remedy = "have the topics created by somebody who may, and set topics.create: false"
+            raise TransportError(f"{rights.principal(kafka)} lacks {lacking}: {remedy} {rights.where(kafka)}")
         for answer in answers:
             name, code = answer["name"], answer["error_code"]
             if code in _PASSING and attempt < _ATTEMPTS - 1:
@@ -146,6 +175,23 @@ def _create(admin: KafkaAdminClient, wanted: dict[str, _NewTopic], kafka: KafkaS
     # Other brokers may not know the new topics yet, and the caller is about to use them.
     admin.wait_for_topics([name for name, outcome in outcomes.items() if outcome == "created"])
     return outcomes
+
+
+def _request(new: NewTopic, defaults: dict[str, str]) -> dict[str, Any]:
+    """A topic as kafka-python is asked to create it."""
+    return {
+        "num_partitions": new.partitions,
+        "replication_factor": new.replication,
+        "configs": defaults | new.options,
+    }
+
+
+def _copies(admin: KafkaAdminClient, topics: dict[str, dict[str, Any]]) -> int:
+    """How many copies the broker would make of each partition of new topics; 0 where it does not tell."""
+    if len(admin.describe_cluster()["brokers"]) < SAFE_COPIES:
+        return 0
+    tried = admin.create_topics(topics, raise_errors=False, validate_only=True)["topics"]
+    return min((topic.get("replication_factor", 0) for topic in tried), default=0)
 
 
 def _refusal(name: str, code: int, message: str | None, kafka: KafkaSettings) -> str:
@@ -192,15 +238,16 @@ def _end_offsets(settings: Settings, names: Sequence[str]) -> dict[str, int]:
 def _admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     """An administration client, closed at the end; its errors become TransportErrors that say where to look."""
     # librdkafka connects first, because kafka-python says little about why it cannot.
-    KafkaTransport(kafka, group="tocsin-topics", patience=_ANSWER_SECONDS).close()
+    KafkaTransport(kafka, group="tocsin-topics", terms=Terms(_ANSWER_SECONDS)).close()
     where = f"broker {kafka.bootstrap} (kafka.bootstrap, or TOCSIN_KAFKA__BOOTSTRAP)"
     try:
         admin = KafkaAdminClient(client_id="tocsin-topics", **admin_options(kafka))
     except (KafkaError, OSError) as error:
-        raise TransportError(f"cannot administer {where}: {error}") from error
+        raise BrokerAwayError(f"cannot administer {where}: {error}") from error
     try:
         yield admin
     except KafkaError as error:
-        raise TransportError(f"{where} failed: {error}") from error
+        kind = BrokerAwayError if error.retriable else TransportError
+        raise kind(f"{where} failed: {error}") from error
     finally:
         admin.close()

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tocsin.streams.transport.base import Headers, Record
-from tocsin.streams.wire.records import DeadLetter
+from tocsin.streams.wire.records import DeadLetter, LeftOut
 from tocsin.streams.wire.schema import UnfitError
 
 
@@ -20,6 +20,8 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes
     headers: Headers = ()
+    origin: Record | None = None
+    """The record from outside that it answers, which becomes a dead letter where the output does not fit its topic."""
 
 
 def _plain(value: Any) -> Any:
@@ -40,8 +42,16 @@ def encode(record: msgspec.Struct) -> bytes:
 def dead_letter(topic: str, record: Record, error: UnfitError) -> Output:
     """A record put aside: its own bytes, its own headers, and why, in headers named after KIP-1034."""
     letter = DeadLetter(record.topic, record.partition, record.offset, error.kind, str(error)[:1_000])
-    headers = [(name, str(value).encode()) for name, value in msgspec.to_builtins(letter).items()]
-    return Output(topic, record.key, record.value or b"", [*record.headers, *headers])
+    return Output(topic, record.key, record.value or b"", [*record.headers, *letter_headers(letter)])
+
+
+def letter_headers(said: DeadLetter | LeftOut) -> list[tuple[str, bytes]]:
+    """What is said of a record, as headers."""
+    return [(name, str(value).encode(errors="replace")) for name, value in msgspec.to_builtins(said).items()]
+
+
+REASON_HEADERS = len(msgspec.structs.fields(DeadLetter))
+"""How many headers give the reason of a dead letter. They are its last ones."""
 
 
 def finite(value: float) -> float | None:

@@ -39,6 +39,8 @@ class Counts:
     lost: Counter[str] = field(default_factory=Counter)
     """By topic, records that were deleted before they were read."""
     classes: Counter[str] = field(default_factory=Counter)
+    shortened: Counter[str] = field(default_factory=Counter)
+    """Records of which something was left out, because their topics take no larger ones; by the kind of record."""
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """Seconds from poll to commit of the last batches that held events."""
 
@@ -48,4 +50,4 @@ class Counts:
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "alerts",
             "rebuilt", "without_decision", "expired", "batches",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

@@ -16,15 +16,16 @@ from tocsin.models.classifier import Classifier
 from tocsin.streams.state.entries import DamagedError
 from tocsin.streams.state.store import State, Transaction, discard
 from tocsin.streams.transport.base import (
+    BatchFailedError,
     Offsets,
     Partition,
-    PartitionLostError,
     Rebalance,
     Record,
     Transport,
 )
 from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import Output, encode
+from tocsin.streams.wire.fit import Fit
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commit
@@ -95,6 +96,9 @@ class Worker:
         self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
         self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts)
         self._pipeline = Pipeline(settings, self._decoder, self._model, self._ownership, self.counts, self._produce)
+        self._fit = Fit(
+            settings, lambda topic: self._transport.limit(topic), self.counts.dead_letters, self.counts.shortened
+        )
         self._started_at = clock()
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
@@ -254,11 +258,11 @@ class Worker:
         while not stop():
             try:
                 self.step()
-            except PartitionLostError as error:
+            except BatchFailedError as error:
                 self._start_over(error)
 
-    def _start_over(self, error: PartitionLostError) -> None:
-        """Go back to what is committed: the batch in hand belongs to another worker by now."""
+    def _start_over(self, error: BatchFailedError) -> None:
+        """Go back to what is committed: the batch in hand is another worker's by now, or cannot be sent as it is."""
         log.warning("%s: going back to the committed offsets", error)
         self._transport.close()
         self._ownership.lose_all()
@@ -313,7 +317,8 @@ class Worker:
             transaction.abort()
 
     def _produce(self, output: Output) -> None:
-        self._transport.produce(*output)
+        for fitting in self._fit(output):
+            self._transport.produce(fitting.topic, fitting.key, fitting.value, fitting.headers)
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry, snapshots."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import out, print_message, print_result
+from tocsin.streams.cli.console import log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.cost_warnings import cost_warnings
 from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.wire.printable import printable
@@ -20,7 +20,12 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: `tocsin check config/presets/electricity.yaml`")
-def check(config: ConfigFile) -> None:
+def check(
+    config: ConfigFile,
+    broker: Annotated[
+        bool, typer.Option("--broker", help="Also ask the broker: which rights are missing, which topics are too weak.")
+    ] = False,
+) -> None:
     """Validate a config and print the whole tree of settings as it stands, with defaults and environment."""
     import yaml
     from rich.syntax import Syntax
@@ -39,6 +44,25 @@ def check(config: ConfigFile) -> None:
     for warning in cost_warnings(settings):
         print_message(f"warning: {warning}")
     print_message(f"{config}: valid; the model's hash is {settings.model.digest()}")
+    if broker:
+        with reporting_errors():
+            _ask_broker(settings)
+
+
+def _ask_broker(settings: Settings) -> None:
+    """Say what is missing or too weak on the broker. Raises TransportError where it does not answer."""
+    from tocsin.streams.transport import rights, topics
+    from tocsin.streams.transport.weaknesses import weaknesses
+
+    log_to_stderr()
+    lacking = rights.missing(settings.kafka, rights.of_worker(settings))
+    lines = [f"{rights.principal(settings.kafka)} lacks {right}" for right in lacking]
+    lines += [f"topic {topic}: missing; `tocsin topics create` makes it" for topic in topics.missing(settings)]
+    lines += map(str, weaknesses(settings))
+    for line in lines:
+        print_message(line)
+    if not lines:
+        print_message(f"{settings.kafka.bootstrap}: every topic is there and as it should be")
 
 
 def _build_model(path: Path, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The transport on Kafka, through librdkafka (`confluent-kafka`)."""
 
+from tocsin.streams.transport.kafka.terms import Terms
 from tocsin.streams.transport.kafka.transport import KafkaTransport
 
-__all__ = ["KafkaTransport"]
+__all__ = ["KafkaTransport", "Terms"]

@@ -9,11 +9,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from tocsin.config.kafka import KafkaSettings
 from tocsin.streams.transport import faults
-from tocsin.streams.transport.base import Partition, TransportError
-from tocsin.streams.transport.kafka.options import producer_options
+from tocsin.streams.transport.base import Partition, RecordRefusedError, TransportError, record_size
+from tocsin.streams.transport.kafka.limits import Limits
+from tocsin.streams.transport.kafka.messages import headers_of
+from tocsin.streams.transport.kafka.options import BATCH_BYTES, producer_options
+from tocsin.streams.transport.kafka.terms import Terms
+from tocsin.streams.transport.security import client_options
 
 _log = logging.getLogger(__name__)
 _client_log = logging.getLogger("tocsin.streams.transport.kafka.client")
@@ -22,8 +27,6 @@ _T = TypeVar("_T")
 
 RETRY_SECONDS = 30.0
 """How long a call is repeated that fails for a passing reason."""
-_WARNING_SECONDS = 10.0
-"""Time between two warnings about the same error."""
 
 
 class Connection:
@@ -33,28 +36,61 @@ class Connection:
     and raised by the next call of `check`.
     """
 
-    def __init__(self, settings: KafkaSettings, client_id: str, patience: float) -> None:
-        """`patience` is how long, in seconds, the broker may take to answer what topics it has."""
+    def __init__(self, settings: KafkaSettings, client_id: str, terms: Terms) -> None:
+        """Connect; whether the broker answers shows at the first question."""
         self.settings = settings
+        self.terms = terms
         self.closed = False
         self._client_id = client_id
-        self._patience = patience
-        self._warned_at: dict[int, float] = {}
-        """By error code, in seconds of the monotonic clock."""
         self._failure: TransportError | None = None
-        self.known_topics: set[str] = set()
-        """Topics that exist as far as was asked."""
-        options = producer_options(settings) | {"on_delivery": self._on_delivery}
-        self.producer = Producer(self._with_callbacks(options), logger=_client_log)
+        self.admin = AdminClient(self._with_callbacks(client_options(settings)), logger=_client_log)
+        """Asks what topics there are. Not a producer, which a user who may not write cannot have."""
+        self._producers: dict[int, Producer] = {}
+        """By the most bytes of a batch; made when something is to be sent."""
+        self._limits: Limits | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """How large a record each topic takes."""
+        if self._limits is None:
+            self._limits = Limits(self.admin, self.terms.limits)
+        return self._limits
+
+    @property
+    def producers(self) -> list[Producer]:
+        """All producers."""
+        return list(self._producers.values())
+
+    def producer_for(self, topic: str) -> Producer:
+        """The producer whose batches a topic takes. Raises TransportError where the topic does not exist."""
+        # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape.
+        self.partitions([topic])
+        batch = min(self.limits(topic), BATCH_BYTES)
+        if batch not in self._producers:
+            options = producer_options(self.settings, batch, endless=self.terms.endless)
+            options = self._with_callbacks(options | {"on_delivery": self._on_delivery})
+            self._producers[batch] = Producer(options, logger=_client_log)
+        return self._producers[batch]
 
     def consumer(self, options: dict[str, Any]) -> Consumer:
         """A consumer whose errors are reported here."""
         return Consumer(self._with_callbacks(options), logger=_client_log)
 
     def close(self) -> None:
-        """Close the producer; what it has not sent yet is dropped."""
-        self.producer.purge()
-        self.producer.close()
+        """Close the producers; what they have not sent yet is dropped."""
+        for producer in self.producers:
+            producer.purge()
+            try:
+                producer.close()
+            except KafkaException as error:
+                # One that may not write has said so before.
+                _log.debug("closing a producer: %s", error.args[0].str())
+
+    def serve(self, seconds: float = 0.0) -> None:
+        """Run the callbacks: what was not delivered, and errors that belong to no call. Waits up to so many seconds."""
+        self.admin.poll(seconds)
+        for producer in self.producers:
+            producer.poll(0)
 
     # Topics
 
@@ -63,11 +99,11 @@ class Connection:
         deadline = time.monotonic() + 1
         while True:
             # It asks for all topics, because asking for one by its name may create it.
-            ask = partial(self.producer.list_topics, timeout=min(5.0, self._patience))
-            known = self.retry("the broker did not answer", ask, self._patience).topics
+            patience = self.terms.patience
+            ask = partial(self.admin.list_topics, timeout=min(5.0, patience))
+            known = self.retry("the broker did not answer", ask, patience).topics
             missing = [topic for topic in topics if topic not in known or not known[topic].partitions]
             if not missing:
-                self.known_topics.update(topics)
                 return [Partition(topic, index) for topic in topics for index in sorted(known[topic].partitions)]
             if time.monotonic() > deadline:
                 remedy = f"create it with `tocsin topics` {faults.where(self.settings.bootstrap, 'topics')}"
@@ -88,8 +124,11 @@ class Connection:
         return faults.error(doing, error, self.settings.bootstrap)
 
     def retry(self, doing: str, call: Callable[[], _T], patience: float = RETRY_SECONDS) -> _T:
-        """Repeat a call as long as it fails for a passing reason, `patience` seconds at most. Raises TransportError."""
-        deadline = time.monotonic() + patience
+        """Repeat a call as long as it fails for a passing reason, `patience` seconds at most, or as the terms say.
+
+        Raises TransportError.
+        """
+        began = time.monotonic()
         while True:
             try:
                 return call()
@@ -97,10 +136,10 @@ class Connection:
                 error = failed.args[0]
                 # librdkafka says of _TIMED_OUT that it is not retriable, although it is.
                 passing = error.code() in faults.PASSING or error.retriable()
-                if error.code() in faults.LOST or not passing or time.monotonic() > deadline:
+                if error.code() in faults.LOST or not passing or not self.terms.wait_on(doing, began, patience):
                     raise self.error(doing, error) from failed
             # This runs the callbacks, which may say why the call failed (that the password is wrong, for instance).
-            self.producer.poll(0.1)
+            self.serve(0.1)
             self.check()
 
     def _with_callbacks(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -110,11 +149,17 @@ class Connection:
         """librdkafka reports an error that belongs to no call. Most of these pass, and some never will."""
         if error.fatal() or error.code() in faults.REFUSED:
             self._failure = self._failure or self.error("the broker cannot be used", error)
-        elif time.monotonic() >= self._warned_at.get(error.code(), 0.0) + _WARNING_SECONDS:
-            # Three clients try to connect again several times a second, and each reports that it failed.
-            self._warned_at[error.code()] = time.monotonic()
-            _log.warning("%s (broker %s)", error.str(), self.settings.bootstrap)
+        else:
+            # Several clients try to connect again several times a second, and each reports that it failed.
+            self.terms.say(f"{error.str()} (broker {self.settings.bootstrap})")
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and self._failure is None and not self.closed:
-            self._failure = self.error(f"a record for topic {message.topic()!r} was not delivered", error)
+        if error is None or self._failure is not None or self.closed:
+            return
+        topic = message.topic() or ""
+        doing = f"a record for topic {topic!r} was not delivered"
+        self._failure = self.error(doing, error)
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            size = record_size(message.key(), message.value(), headers_of(message))
+            self.limits.refused(topic, size)
+            self._failure = RecordRefusedError(f"{self._failure}: it has {size} bytes, see max.message.bytes")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from tocsin.streams.transport.base import Committed, Partition
 from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.options import reader_options
+from tocsin.streams.transport.kafka.patient import raise_first
 
 
 def committed_of(
@@ -31,13 +32,6 @@ def read_committed(connection: Connection, group: str, partitions: Sequence[Part
         return committed_of(connection, consumer, partitions)
     finally:
         consumer.close()
-
-
-def raise_first(partitions: Sequence[TopicPartition]) -> None:
-    """Raise the first error, because a call for many partitions may fail for one of them only."""
-    for partition in partitions:
-        if partition.error is not None:
-            raise KafkaException(partition.error)
 
 
 def _ask(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:

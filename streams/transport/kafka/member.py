@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import wait
 from functools import partial
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from tocsin.streams.transport.base import Committed, Offsets, Partition, PartitionLostError, Rebalance
-from tocsin.streams.transport.kafka.connection import Connection
-from tocsin.streams.transport.kafka.group_offsets import committed_of, raise_first
+from tocsin.streams.transport.base import (
+    BrokerAwayError,
+    Committed,
+    Offsets,
+    Partition,
+    PartitionLostError,
+    Rebalance,
+)
+from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
+from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
+from tocsin.streams.transport.kafka.patient import Commits, close, raise_first
+
+_TURN_SECONDS = 0.5
+"""Time between two looks at whether a commit that takes long is to be given up."""
 
 
 class GroupMember:
@@ -36,7 +49,10 @@ class GroupMember:
         """The partitions that belong to this member."""
         self.moved = False
         """Whether partitions came or went since the owner of this object last set it to False."""
+        self._revoking = False
+        """Whether the client is calling `_on_revoke` now."""
         self.consumer = connection.consumer(member_options(connection.settings, group))
+        self._commits = Commits(self.consumer)
         self.consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -46,7 +62,25 @@ class GroupMember:
         require_owned(offsets, self.owned, self._group)
         if offsets:
             wanted = [TopicPartition(p.topic, p.index, offset, notes.get(p, "")) for p, offset in offsets.items()]
-            self._connection.retry("the offsets were not committed", partial(_commit, self.consumer, wanted))
+            self._connection.retry("the offsets were not committed", partial(self._commit, wanted))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._commits.end()
+        close(self.consumer)
+
+    def _commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit once. Raises KafkaException, BrokerAwayError."""
+        if self._revoking:
+            # The thread would wait for the call of the client that this one is part of.
+            raise_first(self.consumer.commit(offsets=offsets, asynchronous=False))
+            return
+        began, call = time.monotonic(), self._commits(offsets)
+        while not wait([call], _TURN_SECONDS).done:
+            self._connection.check()
+            if not self._connection.terms.wait_on("the offsets are not committed", began, RETRY_SECONDS):
+                raise BrokerAwayError(f"the offsets were not committed in {RETRY_SECONDS:.0f} s")
+        call.result()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._connection.closed:
@@ -63,10 +97,12 @@ class GroupMember:
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         names = [Partition(p.topic, p.partition) for p in partitions]
+        self._revoking = True
         try:
             if names and self._rebalance is not None and not self._connection.closed:
                 self._rebalance.revoked(names)
         finally:
+            self._revoking = False
             self.owned = set()
             self.moved = True
             consumer.unassign()
@@ -85,7 +121,3 @@ def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:
     for partition in offsets:
         if partition not in owned:
             raise PartitionLostError(f"{partition.name} does not belong to this member of group {group!r}")
-
-
-def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
-    raise_first(consumer.commit(offsets=offsets, asynchronous=False))

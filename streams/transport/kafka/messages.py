@@ -19,13 +19,7 @@ _record = cast("Callable[[tuple[object, ...]], Record]", partial(tuple.__new__, 
 
 def record_of(message: Message) -> Record:
     """The record that a message holds. It is called for every record, so it makes few calls of its own."""
-    try:
-        headers = message.headers()
-    except (SystemError, UnicodeDecodeError):
-        # The client cannot return a header whose name is not UTF-8. The rest of the record is good.
-        where = message.topic(), message.partition(), message.offset()
-        _log.warning("%s %d: offset %d has a header with an unreadable name", *where)
-        headers = None
+    headers = headers_of(message)
     return _record(
         (
             message.topic(),
@@ -34,9 +28,21 @@ def record_of(message: Message) -> Record:
             message.timestamp()[1],
             message.key(),
             message.value(),
-            tuple(headers) if headers else (),
+            headers,
         )
     )
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes], ...]:
+    """The headers of a message; none where the name of one is not UTF-8."""
+    try:
+        headers = message.headers()
+    except (SystemError, UnicodeDecodeError):
+        # The client cannot return such a header. The rest of the record is good.
+        where = message.topic(), message.partition(), message.offset()
+        _log.warning("%s %d: offset %d has a header with an unreadable name", *where)
+        return ()
+    return tuple(cast("list[tuple[str, bytes]]", headers)) if headers else ()
 
 
 def partition_of(message: Message) -> Partition:

@@ -5,26 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from tocsin.config.kafka import KafkaSettings
+from tocsin.streams.transport.base import MOST_RECORD_BYTES
 from tocsin.streams.transport.security import client_options
 
-MAX_RECORD_BYTES = 8 << 20
-"""The largest record that is sent; the topic's own limit may be lower."""
+BATCH_BYTES = 1_000_000
+"""Bytes of a batch of records, before it is compressed. A batch is never cut: a topic must take one of this size."""
+_RESPONSE_BYTES = (1 << 31) - 1
+"""The largest answer to a fetch that is read, which may hold one record of any size."""
 
 SHORT_WAITS = {"fetch.wait.max.ms": 10}
 """For a reader that wants to know soon that it is at the end of a partition."""
 
 
-def producer_options(settings: KafkaSettings) -> dict[str, Any]:
-    """An idempotent producer that chooses the same partitions as Java's client."""
+def producer_options(settings: KafkaSettings, batch_bytes: int, endless: bool) -> dict[str, Any]:
+    """An idempotent producer that chooses the same partitions as Java's client.
+
+    A batch has `batch_bytes` at most, unless it is one record. An `endless` producer never gives a record up.
+    """
     return client_options(settings) | {
         "enable.idempotence": True,
         "acks": "all",
         "partitioner": "murmur2_random",
         "linger.ms": 5,
         "compression.type": "lz4",
-        "message.max.bytes": MAX_RECORD_BYTES,
-        "queue.buffering.max.kbytes": 262_144,
-        "delivery.timeout.ms": settings.delivery_timeout_ms,
+        "batch.size": batch_bytes,
+        # Whether a record fits its topic is known before it is sent (`Transport.limit`).
+        "message.max.bytes": MOST_RECORD_BYTES,
+        "queue.buffering.max.kbytes": 2 * MOST_RECORD_BYTES // 1024,
+        "delivery.timeout.ms": 0 if endless else settings.delivery_timeout_ms,
         # Topics are created before a worker starts: one that is missing for longer than this is missing for good.
         "topic.metadata.propagation.max.ms": 5_000,
         # A callback for each delivered record would cost as much as sending it.
@@ -60,6 +68,8 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "isolation.level": "read_committed",
         # With its queue full, librdkafka would sleep a second before it fetches again.
         "fetch.queue.backoff.ms": 5,
+        # With less, a record that is larger than this would end all reading.
+        "receive.message.max.bytes": _RESPONSE_BYTES,
         # Tansu does not wake a waiting fetch when a record comes.
         "fetch.wait.max.ms": settings.fetch_wait_ms,
     }

@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from tocsin.streams.transport import faults
-from tocsin.streams.transport.base import Partition, Record, TransportError
+from tocsin.streams.transport.base import BrokerAwayError, Partition, Record
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import SHORT_WAITS, reader_options
@@ -75,16 +75,16 @@ def read_first_offsets(connection: Connection, group: str, partitions: Sequence[
 
 def _messages(connection: Connection, consumer: Consumer, doing: str) -> Iterator[Message]:
     """What a consumer receives, including the reports that a partition's end is reached; passing errors are skipped."""
-    deadline = time.monotonic() + RETRY_SECONDS
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while connection.terms.wait_on(doing, began, RETRY_SECONDS):
         first = consumer.poll(0.1)
         connection.check()
         for message in [first, *consumer.consume(_CHUNK, 0)] if first is not None else ():
             error = message.error()
             if error is None or error.code() == KafkaError._PARTITION_EOF:
-                deadline = time.monotonic() + RETRY_SECONDS
+                began = time.monotonic()
                 yield message
             elif error.code() not in faults.PASSING and not error.retriable():
                 raise connection.error(doing, error)
     where = faults.where(connection.settings.bootstrap)
-    raise TransportError(f"{doing}: nothing came for {RETRY_SECONDS:.0f} s {where}")
+    raise BrokerAwayError(f"{doing}: nothing came for {RETRY_SECONDS:.0f} s {where}")

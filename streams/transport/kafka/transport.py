@@ -22,15 +22,19 @@ from tocsin.streams.transport.base import (
     Partition,
     Rebalance,
     Record,
+    TopicReplacedError,
     TransportError,
     Whole,
 )
-from tocsin.streams.transport.kafka.connection import Connection
+from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import read_committed
+from tocsin.streams.transport.kafka.kept import KeptTopics
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import reader_options
+from tocsin.streams.transport.kafka.patient import close
 from tocsin.streams.transport.kafka.reading import read_end_offsets, read_first_offsets, read_range
+from tocsin.streams.transport.kafka.terms import Terms
 
 _log = logging.getLogger(__name__)
 
@@ -50,12 +54,14 @@ class KafkaTransport:
         shared: Sequence[str] = (),
         whole: Whole = (),
         rebalance: Rebalance | None = None,
-        patience: float = 10.0,
+        terms: Terms | None = None,
     ) -> None:
         """Connect, join `group` for the `shared` topics at the first poll, and read the `whole` ones.
 
-        Raises TransportError where the broker does not answer within `patience` seconds, or a topic does not exist.
+        Raises TransportError where the broker does not answer within the patience of the terms (10 s where there are
+        none), or a topic does not exist.
         """
+        terms = terms or Terms()
         self._group = group
         self._consumers: list[Consumer] = []
         self._member: GroupMember | None = None
@@ -65,8 +71,10 @@ class KafkaTransport:
         """Reads the whole topics."""
         self._whole: dict[str, int] = {}
         """The whole topics, and how many partitions of each are read."""
-        self._connection = Connection(settings, client_id, patience)
-        self._produce: Callable[..., None] = self._connection.producer.produce
+        self._connection = Connection(settings, client_id, terms)
+        self._sends: dict[str, Callable[..., None]] = {}
+        """By topic, what hands a record to the producer of that topic."""
+        self._kept: KeptTopics | None = None
         try:
             self._open(shared, whole, rebalance)
         except BaseException:
@@ -78,6 +86,8 @@ class KafkaTransport:
         starts = whole if isinstance(whole, Mapping) else {}
         topics = {p.topic for p in whole} if isinstance(whole, Mapping) else set(whole)
         connection.partitions(shared)
+        if kept := [topic for topic in connection.terms.kept if topic in topics]:
+            self._kept = KeptTopics(connection.admin, kept)
         if topics:
             partitions = connection.partitions(sorted(topics))
             self._unread = set(partitions)
@@ -95,8 +105,11 @@ class KafkaTransport:
             return
         self._connection.closed = True
         for consumer in self._consumers:
-            consumer.close()
-        self._produce = self._refuse
+            if self._member is not None and consumer is self._member.consumer:
+                self._member.close()
+            else:
+                close(consumer)
+        self._sends = {}
         self._connection.close()
 
     # Reading
@@ -104,7 +117,9 @@ class KafkaTransport:
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """See `Transport.poll`. A record that could not be delivered is reported here, too."""
         self._connection.check()
-        self._connection.producer.poll(0)
+        if self._kept is not None:
+            self._kept.check()
+        self._connection.serve()
         records: list[Record] = []
         # The consumer that is asked first may fill the whole batch, so they take turns at being first.
         self._consumers.reverse()
@@ -169,7 +184,7 @@ class KafkaTransport:
                         return records
             if not self._consumers:
                 time.sleep(min(0.1, left))
-            self._connection.producer.poll(0)
+            self._connection.serve()
             self._connection.check()
         return []
 
@@ -196,7 +211,9 @@ class KafkaTransport:
         if error.code() == KafkaError._PARTITION_EOF:
             self._unread.discard(partition)
         elif error.code() in faults.PASSING or (error.retriable() and not error.fatal()):
-            _log.warning("reading %s: %s", partition.name, error.str())
+            self._connection.terms.say(f"reading {partition.name}: {error.str()}")
+        elif error.code() in faults.MISSING and partition.topic in self._connection.terms.kept:
+            raise TopicReplacedError(partition.topic)
         else:
             raise self._connection.error(f"{partition.name} cannot be read", error)
 
@@ -204,35 +221,50 @@ class KafkaTransport:
 
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
         """See `Transport.produce`. Raises TransportError for a missing topic or a record that cannot be queued."""
-        if topic not in self._connection.known_topics:
-            # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape.
-            self._connection.partitions([topic])
+        send = self._sends.get(topic)
+        if send is None:
+            self._connection.check()
+            send = self._sends[topic] = self._connection.producer_for(topic).produce
+        began = time.monotonic()
         while True:
             try:
                 if headers:
-                    self._produce(topic, value, key, headers=list(headers))
+                    send(topic, value, key, headers=list(headers))
                 else:
-                    self._produce(topic, value, key)
+                    send(topic, value, key)
                 return
             except BufferError:
                 # The queue drains as the broker acknowledges, or delivery_timeout_ms turns it into failures.
-                self._connection.producer.poll(0.05)
-                self._connection.check()
+                self._wait_for_room(began)
             except KafkaException as error:
                 doing = f"a record for topic {topic!r} was not accepted"
                 raise self._connection.error(doing, error.args[0]) from error
+
+    def _wait_for_room(self, began: float) -> None:
+        connection = self._connection
+        connection.serve(0.05)
+        connection.check()
+        # Whatever it says: where the terms are not endless, records that wait too long fail one by one.
+        connection.terms.wait_on("the queue of records to send is full", began, RETRY_SECONDS)
+
+    def limit(self, topic: str) -> int:
+        """See `Transport.limit`. Where the broker does not say it, that of the terms, else Kafka's default."""
+        self._connection.check()
+        if topic not in self._sends:
+            self._connection.partitions([topic])
+        return self._connection.limits(topic)
 
     def flush(self) -> None:
         """See `Transport.flush`. After a failed delivery every later flush and poll fails, too."""
         connection, settings = self._connection, self._connection.settings
         connection.check()
-        deadline = time.monotonic() + settings.delivery_timeout_ms / 1000 + 5
-        while (left := connection.producer.flush(0.5)) and time.monotonic() < deadline:
+        began, seconds = time.monotonic(), settings.delivery_timeout_ms / 1000 + 5
+        while left := sum(producer.flush(0.5) for producer in connection.producers if len(producer)):
             connection.check()
+            if not connection.terms.wait_on(f"{left} records are not acknowledged", began, seconds):
+                where = faults.where(settings.bootstrap, "kafka.delivery_timeout_ms")
+                raise TransportError(f"{left} records were not acknowledged in time {where}")
         connection.check()
-        if left:
-            where = faults.where(settings.bootstrap, "kafka.delivery_timeout_ms")
-            raise TransportError(f"{left} records were not acknowledged in time {where}")
 
     def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
         """See `Transport.commit`. Raises PartitionLostError for a partition that another member may own by now."""
@@ -241,6 +273,3 @@ class KafkaTransport:
             require_owned(offsets, set(), self._group)
         else:
             self._member.commit(offsets, notes or {})
-
-    def _refuse(self, *_: object, **__: object) -> None:
-        self._connection.check()

@@ -6,7 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from tocsin.streams.transport.base import Committed, Headers, Partition, Record, TransportError
+from tocsin.streams.transport.base import (
+    MOST_RECORD_BYTES,
+    Committed,
+    Headers,
+    Partition,
+    Record,
+    TransportError,
+    record_size,
+)
 from tocsin.streams.transport.memory.group import Group, Member
 from tocsin.streams.transport.memory.partitioner import partition_of
 
@@ -14,9 +22,11 @@ from tocsin.streams.transport.memory.partitioner import partition_of
 class StoredPartition:
     """The records of one partition; `first` is the offset of the oldest one that is kept."""
 
-    __slots__ = ("first", "records")
+    __slots__ = ("deleted", "first", "records")
 
     def __init__(self) -> None:
+        self.deleted = False
+        """Whether its topic was deleted since."""
         self.first = 0
         self.records: list[Record] = []
 
@@ -42,6 +52,8 @@ class MemoryBroker:
         self._waiting = 0
         """Threads that wait for a record or a rebalance."""
         self._topics: dict[str, list[StoredPartition]] = {}
+        self._limits: dict[str, int] = {}
+        """By topic, the most bytes that a record may have."""
         self._keyless: dict[str, int] = {}
         """By topic, how many records without a key it has received: they go to its partitions in turn."""
         self._groups: dict[str, Group] = {}
@@ -59,6 +71,25 @@ class MemoryBroker:
             stored = self._topics.setdefault(topic, [StoredPartition() for _ in range(partitions)])
             if len(stored) != partitions:
                 raise TransportError(f"topic {topic!r} exists with {len(stored)} partitions, not {partitions}")
+
+    def set_limit(self, topic: str, most: int) -> None:
+        """Refuse larger records from now on, as Kafka's `max.message.bytes` does; see `record_size`."""
+        with self.lock:
+            self._limits[topic] = most
+
+    def limit(self, topic: str) -> int:
+        """The most bytes that a record of a topic may have. Raises TransportError where the topic does not exist."""
+        with self.lock:
+            self.stored_partitions(topic)
+            return self._limits.get(topic, MOST_RECORD_BYTES)
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic with its records. Raises TransportError where it does not exist."""
+        with self.lock:
+            for stored in self.stored_partitions(topic):
+                stored.deleted = True
+            del self._topics[topic]
+            self._changed.notify_all()
 
     def topics(self) -> dict[str, int]:
         """The number of partitions of every topic."""
@@ -111,10 +142,12 @@ class MemoryBroker:
         return stored[partition.index]
 
     def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Store one record. Raises TransportError where the topic does not exist."""
+        """Store one record. Raises TransportError where the topic does not exist or takes no record so large."""
         partitions = self._topics.get(topic) or self.stored_partitions(topic)
         index, count = 0, len(partitions)
         timestamp = self._clock()
+        if topic in self._limits and (size := record_size(key, value, headers)) > self._limits[topic]:
+            raise TransportError(f"a record of {size} bytes is more than topic {topic!r} takes: {self._limits[topic]}")
         with self.lock:
             if count > 1:
                 index = self._next_keyless(topic, count) if key is None else partition_of(key, count)

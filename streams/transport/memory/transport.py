@@ -13,6 +13,7 @@ from tocsin.streams.transport.base import (
     PartitionLostError,
     Rebalance,
     Record,
+    TopicReplacedError,
     TransportError,
     Whole,
 )
@@ -23,9 +24,10 @@ from tocsin.streams.transport.memory.group import Group
 class _Cursor:
     """How far one reader is in one partition."""
 
-    __slots__ = ("position", "stored")
+    __slots__ = ("partition", "position", "stored")
 
-    def __init__(self, stored: StoredPartition, position: int) -> None:
+    def __init__(self, partition: Partition, stored: StoredPartition, position: int) -> None:
+        self.partition = partition
         self.stored = stored
         self.position = position
 
@@ -44,10 +46,12 @@ class MemoryTransport:
         whole: Whole = (),
         group: str = "tocsin",
         rebalance: Rebalance | None = None,
+        kept: Sequence[str] = (),
     ) -> None:
         """Join `group` for the `shared` topics and read the `whole` ones.
 
-        Raises TransportError where a topic does not exist.
+        `kept` are those among them that must not be deleted or made anew while they are read: `poll` raises
+        TopicReplacedError then. Raises TransportError where a topic does not exist.
         """
         self.shared = frozenset(shared)
         self._broker = broker
@@ -71,12 +75,16 @@ class MemoryTransport:
             self._open_whole(whole if isinstance(whole, Mapping) else {})
             self._first_ends = [(cursor, cursor.stored.end) for cursor in self._whole]
             self._cursors = list(self._whole)
+            self._kept = {topic: broker.stored_partitions(topic) for topic in kept}
             self._group = broker.join(group, self) if shared else None
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """See `Transport.poll`."""
         if self._closed:
             raise TransportError("this transport is closed")
+        for topic, partitions in self._kept.items():
+            if any(stored.deleted for stored in partitions):
+                raise TopicReplacedError(topic)
         group = self._group
         if group is not None and self._settled_generation != group.generation:
             self._rebalance_to(group)
@@ -93,6 +101,10 @@ class MemoryTransport:
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
         """See `Transport.produce`. Raises TransportError where the topic does not exist."""
         self._broker.append(topic, key, value, headers)
+
+    def limit(self, topic: str) -> int:
+        """See `Transport.limit`."""
+        return self._broker.limit(topic)
 
     def flush(self) -> None:
         """See `Transport.flush`. It does nothing, because a record is delivered the moment it is produced."""
@@ -148,7 +160,8 @@ class MemoryTransport:
         for topic, known in self._whole_topics.items():
             stored_partitions = self._broker.stored_partitions(topic)
             for index, stored in enumerate(stored_partitions[known:], known):
-                self._whole.append(_Cursor(stored, stored.start(starts.get(Partition(topic, index), 0))))
+                partition = Partition(topic, index)
+                self._whole.append(_Cursor(partition, stored, stored.start(starts.get(partition, 0))))
             self._whole_topics[topic] = len(stored_partitions)
 
     def _read_as_shared(self) -> list[_Cursor]:
@@ -166,6 +179,8 @@ class MemoryTransport:
         for step in range(count):
             cursor = cursors[(turn + step) % count]
             stored = cursor.stored
+            if stored.deleted:
+                stored = self._follow(cursor)
             begin = cursor.position - stored.first
             if begin < len(stored.records):
                 begin = max(begin, 0)
@@ -175,6 +190,17 @@ class MemoryTransport:
                     self._turn = (turn + step + 1) % count
                     break
         return taken
+
+    def _follow(self, cursor: _Cursor) -> StoredPartition:
+        """The partition of a topic that was deleted, as it was made anew; the old one until then."""
+        index = cursor.partition.index
+        anew = self._broker.topics().get(cursor.partition.topic, 0) > index
+        if anew:
+            cursor.stored = self._broker.stored_partition(cursor.partition)
+            cursor.position = cursor.stored.start(cursor.position)
+        else:
+            cursor.position = max(cursor.position, cursor.stored.end)
+        return cursor.stored
 
     def _wait(self, max_records: int, deadline: float) -> list[Record]:
         """Wait for records until the deadline, and follow a rebalance as soon as it comes."""
@@ -242,7 +268,7 @@ class MemoryTransport:
 
     def _cursor(self, partition: Partition, offset: int | None) -> _Cursor:
         stored = self._broker.stored_partition(partition)
-        return _Cursor(stored, stored.first if offset is None else stored.start(offset))
+        return _Cursor(partition, stored, stored.first if offset is None else stored.start(offset))
 
 
 def _topics(whole: Whole) -> list[str]:

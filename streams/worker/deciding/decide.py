@@ -128,14 +128,14 @@ class Decide:
     def _decided(self, decoded: DecodedEvent, scores: Scores, i: int, findings: _Findings, now: int) -> Decided:
         event, after = decoded.event, findings.subject
         decision = self._decision(event, scores, i, findings, now)
-        topics, key, headers = self._settings.topics, event.subject.encode(), decoded.record.headers
-        outputs = [Output(topics.decisions, key, encode(decision), headers)]
+        topics, key, record = self._settings.topics, event.subject.encode(), decoded.record
+        outputs = [Output(topics.decisions, key, encode(decision), record.headers, record)]
         for raised in [] if after is None else after.raised:
             assert after is not None
             alert = self._early_risk.alert(event, raised, after.state, findings.explanation)
-            outputs.append(Output(topics.alerts, key, encode(alert), headers))
+            outputs.append(Output(topics.alerts, key, encode(alert), record.headers, record))
         if decision.status == "abstained" and findings.over_budget is None:
-            outputs.append(Output(topics.review, key, encode(Review(event, decision)), headers))
+            outputs.append(Output(topics.review, key, encode(Review(event, decision)), record.headers, record))
         pending = PendingEvent(
             event=event,
             decision=msgspec.structs.replace(decision, explanation=None),

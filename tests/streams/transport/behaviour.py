@@ -12,9 +12,10 @@ import pytest
 from tocsin.streams.transport.base import Partition, PartitionLostError, Record, TransportError
 
 from .stage import MURMUR2, Owner, Stage, numbers, values
+from .topic_behaviour import TopicBehaviour
 
 
-class TransportBehaviour:
+class TransportBehaviour(TopicBehaviour):
     """Inherit it and give it a `stage`."""
 
     @pytest.fixture

@@ -55,7 +55,10 @@ class Stage(ABC):
         self.transports: list[Transport] = []
 
     @abstractmethod
-    def create(self, topic: str, partitions: int) -> None: ...
+    def create(self, topic: str, partitions: int, limit: int | None) -> None: ...
+
+    @abstractmethod
+    def delete(self, topic: str) -> None: ...
 
     @abstractmethod
     def make(
@@ -64,6 +67,7 @@ class Stage(ABC):
         whole: Whole,
         group: str,
         rebalance: Owner | None,
+        kept: Sequence[str] = (),
     ) -> Transport: ...
 
     @abstractmethod
@@ -74,9 +78,9 @@ class Stage(ABC):
     def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete the records below an offset, as retention does."""
 
-    def topic(self, partitions: int = 1) -> str:
+    def topic(self, partitions: int = 1, limit: int | None = None) -> str:
         name = f"t-{uuid.uuid4().hex[:12]}"
-        self.create(name, partitions)
+        self.create(name, partitions, limit)
         return name
 
     def open(
@@ -85,8 +89,9 @@ class Stage(ABC):
         whole: Whole = (),
         group: str | None = None,
         rebalance: Owner | None = None,
+        kept: Sequence[str] = (),
     ) -> Transport:
-        transport = self.make(shared, whole, group or f"g-{uuid.uuid4().hex[:12]}", rebalance)
+        transport = self.make(shared, whole, group or f"g-{uuid.uuid4().hex[:12]}", rebalance, kept)
         self.transports.append(transport)
         return transport
 

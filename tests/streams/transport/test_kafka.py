@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic, TopicPartition
 from pydantic import SecretStr
 
 from tocsin.config.kafka import KafkaSettings, SecuritySettings
 from tocsin.streams.transport.base import (
+    MOST_RECORD_BYTES,
     Partition,
     PartitionLostError,
+    RecordRefusedError,
     Transport,
     TransportError,
     Whole,
 )
 from tocsin.streams.transport.embedded import free_port
-from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.transport.kafka import KafkaTransport, Terms
 from tocsin.streams.transport.security import admin_options, client_options
 
 from ...brokers import ApacheKafka
@@ -27,12 +30,15 @@ from .behaviour import TransportBehaviour
 from .stage import Owner, Stage, numbers, values
 
 pytestmark = pytest.mark.broker
+SET = AlterConfigOpType.SET
 
 
 TANSU_CANNOT = {
     "beyond_the_end": "Tansu answers a position beyond the end with silence",
     "partitions_added": "Tansu cannot add partitions to a topic",
     "what_retention_has_deleted": "Tansu cannot delete records",
+    "anew": "librdkafka does not survive Tansu's answer to a fetch from a deleted topic",
+    "is_deleted": "librdkafka does not survive Tansu's answer to a fetch from a deleted topic",
 }
 
 
@@ -47,8 +53,12 @@ class KafkaStage(Stage):
         )
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
 
-    def create(self, topic: str, partitions: int) -> None:
-        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(10)
+    def create(self, topic: str, partitions: int, limit: int | None) -> None:
+        config = {} if limit is None else {"max.message.bytes": str(limit)}
+        self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(10)
+
+    def delete(self, topic: str) -> None:
+        self.admin.delete_topics([topic])[topic].result(10)
 
     def add_partitions(self, topic: str, count: int) -> None:
         self.admin.create_partitions([NewPartitions(topic, count)])[topic].result(10)
@@ -64,8 +74,10 @@ class KafkaStage(Stage):
         whole: Whole,
         group: str,
         rebalance: Owner | None,
+        kept: Sequence[str] = (),
     ) -> Transport:
-        return KafkaTransport(self.settings, group=group, shared=shared, whole=whole, rebalance=rebalance)
+        terms = Terms(kept=kept)
+        return KafkaTransport(self.settings, group=group, shared=shared, whole=whole, rebalance=rebalance, terms=terms)
 
 
 class TestKafkaTransport(TransportBehaviour):
@@ -92,11 +104,25 @@ class TestKafkaTransport(TransportBehaviour):
             transport.poll(1, 0)
         stage.close()
 
+    def test_a_limit_that_is_lowered_meanwhile_sends_the_batch_back_and_is_known_then(self, apache: str) -> None:
+        stage = KafkaStage(apache)
+        topic = stage.topic(limit=2_000_000)
+        transport = stage.open()
+        assert transport.limit(topic) == 2_000_000
+        resource = ConfigResource("topic", topic)
+        resource.add_incremental_config(ConfigEntry("max.message.bytes", "3000", incremental_operation=SET))
+        stage.admin.incremental_alter_configs([resource])[resource].result(10)
+        transport.produce(topic, None, os.urandom(100_000))
+        with pytest.raises(RecordRefusedError, match=rf"{topic}.*max\.message\.bytes"):
+            transport.flush()
+        assert stage.open().limit(topic) == 3_000
+        stage.close()
+
     def test_a_record_too_large_for_the_client_is_refused_and_the_transport_goes_on(self, stage: Stage) -> None:
         topic = stage.topic()
         transport = stage.open(whole=[topic])
         with pytest.raises(TransportError, match=f"{topic}.*not accepted"):
-            transport.produce(topic, None, b"x" * (9 << 20))
+            transport.produce(topic, None, bytes(MOST_RECORD_BYTES + 1))
         transport.produce(topic, None, b"small")
         transport.flush()
         assert values(stage.drain(transport, 1)) == [b"small"]
@@ -129,7 +155,7 @@ class TestKafkaTransport(TransportBehaviour):
 def test_an_unreachable_broker_is_an_error_that_names_address_and_setting() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(TransportError, match=rf"{address}.*kafka.bootstrap.*TOCSIN_KAFKA__BOOTSTRAP"):
-        KafkaTransport(KafkaSettings(bootstrap=address), group="g", shared=["events"], patience=0.5)
+        KafkaTransport(KafkaSettings(bootstrap=address), group="g", shared=["events"], terms=Terms(0.5))
 
 
 def test_no_secret_shows_when_options_are_printed() -> None:

@@ -21,8 +21,13 @@ class MemoryStage(Stage):
         super().__init__()
         self.broker = MemoryBroker()
 
-    def create(self, topic: str, partitions: int) -> None:
+    def create(self, topic: str, partitions: int, limit: int | None) -> None:
         self.broker.create(topic, partitions)
+        if limit is not None:
+            self.broker.set_limit(topic, limit)
+
+    def delete(self, topic: str) -> None:
+        self.broker.delete(topic)
 
     def add_partitions(self, topic: str, count: int) -> None:
         self.broker.add_partitions(topic, count)
@@ -36,8 +41,9 @@ class MemoryStage(Stage):
         whole: Whole,
         group: str,
         rebalance: Owner | None,
+        kept: Sequence[str] = (),
     ) -> Transport:
-        return MemoryTransport(self.broker, shared=shared, whole=whole, group=group, rebalance=rebalance)
+        return MemoryTransport(self.broker, shared=shared, whole=whole, group=group, rebalance=rebalance, kept=kept)
 
 
 class TestMemoryTransport(TransportBehaviour):
