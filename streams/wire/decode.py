@@ -27,6 +27,15 @@ class DecodedEvent(NamedTuple):
     record: Record
     event: Event
 
+    def is_again(self, known: Event) -> bool:
+        """Whether an event of the same id has the same content.
+
+        A time that is only the record's is no content: an event without one that is sent twice is the same event.
+        """
+        if self.event.time == self.record.timestamp:
+            known = msgspec.structs.replace(known, time=self.event.time)
+        return known == self.event
+
 
 class DecodedLabel(NamedTuple):
     """One label, with the raw record it came in."""

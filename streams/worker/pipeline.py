@@ -97,7 +97,7 @@ class Pipeline:
             known = pending.event if pending else new[identity].event if identity in new else None
             if known is None:
                 new[identity] = decoded
-            elif known == decoded.event:
+            elif decoded.is_again(known):
                 self._counts.duplicates += 1
             else:
                 error = UnfitError("id-taken", f"id {identity!r} is that of another event with other content")

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tocsin.config import Settings
-from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.decode import DecodedEvent, Decoder
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 from tocsin.streams.wire.values import Spellings, class_label
 
@@ -83,6 +83,17 @@ def test_an_event_or_a_label_without_a_time_has_that_of_its_record(tmp_path: Pat
                 d.event(record(sent)._replace(timestamp=no_time))
             with pytest.raises(UnfitError, match="time: is missing"):
                 d.label(record(label)._replace(timestamp=no_time))
+
+
+def test_an_event_without_a_time_that_is_sent_twice_is_the_same_event(tmp_path: Path) -> None:
+    d = decoder(tmp_path)
+    sent = {key: value for key, value in orjson.loads(RAW).items() if key != "time"}
+    first, again = (record(sent)._replace(timestamp=START + i) for i in range(2))
+    assert DecodedEvent(again, d.event(again)).is_again(d.event(first))
+    other = record({**sent, "features": {"a": 2, "b": None}})._replace(timestamp=START + 1)
+    assert not DecodedEvent(other, d.event(other)).is_again(d.event(first))
+    later = record({**sent, "time": START + 9})
+    assert not DecodedEvent(later, d.event(later)).is_again(d.event(first))
 
 
 @pytest.mark.parametrize(
