@@ -102,8 +102,8 @@ def vote(found: Nearest, window: Window, stop: int, classes: int) -> Floats:
 @kernel
 def learn(
     window: Window, moments: Moments, events: Labelled, voting: Voting, progress: Progress, answers: Floats
-) -> Progress:
-    """Learn B events in order; returns the progress after them.
+) -> tuple[int, float, int]:
+    """Learn B events in order; returns the progress after them, as a plain tuple: numba is slow to make another.
 
     `moments` are those of the stream. `answers` [B, K] is filled with the evidence for each event just before it is
     learnt; [0, 0] where nobody asks.
@@ -135,7 +135,7 @@ def learn(
         window.labels[stop], window.weights[stop] = events.y[i], events.weight[i]
         stop += 1
         seen += 1
-    return Progress(stop, strength, seen)
+    return stop, strength, seen
 
 
 @kernel

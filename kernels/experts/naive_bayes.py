@@ -57,8 +57,10 @@ class Progress(NamedTuple):
 
 
 @kernel
-def learn(counts: Counts, slots: Ints, events: Labelled, progress: Progress, fade: float, most: float) -> Progress:
-    """Learn B events in order; returns the progress after them.
+def learn(
+    counts: Counts, slots: Ints, events: Labelled, progress: Progress, fade: float, most: float
+) -> tuple[float, float, int]:
+    """Learn B events in order; returns the progress after them, as a plain tuple: numba is slow to make another.
 
     slots [F] says which table a nominal column has, -1 for a number; `most` bounds the strength.
     """
@@ -78,7 +80,7 @@ def learn(counts: Counts, slots: Ints, events: Labelled, progress: Progress, fad
             unit *= shrink
         _learn_row(counts, slots, X[i], y[i], weight[i] * unit)
         seen += 1
-    return Progress(unit, strength, seen)
+    return unit, strength, seen
 
 
 @kernel
