@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_refused() -> None:
         HoeffdingSettings(split_criterion="x"),
         HoeffdingSettings(delta=0.0),
     ):
-        with pytest.raises(ValueError, match=r"fade|n_splits|split_criterion|delta"):
+        with pytest.raises(ValueError, match=r"fading|n_splits|split_criterion|delta"):
             new([one])
 
 

@@ -1,4 +1,4 @@
-"""The part of the behaviour suite about topics: how large records may be, and what happens if a topic is replaced."""
+"""The part of the behaviour suite about topics: how large records are, whole and shared ones, and changed ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import uuid
 
 import pytest
 
-from tocsin.streams.transport.base import TopicReplacedError, Transport, TransportError, record_size
+from tocsin.streams.transport.base import Partition, TopicReplacedError, Transport, TransportError, record_size
 
-from .stage import Stage, numbers, values
+from .stage import Owner, Stage, numbers, values
 
 
 class TopicBehaviour:
@@ -85,3 +85,69 @@ class TopicBehaviour:
         deadline = time.monotonic() + stage.patience + 10
         while time.monotonic() < deadline:
             transport.poll(10, 0.1)
+
+    # Topics that are read whole and shared as well
+
+    def test_a_topic_that_is_whole_and_shared_is_read_once_and_assigned(self, stage: Stage) -> None:
+        topic = stage.topic(2)
+        feeder = stage.open()
+        for i in range(20):
+            feeder.produce(topic, b"%d" % i, b"%d" % i)
+        feeder.flush()
+        owner = Owner()
+        transport = stage.open([topic], whole=[topic], group=f"g-{topic}", rebalance=owner)
+        records = stage.drain(transport, 21)
+        assert sorted(values(records)) == sorted(numbers(0, 20))
+        assert owner.held == {Partition(topic, 0), Partition(topic, 1)}
+
+    def test_what_was_committed_beside_reading_whole_comes_back_with_its_note(self, stage: Stage) -> None:
+        topic = stage.topic(2)
+        owner = Owner()
+        transport = stage.open([topic], whole=[topic], group=(group := f"g-{topic}"), rebalance=owner)
+        stage.settle([transport], owner, total=2)
+        noted, plain = Partition(topic, 0), Partition(topic, 1)
+        transport.commit({noted: 3, plain: 4}, {noted: "17"})
+        transport.close()
+
+        found = stage.open(group=group).committed(topic)
+        assert {partition: committed.offset for partition, committed in found.items()} == {noted: 3, plain: 4}
+        assert stage.open(group=f"other-{topic}").committed(topic) == {}
+
+        owner = Owner()
+        transport = stage.open([topic], whole=[topic], group=group, rebalance=owner)
+        stage.settle([transport], owner, total=2)
+        assert owner.committed[-1] == {noted: 3, plain: 4}
+        if stage.keeps_notes:
+            assert owner.notes[-1] == {noted: "17", plain: ""}
+
+    def test_partitions_added_to_a_whole_topic_are_not_left_unread(self, stage: Stage) -> None:
+        topic = stage.topic()
+        stage.fill(topic, 2)
+        transport = stage.open(whole=[topic])
+        assert len(stage.drain(transport, 2)) == 2
+        stage.add_partitions(topic, 3)
+        # A client learns of new partitions in its own time.
+        feeder = stage.open()
+        deadline = time.monotonic() + stage.patience
+        while time.monotonic() < deadline and len(feeder.end_offsets(topic)) < 3:
+            time.sleep(0.1)
+        for i in range(30):
+            feeder.produce(topic, b"%d" % i, b"%d" % i)
+        feeder.flush()
+        transport.add_new_partitions()
+        records = stage.drain(transport, 30)
+        assert {record.partition for record in records} == {0, 1, 2}
+        assert sorted(values(records)) == sorted(numbers(0, 30))
+        transport.add_new_partitions()
+        assert transport.poll(100, 0.2) == []
+
+    def test_the_first_offsets_tell_what_retention_has_deleted(self, stage: Stage) -> None:
+        topic = stage.topic()
+        transport = stage.open()
+        assert transport.first_offsets(topic) == {Partition(topic, 0): 0}
+        stage.fill(topic, 5)
+        assert transport.first_offsets(topic) == {Partition(topic, 0): 0}
+        stage.delete_before(Partition(topic, 0), 3)
+        assert transport.first_offsets(topic) == {Partition(topic, 0): 3}
+        stage.delete_before(Partition(topic, 0), 5)
+        assert transport.first_offsets(topic) == {Partition(topic, 0): 5}
