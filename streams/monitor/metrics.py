@@ -45,6 +45,8 @@ FAMILIES = (
     Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),
     Family("counter", "tocsin_alerts", "Alerts raised.", ("worker",)),
     Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
+    Family("counter", "tocsin_without_decision", "Rebuilt events whose decision is gone.", ("worker",)),
+    Family("counter", "tocsin_lost_records", "Records deleted before they were read.", ("worker", "topic")),
     Family("counter", "tocsin_expired", "Pending events forgotten: too old, or too many.", ("worker",)),
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),
     Family("gauge", "tocsin_coverage", "Share of events decided since the worker started.", ("worker",)),

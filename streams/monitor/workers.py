@@ -34,7 +34,7 @@ MISSED_SECONDS = 900.0
 
 _TOTALS = (
     "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
-    "batches", "shortened",
+    "batches", "shortened", "without_decision",
 )  # fmt: skip
 _QUANTILES = {"p50": "0.5", "p99": "0.99", "max": "1"}
 
@@ -68,6 +68,7 @@ class Workers:
         self._reasons = CappedNames(KINDS, ("uncertain", "conflict", "novel", "cold-start"))
         self._kinds = CappedNames(KINDS)
         self._outcomes = CappedNames(KINDS)
+        self._topics = CappedNames(KINDS)
         self._lifecycle_events = CappedNames(KINDS)
 
     def count(self, telemetry: Telemetry) -> None:
@@ -144,6 +145,7 @@ class Workers:
             ("tocsin_abstained", telemetry.reasons, self._reasons),
             ("tocsin_decisions", telemetry.classes, self._classes),
             ("tocsin_dead_letters", telemetry.dead_letters, self._kinds),
+            ("tocsin_lost_records", telemetry.lost, self._topics),
             ("tocsin_labels", telemetry.labels, self._outcomes),
         ):
             for value, total in by_value.items():
