@@ -26,7 +26,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Headers, Record, TransportError, record_size
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
-from tocsin.streams.wire.records import Alert, Decision, Feedback, Label, LeftOut, Review, Telemetry
+from tocsin.streams.wire.records import Alert, Decision, Feedback, LeftOut, Review, Telemetry
 from tocsin.streams.wire.schema import UnfitError
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,6 @@ class Fit:
         topics = settings.topics
         self._limit = limit
         self._letters = topics.dead_letters
-        self._labels = topics.labels
         self._header_bytes = settings.bounds.header_bytes
         self._dead_letters = dead_letters
         self._shortened = shortened
@@ -98,6 +97,11 @@ class Fit:
         self._dead_letters[f"{rule.name}-too-large"] += 1
         return self(letter)
 
+    def fits(self, output: Output) -> bool:
+        """Whether a record of its kind goes out for an output, whatever is left out of it. Raises TransportError."""
+        limit = self._limit(output.topic)
+        return _size(output) <= limit or self._smaller(self._rules[output.topic], output, limit) is not None
+
     def _with_bounded_headers(self, output: Output) -> Output:
         """The output with as many of the headers from outside as the bounds allow."""
         kept = _first(output.headers, self._header_bytes)
@@ -128,11 +132,7 @@ class Fit:
 
     def _replacement(self, name: str, output: Output, limit: int) -> Output:
         """A dead letter of the record from outside that an output was to answer."""
-        origin = output.origin
-        if origin is None and name == "feedback":
-            origin = Record(self._labels, -1, -1, 0, output.key, _label_of(output.value))
-        if origin is None:
-            origin = Record(output.topic, -1, -1, 0, output.key, output.value)
+        origin = output.origin or Record(output.topic, -1, -1, 0, output.key, output.value)
         error = UnfitError(
             f"{name}-too-large",
             f"the {name} of {_size(output)} bytes is more than topic {output.topic!r} takes, whatever is left out of "
@@ -230,18 +230,3 @@ def _smaller_telemetry(value: bytes, room: int) -> Iterator[bytes]:
     telemetry = msgspec.structs.replace(msgspec.json.decode(value, type=Telemetry), experts={})
     yield encode(telemetry)
     yield encode(msgspec.structs.replace(telemetry, classes={}))
-
-
-def _label_of(value: bytes) -> bytes:
-    """The label in a feedback record, as it can be sent again."""
-    feedback = msgspec.json.decode(value, type=Feedback)
-    return encode(
-        Label(
-            event=feedback.event.id if feedback.about == "event" else None,
-            subject=feedback.event.subject,
-            label=feedback.label,
-            time=feedback.labelled_at,
-            source=feedback.source,
-            weight=feedback.weight,
-        )
-    )

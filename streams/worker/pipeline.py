@@ -12,7 +12,7 @@ from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.counts import Counts
-from tocsin.streams.worker.joining.join import Join, Joined
+from tocsin.streams.worker.joining.join import Fits, Join, Joined
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 
@@ -34,6 +34,7 @@ class Pipeline:
         ownership: Ownership,
         counts: Counts,
         produce: Produce,
+        fits: Fits,
     ) -> None:
         self._settings = settings
         self._decoder = decoder
@@ -41,7 +42,7 @@ class Pipeline:
         self._duties = ownership.duties
         self._counts = counts
         self._produce = produce
-        self._join = Join(settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name))
+        self._join = Join(settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name), fits)
         self.decided_before: set[str] = set()
 
     def run(

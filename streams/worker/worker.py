@@ -95,9 +95,11 @@ class Worker:
         self._gaps = Gaps(self.counts, lambda topic: self._reader.first_offsets(topic))
         self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
         self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts)
-        self._pipeline = Pipeline(settings, self._decoder, self._model, self._ownership, self.counts, self._produce)
         self._fit = Fit(
             settings, lambda topic: self._transport.limit(topic), self.counts.dead_letters, self.counts.shortened
+        )
+        self._pipeline = Pipeline(
+            settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._started_at = clock()
         self._reported_at: int | None = None

@@ -38,10 +38,12 @@ from tocsin.streams.wire.encode import Output, dead_letter, encode
 from tocsin.streams.wire.records import Event, Feedback, Label
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.joining.duties import Duties
-from tocsin.streams.worker.joining.label_target import LabelTarget, target_of
+from tocsin.streams.worker.joining.label_target import LabelTarget, target_of, target_of_feedback
 
 Takes = Callable[[str], bool]
 """Whether the model has room for a class, by its name."""
+Fits = Callable[[Output], bool]
+"""Whether something of a record fits its topic."""
 Assigned = Callable[[int], bool]
 """Whether a partition of the events, by its number, is assigned to this worker."""
 JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
@@ -68,11 +70,12 @@ class _Comparison(NamedTuple):
 class Join:
     """Joins labels to the events of the partitions that are assigned to one worker."""
 
-    def __init__(self, settings: Settings, duties: Duties, assigned: Assigned, takes: Takes) -> None:
+    def __init__(self, settings: Settings, duties: Duties, assigned: Assigned, takes: Takes, fits: Fits) -> None:
         self._settings = settings
         self._duties = duties
         self._assigned = assigned
         self._takes = takes
+        self._fits = fits
 
     def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> Joined:
         """What becomes of one label that was read now (epoch ms)."""
@@ -179,7 +182,7 @@ class Join:
         last = events[-1]
         posts = self._newest([pending.event.text for pending in events[:-1] if pending.event.text is not None])
         feedback = _feedback(label, target, compared, last, posts)
-        return Joined(compared.outcome, [self._output(feedback, target, transaction)])
+        return self._finished(feedback, compared.outcome, record, transaction)
 
     def _newest(self, posts: list[str]) -> list[str]:
         """The last posts that a feedback record has room for, in their order."""
@@ -209,14 +212,25 @@ class Join:
             text=label.text,
         )
         described = PendingEvent(event, decision=None, context=None, partition=record.partition)
-        output = self._output(_feedback(label, target, compared, described, []), target, transaction)
-        return Joined(SELF_CONTAINED if compared.outcome == JOINED else compared.outcome, [output])
+        outcome = SELF_CONTAINED if compared.outcome == JOINED else compared.outcome
+        return self._finished(_feedback(label, target, compared, described, []), outcome, record, transaction)
 
-    def _output(self, feedback: Feedback, target: LabelTarget, transaction: Transaction) -> Output:
+    def _finished(self, feedback: Feedback, outcome: str, record: Record, transaction: Transaction) -> Joined:
+        topic = self._settings.topics.feedback
+        output = Output(topic, feedback.event.subject.encode(), encode(feedback), origin=record)
+        if not self._fits(output):
+            return self._refuse(record, _too_large(topic), transaction)
         # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
-        most = self._settings.bounds.pending_events
-        transaction.known.add(target.key, feedback.source or "", feedback.label, most)
-        return Output(self._settings.topics.feedback, feedback.event.subject.encode(), encode(feedback))
+        key, most = target_of_feedback(feedback).key, self._settings.bounds.pending_events
+        transaction.known.add(key, feedback.source or "", feedback.label, most)
+        return Joined(outcome, [output])
+
+
+def _too_large(topic: str) -> UnfitError:
+    return UnfitError(
+        "feedback-too-large",
+        f"its feedback is larger than topic {topic!r} takes, whatever is left out of it: raise its max.message.bytes",
+    )
 
 
 def _no_room_for_class(label: Label) -> UnfitError:

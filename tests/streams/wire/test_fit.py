@@ -227,3 +227,20 @@ def test_telemetry_too_large_leaves_out_its_experts_and_is_never_a_dead_letter(t
         assert service.values("telemetry")[-1]["experts"] == {}
         assert worker.counts.shortened["telemetry"] == 2
         assert service.dead_letters == []
+
+
+def test_a_label_whose_feedback_fits_no_way_can_be_sent_again(tmp_path: Path) -> None:
+    service = limited(text_settings(tmp_path), feedback=500)
+    label = {"event": "e", "label": "spam", "time": 100, "source": "people"}
+    with running(service) as worker:
+        service.send({"id": "e", "subject": "s", "time": 1, "text": "x" * 1_000})
+        drain(worker)
+        service.tell(label)
+        drain(worker)
+        assert [(kind, orjson.loads(value or b"")) for kind, value in service.dead_letters] == [
+            ("feedback-too-large", label)
+        ]
+        service.broker.set_limit("feedback", 100_000)
+        service.tell(label)
+        drain(worker)
+        assert [f["event"]["id"] for f in service.feedback] == ["e"]
