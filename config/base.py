@@ -123,6 +123,10 @@ def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
     return first
 
 
+WHOLE = 1e15
+"""Floats below this are written without an exponent, and as whole numbers where they are whole."""
+
+
 def class_name(label: object) -> str:
     """The name of the class that a label stands for: `true` or `false` for a boolean, the digits of a number.
 
@@ -131,7 +135,7 @@ def class_name(label: object) -> str:
     """
     if isinstance(label, bool):
         return "true" if label else "false"
-    if isinstance(label, float) and label.is_integer():
+    if isinstance(label, float) and abs(label) < WHOLE and label.is_integer():
         label = int(label)
     return str(label)
 

@@ -18,7 +18,7 @@ from tocsin.models.data import snapshot
 from tocsin.models.data.batch import Batch, FeedbackBatch, Floats, Ints
 from tocsin.models.data.columns import Columns
 from tocsin.models.data.frames import Table, is_frame
-from tocsin.models.data.labels import Label, class_name, plain_label
+from tocsin.models.data.labels import Label, class_name, name_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.mixture import Mixture
@@ -45,7 +45,8 @@ class Classifier(Face):
     ----------
     settings
         What the model's state depends on; `Classifier.from_config` takes it from a service's settings. With no
-        features and no classes named, both are discovered (river's way of using it).
+        features and no classes named, both are discovered (river's way of using it). A label of any type is the class
+        of its text: 1, 1.0, True and "1" are one, and the answer is the label that was given first.
     backend
         What fuses evidence, see `tocsin.kernels.common.backends`. Raises UnknownBackendError where it does not run
         here.
@@ -177,15 +178,17 @@ class Classifier(Face):
     def learn(self, feedback: FeedbackBatch) -> None:
         """Learn feedback records in their order; how they are cut into batches makes no difference.
 
-        Raises UnknownClassError, before anything is learnt, for a label that is no class of the config.
+        Raises, before anything is learnt, UnknownClassError for a label that is no class of the config, and ValueError
+        for a weight that is negative, not finite or above a million.
         """
+        weights = checked_weights(feedback.weight, len(feedback.labels))
         new = dict.fromkeys(label for label in feedback.labels if label not in self._index)
         for i, label in enumerate(new):
             self._check_class(label, len(self.classes) + i)
         for start, stop in self._runs(feedback):
             batch = feedback.batch.rows(start, stop)
             y = np.array([self._index[label] for label in feedback.labels[start:stop]], np.int64)
-            weight = np.ascontiguousarray(feedback.weight[start:stop], np.float64)
+            weight = np.ascontiguousarray(weights[start:stop])
             contexts = [context for context in feedback.contexts[start:stop] if context is not None]
             self.mixture.learn(batch, y, weight, feedback.posts[start:stop], contexts or None)
             self._columns.remember(batch)
@@ -229,7 +232,7 @@ class Classifier(Face):
     def widen(self, columns: Sequence[str], nominal: Sequence[bool], classes: Sequence[str]) -> None:
         """Make room for more columns, of which `nominal` are categories, or more classes; both begin with the old."""
         if len(columns) > len(self.columns):
-            self._columns.names, self._columns.nominal = list(columns), list(nominal)
+            self._columns.extend(columns, nominal)
             self.mixture.pool.set_columns(self.columns, self.nominal)
         for name in classes[len(self.classes) :]:
             self._add_class(name)
@@ -247,12 +250,14 @@ class Classifier(Face):
     def learn_one(self, x: dict[Hashable, Any] | str, y: Label, w: float = 1.0) -> None:
         """Learn one labelled event.
 
-        Raises UnknownClassError where the settings list the classes and y is none of them, and ValueError for a label
-        that is missing or a weight that is negative or not finite.
+        Raises, before anything is learnt, UnknownClassError where the settings list the classes and y is none of them,
+        and ValueError for a label that is missing, a weight that is negative, not finite or above a million, or a value
+        that does not fit its feature.
         """
         weight, label = checked_weights([w], 1), plain_label(y)
-        name = class_name(label)
+        name = self._classes_of([label])[0]
         self._check_class(name, len(self.classes))
+        self._columns.check(x)
         if not isinstance(x, str):
             self._discover(x)
         self._originals.setdefault(name, label)
@@ -262,6 +267,14 @@ class Classifier(Face):
         """The pignistic probability of every class known."""
         p = self._probabilities(self._columns.batch(x))[0].tolist() if self.classes else []
         return dict(zip(self._labels_in_order(), p, strict=True))
+
+    def _classes_of(self, labels: Sequence[Label]) -> list[str]:
+        """The names of the classes of labels."""
+        known, names = set(self._index), list[str]()
+        for label in labels:
+            names.append(name_among(known, class_name(label)))
+            known.add(names[-1])
+        return names
 
     def _discover(self, x: Mapping[Hashable, Any]) -> None:
         if found := self._columns.discover(x):
@@ -284,8 +297,10 @@ class Classifier(Face):
 
     def _learn_rows(self, rows: Table | Batch | Floats, y: NDArray[Any], w: Floats | None) -> None:
         weight = np.ones(len(rows)) if w is None else w
+        if isinstance(rows, Table):
+            rows = self._columns.read(rows, learning=True)
         labels = y.tolist()
-        names = [class_name(label) for label in labels]
+        names = self._classes_of(labels)
         for i, name in enumerate(dict.fromkeys(name for name in names if name not in self._index)):
             self._check_class(name, len(self.classes) + i)
         for piece, batch in self._pieces(rows):
@@ -308,7 +323,7 @@ class Classifier(Face):
         if isinstance(rows, Batch):
             return rows
         if isinstance(rows, Table):
-            return self._columns.batch_of(rows)
+            return self._columns.batch_of(self._columns.read(rows, learning=False))
         known = rows if self.columns else rows[:, :0]
         if known.shape[1] != len(self.columns):
             raise ValueError(f"X {rows.shape} is not [B, {len(self.columns)}]")
@@ -323,10 +338,6 @@ class Classifier(Face):
         return [self._originals.get(name, name) for name in self.classes]
 
     # Snapshots: a shortcut for the fold over the feedback
-
-    def to_snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """The manifest and the arrays that `save` writes. Raises SnapshotError where a state is out of reach."""
-        return self._manifest(), self.state_dict()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """The arrays of all parts."""

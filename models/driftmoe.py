@@ -94,8 +94,9 @@ class DriftMoE(Face):
     """A mixture of experts that follows drift: nearest neighbours, linear models, trees, forests, persistence.
 
     Events may come as dictionaries, as DataFrames or as arrays. New features and labels may come at any time. A number
-    or a boolean is a number, a string is a category. None and NaN stand for values that are missing. Labels may be of
-    any type that can be hashed.
+    or a boolean is a number, a string is a category; once a feature is a number, a string is read as one. None and NaN
+    stand for values that are missing. Labels may be of any type that can be hashed: 1, 1.0, True and "1" are one
+    label, and the answer is the one that was given first.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ class DriftMoE(Face):
             self._set_columns(*found)
 
     def _set_columns(self, names: list[str], nominal: list[bool]) -> None:
-        self._columns.names, self._columns.nominal = names, nominal
+        self._columns.extend(names, nominal)
         self._widen()
 
     def _add_label(self, label: Label) -> int:
@@ -168,12 +169,17 @@ class DriftMoE(Face):
     # One event
 
     def learn_one(self, x: dict[Hashable, Any], y: Label, w: float = 1.0) -> None:
-        """Learn a labelled event. Raises ValueError for a weight that is negative or not finite."""
-        weight = checked_weights([w], 1)
+        """Learn a labelled event.
+
+        Raises ValueError, before anything is learnt, for a label that is missing, a weight that is negative, not finite
+        or above a million, or a value that does not fit its feature.
+        """
+        weight, label = checked_weights([w], 1), plain_label(y)
+        self._columns.check(x)
         self._discover(x)
-        number = self._labels.number(y)
+        number = self._labels.number(label)
         if number < 0:
-            number = self._add_label(plain_label(y))
+            number = self._add_label(label)
         self._engine.predict_then_learn(self._columns.batch(x).X, np.array([number], np.int64), weight)
 
     def predict_proba_one(self, x: dict[Hashable, Any], **kwargs: Any) -> dict[Label, float]:
@@ -204,6 +210,8 @@ class DriftMoE(Face):
     def _learn(self, rows: Table | Floats, y: NDArray[Any], w: Floats | None) -> Floats:
         """Learn B events; returns the probabilities [B, K] just before each."""
         weights = np.ones(len(rows)) if w is None else w
+        if isinstance(rows, Table):
+            rows = self._columns.read(rows, learning=True)
         parts: list[tuple[slice, Floats]] = []
         for start, X in self._pieces(rows):
             for run, numbers in self._labels.runs(y[start : start + len(X)], self._add_label):
@@ -231,7 +239,7 @@ class DriftMoE(Face):
         if not self._labels:
             return np.zeros((len(rows), 0))
         if isinstance(rows, Table):
-            X = self._columns.batch_of(rows).X
+            X = self._columns.batch_of(self._columns.read(rows, learning=False)).X
         else:
             # A model that has met no feature leaves all of them out.
             X = self._checked(rows if self._columns.names else rows[:, :0])

@@ -22,7 +22,10 @@ from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.data.frames import Table, as_frame, as_series, is_frame, is_series
 from tocsin.models.data.labels import Label, class_array, event_labels
 from tocsin.models.data.snapshot import Arrays, SnapshotError
+from tocsin.models.data.values import read_table
 
+MOST_WEIGHT = 1e6
+"""The most that an event may weigh. Sums of such weights, and their squares, stay far from the largest float."""
 DOES_NOT_FIT = (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError)
 """What a model raises when it takes over arrays or parameters that are not its own."""
 
@@ -72,14 +75,15 @@ class Face(base.MiniBatchClassifier):
         Parameters
         ----------
         X
-            A DataFrame whose columns are features by name, or an array float64 [B, F], NaN for what is not known.
+            A DataFrame whose columns are features by name, or B dictionaries, or an array with named fields, or an
+            array float64 [B, F], NaN for what is not known.
         y
             The labels of the events, a Series or an array [B].
         w
-            The weights of the events, float64 [B]. None: 1 for all.
+            The weights of the events, float64 [B], each from 0 to `MOST_WEIGHT`. None: 1 for all.
 
-        Raises ValueError, before anything is learnt, where these do not fit each other, a label is missing, or a
-        weight is negative or not finite.
+        Raises ValueError, before anything is learnt, where these do not fit each other, a label is missing, a weight
+        is out of its range, or a value does not fit its feature.
         """
         rows = self._rows(X)
         self._learn_rows(rows, checked_labels(y, len(rows)), None if w is None else checked_weights(w, len(rows)))
@@ -194,23 +198,50 @@ def checked_labels(y: Any, rows: int) -> NDArray[Any]:
 
 
 def checked_weights(w: ArrayLike, rows: int) -> Floats:
-    """The weights of B events as float64 [B]. Raises ValueError where one is negative or not finite."""
-    weights = np.asarray(w, np.float64).reshape(-1)
+    """The weights of B events as float64 [B]. Every model asks this before it learns anything.
+
+    Raises ValueError, which names the row, where one is negative, not finite or above `MOST_WEIGHT`.
+    """
+    try:
+        weights = np.asarray(w, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise ValueError("w: a weight is no number") from None
     if len(weights) != rows:
         raise ValueError(f"w: has shape {np.shape(w)}, which is not [B] = ({rows},)")
-    if not bool(np.all((weights >= 0.0) & np.isfinite(weights))):
-        raise ValueError("w: a weight is negative or not finite")
+    wrong = np.flatnonzero(~((weights >= 0.0) & (weights <= MOST_WEIGHT)))
+    if wrong.size:
+        found = float(weights[wrong[0]])
+        what = f"above {MOST_WEIGHT:,.0f}" if MOST_WEIGHT < found < np.inf else "negative or not finite"
+        raise ValueError(f"w: a weight is {what}, in row {wrong[0]}: {found}")
     return weights
 
 
 def feature_rows(X: Any) -> Table | Floats:
-    """Events of named or numbered features: a `Table` of a DataFrame, else float64 [B, F]. Raises ValueError."""
+    """Events of named or numbered features: a `Table` of a DataFrame or of records, else float64 [B, F].
+
+    Raises ValueError where X is neither, or where a value of an array is no number, which the error names.
+    """
     if is_frame(X):
         return Table.of(X)
-    rows = np.ascontiguousarray(X, np.float64)
-    if rows.ndim != 2:
-        raise ValueError(f"X {rows.shape} is not [B, F]")
-    return rows
+    if isinstance(X, np.ndarray) and X.dtype.names is not None and X.ndim == 1:
+        return Table.of_fields(X)
+    if isinstance(X, list | tuple) and X and all(isinstance(x, Mapping) for x in X):
+        return Table.of_records(X)
+    return _numbered(X)
+
+
+def _numbered(X: Any) -> Floats:
+    """An array of numbers as float64 [B, F]. Raises ValueError, which names the feature by its number."""
+    given = np.ma.filled(X.astype(np.float64), np.nan) if np.ma.isMaskedArray(X) else np.asarray(X)
+    if given.ndim != 2:
+        raise ValueError(f"X {given.shape} is not [B, F]")
+    if given.dtype.kind in "biuf":
+        rows = np.ascontiguousarray(given, np.float64)
+        if not np.isinf(rows).any():
+            return rows
+    columns = [np.fromiter(column, object, len(column)) for column in given.T]
+    table = read_table(Table(range(len(columns)), columns, len(given)), lambda name: False, learning=True)
+    return np.stack(table.columns, axis=1) if columns else np.zeros(given.shape)
 
 
 def joined(pieces: Iterable[tuple[slice, Floats]], rows: int, order: list[int]) -> Floats:

@@ -22,6 +22,7 @@ from tocsin.kernels.text.ss3.value_cache import ValueCache, confidence_value, em
 from tocsin.kernels.text.tokeniser.characters import alphabet
 from tocsin.kernels.text.tokeniser.hashing import ngram_key, word_key
 from tocsin.kernels.text.tokeniser.reference import BREAK, SENTENCE, words
+from tocsin.kernels.text.tokeniser.scripts import parted
 from tocsin.kernels.text.tokeniser.to_ascii import Flat, flatten
 from tocsin.kernels.text.tokeniser.unicode import Words, tokenise
 
@@ -59,6 +60,7 @@ __all__ = [
     "may_hold",
     "ngram_key",
     "no_candidates",
+    "parted",
     "recognise",
     "reference_combined",
     "reference_global_values",

@@ -9,17 +9,20 @@ import numpy as np
 
 from tocsin.models.data.batch import Batch
 from tocsin.models.data.features import category_code
-from tocsin.models.data.frames import Table
+from tocsin.models.data.frames import Table, is_missing
+from tocsin.models.data.values import as_category, as_number, as_text, check_event, read_table
 
 MAX_CATEGORY_NAMES = 10_000
 """Names of category codes kept for explanations, for all columns together."""
+TEXT = "text"
+"""The feature that is the event's text, where a model reads texts."""
 
 
 class Columns:
     """The columns that a model knows, in their order.
 
-    A feature is a number, a boolean or a string (a category); None and NaN are not known. A model with text takes the
-    text itself, or a dictionary with the key `text`.
+    A feature is a number, a boolean or a string (a category), see `tocsin.models.data.values`. A model with text takes
+    the text itself, or a dictionary with the key `text`.
     """
 
     def __init__(self, names: Sequence[str], nominal: Sequence[bool], fixed: bool, reads_text: bool) -> None:
@@ -31,16 +34,38 @@ class Columns:
         self.reads_text = reads_text
         self.category_names: dict[int, str] = {}
         """The names behind category codes, for explanations."""
+        self._places = {name: i for i, name in enumerate(self.names)}
+
+    def extend(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        """Take these columns for the ones that are known; the first of them are those that are known already."""
+        for i in range(len(self.names), len(names)):
+            self._places[names[i]] = i
+        self.names, self.nominal = list(names), list(nominal)
+
+    def is_category(self, name: Hashable) -> bool | None:
+        """Whether a feature's column holds categories; None where there is no such column."""
+        place = self._places.get(str(name))
+        return None if place is None else self.nominal[place]
+
+    # One event
+
+    def check(self, x: Mapping[Hashable, Any] | str) -> None:
+        """Raises ValueError, which names the feature, where an event cannot be learnt as it is."""
+        self.batch(x)
+        if not self.fixed and not isinstance(x, str):
+            for name, value in x.items():
+                if self._is_new(str(name)) and not is_missing(value):
+                    (as_category if isinstance(value, str) else as_number)(name, value)
+
+    def _is_new(self, name: str) -> bool:
+        return name not in self._places and not (self.reads_text and name == TEXT)
 
     def discover(self, x: Mapping[Hashable, Any] | str) -> tuple[list[str], list[bool]] | None:
         """All names and kinds with those that x is the first to have; None where it brings nothing new."""
         if self.fixed or isinstance(x, str):
             return None
-        # A value that is not known does not tell a number from a category: its column waits for one that is.
-        names = set(self.names)
-        new = {str(n): isinstance(v, str) for n, v in x.items() if str(n) not in names and is_known(v)}
-        if self.reads_text:
-            new.pop("text", None)
+        # A value that is missing does not tell a number from a category: its column waits for one that is not.
+        new = {str(n): isinstance(v, str) for n, v in x.items() if self._is_new(str(n)) and not is_missing(v)}
         if not new:
             return None
         # Sorted, so that the order in which a dictionary was filled leaves no trace.
@@ -48,39 +73,62 @@ class Columns:
         return [*self.names, *order], [*self.nominal, *(new[name] for name in order)]
 
     def batch(self, x: Mapping[Hashable, Any] | str) -> Batch:
-        """A batch of one event; what there is no column for is left out."""
+        """A batch of one event; what there is no column for is left out.
+
+        Raises ValueError, which names the feature, for a value that does not fit its column.
+        """
+        X, names = np.full((1, len(self.names)), np.nan), dict[int, str]()
         if isinstance(x, str):
-            return Batch.of(np.full((1, len(self.names)), np.nan), texts=[x])
-        known = {str(name): value for name, value in x.items()}
-        names: dict[int, str] = {}
-        row = [_number(known.get(c), n, names) for c, n in zip(self.names, self.nominal, strict=True)]
-        text = known.get("text") if self.reads_text else None
-        return Batch.of(np.array([row], np.float64).reshape(1, -1), texts=[text], categories=[names])
+            if not self.reads_text:
+                raise ValueError("x: is a text, which this model does not read; its settings can ask for `text`")
+            return Batch.of(X, texts=[str(x)])
+        check_event(x)
+        text = None
+        for name, value in x.items():
+            place = self._places.get(str(name))
+            if self.reads_text and name == TEXT:
+                text = as_text(value)
+            elif place is not None and not is_missing(value):
+                X[0, place] = _coded(name, value, names) if self.nominal[place] else as_number(name, value)
+        return Batch.of(X, texts=[text], categories=[names])
+
+    # Many events
+
+    def read(self, table: Table, learning: bool) -> Table:
+        """The table as `starts` and `batch_of` take it: numbers, and categories as texts.
+
+        Raises ValueError as `tocsin.models.data.values.read_table` does. When it is `learning`, columns that are not
+        known yet stay in it.
+        """
+        texts = {i for i, name in enumerate(table.names) if self.reads_text and name == TEXT}
+        rest = [i for i in range(len(table.names)) if i not in texts]
+        features = Table([table.names[i] for i in rest], [table.columns[i] for i in rest], table.rows)
+        found = read_table(features, self.is_category, learning and not self.fixed)
+        columns = [_texts(table.columns[i].tolist()) for i in texts]
+        return Table([*found.names, *(TEXT for _ in texts)], [*found.columns, *columns], table.rows)
 
     def starts(self, table: Table) -> set[int]:
         """The rows of a table that are the first to have a value in a column that is not known yet."""
         if self.fixed:
             return set()
-        known = {*self.names, "text"} if self.reads_text else set(self.names)
-        new = [i for i, name in enumerate(table.names) if str(name) not in known]
+        new = [i for i, name in enumerate(table.names) if self._is_new(str(name))]
         return {row for i in new for row in np.flatnonzero(table.known(i))[:1].tolist()}
 
     def batch_of(self, table: Table) -> Batch:
-        """The events of a table, each as `batch` reads it."""
+        """The events of a table that `read` gave, each as `batch` reads it."""
         X = np.full((len(table), len(self.names)), np.nan)
         texts: list[str | None] = [None] * len(table)
         names: list[dict[int, str]] = [{} for _ in range(len(table))]
-        places = {name: i for i, name in enumerate(self.names)}
         for name, values in zip(map(str, table.names), table.columns, strict=True):
-            if self.reads_text and name == "text":
+            place = self._places.get(name)
+            if self.reads_text and name == TEXT:
                 texts = values.tolist()
-            elif name in places:
-                column = places[name]
-                nominal = self.nominal[column]
-                if nominal or values.dtype.kind == "O":
-                    X[:, column] = [_number(v, nominal, n) for v, n in zip(values.tolist(), names, strict=True)]
-                else:
-                    X[:, column] = values
+            elif place is not None and self.nominal[place]:
+                for row, value in enumerate(values.tolist()):
+                    if value is not None:
+                        X[row, place] = _coded(name, value, names[row])
+            elif place is not None:
+                X[:, place] = values
         return Batch.of(X, texts=texts, categories=names)
 
     def remember(self, batch: Batch) -> None:
@@ -90,16 +138,20 @@ class Columns:
                 self.category_names.update(names)
 
 
-def is_known(value: Any) -> bool:
-    """Whether a value is neither None nor NaN, which is not equal to itself."""
-    return value is not None and value == value
+def _coded(name: Hashable, value: Any, names: dict[int, str]) -> float:
+    """The code of a category, whose name is put into `names`."""
+    category = as_category(name, value)
+    code = category_code(category)
+    names[code] = category
+    return float(code)
 
 
-def _number(value: Any, nominal: bool, names: dict[int, str]) -> float:
-    if not is_known(value):
-        return np.nan
-    if nominal or isinstance(value, str):
-        code = category_code(str(value))
-        names[code] = str(value)
-        return float(code)
-    return float(value)
+def _texts(values: list[Any]) -> np.ndarray[Any, Any]:
+    """Texts [B] as objects, None for one that is missing. Raises ValueError, which names the row."""
+    out = np.full(len(values), None, object)
+    for row, value in enumerate(values):
+        try:
+            out[row] = as_text(value)
+        except ValueError as error:
+            raise ValueError(f"X: {error}, in row {row}") from None
+    return out

@@ -25,7 +25,7 @@ def category_code(value: str) -> int:
     >>> category_code("red")
     4200685455
     """
-    return zlib.crc32(value.encode())
+    return zlib.crc32(value.encode("utf-8", "surrogatepass"))
 
 
 class Standardiser:

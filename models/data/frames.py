@@ -1,6 +1,7 @@
-"""Pandas' frames as columns, and answers as frames, without importing pandas for those who have none.
+"""Events as columns, from pandas' frames, records and arrays, and answers as frames.
 
-Whoever holds a frame has imported pandas, so a check of `sys.modules` suffices to tell.
+Pandas is not imported for those who have no frames: whoever holds a frame has imported it, so a check of `sys.modules`
+suffices to tell.
 """
 
 from __future__ import annotations
@@ -34,14 +35,33 @@ def is_series(y: object) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN or pandas' own mark of a missing value."""
+    """Whether a value is missing: None, NaN of any type, NaT, pandas' NA or a masked element of numpy.
+
+    Every model asks this, of features as of labels, whether they come in dictionaries, frames or arrays.
+    """
+    if value is None or value is np.ma.masked:
+        return True
+    if isinstance(value, str | int):
+        return False
     pandas = _pandas()
-    return value is None or (pandas is not None and value is pandas.NA) or bool(value != value)
+    if pandas is not None and value is pandas.NA:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError, ArithmeticError):  # such as an array, of which no one value is asked
+        return False
+
+
+def missing(values: NDArray[Any]) -> Bools:
+    """Which values of an array [B] are missing, see `is_missing`."""
+    if values.dtype.kind == "O":
+        return np.fromiter(map(is_missing, values.flat), np.bool_, values.size)
+    return np.asarray(values != values, np.bool_).reshape(-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """B events as named columns, read from a DataFrame."""
+    """B events as named columns."""
 
     names: Sequence[Hashable]
     columns: Sequence[NDArray[Any]]
@@ -54,15 +74,26 @@ class Table:
     @classmethod
     def of(cls, frame: Any) -> Table:
         """The columns of a DataFrame. Raises ValueError where two columns have one name."""
-        if not frame.columns.is_unique:
-            twice = frame.columns[frame.columns.duplicated()][0]
-            raise ValueError(f"X: two columns are named {twice!r}")
         columns = [_values(frame.iloc[:, i]) for i in range(frame.shape[1])]
-        return cls(frame.columns.tolist(), columns, frame.shape[0])
+        return cls(_distinct(frame.columns.tolist()), columns, frame.shape[0])
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[Hashable, Any]]) -> Table:
+        """Events that come as dictionaries. A feature that an event lacks is missing."""
+        names = list(dict.fromkeys(name for record in records for name in record))
+        columns = [np.fromiter((record.get(name) for record in records), object, len(records)) for name in names]
+        return cls(_distinct(names), [_known_only(column) for column in columns], len(records))
+
+    @classmethod
+    def of_fields(cls, array: NDArray[Any]) -> Table:
+        """The events [B] of a numpy array with named fields."""
+        names = list(array.dtype.names or ())
+        columns = [array[name] for name in names]
+        return cls(names, [c if c.dtype.kind in "biuf" else _known_only(c.astype(object)) for c in columns], len(array))
 
     def known(self, column: int) -> Bools:
         """Where the values of a column are not missing, bool [B]."""
-        return known(self.columns[column])
+        return ~missing(self.columns[column])
 
     def row(self, i: int) -> dict[Hashable, Any]:
         """One event as a dictionary of Python's own types, without what is missing."""
@@ -87,23 +118,32 @@ class Table:
 PieceOf = tuple[slice, Table]
 
 
-def known(values: NDArray[Any]) -> Bools:
-    """Where values [B] of a `Table` are not missing."""
-    if values.dtype.kind == "O":
-        return np.fromiter((value is not None for value in values), np.bool_, len(values))
-    return np.asarray(values == values, np.bool_)
+def _distinct(names: list[Hashable]) -> list[Hashable]:
+    """The names of columns. Raises ValueError where two are one: models know features by the text of their names."""
+    seen: dict[str, Hashable] = {}
+    for name in names:
+        if str(name) in seen:
+            raise ValueError(f"X: two columns are named {str(name)!r}")
+        seen[str(name)] = name
+    return names
+
+
+def _known_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Values of any type [B], with None for each that is missing."""
+    values[missing(values)] = None
+    return values
 
 
 def _values(series: Any) -> NDArray[Any]:
-    missing = series.isna().to_numpy()
+    absent = series.isna().to_numpy()
     if series.dtype.kind in "biuf":  # pandas' own nullable types have numpy's kinds, too
-        if missing.any():
+        if absent.any():
             result: NDArray[Any] = series.to_numpy(np.float64, na_value=np.nan)
             return result
         return np.asarray(series.to_numpy(getattr(series.dtype, "numpy_dtype", None)))
     values = np.array(series.astype(object).to_numpy(), object)
-    values[missing] = None
-    return values
+    values[absent] = None
+    return _known_only(values)
 
 
 def as_frame(p: Floats, like: Any, labels: Sequence[Hashable]) -> Any:

@@ -1,8 +1,14 @@
-"""Labels of any type, numbered as they were first seen."""
+"""Labels of any type, numbered as they were first seen.
+
+A label has one name, whatever type it comes in: 1, 1.0, `np.int64(1)` and "1" are one label, and so are True and
+"true", by which Python and JSON mean the same as by 1. What a model answers is the label as it was first given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from decimal import Decimal
+from numbers import Rational, Real
 from typing import Any
 
 import numpy as np
@@ -10,11 +16,11 @@ from numpy.typing import NDArray
 
 from tocsin.config import base
 from tocsin.models.data.batch import Ints
-from tocsin.models.data.frames import is_missing
+from tocsin.models.data.frames import is_missing, missing
 
 Label = Any
-TABLE = 1 << 16
-"""Labels that are whole numbers below this are looked up in a table."""
+_SAME = {"1": "true", "true": "1", "0": "false", "false": "0"}
+"""The names of labels that Python holds for equal."""
 
 
 def sort_key(value: Hashable) -> tuple[str, str]:
@@ -23,27 +29,32 @@ def sort_key(value: Hashable) -> tuple[str, str]:
 
 
 def plain_label(label: Label) -> Label:
-    """A label as Python's own type. Raises ValueError where the label is missing, that is None or NaN."""
+    """A label as Python's own type.
+
+    Raises ValueError where the label is missing (see `tocsin.models.data.frames.is_missing`) or cannot be one, as a
+    list cannot.
+    """
     label = label.item() if isinstance(label, np.generic) else label
     if is_missing(label):
         raise ValueError("y: a label is missing (None or NaN)")
+    if not isinstance(label, Hashable):
+        raise ValueError(f"y: a label is a text, a number or a boolean, not a {type(label).__name__}")
     return label
 
 
 def event_labels(y: Any) -> NDArray[Any]:
-    """The labels [B] of events as an array that keeps what they are: of objects where numpy would make text of numbers.
+    """The labels [B] of events as an array that keeps what they are: of objects where numpy would change their types.
 
-    Raises ValueError where a label is missing, that is None or NaN.
+    Raises ValueError, which names the row, where a label is missing.
 
     >>> event_labels(["spam", 3]).tolist(), event_labels([1, 2]).dtype.kind
     (['spam', 3], 'i')
     """
-    array = np.asarray(y)
-    if array.dtype.kind in "US" and isinstance(y, list | tuple) and not all(isinstance(label, str) for label in y):
-        array = np.fromiter(y, object, len(y))
-    kind = array.dtype.kind
-    if (kind == "f" and np.isnan(array).any()) or (kind == "O" and any(map(is_missing, array.flat))):
-        raise ValueError("y: a label is missing (None or NaN)")
+    mixed = isinstance(y, list | tuple) and len({type(label) for label in y}) > 1
+    array: NDArray[Any] = np.fromiter(y, object, len(y)) if mixed else np.asarray(y)
+    absent = np.flatnonzero(missing(array) | np.ma.getmaskarray(y) if np.ma.isMaskedArray(y) else missing(array))
+    if absent.size:
+        raise ValueError(f"y: a label is missing (None or NaN), in row {absent[0]}")
     return array
 
 
@@ -58,10 +69,22 @@ def class_array(labels: list[Label]) -> NDArray[Any]:
 def class_name(label: Any) -> str:
     """How a class is named in records, as in `tocsin.config.base`; the label may be numpy's, too.
 
-    >>> class_name(np.bool_(True)), class_name(3)
-    ('true', '3')
+    >>> class_name(np.bool_(True)), class_name(3), class_name(3.0), class_name("spam")
+    ('true', '3', '3', 'spam')
     """
-    return base.class_name(bool(label) if isinstance(label, np.bool_) else label)
+    label = label.item() if isinstance(label, np.generic) else label
+    fraction = isinstance(label, Real | Decimal) and not isinstance(label, Rational)
+    return base.class_name(int(label) if fraction and abs(label) < base.WHOLE and label == int(label) else label)
+
+
+def name_among(known: Container[Hashable], name: str) -> str:
+    """The name by which a label is known: that of its equal where only this is known, as 1 is the equal of true.
+
+    >>> name_among(["true"], "1"), name_among(["0", "1"], "false"), name_among([], "1")
+    ('true', '0', '1')
+    """
+    equal = _SAME.get(name)
+    return equal if equal is not None and name not in known and equal in known else name
 
 
 class Labels:
@@ -70,6 +93,8 @@ class Labels:
     >>> labels = Labels(["ham", "spam", "eggs"])
     >>> labels.number("spam"), labels.number("beans"), labels.ordered
     (1, -1, ['eggs', 'ham', 'spam'])
+    >>> Labels([1, 2]).number("1"), Labels([True]).number(1.0)
+    (0, 0)
     """
 
     def __init__(self, names: Iterable[Label] = ()) -> None:
@@ -77,7 +102,8 @@ class Labels:
         """By number."""
         self.order: list[int] = []
         """The numbers of the labels, in the order in which the labels sort."""
-        self._numbers: dict[Label, int] = {}
+        self._numbers: dict[Hashable, int] = {}
+        """By the name of the label, or by the label itself where it is of another type."""
         for name in names:
             self._append(name)
         self._sort()
@@ -99,7 +125,10 @@ class Labels:
 
     def number(self, label: Label) -> int:
         """The number of a label, -1 for one not seen."""
-        return self._numbers.get(label, -1)
+        key = _key(label)
+        if isinstance(key, str):
+            key = name_among(self._numbers, key)
+        return self._numbers.get(key, -1)
 
     def add(self, label: Label) -> int:
         """Number a new label."""
@@ -107,45 +136,63 @@ class Labels:
         self._sort()
         return number
 
-    def numbers(self, y: NDArray[Any]) -> Ints:
-        """The numbers [B] of labels [B], -1 for one not seen."""
-        if y.dtype.kind in "biu" and y.size and int(y.min()) >= 0 and int(y.max()) < TABLE:
-            table = np.full(int(y.max()) + 1, -1, np.int64)
-            for label, number in self._numbers.items():
-                if isinstance(label, int) and 0 <= label < table.size:
-                    table[int(label)] = number
-            return table[y.astype(np.intp)]
-        return np.array([self._numbers.get(label, -1) for label in y.tolist()], np.int64)
-
     def runs(self, y: NDArray[Any], add: Callable[[Label], int]) -> Iterator[tuple[slice, Ints]]:
         """The rows of each run of events that brings no new label but at its first event, with their numbers.
 
         `add` is called for a new label just before its run, so that the model makes room for a label when its event
         comes and nothing depends on how events were cut into batches.
         """
+        distinct, places = _distinct(y)
+        found = np.fromiter(map(self.number, distinct), np.int64, len(distinct))[places]
         start = 0
-        found = self.numbers(y)
         new = np.flatnonzero(found < 0)
         while new.size:
             first = int(new[0])
-            if first > start:
-                yield slice(start, first), found[start:first]
-            start = first
-            label = y[first]
-            number = add(plain_label(label))
-            same = y[new] == label
+            label = distinct[places[first]]
+            number = self.number(label)  # it may be the equal of one that was added since
+            if number < 0:
+                if first > start:
+                    yield slice(start, first), found[start:first]
+                start = first
+                number = add(plain_label(label))
+            same = places[new] == places[first]
             found[new[same]] = number
             new = new[~same]
         if start < len(y):
             yield slice(start, len(y)), found[start:]
 
     def _append(self, label: Label) -> int:
-        self._numbers[label] = len(self.names)
+        self._numbers[_key(label)] = number = len(self.names)
         self.names.append(label)
-        return self._numbers[label]
+        return number
 
     def _sort(self) -> None:
         try:
             self.order = sorted(range(len(self.names)), key=self.names.__getitem__)
         except TypeError:
             self.order = sorted(range(len(self.names)), key=lambda i: sort_key(self.names[i]))
+
+
+def _key(label: Label) -> Hashable:
+    """What a label is known by: text, numbers and booleans by their name, others by themselves."""
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, Real | Decimal | np.bool_):
+        return class_name(label)
+    key: Hashable = label.item() if isinstance(label, np.generic) else label
+    return key
+
+
+def _distinct(y: NDArray[Any]) -> tuple[list[Label], Ints]:
+    """The different values among labels [B], and the place of each label among these, int64 [B]."""
+    if y.dtype.kind in "biuf":
+        values, places = np.unique(y, return_inverse=True)
+        return values.tolist(), places.reshape(-1)
+    seen: dict[Hashable, int] = {}
+    first: list[Label] = []
+    found = np.empty(y.size, np.int64)
+    for row, label in enumerate(y.tolist()):
+        found[row] = place = seen.setdefault(_key(plain_label(label)), len(first))
+        if place == len(first):
+            first.append(label)
+    return first, found

@@ -48,23 +48,17 @@ class LinearExpert(Expert):
 
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`."""
-        old = self._layout()
+        # The columns are: the features' own, the buckets of each category in the features' order, and the bias.
+        before, buckets = len(self._nominal), int(self._nominal.sum()) * self._settings.buckets
         self._nominal = np.array(nominal, np.bool_)
-        new = self._layout()
+        after = len(self._nominal)
         for name in ("_weights", "_squares"):
-            wider = np.zeros((self._weights.shape[0], self._columns()))
-            for block, (start, width) in old.items():
-                wider[:, new[block][0] : new[block][0] + width] = getattr(self, name)[:, start : start + width]
+            old = getattr(self, name)
+            wider = np.zeros((len(old), self._columns()))
+            wider[:, :before] = old[:, :before]
+            wider[:, after : after + buckets] = old[:, before : before + buckets]
+            wider[:, -1] = old[:, -1]
             setattr(self, name, wider)
-
-    def _layout(self) -> dict[str, tuple[int, int]]:
-        """Where each block of columns starts: every feature's own column, each category's buckets, the bias."""
-        blocks = {f"x{i}": (i, 1) for i in range(len(self._nominal))}
-        start = len(self._nominal)
-        for i in np.flatnonzero(self._nominal):
-            blocks[f"hash{i}"] = (start, self._settings.buckets)
-            start += self._settings.buckets
-        return blocks | {"bias": (start, 1)}
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""

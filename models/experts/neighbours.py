@@ -54,7 +54,8 @@ class NeighboursExpert(Expert):
         # The buffer is twice as long as the window: events are appended, and moved to the front when its end is
         # reached.
         capacity = 2 * settings.window
-        self._values = np.full((len(nominal), capacity), np.nan)
+        self._room = np.full((len(nominal), capacity), np.nan)
+        """The remembered values, with rows to spare, so that they are not copied for each new column."""
         self._labels = np.zeros(capacity, np.int64)
         self._weights = np.zeros(capacity)
         self._stop = 0
@@ -80,9 +81,16 @@ class NeighboursExpert(Expert):
 
     def _widen(self, columns: int) -> None:
         self._scaler.resize(columns)
-        more = columns - len(self._values)
+        more = columns - len(self._room)
         if more > 0:
-            self._values = np.pad(self._values, ((0, more), (0, 0)), constant_values=np.nan)
+            more = max(more, len(self._room) // 2)
+            self._room = np.pad(self._room, ((0, more), (0, 0)), constant_values=np.nan)
+
+    @property
+    def _values(self) -> Floats:
+        """The remembered values [F, capacity], a view."""
+        values: Floats = self._room[: len(self._nominal)]
+        return values
 
     @property
     def strength(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from bisect import insort
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from tocsin.kernels import hoeffding
 from tocsin.kernels.hoeffding.pool.capacity import room, widened
 from tocsin.kernels.hoeffding.pool.layout import N_CLASSES
-from tocsin.models.data.frames import Table
+from tocsin.models.data.frames import Table, is_missing
 from tocsin.models.data.labels import sort_key
 from tocsin.models.data.snapshot import Arrays, plain_array
+from tocsin.models.data.values import as_category, as_number, check_event, read_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -39,29 +39,49 @@ class Features:
 
     # Reading events
 
+    def is_word(self, name: Hashable) -> bool | None:
+        """Whether a feature's values are categories that are not numbers; None for a feature that is new."""
+        column = self.columns.get(name)
+        return None if column is None else column in self.codes
+
+    def check(self, x: Mapping[Any, Any]) -> None:
+        """Raises ValueError, which names the feature, where an event cannot be learnt as it is."""
+        check_event(x)
+        for name, value in x.items():
+            if not is_missing(value):
+                word = self.is_word(name)
+                (as_category if word or (word is None and isinstance(value, str)) else as_number)(name, value)
+
     def row(self, x: Mapping[Any, Any]) -> tuple[Floats, list[int], bool]:
         """An event as a row float64 [1, F], the columns in the order in which x has them, and whether all were known.
 
-        A feature that the tree has not met is left out, and a category that it has not met has the code -1.
+        A feature that the tree has not met is left out, and a category that it has not met has the code -1. Raises
+        ValueError, which names the feature, for a value that does not fit its column.
         """
-        row = [math.nan] * len(self.columns)
+        row = np.full((1, len(self.columns)), math.nan)
         order: list[int] = []
         complete = True
         for name, value in x.items():
-            if value is None or value != value:
+            if is_missing(value):
                 continue
             column = self.columns.get(name, -1)
             if column < 0:
                 complete = False
                 continue
             codes = self.codes.get(column)
-            row[column] = number = float(value) if codes is None else codes.get(value, -1)
+            number = as_number(name, value) if codes is None else codes.get(as_category(name, value), -1)
+            row[0, column] = number
             complete = complete and (codes is None or number >= 0)
-            order.append(column)
-        return np.array([row], np.float64), order, complete
+            if number == number:
+                order.append(column)
+        return row, order, complete
+
+    def read(self, table: Table, learning: bool) -> Table:
+        """The table as `rows`, `starts` and `discover` take it, see `tocsin.models.data.values.read_table`."""
+        return read_table(table, self.is_word, learning)
 
     def rows(self, table: Table) -> Floats:
-        """The events of a table as float64 [B, F]; see `row`."""
+        """The events of a table that `read` gave, as float64 [B, F]; see `row`."""
         rows = np.full((len(table), len(self.columns)), np.nan)
         for name, values in zip(table.names, table.columns, strict=True):
             column = self.columns.get(name, -1)
@@ -71,30 +91,32 @@ class Features:
             if codes is None:
                 rows[:, column] = values
             else:
-                rows[:, column] = [math.nan if v is None or v != v else codes.get(v, -1) for v in values.tolist()]
+                rows[:, column] = [math.nan if v is None else codes.get(v, -1) for v in values.tolist()]
         return rows
 
     def order(self, columns: list[int]) -> Ints | None:
         """The columns in the order in which an event has them, the others behind; None for the order of the tree."""
-        if columns == list(range(len(self.columns))):
+        first = np.array(columns, np.int32)
+        if len(first) == len(self.columns) and np.array_equal(first, np.arange(len(first))):
             return None
-        others = set(range(len(self.columns))).difference(columns)
-        return np.array(columns + sorted(others), np.int32)
+        others = np.ones(len(self.columns), np.bool_)
+        others[first] = False
+        return np.concatenate([first, np.flatnonzero(others).astype(np.int32)])
 
     # Meeting new features
 
     def discover(self, pool: hoeffding.Pool, x: Mapping[Any, Any]) -> hoeffding.Pool:
         """Add the columns and categories that this event is the first to have; returns the pool with room for them."""
         for name, value in x.items():
-            if value is None or value != value:
+            if is_missing(value):
                 continue  # it does not tell a number from a category: its column waits for a value that does
             column = self.columns.get(name, -1)
             if column < 0:
                 column = len(self.columns)
                 pool = self._add_column(pool, name, value)
             codes = self.codes.get(column)
-            if codes is not None and value not in codes:
-                pool = self._add_category(pool, column, value)
+            if codes is not None and (category := as_category(name, value)) not in codes:
+                pool = self._add_category(pool, column, category)
         return pool
 
     def discover_numbered(self, pool: hoeffding.Pool, features: int) -> hoeffding.Pool:
@@ -117,20 +139,20 @@ class Features:
 
     def _is_nominal(self, name: Hashable, value: Any) -> bool:
         declared = self._declared is not None and name in self._declared
-        return declared or not isinstance(value, numbers.Number)
+        return declared or isinstance(value, str)
 
     def _add_column(self, pool: hoeffding.Pool, name: Hashable, value: Any) -> hoeffding.Pool:
         column = len(self.columns)
         nominal = self._is_nominal(name, value)
         self.columns[name] = column
         pool = hoeffding.resize(pool, column + 1, _classes(pool), np.array([nominal]))
-        if nominal and not isinstance(value, numbers.Number | np.bool_):
+        if isinstance(value, str):
             pool.coded[pool.nominal[column]] = 1
             self.codes[column] = {}
             self._sorted[column] = []
         return pool
 
-    def _add_category(self, pool: hoeffding.Pool, column: int, value: Hashable) -> hoeffding.Pool:
+    def _add_category(self, pool: hoeffding.Pool, column: int, value: str) -> hoeffding.Pool:
         code = len(self.codes[column])
         self.codes[column][value] = code
         insort(self._sorted[column], (sort_key(value), code))

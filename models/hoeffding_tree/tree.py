@@ -13,6 +13,7 @@ from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, N_FEATURES, NEGATIVE
 from tocsin.models.data.frames import Table, as_frame, is_frame
 from tocsin.models.data.labels import Label, Labels, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError, plain_array, plain_parameters
+from tocsin.models.data.values import check_event
 from tocsin.models.face import Face, checked_labels, checked_weights, feature_rows, joined
 from tocsin.models.hoeffding_tree.features import Features
 from tocsin.models.hoeffding_tree.parameters import (
@@ -36,7 +37,8 @@ class HoeffdingTree(Face):
 
     Events may come as dictionaries, as DataFrames or as arrays. New features and labels may come at any time. A
     number is observed by a Gaussian for every class. A feature that is named in `nominal_attributes`, or whose first
-    value is not a number, is nominal. None and NaN stand for values that are missing.
+    value is a text, is nominal; once a feature is a number, a text is read as one. None and NaN stand for values that
+    are missing. 1, 1.0, True and "1" are one label, and the answer is the one that was given first.
 
     Parameters
     ----------
@@ -80,7 +82,9 @@ class HoeffdingTree(Face):
     This differs from river on purpose in a few places. None and NaN are missing values, of which river makes a
     category or NaN in its Gaussians. An event of weight 0 is skipped. Predicting never changes the tree.
     `remove_poor_attrs` also works for a feature named 0 or "". An unknown criterion or leaf prediction is an error.
-    The tree's size is that of its arrays. A tree of any depth can be copied, pickled and walked.
+    The tree's size is that of its arrays. It is estimated whenever the weight seen passes a multiple of the period,
+    which weights other than 1 need not meet, and one leaf goes on observing where it alone exceeds the bound. A tree of
+    any depth can be copied, pickled and walked.
 
     References
     ----------
@@ -176,20 +180,27 @@ class HoeffdingTree(Face):
     # One event
 
     def learn_one(self, x: dict[Any, Any], y: Label, *, w: float = 1.0) -> None:
-        """Learn an event; one of weight 0 is skipped."""
+        """Learn an event; one of weight 0 is skipped.
+
+        Raises ValueError, before anything is learnt, for a label that is missing, a weight that is negative, not finite
+        or above a million, or a value that does not fit its feature.
+        """
+        weight, label = checked_weights([w], 1), plain_label(y)
+        self._features.check(x)
         row, columns, complete = self._features.row(x)
         if not complete:
             self._pool = self._features.discover(self._pool, x)
             row, columns, _ = self._features.row(x)
-        number = self._labels.number(y)
+        number = self._labels.number(label)
         if number < 0:
-            number = self._add_label(plain_label(y))
-        weight = None if w == 1.0 else np.array([[w]])
+            number = self._add_label(label)
         order = self._features.order(columns)
-        self._pool = hoeffding.learn(self._pool, row, np.array([number]), weight, order)
+        weights = None if w == 1.0 else weight[None]
+        self._pool = hoeffding.learn(self._pool, row, np.array([number]), weights, order)
 
     def predict_proba_one(self, x: dict[Any, Any], **kwargs: Any) -> dict[Label, float]:
         """The probabilities of the labels seen; zeros where the leaf has learnt nothing."""
+        check_event(x)
         row, *_ = self._features.row(x)
         p = hoeffding.probabilities(self._pool, row)[0, 0].tolist()
         return {self._labels.names[i]: p[i] for i in self._labels.order}
@@ -219,6 +230,8 @@ class HoeffdingTree(Face):
     ) -> list[tuple[slice, Floats]]:
         """Learn B events; returns, where `predicts` asks for it, the rows of pieces and what was predicted before."""
         parts: list[tuple[slice, Floats]] = []
+        if isinstance(rows, Table):
+            rows = self._features.read(rows, learning=True)
         for start, X, order in self._pieces(rows):
             for run, numbers in self._labels.runs(y[start : start + len(X)], self._add_label):
                 here = slice(start + run.start, start + run.stop)
@@ -255,7 +268,7 @@ class HoeffdingTree(Face):
         if not self._labels:
             return np.zeros((len(rows), 0))
         if isinstance(rows, Table):
-            X = self._features.rows(rows)
+            X = self._features.rows(self._features.read(rows, learning=False))
         else:
             # A tree that has met no feature leaves all of them out.
             X = self._checked(rows if len(self._features) else rows[:, :0])

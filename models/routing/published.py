@@ -206,4 +206,5 @@ class Published:
 
 
 def _inputs(X: Floats) -> NDArray[np.float32]:
-    return np.nan_to_num(X).astype(np.float32)
+    # The squares of gradients, which are as large as inputs, must fit a float32.
+    return np.clip(np.nan_to_num(X), -1e15, 1e15).astype(np.float32)

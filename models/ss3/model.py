@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from threading import RLock
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tocsin.kernels import text as kernel
 from tocsin.kernels.text import ReadingState, Rule
-from tocsin.models.data.labels import Label, class_name, plain_label
+from tocsin.models.data.labels import Label, class_name, name_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError, plain_labels
-from tocsin.models.face import Face
+from tocsin.models.face import Face, checked_weights
 from tocsin.models.ss3.counts import texts_from_arrays, texts_to_arrays
 from tocsin.models.ss3.explanation import Recognised, TextExplanation, strongest, take_apart
 from tocsin.models.ss3.operators import SUMS, Operators, combined, numbers, paragraphs, paragraphs_matter
@@ -43,12 +42,14 @@ class SS3(Face):
     N-grams of up to `ngrams` words never cross the border of a sentence or a text when they are learnt. An n-gram is
     admitted at its second occurrence. Until then it waits in a table of at most `4 * max_vocabulary` entries that
     forgets the oldest first. Above `max_vocabulary` admitted n-grams the rarest are dropped, the older of two equals
-    first. With `characters` each word character outside ASCII is a word of its own, for languages without spaces.
+    first. A character of a script without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) is a word of its own;
+    `ngrams` of 2 or 3 serve these best. With `characters` so is each word character outside ASCII.
 
     `operators` say how the values of n-grams become a sentence's, those of sentences a paragraph's (a line that is not
     blank), and those of paragraphs a text's. SS3's own operator is the sum for all three.
 
-    A label may be text, a number or a boolean. `classes` names them as text, in the order in which they came.
+    A label may be text, a number or a boolean. `classes` names them as text, in the order in which they came. 1, 1.0,
+    True and "1" are one label, and the answer is the one that was given first.
 
     Every method holds one lock, so threads may read and learn at once; each call sees one state.
 
@@ -98,7 +99,7 @@ class SS3(Face):
         self._given_classes = list(classes)  # not a tuple, which river takes for a class and its parameters
         self.classes: list[str] = list(classes)
         self._originals: dict[str, Label] = {}
-        """The labels that are not text, as the caller writes them, by class."""
+        """The labels as the caller wrote them first, by class."""
         self._lock = RLock()
         self._rule = self._checked_rule(s, l, p, a)
         self._vocabulary = Vocabulary(ngrams, max_vocabulary, len(self.classes))
@@ -134,9 +135,10 @@ class SS3(Face):
     def learn(self, text: str, label: str, weight: float = 1.0) -> None:
         """Count the n-grams of one text for a class; a new label becomes a new class.
 
-        Raises ValueError where the text is longer than `max_text` or the weight is not above 0.
+        A text of weight 0 counts nothing. Raises ValueError where the text is longer than `max_text` or the weight is
+        negative, not finite or above a million.
         """
-        self._learn_texts([text], [label], [weight])
+        self._learn_texts([text], [plain_label(label)], [weight])
 
     def learn_one(self, x: str | Mapping[Any, Any], y: Label, w: float = 1.0) -> None:
         """Learn a labelled event, given as its text or as a dictionary with the key `text`.
@@ -149,19 +151,18 @@ class SS3(Face):
         return texts_of(X)
 
     def _learn_rows(self, rows: list[str], y: NDArray[Any], w: Floats | None) -> None:
-        self._learn_texts(rows, y.tolist(), [1.0] * len(rows) if w is None else w.tolist())
+        self._learn_texts(rows, y.tolist(), np.ones(len(rows)) if w is None else w)
 
-    def _learn_texts(self, texts: Sequence[str], labels: Sequence[Label], weights: Iterable[float]) -> None:
+    def _learn_texts(self, texts: Sequence[str], labels: Sequence[Label], weights: ArrayLike) -> None:
         """Learn B texts in order. Raises ValueError, before anything is learnt, as `learn` does."""
-        weighed = [float(weight) for weight in weights]
-        for weight in weighed:
-            if not (math.isfinite(weight) and weight > 0):
-                raise ValueError(f"a weight is above 0, not {weight}")
+        weighed = checked_weights(weights, len(texts)).tolist()
         self._check_lengths(texts)
         found = kernel.tokenise(texts, characters=self.characters)
         with self._lock:
             for b, (label, weight) in enumerate(zip(labels, weighed, strict=True)):
-                self._vocabulary.count(found, b, self._column(self._class_of(label)), weight)
+                column = self._column(self._class_of(label))
+                if weight > 0.0:
+                    self._vocabulary.count(found, b, column, weight)
             self._vocabulary.counts_changed()
 
     def _check_lengths(self, texts: Iterable[str]) -> None:
@@ -170,10 +171,9 @@ class SS3(Face):
             raise ValueError(f"a text of {longest} characters exceeds max_text={self.max_text}")
 
     def _class_of(self, label: Label) -> str:
-        """The class of a label, which is text; how the caller writes a label of another type is remembered."""
-        name = class_name(label)
-        if not isinstance(label, str):
-            self._originals.setdefault(name, label)
+        """The class of a label, which is text; how the caller wrote the label first is remembered."""
+        name = name_among(self.classes, class_name(label))
+        self._originals.setdefault(name, label)
         return name
 
     def _column(self, label: str) -> int:
@@ -280,7 +280,7 @@ class SS3(Face):
     def _split(self, ngram: str) -> list[str]:
         if self.characters:
             return [word for word, _ in kernel.words(ngram, characters=True)]
-        return ngram.lower().split()
+        return [part for word in ngram.lower().split() for part in kernel.parted(word)]
 
     # Explaining
 

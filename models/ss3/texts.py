@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.models.data.frames import is_frame, is_missing, is_series
+from tocsin.models.data.frames import is_frame, is_series
+from tocsin.models.data.values import as_text
 
 KEY = "text"
 """The key of a dictionary, and the column of a DataFrame, that holds the text."""
@@ -26,8 +27,8 @@ def text_of(x: str | Mapping[Any, Any]) -> str:
     if isinstance(x, Mapping):
         if x and KEY not in x:
             raise ValueError(f"x: has no key {KEY!r} for the text, only {', '.join(map(str, list(x)[:5]))}")
-        return _text(x.get(KEY))
-    return _text(x)
+        return as_text(x.get(KEY)) or ""
+    return as_text(x) or ""
 
 
 def texts_of(X: Any) -> list[str]:
@@ -42,12 +43,10 @@ def texts_of(X: Any) -> list[str]:
         X = X.tolist()
     if all(type(text) is str for text in X):
         return list(X)
-    return [_text(text) for text in X]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
-    if is_missing(value):
-        return ""
-    raise ValueError(f"a text is a str, not {type(value).__name__}")
+    texts = []
+    for row, text in enumerate(X):
+        try:
+            texts.append(as_text(text) or "")
+        except ValueError as error:
+            raise ValueError(f"X: {error}, in row {row}") from None
+    return texts

@@ -12,6 +12,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,61 +24,13 @@ from river import checks
 from tocsin import __version__
 from tocsin.models.data.snapshot import SnapshotError
 
-CENTRES = {"left": -1.0, "middle": 0.0, "right": 1.0}
-KINDS: dict[str, tuple[Any, Any, Any]] = {
-    "text": ("left", "middle", "right"),
-    "integers": (7, -3, 70_000),
-    "booleans": (False, True, True),
-    "numpy": (np.int32(1), np.int32(2), np.int32(3)),
-}
-"""What stands for the three labels of the events, by type."""
+from .face_case import CENTRES, KINDS
+from .odd_features import OddFeatures
+from .odd_labels import OddLabels
 
 
-class FaceBehaviour:
+class FaceBehaviour(OddLabels):
     """The tests that every such model passes."""
-
-    def make(self) -> Any:
-        """A model that has learnt nothing."""
-        raise NotImplementedError
-
-    def events(self, n: int, seed: int = 0) -> tuple[list[Any], list[str]]:
-        """Events as `learn_one` takes them, all with the same features, and their labels."""
-        rng = np.random.default_rng(seed)
-        y = rng.choice([*CENTRES], n).tolist()
-        X = rng.normal(0.0, 0.3, (n, 3)) + np.array([[CENTRES[label], 0.0, -CENTRES[label]] for label in y])
-        return [dict(zip(("a", "b", "c"), row, strict=True)) for row in X.tolist()], y
-
-    def frame(self, xs: list[Any]) -> pd.DataFrame | pd.Series[Any]:
-        """The same events as a DataFrame whose index is not the numbers of the rows."""
-        return pd.DataFrame(xs, index=[f"event {i}" for i in range(len(xs))])
-
-    def array(self, xs: list[Any]) -> Any:
-        """The same events as an array."""
-        return np.array([list(x.values()) for x in xs]).reshape(len(xs), -1)
-
-    def datasets(self) -> list[list[tuple[Any, Any]]] | None:
-        """The streams for river's checks; None for river's own."""
-        return None
-
-    # How the tests use them
-
-    def taught(self, n: int = 120, seed: int = 0) -> Any:
-        model = self.make()
-        for x, y in zip(*self.events(n, seed), strict=True):
-            model.learn_one(x, y)
-        return model
-
-    def answers(self, model: Any) -> list[dict[Any, float]]:
-        return [model.predict_proba_one(x) for x in self.events(40, seed=9)[0]]
-
-    def assert_alike(self, one: Any, other: Any) -> None:
-        """Both predict the same now, and still do when both have learnt more."""
-        more = self.events(60, seed=5)
-        assert self.answers(one) == self.answers(other)
-        for x, y in zip(*more, strict=True):
-            one.learn_one(x, y)
-            other.learn_one(x, y)
-        assert self.answers(one) == self.answers(other)
 
     # river
 
@@ -193,12 +146,12 @@ class FaceBehaviour:
         assert model.predict_proba_many(self.array(self.events(3)[0])[:0]).shape == (0, len(model.classes))
         fresh.learn_many(self.frame(self.events(3)[0])[:0], pd.Series([], dtype=object))
 
-    @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+    @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.ma.masked, Decimal("NaN")])
     def test_a_label_that_is_missing_teaches_nothing(self, missing: Any) -> None:
         model, (xs, y) = self.taught(), self.events(3)
         before = self.answers(model)
         for labels in (pd.Series([y[0], missing, y[2]]), np.array([y[0], missing, y[2]], object)):
-            with pytest.raises(ValueError, match="a label is missing"):
+            with pytest.raises(ValueError, match=r"y: a label is missing .*, in row 1"):
                 model.learn_many(self.frame(xs), labels)
         with pytest.raises(ValueError, match="a label is missing"):
             model.learn_one(xs[0], missing)
@@ -294,7 +247,7 @@ class FaceBehaviour:
                 type(model).load(tmp_path / name)
 
 
-class FeatureBehaviour(FaceBehaviour):
+class FeatureBehaviour(OddFeatures, FaceBehaviour):
     """The tests that a model of named features passes as well."""
 
     def mixed(self, n: int) -> tuple[list[dict[str, Any]], list[str]]:

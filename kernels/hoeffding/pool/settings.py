@@ -57,6 +57,8 @@ def configure(pool: Pool, e: int, settings: HoeffdingSettings) -> None:
         raise ValueError(f"leaf_fading_factor {settings.leaf_fading_factor} is not in (0, 1]")
     if settings.n_splits < 1:
         raise ValueError(f"n_splits {settings.n_splits} is below 1")
+    if not settings.memory_estimate_period > 0:
+        raise ValueError(f"memory_estimate_period {settings.memory_estimate_period} is not above 0")
     tree = pool.trees[e]
     for name in (
         "grace_period",

@@ -178,12 +178,14 @@ def has_room(pool: Header, e: int) -> bool:
 
 
 @kernel
-def is_estimate_due(pool: Header, e: int) -> bool:
-    """Whether the weight seen is a multiple of the period of memory estimates."""
+def is_estimate_due(pool: Header, e: int, weight: float) -> bool:
+    """Whether an event of this weight took the weight seen to, or past, a multiple of the period of memory estimates.
+
+    river asks for an exact multiple, which weights other than 1 may never meet.
+    """
     tree = views.trees(pool)[e]
-    periods = tree.weight_seen / tree.memory_estimate_period
-    # The quotient of a multiple is whole. Testing that first spares the slow remainder at nearly every event.
-    return bool(periods == math.floor(periods) and tree.weight_seen % tree.memory_estimate_period == 0.0)
+    periods = math.floor(tree.weight_seen / tree.memory_estimate_period)
+    return bool(tree.weight_seen - periods * tree.memory_estimate_period < weight)
 
 
 @kernel
@@ -202,7 +204,7 @@ def finish_event(pool: Header, e: int, weight: float, step: int, lacking: int) -
         lacking = enforce_bound(pool, e)
     if lacking > 0:
         return FROM_BOUND, lacking
-    if weight > 0.0 and is_estimate_due(pool, e):
+    if weight > 0.0 and is_estimate_due(pool, e, weight):
         lacking = estimate_size(pool, e)
         if lacking > 0:
             return FROM_ESTIMATE, lacking
@@ -330,8 +332,8 @@ def learn(
     rows, classes = checked_events(pool, X, y)
     B, E, F = len(rows), pool.trees.size, int(pool.counters[N_FEATURES])
     weights = np.empty((B, 0)) if w is None else np.ascontiguousarray(w, np.float64)
-    if w is not None and (weights.shape != (B, E) or not bool(np.all(weights >= 0.0))):
-        raise ValueError(f"w {weights.shape} is not [{B}, {E}] with values >= 0")
+    if w is not None and (weights.shape != (B, E) or not bool(np.all((weights >= 0.0) & np.isfinite(weights)))):
+        raise ValueError(f"w {weights.shape} is not [{B}, {E}] with finite values >= 0")
     order = np.arange(F, dtype=np.int32) if columns is None else np.ascontiguousarray(columns, np.int32)
     if order.shape != (F,):
         raise ValueError(f"columns {order.shape} is not [{F}]")

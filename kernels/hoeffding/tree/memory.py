@@ -99,14 +99,19 @@ def by_promise(pool: Header, e: int) -> Ints:
 
 @kernel
 def most_active_leaves(pool: Header, e: int, n: int) -> int:
-    """How many of n leaves may be active within the bound."""
+    """How many of n leaves may be active within the bound.
+
+    One is active where the observers of a single leaf exceed the bound but the leaves do not: else a tree of many
+    classes or features would be split no more.
+    """
     tree = views.trees(pool)[e]
     active = 0
     while active < n:
         active += 1
         size = (active * tree.active_bytes + (n - active) * tree.inactive_bytes) * tree.overhead
         if size > tree.max_bytes:
-            return active - 1
+            leaves = n * tree.inactive_bytes * tree.overhead
+            return 1 if active == 1 and leaves <= tree.max_bytes else active - 1
     return active
 
 

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.kernels.text.tokeniser.scripts import is_alone
+
 Flags = NDArray[np.uint8]
 Codes = NDArray[Any]
 """Code points, uint32, or the bytes of ASCII, uint8."""
 
-WORD, DIGIT, SPACE, DOT, LETTER, ALNUM, DROP = 1, 2, 4, 8, 16, 32, 64
+WORD, DIGIT, SPACE, DOT, LETTER, ALNUM, DROP, ALONE = 1, 2, 4, 8, 16, 32, 64, 128
 """The bits of a character's flags: part of a word, decimal digit, white space, mark that breaks n-grams, ASCII letter,
-ASCII letter or digit, and a character that is dropped (an apostrophe or a combining mark)."""
+ASCII letter or digit, a character that is dropped (an apostrophe or a combining mark), and one that is a word of its
+own (see `scripts`)."""
 MORE = WORD | DIGIT | DROP
 """What continues a word."""
 HASH, NEWLINE, STOP, COMMA, DOLLAR, PERCENT = 35, 10, 46, 44, 36, 37
@@ -44,6 +47,7 @@ def _flags_of(character: str) -> int:
         + LETTER * ascii_letter
         + ALNUM * (ascii_letter or character in "0123456789")
         + DROP * (character == "'" or unicodedata.category(character) == "Mn")
+        + ALONE * is_alone(character)
     )
 
 

@@ -1,7 +1,8 @@
 """The tokeniser of pyss3 in plain Python, the reference of the kernels.
 
 A text is decomposed (NFKD) and loses its combining marks, numbers become `nnbrr...`, letters become lower case, words
-are matches of `\\w+`, and marks between them become breaks.
+are matches of `\\w+`, and marks between them become breaks. One thing is not pyss3's: a character of a script that puts
+no space between words is a word of its own.
 
 Source: the behaviour of pyss3 0.6.5 (`Preproc.clean_and_ready` and the word pattern of `SS3.learn`).
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+
+from tocsin.kernels.text.tokeniser.scripts import ALONE
 
 BREAK, SENTENCE = 1, 2
 """The marks before a word: a break ends n-grams when a text is learnt, a sentence when it is classified."""
@@ -23,7 +26,7 @@ _MARKED = (
 )
 _CHAINED = re.compile(r"(#[a-zA-Z0-9]+)\s*(?=#)")
 _DOTS = re.compile(r"[(),;:?!=\"/.|<>\[\]]+|#(?![a-zA-Z])")
-_PIECES = re.compile(r"[\w\n]+|\.")
+_PIECES = re.compile(rf"{ALONE}|(?:(?!{ALONE})[\w\n])+|\.")
 _CHARACTERS = re.compile(r"[0-9A-Za-z_]+|\w|[^\w]+")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.text.tokeniser.characters import (
     ALNUM,
+    ALONE,
     DIGIT,
     DOLLAR,
     DOT,
@@ -102,11 +103,11 @@ def scan(
                 safe, safe_position, safe_count, safe_pending = i, position, count, pending
             continue
         before[count], pending = pending, 0
-        key, chunk, size, first, alone = BEGIN, NOTHING, NOTHING, i, characters and c > 127
+        key, chunk, size, first, alone = BEGIN, NOTHING, NOTHING, i, f & ALONE != 0 or (characters and c > 127)
         while i < hi:
             c = text[i]
             f = flags[c]
-            if not f & MORE or (i > first and (alone or (characters and c > 127 and f & WORD))):
+            if not f & MORE or (i > first and (alone or f & ALONE or (characters and c > 127 and f & WORD))):
                 break
             end = i + 1
             if f & DIGIT and not marked:

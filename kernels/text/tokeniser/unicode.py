@@ -67,8 +67,8 @@ def read_texts(
         for i in range(total):
             if flags[text[i]] & DIGIT:
                 room += 6  # a number of one digit becomes a marker of six letters
-    # A word has at least one character, and one more parts it from the next word unless each character is a word.
-    most = total + 8 if characters else total // 2 + len(offsets) + 8
+    # A word has at least one character, and may be followed by the next one at once.
+    most = total + 8
     keys, before, ends = np.empty(most, np.uint64), np.empty(most, np.uint8), np.empty(most if spell else 0, np.int64)
     out = Output(keys, before, ends, np.empty(room, np.uint32), np.zeros(2, np.int64))
     bounds = np.zeros(len(offsets), np.int64)

@@ -20,6 +20,7 @@ from tocsin.models.data.inputs import label_history_and_features, label_history_
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
 from tocsin.models.experts.trees.path import column_names, conditions
+from tocsin.models.experts.trees.tree import ESTIMATE_PERIOD
 
 
 class ForestExpert(Expert):
@@ -57,7 +58,7 @@ class ForestExpert(Expert):
             binary_split=own.binary_split,
             max_size=own.max_size,
             # In weight, which a Poisson mean of lambda_ multiplies.
-            memory_estimate_period=float(round(10_000 * own.lambda_)),
+            memory_estimate_period=ESTIMATE_PERIOD * own.lambda_,
             leaf_fading_factor=own.leaf_fading_factor,
             subspace=own.subspace if own.subspace_of == "leaf" else 1.0,
         )

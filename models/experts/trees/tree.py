@@ -16,6 +16,9 @@ from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolConte
 from tocsin.models.experts.evidence import proportional
 from tocsin.models.experts.trees.path import column_names, conditions
 
+ESTIMATE_PERIOD = 1_000.0
+"""Weight that a tree learns between two estimates of its memory, where each event has the weight 1."""
+
 
 class TreeExpert(Expert):
     """Evidence N p: p are the leaf's probabilities (majority or naive Bayes), N its weight, up to `strength`.
@@ -53,6 +56,7 @@ class TreeExpert(Expert):
             leaf_prediction=s.leaf_prediction,
             max_depth=s.max_depth,
             max_size=s.max_size,
+            memory_estimate_period=ESTIMATE_PERIOD,
             leaf_fading_factor=s.leaf_fading_factor,
         )
         nominal = np.array([True] * s.history + self._nominal, np.bool_)

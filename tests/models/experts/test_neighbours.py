@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,18 @@ def test_arrays_that_do_not_fit_are_refused_and_change_nothing(change: str) -> N
     with pytest.raises(SnapshotError):
         expert.load_state_dict(arrays)
     assert bits(expert) == before
+
+
+def test_columns_that_come_one_by_one_are_seldom_copied() -> None:
+    expert = NeighboursExpert(NeighboursSettings(window=10))
+    expert.resize(1, 2)
+    rooms = set()
+    for features in range(1, 300):
+        expert.resize(features, 2)
+        expert.learn(Batch.of(np.full((1, features), float(features))), np.array([features % 2]), np.ones(1))
+        rooms.add(len(expert._room))
+    assert len(rooms) < 20
+    twin = NeighboursExpert(NeighboursSettings(window=10))
+    twin.load_state_dict(copy.deepcopy(expert).state_dict())
+    X = np.full((1, 299), 298.0)
+    np.testing.assert_array_equal(twin.votes(X), expert.votes(X))
