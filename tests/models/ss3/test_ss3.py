@@ -120,12 +120,21 @@ def test_weights_scale_counts() -> None:
         assert heavy.value(word).tolist() == twice.value(word).tolist()
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_weight_is_a_positive_number(weight: float) -> None:
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), 1e300])
+def test_a_weight_that_would_break_the_counts_is_refused(weight: float) -> None:
     model = SS3()
     with pytest.raises(ValueError, match="weight"):
         model.learn("red", "a", weight)
     assert model.classes == []
+
+
+def test_a_text_of_weight_zero_counts_nothing() -> None:
+    model, other = SS3(classes=("a", "b")), SS3(classes=("a", "b"))
+    for each in (model, other):
+        each.learn("red", "a")
+        each.learn("green", "b")
+    model.learn("red", "b", 0.0)
+    assert model.value("red").tolist() == other.value("red").tolist()
 
 
 def test_ngrams_do_not_cross_texts() -> None:
