@@ -47,8 +47,8 @@ RENAMED: dict[str, str] = {}
 """Keys of records that have a new name: {old: new}."""
 RENAMED_VALUES: dict[tuple[str, str], str] = {("explanation.alert.policy", "spread"): "peer-baseline"}
 """Values of records that have a new name: {(place, old): new}."""
-IGNORED = ("model.config", "decision.model.config")
-"""What may differ: the hash of the config changes with every name of a setting."""
+IGNORED = ("model.config", "model.settings", "decision.model.config", "decision.model.settings")
+"""What may differ: the digests of the config change with settings that change no decision."""
 SHOWN = 5
 """How many differences are told of each file."""
 
@@ -204,6 +204,8 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
         old, new = ({RENAMED.get(key, key): value for key, value in side.items()} for side in (before, after))
         for key in {**old, **new}:
             where = f"{path}.{key}".removeprefix(".")
+            if where in IGNORED:
+                continue
             if key not in old or key not in new:
                 yield where, "only after" if key in new else "only before"
             else:

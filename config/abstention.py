@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ CostValue = Annotated[float, Field(ge=0, le=1e12)]
 class AbstentionSettings(FrozenSettings):
     """When to abstain: by conformal prediction on the pignistic probability, with a threshold that late labels
     steer."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset({"budget"})  # it says who looks at an abstention
 
     enabled: bool = True
     controls: Literal["coverage", "error", "cost"] = "coverage"

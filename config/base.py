@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -53,6 +55,8 @@ class FrozenSettings(BaseModel):
     """The old name of a key, and its name today."""
     renamed_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """By key: the old name of a value, and its name today."""
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Keys that change nothing of what a model computes."""
 
     @classmethod
     def from_record(cls, values: Mapping[str, Any]) -> Self:
@@ -87,11 +91,17 @@ class FrozenSettings(BaseModel):
         return result
 
     def dump_under_first_names(self) -> dict[str, Any]:
-        """The settings as JSON, in which each renamed key and value stands under the first name it ever had.
-
-        What identifies a config is computed from this, so that renaming a setting changes no identity.
-        """
+        """The settings as JSON, in which each renamed key and value stands under the first name it ever had."""
         result: dict[str, Any] = _under_first_names(self, self.model_dump(mode="json"))
+        return result
+
+    def canonical(self) -> dict[str, Any]:
+        """What tells these settings from the defaults, under first names, as far as a model computes by it.
+
+        What identifies a model is computed from this. So neither a renamed setting, nor a new one that has its default,
+        nor a key of `without_effect` changes the identity of any model.
+        """
+        result: dict[str, Any] = _canonical(self, self.model_dump(mode="json"))
         return result
 
 
@@ -106,13 +116,36 @@ def _under_first_names(settings: Any, dumped: Any) -> Any:
         return [_under_first_names(*pair) for pair in zip(settings, dumped, strict=True)]
     if not isinstance(settings, FrozenSettings):
         return dumped
-    first_keys = _first_names(settings.renamed_keys)
     result = {}
     for key, value in dumped.items():
-        first_values = _first_names(settings.renamed_values.get(key, {}))
-        plain = _under_first_names(getattr(settings, key), value)
-        result[first_keys.get(key, key)] = first_values.get(plain, plain) if isinstance(plain, str) else plain
+        first_key, first_value = _first_name(settings, key, _under_first_names(getattr(settings, key), value))
+        result[first_key] = first_value
     return result
+
+
+def _canonical(settings: Any, dumped: Any) -> Any:
+    """`dumped` is the dump of `settings`, which may be any value of a field."""
+    if isinstance(settings, tuple):
+        return [_canonical(*pair) for pair in zip(settings, dumped, strict=True)]
+    if not isinstance(settings, FrozenSettings):
+        return dumped
+    fields, result = type(settings).model_fields, {}
+    for key, value in dumped.items():
+        own = getattr(settings, key)
+        at_default = key != "kind" and own == fields[key].get_default(call_default_factory=True)
+        if key in settings.without_effect or at_default:
+            continue
+        first_key, first_value = _first_name(settings, key, _canonical(own, value))
+        if first_value != {} or not isinstance(own, FrozenSettings):  # a group may differ without any effect
+            result[first_key] = first_value
+    return result
+
+
+def _first_name(settings: FrozenSettings, key: str, value: Any) -> tuple[str, Any]:
+    """A key and its value under the first names that they ever had."""
+    first_values = _first_names(settings.renamed_values.get(key, {}))
+    first_key = _first_names(settings.renamed_keys).get(key, key)
+    return first_key, first_values.get(value, value) if isinstance(value, str) else value
 
 
 def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
@@ -125,6 +158,12 @@ def _first_names(renamed: Mapping[str, str]) -> dict[str, str]:
 
 WHOLE = 1e15
 """Floats below this are written without an exponent, and as whole numbers where they are whole."""
+
+
+def short_digest(plain: Any) -> str:
+    """Sixteen hex digits that name a value which JSON can hold, whatever the order of its keys."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def class_name(label: object) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from tocsin.config.abstention import AbstentionSettings
-from tocsin.config.base import ClassName, FrozenSettings
+from tocsin.config.base import ClassName, FrozenSettings, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
-from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, pool_mistake
+from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, ExpertSettings, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.prior_shift import PriorShiftSettings
@@ -19,14 +18,30 @@ from tocsin.config.routing import ReliabilitySettings, RouterSettings
 from tocsin.config.schema import FeatureSettings
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+COMPUTATION = 1
+"""Raised when the same settings compute something else than before, because a default or a formula has changed. What
+models of the earlier computation left behind is then scored anew. `tests/config/defaults.json` has the defaults."""
+
+
+def class_map_mistake(class_map: Mapping[str, str], classes: Sequence[str]) -> str | None:
+    """What is wrong with a map from names of classes to names of today; None where it is right."""
+    for old, new in class_map.items():
+        if old in classes or old in class_map.values():
+            return f"{old!r} is mapped to {new!r}, so it is no class any more: name it nowhere else"
+        if classes and new not in classes:
+            return f"{old!r} is mapped to {new!r}, which is not one of `classes`"
+    return None
 
 
 class ModelSettings(FrozenSettings):
-    """All settings that the state of a model depends on, and no others. Their digest names the config in decisions."""
+    """All settings that the state of a model depends on."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset({"early_risk"})  # it follows what the model says
 
     features: tuple[FeatureSettings, ...] = ()
     text: bool = False
     classes: tuple[ClassName, ...] = ()
+    class_map: dict[ClassName, ClassName] = Field(default_factory=dict)
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
@@ -48,9 +63,21 @@ class ModelSettings(FrozenSettings):
             named = {name for true, row in self.abstention.costs.items() for name in (true, *row)}
             if unknown := sorted(named - set(self.classes)):
                 raise ValueError(f"abstention.costs names {unknown[0]!r}, which is none of the classes")
+        if mistake := class_map_mistake(self.class_map, self.classes):
+            raise ValueError(f"class_map: {mistake}")
         return self
 
-    def digest(self) -> str:
-        """Sixteen hex digits that change whenever a setting of the model does, and with nothing else."""
-        text = json.dumps(self.dump_under_first_names(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def reader_digest(self, expert: ExpertSettings) -> str:
+        """What names all that an expert's reading of texts depends on: itself and the classes, in their order."""
+        depends = {"classes": self.classes, "class_map": self.class_map, "bounds": [self.max_classes, self.max_text]}
+        return short_digest({"computation": COMPUTATION, "expert": expert.canonical(), **depends})
+
+    def digest(self, lineage: str = "") -> str:
+        """The model digest: sixteen hex digits that change with whatever changes what the model computes.
+
+        A decision has it as `model.config`. What was seen by a model of another digest is scored anew. `lineage` is
+        that of a model which went on from another one, instead of being folded from the beginning of the feedback.
+        """
+        return short_digest(
+            {"computation": COMPUTATION, **({"lineage": lineage} if lineage else {}), **self.canonical()}
+        )

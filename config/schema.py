@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -30,6 +30,8 @@ def keys_of(path: str) -> Keys:
 
 class FeatureSettings(FrozenSettings):
     """One feature of an event, which is one column of X."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset({"path", "required"})
 
     name: str = Field(min_length=1, max_length=128)
     kind: Literal["number", "category", "boolean"] = "number"

@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.abstention import AbstentionSettings
-from tocsin.config.base import ClassName
+from tocsin.config.base import ClassName, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.kafka import KafkaSettings, TopicsSettings
 from tocsin.config.lifecycle import LifecycleSettings
-from tocsin.config.model import ModelSettings, Seed
+from tocsin.config.model import ModelSettings, Seed, class_map_mistake
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.config.routing import ReliabilitySettings, RouterSettings
 from tocsin.config.schema import SchemaSettings
@@ -27,6 +27,11 @@ from tocsin.config.service import (
     ReplaySettings,
     StateSettings,
 )
+
+SECRETS: Any = {"kafka": {"security": {"password", "key_password"}}}
+"""The settings that nothing may show."""
+OF_ONE_WORKER: Any = {"kafka": {"instance"}, "state": {"directory"}}
+"""The settings that each worker of a service has a value of its own for."""
 
 
 class _Environment(EnvSettingsSource):
@@ -62,6 +67,9 @@ class Settings(BaseSettings):
     schema_: SchemaSettings = Field(default=SchemaSettings(), alias="schema")
     classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
     """The classes. Where none is named they are found in the labels, up to `bounds.classes`."""
+    class_map: dict[ClassName, ClassName] = Field(default_factory=dict, max_length=4_096)
+    """Names that classes had before, each with the name of today, for labels and for feedback that is in the log. A
+    class that was split has no such name."""
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
@@ -100,6 +108,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "classes: one class is nothing to decide; name two or more, or none to learn them from labels"
             )
+        if mistake := class_map_mistake(self.class_map, self.classes):
+            raise ValueError(f"class_map: {mistake}")
         if mistake := pool_mistake(self.experts):
             raise ValueError(f"experts: {mistake}")
         readers = [e.kind for e in self.experts if e.reads_text]
@@ -110,6 +120,20 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")
         return self
+
+    def without_secrets(self) -> dict[str, Any]:
+        """The whole tree as JSON, under the keys of the file, without the settings of `SECRETS`."""
+        return self.model_dump(mode="json", by_alias=True, exclude=SECRETS)
+
+    def digest(self) -> str:
+        """The config digest: sixteen hex digits that change with every setting but secrets and `OF_ONE_WORKER`.
+
+        A decision has it as `model.settings`: it says what made the decision.
+        """
+        tree = self.without_secrets()
+        for group, keys in OF_ONE_WORKER.items():
+            tree[group] = {key: value for key, value in tree[group].items() if key not in keys}
+        return short_digest(tree)
 
     @property
     def group(self) -> str:
@@ -123,6 +147,7 @@ class Settings(BaseSettings):
             features=self.schema_.features,
             text=self.schema_.text is not None,
             classes=self.classes,
+            class_map=self.class_map,
             experts=self.experts,
             router=self.router,
             lifecycle=self.lifecycle,

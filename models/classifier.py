@@ -18,6 +18,7 @@ from tocsin.models.data import snapshot
 from tocsin.models.data.batch import Batch, FeedbackBatch, Floats, Ints
 from tocsin.models.data.columns import Columns
 from tocsin.models.data.frames import Table, is_frame
+from tocsin.models.data.kept_settings import settings_of
 from tocsin.models.data.labels import Label, class_name, name_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 from tocsin.models.decision.abstention import Abstention
@@ -67,6 +68,8 @@ class Classifier(Face):
         self.settings = settings
         self.backend = backend
         """What fuses evidence, as it was asked for."""
+        self.lineage = ""
+        """The digest and the offset of the model that this one went on from; see `tocsin.models.succession`."""
         self._model = model = settings or ModelSettings()
         self._begin([f.name for f in model.features], [f.kind == "category" for f in model.features], model.classes)
 
@@ -98,8 +101,8 @@ class Classifier(Face):
 
     @property
     def digest(self) -> str:
-        """The hash of the settings, which decisions carry as `config`."""
-        return self._model.digest()
+        """The model digest, which decisions carry as `config`. What another model had learnt, if any, is part of it."""
+        return self._model.digest(self.lineage)
 
     @property
     def columns(self) -> list[str]:
@@ -361,6 +364,7 @@ class Classifier(Face):
             "class": "Classifier",
             "target": self._target if isinstance(self._target, str | int) else None,
             "config": self.digest,
+            "lineage": self.lineage,
             "settings": settings,
             "feedback_offset": self.feedback_offset,
             "learnt": self.learnt,
@@ -381,8 +385,9 @@ class Classifier(Face):
         manifest, arrays = snapshot.read(Path(directory))
         if manifest.get("class", cls.__name__) != cls.__name__:
             raise SnapshotError(f"{directory} holds a {manifest['class']}, not a {cls.__name__}")
-        made = cls(settings or _settings_of(manifest, directory), backend)
-        if manifest.get("config") != made.digest:
+        made = cls(settings or settings_of(manifest, directory), backend)
+        made.lineage = manifest.get("lineage", "")
+        if settings is not None and manifest.get("config") != made.digest:
             raise SnapshotError(f"the snapshot is of config {manifest.get('config')}, this one is {made.digest}")
         try:
             made.restore(manifest, arrays)
@@ -400,12 +405,3 @@ class Classifier(Face):
         self.feedback_offset, self.mixture.learnt = manifest["feedback_offset"], manifest["learnt"]
         self.load_state_dict(arrays)
         self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
-
-
-def _settings_of(manifest: Mapping[str, Any], directory: Path | str) -> ModelSettings | None:
-    """The settings that a snapshot was written with. Raises SnapshotError where this version does not know them."""
-    written = manifest.get("settings")
-    try:
-        return None if written is None else ModelSettings.from_record(written)
-    except ValueError as error:
-        raise SnapshotError(f"the settings in {directory} are not of this version, so give them: {error}") from error

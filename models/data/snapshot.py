@@ -145,6 +145,17 @@ def _as_json(manifest: dict[str, Any]) -> bytes:
         raise SnapshotError(f"the manifest cannot be written as JSON: {error}") from error
 
 
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest alone, of whatever version. Raises SnapshotError where there is none."""
+    try:
+        manifest = orjson.loads((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"no snapshot can be read from {directory}: {error}") from error
+    if not isinstance(manifest, dict):
+        raise SnapshotError(f"the manifest in {directory} is not a JSON object")
+    return manifest
+
+
 def read(directory: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and the arrays. Raises SnapshotError where there is none, or it is damaged or of another format."""
     try:

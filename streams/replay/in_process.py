@@ -113,9 +113,10 @@ class InProcess:
             self._decided += 1
             self._misfits += past.label is not None and not self._fits(past.label)
             if past.label is not None and decision is not None and self._fits(past.label):
-                judged = self.evaluation.add(decision, past.label)
+                truth = self._settings.class_map.get(past.label, past.label)
+                judged = self.evaluation.add(decision, truth)
                 if self._rival is not None:
-                    right = self._rival.is_right(past, past.label)  # it learns the label that is due, too
+                    right = self._rival.is_right(past, truth)  # it learns the label that is due, too
                     self.evaluation.add_rival(self._rival.name, right and judged)
         self.without_label += past.label is None
         self._unlabelled.append(past)

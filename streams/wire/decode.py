@@ -60,6 +60,7 @@ class Decoder:
         safe = apart((*schema.label_fields, *schema.inputs))
         self._fast_label = compiled(schema.label_fields, schema.bounds.nesting) if safe else None
         self._columns = [(feature.name, feature.kind) for feature in schema.features]
+        self._names = [feature.name for feature in schema.features]
         self._has_categories = any(kind == "category" for _, kind in self._columns)
 
     def events(self, records: Sequence[Record]) -> tuple[list[DecodedEvent], list[Rejected]]:
@@ -130,6 +131,24 @@ class Decoder:
             subject_label=np.full(len(events), -1, np.int64),
             categories=names,
         )
+
+    def refitted(self, event: Event) -> tuple[Event, int]:
+        """An event that was read under another config as this one sees it, and how many values do not fit.
+
+        A value of a feature that is of another kind now is read as if it came now; one that would be refused, or that
+        was not asked for, is not known.
+        """
+        features, unfit = {}, 0
+        for name, field in zip(self._names, self._schema.inputs, strict=False):
+            value = event.features.get(name)
+            if value is not None and type(value) is not field.kind.canonical:
+                whole = type(value) is float and value.is_integer()  # JSON has one form for 3 and 3.0 in our records
+                try:
+                    value = field.kind.read(int(value) if whole else value)
+                except ValueError:
+                    value, unfit = None, unfit + 1
+            features[name] = value
+        return msgspec.structs.replace(event, features=features), unfit
 
     def _row(self, features: dict[str, Any], names: dict[int, str] | None) -> list[float]:
         row: list[float] = []

@@ -69,17 +69,19 @@ class Label(Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
-class ModelVersion(Struct, frozen=True):
-    """Which model decided: with the logs this is enough to build it again."""
+class ModelVersion(Struct, frozen=True, omit_defaults=True):
+    """Which model decided, by which config: with the logs this is enough to build it again."""
 
     feedback_offset: Count
     """The next offset of the feedback log that the model would have learnt from."""
     config: str
-    """Hash of the settings that the model depends on."""
+    """The model digest: the hash of all settings that change what the model computes."""
     segment: str
+    settings: str = ""
+    """The config digest: the hash of the whole config, without secrets and without what each worker has of its own."""
 
 
-class SubjectTextState(Struct, frozen=True):
+class SubjectTextState(Struct, frozen=True, omit_defaults=True):
     """What one expert keeps of all that a subject wrote."""
 
     sums: list[float]
@@ -87,6 +89,8 @@ class SubjectTextState(Struct, frozen=True):
     ngrams: Count
     sketch: str
     """Which n-grams it had, a bit each, in base 85."""
+    reader: str = ""
+    """The digest of the expert and the classes that this is of; with others it means nothing and is begun anew."""
 
 
 class SubjectState(Struct, frozen=True, omit_defaults=True):
@@ -266,6 +270,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     time: int
     started_at: int
     feedback_offset: int
+    config: str = ""
+    """The model digest, as `model.config` of decisions."""
     backend: str
     counts: dict[str, int]
     """Totals since the start: events, decided, abstained, ..."""
@@ -277,6 +283,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Labels by outcome."""
     lost: dict[str, int] = {}
     """Records that were deleted before they were read, by topic."""
+    passed_over: dict[str, int] = {}
+    """What the config has no use for in the feedback, by reason: `unknown-class`, `too-many-classes`, `unfit-value`."""
     classes: dict[str, int]
     """Decisions by class."""
     experts: dict[str, ExpertTelemetry]

@@ -57,7 +57,7 @@ class EventSchema:
         self.bounds = settings.bounds
         self.features = settings.schema_.features
         paths, longest = settings.schema_, settings.bounds.string_length
-        named, labelled = name_kind(longest), class_kind(longest, settings.classes)
+        named, labelled = name_kind(longest), class_kind(longest, settings.classes, settings.class_map)
         times = time_kind(paths.time_unit)
         self.event_fields = (
             Field("id", keys_of(paths.id), named, required=False, nullable=True),

@@ -39,9 +39,9 @@ def risk_from_wire(state: SubjectState) -> SubjectRisk:
     )
 
 
-def text_to_wire(text: subject_text.SubjectText) -> SubjectTextState:
-    """What an expert keeps of a subject."""
-    return SubjectTextState(**text.plain())
+def text_to_wire(text: subject_text.SubjectText, reader: str) -> SubjectTextState:
+    """What an expert keeps of a subject; `reader` is the digest of the expert and its classes."""
+    return SubjectTextState(**text.plain(), reader=reader)
 
 
 def text_from_wire(text: SubjectTextState) -> subject_text.SubjectText:

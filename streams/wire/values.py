@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import NoneType
@@ -34,6 +34,7 @@ Below the first of them it is milliseconds: a counter of a test, or one of the f
 """
 _ZONE_NAME = re.compile(r"\[[^\]]*\]$")
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=[.,Z+-]|$)")
+NO_MAP: Mapping[str, str] = {}
 
 
 def found(value: Any) -> str:
@@ -132,8 +133,15 @@ def name(value: Any, longest: int | None = None) -> str:
     return text(value, longest)
 
 
-def class_label(value: Any, longest: int | None = None, classes: Spellings | None = None) -> str:
-    """A class: as `name`, a boolean, or a whole number of any spelling; one of `classes`, where there are any.
+def class_label(
+    value: Any,
+    longest: int | None = None,
+    classes: Spellings | None = None,
+    class_map: Mapping[str, str] = NO_MAP,
+) -> str:
+    """A class: as `name`, a boolean, or a whole number of any spelling, under the name that `class_map` gives it.
+
+    It must be one of `classes` where any are given.
 
     >>> class_label(1.0), class_label(True), class_label("1.0", classes=Spellings(["0", "1"]))
     ('1', 'true', '1')
@@ -141,6 +149,7 @@ def class_label(value: Any, longest: int | None = None, classes: Spellings | Non
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     label = name(class_name(value) if isinstance(value, bool) else value, longest)
+    label = class_map.get(label, label)
     return label if classes is None else classes.class_of(label)
 
 
@@ -258,10 +267,10 @@ def category_kind(longest: int) -> Kind:
     return Kind(partial(category, longest=longest), Annotated[str, Meta(max_length=longest)] | int | bool, str)
 
 
-def class_kind(longest: int, classes: Iterable[str]) -> Kind:
+def class_kind(longest: int, classes: Iterable[str], class_map: Mapping[str, str] = NO_MAP) -> Kind:
     """See `class_label`."""
     spellings = Spellings(classes) if classes else None
-    read = partial(class_label, longest=longest, classes=spellings)
+    read = partial(class_label, longest=longest, classes=spellings, class_map=class_map)
     return Kind(read, str | int | float | bool, NoneType)
 
 

@@ -25,6 +25,8 @@ class Counts:
     """
     feedback: int = 0
     """Feedback records learnt."""
+    scored_anew: int = 0
+    """Those of them whose event another model had seen: it was scored anew before it was learnt."""
     alerts: int = 0
     rebuilt: int = 0
     """Pending events read back from the logs."""
@@ -33,6 +35,10 @@ class Counts:
     expired: int = 0
     """Pending events forgotten: too old, or too many."""
     batches: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What this config has no use for in the feedback, by reason: records of a class that it does not name
+    (`unknown-class`) or has no room for (`too-many-classes`), and values of features that are of another kind now
+    (`unfit-value`), which count as not known."""
     reasons: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -47,7 +53,7 @@ class Counts:
     def totals(self) -> dict[str, int]:
         """The plain totals, by name."""
         names = (
-            "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "alerts",
-            "rebuilt", "without_decision", "expired", "batches",
+            "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
+            "alerts", "rebuilt", "without_decision", "expired", "batches",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
+from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import FeedbackBatch
+from tocsin.models.data.batch import FeedbackBatch, PredictionContext
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.context import context_from_wire
 from tocsin.streams.wire.decode import UNREADABLE, Decoder, read_feedback
 from tocsin.streams.wire.records import Feedback
+from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.joining.label_target import target_of_feedback
 
+UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
+"""Why something in the feedback is passed over; see `Counts.passed_over`."""
+MOST_UNKNOWN = 100
 _UNFIT = (TypeError, KeyError, ValueError, AttributeError)
 """What is raised for feedback of the right types whose values do not fit the model."""
 
@@ -23,14 +30,32 @@ class FeedbackError(Exception):
     """The feedback log holds what Tocsin did not write: the model cannot be folded past it."""
 
 
-class Learn:
-    """Teaches one classifier from raw feedback records."""
+class _Fitting(NamedTuple):
+    """A feedback record that the model can learn from."""
 
-    def __init__(self, classifier: Classifier, decoder: Decoder, known_most: int, classes_most: int) -> None:
+    record: Record
+    item: Feedback
+    foreign: bool
+    """Whether another model than this one has seen its event, or none has."""
+
+
+class Learn:
+    """Teaches one classifier from raw feedback records.
+
+    What a record says of its event's own time is read by position: evidence by expert and class, history by class. It
+    is used only where the model that saw the event was this one, by its digest and the names of its classes. Else the
+    event is scored anew at this point of the fold, as every worker does that has this config.
+    """
+
+    def __init__(self, classifier: Classifier, decoder: Decoder, settings: Settings, counts: Counts) -> None:
         self._classifier = classifier
         self._decoder = decoder
-        self._known_most = known_most
-        self._classes_most = classes_most
+        self._settings = settings
+        self._counts = counts
+        self._digest = classifier.digest
+        self._classes_most = settings.model.max_classes
+        self.unknown: dict[str, int] = {}
+        """The labels that `classes` does not name, each with the offset of its first record."""
 
     def takes(self, label: str) -> bool:
         """Whether the model knows this class or has room for one more."""
@@ -40,12 +65,13 @@ class Learn:
     def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
         """Learn the records that the model has not learnt yet; returns how many.
 
-        Every record's label is noted as known, so that it is not joined again. A class for which the model has no
-        room is passed over: which one came too late depends on the log alone. Raises FeedbackError.
+        Every record's label is noted as known, so that it is not joined again. A class that the config does not name,
+        or for which the model has no room, is passed over and counted: which one came too late depends on the log
+        alone. Raises FeedbackError.
         """
-        feedback = [(record, _read(record)) for record in records]
+        feedback = [(record, self._read(record)) for record in records]
         for _, item in feedback:
-            note_known(item, transaction, self._known_most)
+            note_known(item, transaction, self._settings.bounds.pending_events)
         new = [(record, item) for record, item in feedback if record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
@@ -55,35 +81,83 @@ class Learn:
         self._classifier.feedback_offset = new[-1][0].offset + 1
         return len(fitting)
 
-    def _fitting(self, feedback: Sequence[tuple[Record, Feedback]]) -> list[tuple[Record, Feedback]]:
+    def _read(self, record: Record) -> Feedback:
+        """A record with its label under the name of today."""
+        try:
+            item = read_feedback(record)
+        except UNREADABLE as error:
+            raise _garbage(record, str(error)) from error
+        label = self._settings.class_map.get(item.label)
+        return item if label is None else msgspec.structs.replace(item, label=label)
+
+    def _fitting(self, feedback: Sequence[tuple[Record, Feedback]]) -> list[_Fitting]:
         """The records whose class is known, or among the first for which there is room."""
-        classes = set(self._classifier.classes)
-        fitting = []
+        classes = dict.fromkeys(self._classifier.classes)
+        fitting: list[_Fitting] = []
         for record, item in feedback:
-            if item.label in classes or len(classes) < self._classes_most:
-                classes.add(item.label)
-                fitting.append((record, item))
+            if item.label in classes or (not self._settings.classes and len(classes) < self._classes_most):
+                classes[item.label] = None
+                own = self._is_own(item, classes, self._classifier.learnt + len(fitting))
+                fitting.append(_Fitting(record, item, not own))
+            else:
+                self._pass_over(record, item.label)
         return fitting
 
-    def _columns(self, feedback: Sequence[tuple[Record, Feedback]]) -> FeedbackBatch:
+    def _pass_over(self, record: Record, label: str) -> None:
+        if not self._settings.classes:
+            self._counts.passed_over[TOO_MANY_CLASSES] += 1
+            return
+        self._counts.passed_over[UNKNOWN_CLASS] += 1
+        if len(self.unknown) < MOST_UNKNOWN:
+            self.unknown.setdefault(label, record.offset)
+
+    def _is_own(self, item: Feedback, classes: Collection[str], learnt: int) -> bool:
+        """Whether this model has seen the event: one of this digest, to which the same classes had the same places.
+
+        One that had learnt more than this one until now (`learnt` records) was taught by another feedback log.
+        """
+        decision, context = item.decision, item.context
+        if decision is None or decision.model.config != self._digest or len(decision.belief) > len(classes):
+            return False
+        if context is not None and context.learnt > learnt:
+            return False
+        return all(seen == known for seen, known in zip(decision.belief, classes, strict=False))
+
+    def _columns(self, feedback: Sequence[_Fitting]) -> FeedbackBatch:
         try:
-            return self._batch([item for _, item in feedback])
+            return self._batch(feedback)
         except _UNFIT:
-            for record, item in feedback:  # one of them is to blame
+            for fitting in feedback:  # one of them is to blame
                 try:
-                    self._batch([item])
+                    self._batch([fitting])
                 except _UNFIT as error:
-                    raise _foreign(record, repr(error)) from error
+                    raise _garbage(fitting.record, repr(error)) from error
             raise
 
-    def _batch(self, feedback: Sequence[Feedback]) -> FeedbackBatch:
-        return FeedbackBatch(
-            batch=self._decoder.batch([item.event for item in feedback]),
-            labels=[item.label for item in feedback],
-            weight=np.array([item.weight for item in feedback], np.float64),
-            contexts=[None if item.context is None else context_from_wire(item.context) for item in feedback],
-            posts=[item.posts for item in feedback],
+    def _batch(self, feedback: Sequence[_Fitting]) -> FeedbackBatch:
+        contexts = [self._context(fitting) for fitting in feedback]
+        found = [self._decoder.refitted(item.event) if foreign else (item.event, 0) for _, item, foreign in feedback]
+        made = FeedbackBatch(
+            batch=self._decoder.batch([event for event, _ in found]),
+            labels=[item.label for _, item, _ in feedback],
+            weight=np.array([item.weight for _, item, _ in feedback], np.float64),
+            contexts=contexts,
+            posts=[item.posts for _, item, _ in feedback],
         )
+        if unfit := sum(unfit for _, unfit in found):
+            self._counts.passed_over[UNFIT_VALUE] += unfit
+        self._counts.scored_anew += sum(foreign and item.decision is not None for _, item, foreign in feedback)
+        return made
+
+    def _context(self, fitting: _Fitting) -> PredictionContext | None:
+        """What the model saw of the event; None where it must be scored anew. Raises ValueError for what is garbage."""
+        written = fitting.item.context
+        if written is None or fitting.foreign:
+            return None
+        context = context_from_wire(written)
+        if context.evidence.shape[0] != len(self._classifier.experts):
+            raise ValueError(f"evidence of {context.evidence.shape[0]} experts")
+        return context
 
 
 def note_known(feedback: Feedback, transaction: Transaction, most: int) -> None:
@@ -93,14 +167,7 @@ def note_known(feedback: Feedback, transaction: Transaction, most: int) -> None:
     transaction.waiting.drop(key, source, feedback.label)
 
 
-def _read(record: Record) -> Feedback:
-    try:
-        return read_feedback(record)
-    except UNREADABLE as error:
-        raise _foreign(record, str(error)) from error
-
-
-def _foreign(record: Record, why: str) -> FeedbackError:
+def _garbage(record: Record, why: str) -> FeedbackError:
     return FeedbackError(
         f"{record.topic}, partition {record.partition}, offset {record.offset} is no feedback record ({why}): "
         "only Tocsin may write to this topic"

@@ -8,18 +8,27 @@ from pathlib import Path
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.experts.base import SnapshotError
+from tocsin.models.data.snapshot import SnapshotError, read_manifest, write
+from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
-from tocsin.streams.worker.learn import FeedbackError, Learn
+from tocsin.streams.worker.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
 
 log = logging.getLogger(__name__)
 
 LEARN_CHUNK = 1_000
 """Feedback records folded at once while catching up."""
+PASSED_OVER = {
+    UNKNOWN_CLASS: "{n} are of a class that the config does not name, and teach nothing",
+    TOO_MANY_CLASSES: "{n} are of a class for which bounds.classes has no room, and teach nothing",
+    UNFIT_VALUE: "{n} values of features are of another kind, and count as not known",
+}
+WAYS = "name them in `classes`, or say in `class_map` what each is called today; a new feedback topic has none of them"
+MOST_NAMED = 5
+"""Classes that one line of the log names."""
 
 
 class Model:
@@ -32,6 +41,8 @@ class Model:
         self._directory = directory
         self._counts = counts
         self._snapshots = True
+        self._said = 0
+        """How much of another config the log was told of."""
         self._snapshot_at = 0
         """Records that the model of the last snapshot had learnt."""
         self._use(Classifier.from_config(settings))
@@ -40,29 +51,68 @@ class Model:
         settings = self._settings
         self.classifier = classifier
         self.decide = Decide(settings, classifier, self._decoder)
-        self.learn = Learn(classifier, self._decoder, settings.bounds.pending_events, settings.model.max_classes)
+        self.learn = Learn(classifier, self._decoder, settings, self._counts)
 
     def load_snapshot(self, reader: Transport) -> None:
-        """Take over the snapshot, if there is one that fits the settings and the feedback log."""
+        """Take over the snapshot, if there is one that fits the settings and the feedback log.
+
+        One of another model is not used, so that all workers of this config fold the same records. Only where the log
+        no longer has them all does the model go on from it. Raises FeedbackError where it cannot.
+        """
         if not self._directory.exists():
             return
         try:
-            self._use(Classifier.load(self._directory, self._settings.model, self._settings.kernels.backend))
-            offset, end = self.classifier.feedback_offset, max(self._ends(reader).values())
-            if offset > end:
-                raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
+            self._use(self._of_snapshot(reader))
             log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
         except SnapshotError as error:
             log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
             self._use(Classifier.from_config(self._settings))
         self._snapshot_at = self.classifier.learnt
 
+    def _of_snapshot(self, reader: Transport) -> Classifier:
+        """The model of the snapshot. Raises SnapshotError where it is not to be used."""
+        settings, topic = self._settings, self._settings.topics.feedback
+        manifest = read_manifest(self._directory)
+        written = manifest.get("topic", topic)
+        if written != topic:
+            raise SnapshotError(f"it is of the topic {written}, and feedback is in {topic}")
+        [(partition, end)] = self._ends(reader).items()
+        offset = manifest.get("feedback_offset", 0)
+        if offset > end:
+            raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
+        try:
+            return Classifier.load(self._directory, settings.model, settings.kernels.backend)
+        except SnapshotError as error:
+            first = next((record.offset for record in reader.read(partition, 0, end)), end)
+            if first == 0 or "settings" not in manifest:
+                raise
+            return self._successor(first, offset, error)
+
+    def _successor(self, first: int, offset: int, foreign: SnapshotError) -> Classifier:
+        """The model that goes on from the snapshot at an offset, where the log begins only at `first`."""
+        topic, settings = self._settings.topics.feedback, self._settings
+        try:
+            if offset < first:
+                raise SnapshotError(f"it ends at offset {offset}")
+            made, begin_anew = successor(self._directory, settings.model, settings.kernels.backend)
+        except SnapshotError as error:
+            raise FeedbackError(
+                f"{topic} begins at offset {first}, so that the model cannot be folded from it, and it cannot go on "
+                f"from the snapshot in {self._directory}: {error} ({foreign}). Restore the config of the snapshot, or "
+                "name a new topic in topics.feedback, with which learning begins anew"
+            ) from error
+        anew = ", ".join(begin_anew) or "none"
+        log.warning("%s begins at offset %d: the model goes on from its snapshot of another config", topic, first)
+        log.warning("experts that begin anew: %s", anew)
+        return made
+
     def save_snapshot(self, unless_learnt_less_than: int = 1) -> None:
         """Write a snapshot, if the model has learnt so many records since the last one."""
         if not self._snapshots or self.classifier.learnt - self._snapshot_at < unless_learnt_less_than:
             return
         try:
-            self.classifier.save(self._directory)
+            manifest, arrays = self.classifier.to_snapshot()
+            write(self._directory, {**manifest, "topic": self._settings.topics.feedback}, arrays)
         except SnapshotError as error:
             self._snapshots = False
             log.warning("no snapshots are written, a restart folds the whole feedback log: %s", error)
@@ -100,6 +150,23 @@ class Model:
                     self._fold(chunk, state)
                     chunk = []
             self._fold(chunk, state)
+        self._say_what_is_of_another_config()
+
+    def _say_what_is_of_another_config(self) -> None:
+        """Log how much of the feedback that was read until now was written under another config, if there is more."""
+        counts = self._counts
+        total = counts.scored_anew + counts.passed_over.total()
+        if total == self._said:
+            return
+        self._said = total
+        what = [f"{counts.scored_anew} records were scored anew"]
+        for reason, n in sorted(counts.passed_over.items()):
+            what.append(PASSED_OVER[reason].format(n=n))
+        log.warning("%s holds records of another config: %s", self._settings.topics.feedback, "; ".join(what))
+        if unknown := self.learn.unknown:
+            names = ", ".join(map(repr, list(unknown)[:MOST_NAMED])) + ", ..." * (len(unknown) > MOST_NAMED)
+            topic, first = self._settings.topics.feedback, min(unknown.values())
+            log.warning("%s: from offset %d on there are labels of other classes (%s): %s", topic, first, names, WAYS)
 
     def _fold(self, records: Sequence[Record], state: State) -> None:
         if not records:

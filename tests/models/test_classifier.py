@@ -250,6 +250,15 @@ def test_a_snapshot_of_another_config_is_refused(snapshot: Path) -> None:
         Classifier.load(snapshot, MODEL.model_copy(update={"seed": 4}))
 
 
+def test_a_model_under_the_digest_of_an_earlier_version_is_still_loaded_for_itself(snapshot: Path) -> None:
+    """Its settings stand in it. To the settings of a service it is another model's, whose log must be folded anew."""
+    manifest = json.loads((snapshot / "manifest.json").read_text())
+    (snapshot / "manifest.json").write_text(json.dumps({**manifest, "config": "e04468c8b0d64c06"}))
+    assert Classifier.load(snapshot).settings == MODEL
+    with pytest.raises(SnapshotError, match="is of config e04468c8b0d64c06"):
+        Classifier.load(snapshot, MODEL)
+
+
 def test_saving_replaces_a_snapshot_whole(taught: Classifier, snapshot: Path, tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "s"
     taught.save(directory)

@@ -43,7 +43,11 @@ def check(
         print_result(text)
     for warning in cost_warnings(settings):
         print_message(f"warning: {warning}")
-    print_message(f"{config}: valid; the model's hash is {settings.model.digest()}")
+    if note := _of_another_model(settings):
+        print_message(note)
+    print_message(
+        f"{config}: valid; the model's hash is {settings.model.digest()}, that of the whole config {settings.digest()}"
+    )
     if broker:
         with reporting_errors():
             _ask_broker(settings)
@@ -63,6 +67,23 @@ def _ask_broker(settings: Settings) -> None:
         print_message(line)
     if not lines:
         print_message(f"{settings.kafka.bootstrap}: every topic is there and as it should be")
+
+
+def _of_another_model(settings: Settings) -> str | None:
+    """What a start makes of a snapshot that is not of this config's model; None where there is none."""
+    from tocsin.models.data.snapshot import SnapshotError, read_manifest
+
+    directory = settings.state.directory / settings.name / "snapshot"
+    try:
+        manifest = read_manifest(directory)
+    except SnapshotError:
+        return None
+    if manifest.get("config") == settings.model.digest(manifest.get("lineage", "")):
+        return None
+    return (
+        f"{directory} is of another model ({manifest.get('config')}): the next start folds the feedback log anew, and "
+        "scores anew what that model had seen"
+    )
 
 
 def _build_model(path: Path, settings: Settings) -> None:

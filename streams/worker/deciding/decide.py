@@ -63,7 +63,7 @@ class Decide:
         self._decoder = decoder
         self._explainer = Explainer(classifier, settings.explanation)
         self._early_risk = EarlyRisk(settings, classifier)
-        self._digest = classifier.digest
+        self._digest, self._config_digest = classifier.digest, settings.digest()
         self.partitions = 1
         """Of the events, among which the budget of reviews is shared."""
         self.last: Scores | None = None
@@ -161,11 +161,14 @@ class Decide:
             reason=None if decided else _reason(scores, i),
             set=[c for c, within in zip(scores.classes, scores.sets[i].tolist(), strict=True) if within],
             explanation=findings.explanation,
-            model=ModelVersion(self._classifier.feedback_offset, self._digest, SEGMENT),
+            model=self._version(),
             over_budget=self._said_of_budget(over),
             priors=None if priors is None else dict(zip(scores.classes, priors, strict=True)),
             risk=None if findings.subject is None else findings.subject.state,
         )
+
+    def _version(self) -> ModelVersion:
+        return ModelVersion(self._classifier.feedback_offset, self._digest, SEGMENT, self._config_digest)
 
     def _said_of_budget(self, over: _OverBudget | None) -> Reason | msgspec.UnsetType | None:
         """What a decision says of the budget; nothing where there is none."""

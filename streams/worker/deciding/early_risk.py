@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
 from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.subjects import Subjects
-from tocsin.streams.wire.records import Alert, Event, SubjectState
+from tocsin.streams.wire.records import Alert, Event, SubjectState, SubjectTextState
 from tocsin.streams.wire.subject_state import risk_from_wire, state_to_wire, text_from_wire, text_to_wire
 
 
@@ -36,12 +37,14 @@ class EarlyRisk:
 
     def __init__(self, settings: Settings, classifier: Classifier) -> None:
         self._settings = settings.early_risk
+        self._classes, self._class_map = frozenset(settings.classes), settings.class_map
         self._most = settings.bounds.subjects
         self._group = peer_group(settings.early_risk)
         self._readers_of_posts = [
             i for i, expert in enumerate(classifier.experts) if expert.reads_text and not expert.whole_subject
         ]
-        self._readers_of_subjects = [expert.name for expert in classifier.whole_subject_experts]
+        model, whole = settings.model, {expert.name for expert in classifier.whole_subject_experts}
+        self._readers_of_subjects = {e.name: model.reader_digest(e) for e in model.experts if e.name in whole}
         self.keeps_subjects = bool(self._settings.classes or self._readers_of_subjects)
         """Whether anything is kept of subjects at all."""
 
@@ -53,8 +56,8 @@ class EarlyRisk:
         for subject in dict.fromkeys(batch.subjects):
             state = subjects.get(subject)
             for name in self._readers_of_subjects:
-                if state is not None and name in state.texts:
-                    texts[name, subject] = text_from_wire(state.texts[name])
+                if state is not None and name in (kept := self._readable(state)):
+                    texts[name, subject] = text_from_wire(kept[name])
         return replace(batch, subject_texts=texts)
 
     def fold(self, events: Sequence[Event], scores: Scores, subjects: Subjects) -> list[SubjectAfter | None]:
@@ -65,7 +68,7 @@ class EarlyRisk:
 
     def _fold(self, event: Event, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
         before = subjects.get(event.subject)
-        risk = SubjectRisk() if before is None else risk_from_wire(before)
+        risk = SubjectRisk() if before is None else self._risk(before)
         raised = add_post(
             risk,
             self._contribution(scores, i),
@@ -74,12 +77,31 @@ class EarlyRisk:
             Post(event.id, event.time, scores.betp[i]),
             subjects.peers(self._group),
         )
-        texts = {} if before is None else dict(before.texts)
+        texts = {} if before is None else self._readable(before)
         for name, after in scores.subject_texts.items():
-            texts[name] = text_to_wire(after[i])
+            texts[name] = text_to_wire(after[i], self._readers_of_subjects[name])
         state = state_to_wire(risk, texts)
         subjects.put(event.subject, state, self._most, self._group)
         return SubjectAfter(state, raised)
+
+    def _risk(self, state: SubjectState) -> SubjectRisk:
+        """A subject's risk, under the names that classes have today; of a class that is no more nothing is left."""
+        risk = risk_from_wire(state)
+        for name in self._class_map.keys() & {*risk.risk, *risk.alerts, *risk.odds}:
+            today = self._class_map[name]
+            risk.risk[today] = risk.risk.get(today, 0.0) + risk.risk.pop(name, 0.0)
+            if name in risk.alerts:
+                risk.alerts[today] = min(risk.alerts.pop(name), risk.alerts.get(today, risk.posts))
+            if name in risk.odds:
+                risk.odds[today] = max(risk.odds.pop(name), risk.odds.get(today, -math.inf))
+        if self._classes:
+            risk.risk = {name: value for name, value in risk.risk.items() if name in self._classes}
+        return risk
+
+    def _readable(self, state: SubjectState) -> dict[str, SubjectTextState]:
+        """What the experts of this config keep of a subject; the weights that another one added up mean nothing."""
+        readers = self._readers_of_subjects
+        return {name: text for name, text in state.texts.items() if text.reader == readers.get(name)}
 
     def _contribution(self, scores: Scores, i: int) -> Floats:
         """What one event adds to its subject's risk [K]: the evidence of experts that read its own text, else BetP."""

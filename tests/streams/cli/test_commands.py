@@ -16,6 +16,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import tocsin as package
+from tocsin.config import load
+from tocsin.models.classifier import Classifier
 from tocsin.streams.cli.app import app
 from tocsin.streams.transport.embedded import free_port
 from tocsin.streams.wire.json_schema import documents
@@ -93,6 +95,22 @@ def test_check_prints_the_whole_tree_as_yaml_that_is_valid_itself(config: Path, 
     again = tocsin("check", tmp_path / "again.yaml")
     assert again.exit_code == 0, again.stderr
     assert again.stdout == result.stdout
+
+
+def test_check_says_what_the_next_start_makes_of_the_state(tmp_path: Path) -> None:
+    """It passed without a word on a config under which the state was of no use."""
+    config, state = tmp_path / "c.yaml", {"TOCSIN_STATE__DIRECTORY": str(tmp_path / "state")}
+    body = "name: s\nschema: {features: [{name: a}]}\nclasses: [x, y]\n"
+    config.write_text(body)
+    Classifier.from_config(load(config)).save(tmp_path / "state" / "s" / "snapshot")
+    assert "of another model" not in tocsin("check", config, **state).stderr
+    config.write_text(body + "explanation: {level: full}\n")
+    assert "of another model" not in tocsin("check", config, **state).stderr
+    config.write_text(body.replace("[x, y]", "[y, x]"))
+    checked = tocsin("check", config, **state)
+    assert checked.exit_code == 0
+    assert "of another model" in checked.stderr
+    assert "folds the feedback log anew" in checked.stderr
 
 
 def test_check_shows_what_the_environment_says() -> None:

@@ -67,6 +67,15 @@ def test_a_label_is_learnt_exactly_so_many_events_late(tmp_path: Path, delay: in
     assert [d.model.feedback_offset for d, _ in replay.judged] == [max(0, i - delay) for i in range(20)]
 
 
+def test_labels_by_an_old_name_are_judged_by_that_of_today(tmp_path: Path) -> None:
+    plain = Watched(settings(tmp_path), 1)
+    mapped = Watched(settings(tmp_path, classes=["no", "true"], class_map={"yes": "true"}), 1)
+    reports = [replay.run(some(80)) for replay in (plain, mapped)]
+    assert {truth for _, truth in mapped.judged} == {"no", "true"}
+    assert reports[1].accuracy == reports[0].accuracy
+    assert reports[1].dead_letters == 0
+
+
 def test_every_decision_is_judged_by_its_own_label(tmp_path: Path) -> None:
     replay = Watched(settings(tmp_path), 3)
     replay.run(some(30))

@@ -110,7 +110,7 @@ def test_a_decision_has_exactly_the_keys_of_the_contract(produced: Service) -> N
     expected = DECISION | ({"risk"} if produced.settings.early_risk.classes else set())
     for decision in produced.decisions:
         assert set(decision) == expected
-        assert set(decision["model"]) == {"feedback_offset", "config", "segment"}
+        assert set(decision["model"]) == {"feedback_offset", "config", "segment", "settings"}
         assert (decision["explanation"] is None) == (produced.settings.explanation.level == "none")
 
 
@@ -135,6 +135,7 @@ def test_a_decision_names_the_model_that_made_it(produced: Service) -> None:
     assert offsets[0] == 0
     assert offsets[-1] > 50
     assert {d["model"]["config"] for d in produced.decisions} == {produced.settings.model.digest()}
+    assert {d["model"]["settings"] for d in produced.decisions} == {produced.settings.digest()}
 
 
 def test_every_abstention_goes_to_review_and_nothing_else_does(produced: Service) -> None:

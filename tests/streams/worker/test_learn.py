@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,13 @@ def test_what_an_earlier_version_wrote_teaches_the_same(tmp_path: Path) -> None:
     for name, written in (("old", older), ("new", newer)):
         config = settings(tmp_path / name, prior_shift={"enabled": True}, abstention={"per_class": True})
         service = Service(config)
-        for line in written.splitlines():
+        # What the model saw is learnt from where it is of the model of this config, which had learnt no more by then.
+        own = written.replace(b"335aab3255929145", config.model.digest().encode())
+        for line in re.sub(rb'"learnt":\d+', b'"learnt":0', own).splitlines():
             MemoryTransport(service.broker).produce("feedback", b"s", line)
         with running(service) as worker:
             assert worker.classifier.learnt == len(older.splitlines())
+            assert worker.counts.scored_anew == 0
             found.append(bits(worker))
     assert found[0] == found[1]
 
