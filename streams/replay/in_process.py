@@ -111,9 +111,9 @@ class InProcess:
         for record in self._decisions.poll(2, 0):
             decision = read_own(record, Decision)
             self._decided += 1
-            self._misfits += past.label is not None and not self._fits(past.label)
-            if past.label is not None and decision is not None and self._fits(past.label):
-                truth = self._settings.class_map.get(past.label, past.label)
+            truth = self._today(past.label)
+            self._misfits += truth is not None and not self._fits(truth)
+            if truth is not None and decision is not None and self._fits(truth):
                 judged = self.evaluation.add(decision, truth)
                 if self._rival is not None:
                     right = self._rival.is_right(past, truth)  # it learns the label that is due, too
@@ -128,6 +128,10 @@ class InProcess:
         """Whether no event could be decided, or none could be judged because no label is one of the classes."""
         return not self.evaluation.events and (not self._decided or self._misfits > 0)
 
+    def _today(self, label: str | None) -> str | None:
+        """What the class of a label is called today."""
+        return None if label is None else self._settings.class_map.get(label, label)
+
     def _fits(self, label: str) -> bool:
         """Whether a label is one of the classes; any other becomes a dead letter, and nothing is judged by it."""
         return not self._classes or label in self._classes
@@ -135,10 +139,11 @@ class InProcess:
     def _send_label(self, worker: Worker) -> None:
         """Send the label that is due; the worker joins it now, and learns from it in its next step."""
         past = self._unlabelled.popleft()
-        if past.label is None:
+        truth = self._today(past.label)
+        if truth is None:
             return
-        if self._fits(past.label):
-            self.evaluation.tell(past.label)
+        if self._fits(truth):
+            self.evaluation.tell(truth)
         record = label_record(self._settings, past)
         self._producer.produce(self._settings.topics.labels, past.key, record)
         worker.step(0)
