@@ -19,7 +19,7 @@ from tocsin.models.data.batch import Batch, FeedbackBatch, Floats, Ints
 from tocsin.models.data.columns import Columns
 from tocsin.models.data.frames import Table, is_frame
 from tocsin.models.data.kept_settings import settings_of
-from tocsin.models.data.labels import Label, class_name, name_among, plain_label
+from tocsin.models.data.labels import Label, class_name, name_among, names_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.mixture import Mixture
@@ -182,7 +182,7 @@ class Classifier(Face):
         """Learn feedback records in their order; how they are cut into batches makes no difference.
 
         Raises, before anything is learnt, UnknownClassError for a label that is no class of the config, and ValueError
-        for a weight that is negative, not finite or above a million.
+        for a weight out of its range.
         """
         weights = checked_weights(feedback.weight, len(feedback.labels))
         new = dict.fromkeys(label for label in feedback.labels if label not in self._index)
@@ -254,11 +254,10 @@ class Classifier(Face):
         """Learn one labelled event.
 
         Raises, before anything is learnt, UnknownClassError where the settings list the classes and y is none of them,
-        and ValueError for a label that is missing, a weight that is negative, not finite or above a million, or a value
-        that does not fit its feature.
+        and ValueError as `learn_many` does.
         """
         weight, label = checked_weights([w], 1), plain_label(y)
-        name = self._classes_of([label])[0]
+        name = name_among(self._index, class_name(label))
         self._check_class(name, len(self.classes))
         self._columns.check(x)
         if not isinstance(x, str):
@@ -270,14 +269,6 @@ class Classifier(Face):
         """The pignistic probability of every class known."""
         p = self._probabilities(self._columns.batch(x))[0].tolist() if self.classes else []
         return dict(zip(self._labels_in_order(), p, strict=True))
-
-    def _classes_of(self, labels: Sequence[Label]) -> list[str]:
-        """The names of the classes of labels."""
-        known, names = set(self._index), list[str]()
-        for label in labels:
-            names.append(name_among(known, class_name(label)))
-            known.add(names[-1])
-        return names
 
     def _discover(self, x: Mapping[Hashable, Any]) -> None:
         if found := self._columns.discover(x):
@@ -300,10 +291,9 @@ class Classifier(Face):
 
     def _learn_rows(self, rows: Table | Batch | Floats, y: NDArray[Any], w: Floats | None) -> None:
         weight = np.ones(len(rows)) if w is None else w
-        if isinstance(rows, Table):
-            rows = self._columns.read(rows, learning=True)
+        rows = self._columns.read(rows, learning=True) if isinstance(rows, Table) else rows
         labels = y.tolist()
-        names = self._classes_of(labels)
+        names = names_among(self._index, labels)
         for i, name in enumerate(dict.fromkeys(name for name in names if name not in self._index)):
             self._check_class(name, len(self.classes) + i)
         for piece, batch in self._pieces(rows):
@@ -318,8 +308,7 @@ class Classifier(Face):
                 yield piece, self._columns.batch_of(table)
             return
         if isinstance(rows, np.ndarray) and not self.columns:
-            features = rows.shape[1]
-            self.widen([str(f) for f in range(features)], [False] * features, self.classes)
+            self.widen([str(f) for f in range(rows.shape[1])], [False] * rows.shape[1], self.classes)
         yield slice(0, len(rows)), self._as_batch(rows)
 
     def _as_batch(self, rows: Table | Batch | Floats) -> Batch:

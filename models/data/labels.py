@@ -87,6 +87,19 @@ def name_among(known: Container[Hashable], name: str) -> str:
     return equal if equal is not None and name not in known and equal in known else name
 
 
+def names_among(known: Iterable[str], labels: Iterable[Label]) -> list[str]:
+    """The names of the classes of labels, in order, where each may be the equal of a known one or of one before it.
+
+    >>> names_among(["ham"], ["ham", True, 1, 2])
+    ['ham', 'true', 'true', '2']
+    """
+    seen, names = set(known), list[str]()
+    for label in labels:
+        names.append(name_among(seen, class_name(label)))
+        seen.add(names[-1])
+    return names
+
+
 class Labels:
     """Labels, their numbers, and how they sort.
 

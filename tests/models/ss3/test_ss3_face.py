@@ -144,3 +144,14 @@ def test_copies_are_taken_between_two_texts_while_a_thread_learns() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_chinese_text_is_read_without_a_setting() -> None:
+    model = SS3(ngrams=2)
+    for _ in range(3):
+        model.learn("恭喜您中奖了，请点击链接", "spam")
+        model.learn("明天下午开会，请准时到", "ham")
+    assert model.label("您中奖") == "spam"
+    assert model.label("下午见") == "ham"
+    assert model.value("中奖").argmax() == model.classes.index("spam")
+    assert model.value("中奖").any()
