@@ -17,8 +17,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tocsin.config import ConfigError, Settings, load
+from tocsin.streams.printable import printable
 from tocsin.streams.transport.security import client_options
-from tocsin.streams.wire.printable import printable
 
 _ANSWER_SECONDS = 8.0
 

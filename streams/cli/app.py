@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 import tocsin
 from tocsin.streams.cli.commands import check, demo, explain, monitor, replay, run, schema, topics
 from tocsin.streams.cli.console import print_result
-from tocsin.streams.wire.printable import printable
+from tocsin.streams.printable import printable
 
 
 @contextmanager

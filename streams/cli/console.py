@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tocsin.streams.wire.printable import printable, writable
+from tocsin.streams.printable import printable, writable
 
 
 class PrintableConsole(Console):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
-from tocsin.streams.wire.printable import printable
+from tocsin.streams.printable import printable
 from tocsin.streams.wire.records import Decision
 
 REASONS = {

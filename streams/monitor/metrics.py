@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tocsin.streams.wire.printable import printable
+from tocsin.streams.printable import printable
 
 OTHER = "other"
 """The label value that stands for all values beyond a cap."""

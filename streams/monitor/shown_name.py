@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.streams.wire.printable import printable
+from tocsin.streams.printable import printable
 
 _CHARACTERS = 80
 """Characters of a name that are shown."""

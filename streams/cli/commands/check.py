@@ -11,7 +11,7 @@ from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.cost_warnings import cost_warnings
 from tocsin.streams.cli.failures import reporting_errors
-from tocsin.streams.wire.printable import printable
+from tocsin.streams.printable import printable
 
 if TYPE_CHECKING:
     from tocsin.config import Settings

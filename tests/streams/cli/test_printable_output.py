@@ -25,8 +25,8 @@ from tocsin.streams.cli.console import PrintableConsole, PrintableFormatter, pri
 from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.cli.last_decision import last_decision
 from tocsin.streams.cli.render import render
+from tocsin.streams.printable import printable
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
-from tocsin.streams.wire.printable import printable
 from tocsin.streams.wire.records import Decision
 
 HOSTILE = "\x1b[31m\x9b2J\x7f\u202e\u2066\u2028\x85\r\x00[/x]"
