@@ -18,7 +18,8 @@ from tocsin.streams.cli.demo.stream import Stream
 from tocsin.streams.transport.base import TransportError
 
 START_SECONDS = 300.0
-"""The service may take so long to be ready, because its first start ever compiles the kernels."""
+"""The service may log nothing for so long before it is ready: its first start ever compiles the kernels, part by part,
+and logs each."""
 STOP_SECONDS = 30.0
 
 
@@ -43,11 +44,17 @@ def running_service(console: Console, stream: Stream) -> Iterator[None]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], errors: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while b"ready:" not in errors.read_bytes() and process.poll() is None:
-        if time.monotonic() > deadline:
-            raise TransportError(f"tocsin run was not ready after {START_SECONDS:.0f} s")
+    logged, deadline = b"", time.monotonic() + START_SECONDS
+    while b"ready:" not in logged and process.poll() is None:
         time.sleep(0.1)
+        before, logged = logged, errors.read_bytes()
+        if len(logged) > len(before):
+            deadline = time.monotonic() + START_SECONDS
+        elif time.monotonic() > deadline:
+            last = logged.decode(errors="replace").splitlines()[-1:]
+            raise TransportError(
+                f"tocsin run is not ready, and has logged nothing for {START_SECONDS:.0f} s after {''.join(last)!r}"
+            )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
