@@ -72,6 +72,14 @@ class Ownership:
         rebuilt = rebuild(partition, committed.offset, self._clock())
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision
+        if rebuilt.unfit:
+            self._counts.passed_over["unfit-event"] += rebuilt.unfit
+            log.warning(
+                "%s: %d records that were read again are no events by the schema; they were dead letters, or fitted an "
+                "earlier config, and labels find them no more",
+                partition.name,
+                rebuilt.unfit,
+            )
         if rebuilt.events:
             log.info("rebuilt %d pending events of %s", rebuilt.events, partition.name)
         if rebuilt.without_decision:

@@ -6,7 +6,6 @@ joined to what was decided of them, and remembered: nothing is decided or produc
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -35,6 +34,8 @@ class Rebuilt(NamedTuple):
     events: int
     without_decision: int
     """Of these, events whose decision is in the log no more."""
+    unfit: int = 0
+    """Records that are no events by the schema: dead letters already, or events that fitted an earlier config."""
 
 
 class Rebuild:
@@ -45,6 +46,7 @@ class Rebuild:
         self._decoder = decoder
         self._state = state
         self._reader = reader
+        self._unfit = 0
         self._group = peer_group(settings.early_risk)
 
     def __call__(self, partition: Partition, committed: int, now: int) -> Rebuilt:
@@ -59,6 +61,7 @@ class Rebuild:
         # A handful of missing events is not worth reading a million decisions for: theirs are among the last.
         decisions = self._decisions(min(self._settings.bounds.pending_events, max(MARGIN, 10 * (committed - start))))
         remembered = without_decision = 0
+        self._unfit = 0
         events = self._events(partition, start, committed)
         while chunk := list(itertools.islice(events, CHUNK)):
             rebuilt = self._remember(chunk, decisions, partition, now)
@@ -67,12 +70,14 @@ class Rebuild:
         with self._state.transaction() as t:
             t.positions.set({partition: committed})
             t.notes.forget_priors(partition.index)
-        return Rebuilt(remembered, without_decision)
+        return Rebuilt(remembered, without_decision, self._unfit)
 
     def _events(self, partition: Partition, start: int, stop: int) -> Iterator[Event]:
         for record in self._reader.read(partition, start, stop):
-            with contextlib.suppress(UnfitError):  # it is a dead letter already
+            try:
                 yield self._decoder.event(record)
+            except UnfitError:
+                self._unfit += 1
 
     def _decisions(self, most: int) -> dict[str, bytes]:
         """The last decisions by event id, without their explanations, as JSON: a million structs would not fit."""

@@ -33,7 +33,7 @@ def test_no_more_is_read_than_may_be_pending(service: Service, tmp_path: Path) -
         drain(worker)
     state = State(tmp_path / "other", 2**22)
     again = rebuild(service, state)
-    assert again(EVENTS, 22, START) == (13, 0)  # of the last 15 records two are dead letters
+    assert again(EVENTS, 22, START) == (13, 0, 1)  # of the last 15 records two are dead letters
     with state.transaction() as t:
         assert t.pending.get("e6") is None
         kept = t.pending.get("e19")
@@ -43,7 +43,7 @@ def test_no_more_is_read_than_may_be_pending(service: Service, tmp_path: Path) -
         assert kept.decision.event == "e19"
         assert kept.context is None
         assert t.positions.get(EVENTS) == 22
-    assert again(EVENTS, 22, START) == (0, 0)
+    assert again(EVENTS, 22, START) == (0, 0, 0)
     state.close()
 
 
@@ -54,8 +54,8 @@ def test_a_gap_is_read_from_where_the_state_stood(service: Service, tmp_path: Pa
     state = State(tmp_path / "other", 2**22)
     with state.transaction() as t:
         t.positions.set({EVENTS: 7})
-    assert rebuild(service, state)(EVENTS, 10, START) == (3, 0)
-    assert rebuild(service, state)(EVENTS, 5, START) == (0, 0)
+    assert rebuild(service, state)(EVENTS, 10, START) == (3, 0, 0)
+    assert rebuild(service, state)(EVENTS, 5, START) == (0, 0, 0)
     with state.transaction() as t:
         assert t.positions.get(EVENTS) == 10
     state.close()
@@ -68,7 +68,7 @@ def test_events_that_retention_took_are_no_error(service: Service, tmp_path: Pat
     service.broker.expire(EVENTS, 8)
     service.broker.expire(Partition("decisions", 0), 9)
     state = State(tmp_path / "other", 2**22)
-    assert rebuild(service, state)(EVENTS, 10, START) == (2, 1)
+    assert rebuild(service, state)(EVENTS, 10, START) == (2, 1, 0)
     with state.transaction() as t:
         first, second = t.pending.get("e8"), t.pending.get("e9")
         assert first is not None
