@@ -24,11 +24,6 @@ class ClassDiscount:
         self._precision = np.full((experts, 0), 0.5)
         self._answers = np.zeros((experts, 0))
 
-    @property
-    def precision(self) -> Floats:
-        """[E, K]: of the answers k of expert e, the faded share that was right."""
-        return self._precision
-
     def resize(self, classes: int) -> None:
         """Make room for more classes. Never shrinks."""
         more = classes - self._precision.shape[1]

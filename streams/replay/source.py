@@ -18,28 +18,30 @@ _JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
 def read_source(settings: Settings, source: str, open_reader: Callable[[], Transport]) -> Iterator[PastEvent]:
-    """The past events of a source, in their order. Raises SourceError.
+    """The past events of a source, in their order. Raises SourceError, for a file that is not there at once.
 
     `source` is the name of a file, or `kafka:TOPIC?from=...&to=...`; for the latter `open_reader` opens a transport,
     which is closed at the end.
     """
     if source.startswith("kafka:"):
-        transport = open_reader()
-        try:
-            yield from read_topic_range(settings, source, transport)
-        finally:
-            transport.close()
-        return
+        return _read_topic(settings, source, open_reader)
     path = Path(source)
     if not path.is_file():
         raise SourceError(f"{source}: no such file; a topic range is written kafka:events?from=OFFSET_OR_TIME&to=...")
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
     kind = suffixes[-1] if suffixes else ""
     if kind in _CSV:
-        yield from read_csv(settings, path)
-    elif kind in _JSON_LINES:
-        yield from read_json_lines(settings, path)
-    elif kind == ".parquet":
-        yield from read_parquet(settings, path)
-    else:
-        raise SourceError(f"{source}: cannot tell its format; name it .csv, .tsv, .jsonl or .parquet (.gz, .xz, .bz2)")
+        return read_csv(settings, path)
+    if kind in _JSON_LINES:
+        return read_json_lines(settings, path)
+    if kind == ".parquet":
+        return read_parquet(settings, path)
+    raise SourceError(f"{source}: cannot tell its format; name it .csv, .tsv, .jsonl or .parquet (.gz, .xz, .bz2)")
+
+
+def _read_topic(settings: Settings, source: str, open_reader: Callable[[], Transport]) -> Iterator[PastEvent]:
+    transport = open_reader()
+    try:
+        yield from read_topic_range(settings, source, transport)
+    finally:
+        transport.close()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
-import orjson
 
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
@@ -197,15 +196,6 @@ def read_own(record: Record, kind: type[Value]) -> Value | None:
         return msgspec.json.decode(record.value or b"", type=kind)
     except UNREADABLE:
         return None
-
-
-def read_back(record: Record) -> dict[str, Any] | None:
-    """The JSON object in a record of one of our own topics, to be shown as it is; None where there is none."""
-    try:
-        value = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def read_feedback(record: Record) -> Feedback:

@@ -68,7 +68,10 @@ def warm_up(classifier: Classifier, stop: Callable[[], bool]) -> None:
     parts = len(classifier.experts) + 1
     done = 0
     name = classifier.digest
-    helper = CompileHelper(classifier.settings, classifier.backend, wanted=not cache.is_complete(name))
+    known = cache.is_complete(name)
+    if not known:
+        log.info("the first start of this model compiles its kernels, a minute or two; later starts load them")
+    helper = CompileHelper(classifier.settings, classifier.backend, wanted=not known)
 
     def progress(part: str) -> None:
         nonlocal done

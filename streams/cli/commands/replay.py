@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(
-    epilog="Example: `tocsin replay config/presets/electricity.yaml electricity.csv.gz --in-process --report json`"
-)
+@app.command(epilog="Example: `tocsin replay config/presets/sms.yaml config/presets/data/sms_spam.tsv.gz --in-process`")
 def replay(
     config: ConfigFile,
     source: Annotated[

@@ -34,7 +34,7 @@ def running_service(console: Console, stream: Stream) -> Iterator[None]:
             with console.status(
                 f"starting tocsin run {stream.preset.name} (the first start ever compiles the kernels)"
             ):
-                _wait_until_ready(process, Path(errors.name))
+                _wait_until_ready(console, process, Path(errors.name))
             yield
         finally:
             _stop(process)
@@ -43,17 +43,21 @@ def running_service(console: Console, stream: Stream) -> Iterator[None]:
                 raise TransportError(f"tocsin run ended with {process.returncode}: {errors.read()[-2000:].decode()}")
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], errors: Path) -> None:
+def _wait_until_ready(console: Console, process: subprocess.Popen[bytes], errors: Path) -> None:
     logged, deadline = b"", time.monotonic() + START_SECONDS
     while b"ready:" not in logged and process.poll() is None:
         time.sleep(0.1)
         before, logged = logged, errors.read_bytes()
         if len(logged) > len(before):
+            if not console.is_terminal:  # a terminal shows that something goes on
+                lines = logged[len(before) :].decode(errors="replace").rstrip()
+                console.print(lines, markup=False, highlight=False, soft_wrap=True)
             deadline = time.monotonic() + START_SECONDS
         elif time.monotonic() > deadline:
             last = logged.decode(errors="replace").splitlines()[-1:]
             raise TransportError(
-                f"tocsin run is not ready, and has logged nothing for {START_SECONDS:.0f} s after {''.join(last)!r}"
+                f"tocsin run is not ready, and has logged nothing for {START_SECONDS:.0f} s after "
+                f"{''.join(last)!r}; kernels that are compiled are kept, so run it again"
             )
 
 

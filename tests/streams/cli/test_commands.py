@@ -35,7 +35,7 @@ def script(*arguments: object, **environment: str) -> subprocess.CompletedProces
     """The command as a process of its own: what really goes to which stream."""
     command = [sys.executable, "-m", "tocsin.streams.cli", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+        command, capture_output=True, text=True, timeout=280, check=False, env={**os.environ, **environment}
     )
 
 
