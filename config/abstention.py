@@ -24,7 +24,8 @@ class AbstentionSettings(FrozenSettings):
     probable enough that a share `error` of the decisions is wrong. `cost`: an event is decided for the class of least
     expected cost, where that cost is at most `abstain_cost`."""
     error: float = Field(default=0.1, ge=1e-9, lt=0.5)
-    """Target share of events whose prediction set misses the true class, or of decisions that are wrong."""
+    """Target share of events whose prediction set misses the true class, or of decisions that are wrong. It is held in
+    the long run, by labels that came. It does not hold of the events after a drift until their labels are learnt."""
     per_class: bool = False
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
     coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all."""
@@ -46,7 +47,9 @@ class AbstentionSettings(FrozenSettings):
     """The most scores that the quantile is taken of, however late labels are. `controls: error` always uses this many,
     because only those events that are decided tell it something."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
-    """Labels to learn before the first decision."""
+    """Labels that must count before the first decision. A label counts where the model had learnt this many labels when
+    its event came, or as many as came between the event and its label. So with labels that are late the first decision
+    comes after about twice their delay."""
     conflict: float = Field(default=0.4, ge=1e-9, le=1)
     """An abstention from an event with at least this conflict has the reason `conflict`."""
     budget: int | None = Field(default=None, ge=0, le=1_000_000_000)

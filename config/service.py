@@ -1,4 +1,4 @@
-"""How the service runs: batches, bounds, state, replay, kernels, monitor, explanations."""
+"""How the service runs: batches, bounds, state, review, replay, kernels, monitor, explanations."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ class StateSettings(FrozenSettings):
     """Size of the LMDB map: reserved address space, not disk."""
     snapshot_every: int = Field(default=20_000, ge=1, le=1_000_000_000)
     """Feedback records between two snapshots of the model."""
+
+
+class ReviewSettings(FrozenSettings):
+    """Which abstentions go to the topic `review`. How many an hour is `abstention.budget`."""
+
+    cold_start: bool = False
+    """Whether abstentions with the reason `cold-start` go there, too. While too few labels are known every event is
+    such an abstention."""
 
 
 class ReplaySettings(FrozenSettings):

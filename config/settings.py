@@ -25,6 +25,7 @@ from tocsin.config.service import (
     KernelsSettings,
     MonitorSettings,
     ReplaySettings,
+    ReviewSettings,
     StateSettings,
 )
 
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     batching: BatchingSettings = BatchingSettings()
     bounds: BoundsSettings = BoundsSettings()
     state: StateSettings = StateSettings()
+    review: ReviewSettings = ReviewSettings()
     replay: ReplaySettings = ReplaySettings()
     monitor: MonitorSettings = MonitorSettings()
     kernels: KernelsSettings = KernelsSettings()

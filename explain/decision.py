@@ -23,6 +23,8 @@ class Explainer:
         self._settings = settings
         self._model = classifier.settings or ModelSettings()
         self._names = [expert.name for expert in classifier.experts]
+        self._influence: experts.Influence | None = None
+        """Of the experts on the batch that was explained last."""
 
     def explain(self, scores: Scores, i: int) -> Explanation | None:
         """The explanation of event i; None at level `none`."""
@@ -30,15 +32,16 @@ class Explainer:
         if level == "none":
             return None
         full = level == "full"
-        fusion = self._model.fusion
-        prior = experts.prior_weight(scores, fusion.prior)
+        if self._influence is None or self._influence.scores is not scores:
+            self._influence = experts.Influence(scores, self._model.fusion, self._classifier.backend)
+        influence = self._influence
         most = None if full else self._settings.experts
         return Explanation(
             level=level,
-            experts=experts.votes(scores, i, self._names, prior, fusion.rule, most),
+            experts=experts.votes(influence, i, self._names, most),
             path=self._path(scores, i),
             words=self._words(scores, i, None if full else self._settings.words),
-            opinions=experts.opinions_before_fusion(scores, i, self._names, prior) if full else None,
+            opinions=experts.opinions_before_fusion(scores, i, self._names, influence.prior) if full else None,
             fused=experts.by_class(scores.classes, scores.betp[i]) if full else None,
             conflict=round(float(scores.conflict[i]), 6),
             used=int(scores.used[i]),

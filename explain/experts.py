@@ -1,12 +1,14 @@
-"""The votes of the experts: what each answered, how far it was trusted, and its part in the decision."""
+"""The votes of the experts: what each answered, how far it was trusted, and what its word changed."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tocsin.config.fusion import FusionSettings
 from tocsin.explain.explanation import Opinion, Vote
-from tocsin.kernels.fusion import discount, opinions
-from tocsin.models.data.batch import Floats
+from tocsin.kernels.fusion import discount, fuse, opinions
+from tocsin.models.data.batch import Bools, Floats
+from tocsin.models.data.belief import pignistic
 from tocsin.models.decision.scores import Scores
 
 
@@ -15,33 +17,68 @@ def prior_weight(scores: Scores, configured: float | None) -> float:
     return float(max(len(scores.classes), 1)) if configured is None else configured
 
 
-def votes(scores: Scores, i: int, names: list[str], s: float, rule: str, most: int | None) -> list[Vote]:
-    """The votes of the engaged experts on event i, the strongest first; at most `most` of them."""
+class Influence:
+    """How much each expert put into the fusion of B events, and what its word changed."""
+
+    def __init__(self, scores: Scores, fusion: FusionSettings, backend: str) -> None:
+        self.scores = scores
+        self._rule, self._backend = fusion.rule, backend
+        self.prior = prior_weight(scores, fusion.prior)
+        self.strength = _strengths(scores, self.prior, self._rule)
+        """[B, E], 0 for an expert that is not engaged."""
+        self.order = np.lexsort((-self.strength, ~scores.engaged), axis=1)
+        """[B, E], the experts of each event: the engaged ones first, those of greatest strength first."""
+        self._changes: list[Floats] = []
+        self._with_all: Floats | None = None
+
+    def change(self, i: int, place: int) -> float:
+        """How much probability lies elsewhere where event i is fused without the expert at this place of its order.
+
+        It is fused for all events at once, when first asked for.
+        """
+        if self._with_all is None:
+            self._with_all = self._fused(self.scores.engaged)
+        while len(self._changes) <= place:
+            without = self.scores.engaged.copy()
+            without[np.arange(len(without)), self.order[:, len(self._changes)]] = False
+            self._changes.append(0.5 * np.abs(self._fused(without) - self._with_all).sum(axis=1))
+        return float(self._changes[place][i])
+
+    def _fused(self, engaged: Bools) -> Floats:
+        """BetP [B, K] of the belief that these experts [B, E] amount to."""
+        scores = self.scores
+        fused = fuse(scores.evidence, scores.reliability, engaged, self._rule, self.prior, self._backend)
+        return pignistic(fused.belief, fused.uncertainty)
+
+
+def _strengths(scores: Scores, s: float, rule: str) -> Floats:
+    """What each engaged expert [B, E] puts into the fusion for the class it favours, as the rule counts it."""
+    b, u = discount(*opinions(scores.evidence, s), scores.reliability)
+    most = b.max(axis=2, initial=0.0)
+    counted = {"dempster": np.log1p(most / u), "murphy": most}.get(rule, most / u)
+    return np.where(scores.engaged, counted, 0.0)
+
+
+def votes(influence: Influence, i: int, names: list[str], most: int | None) -> list[Vote]:
+    """The votes of the engaged experts on event i, those of greatest weight first; at most `most` of them."""
+    scores = influence.scores
     if not scores.classes:
         return []
-    evidence = scores.evidence[i]
-    pull = _pull(evidence, scores.reliability[i], s, rule)
-    total = float(pull[scores.engaged[i]].sum())
-    sums = evidence.sum(axis=1).tolist()
-    best = evidence.argmax(axis=1).tolist()
-    order = sorted(np.flatnonzero(scores.engaged[i]).tolist(), key=lambda e: (-pull[e], e))
+    evidence, strength = scores.evidence[i], influence.strength[i].tolist()
+    total = sum(strength)
+    sums, best = evidence.sum(axis=1).tolist(), evidence.argmax(axis=1).tolist()
+    told = influence.order[i, : int(scores.engaged[i].sum())].tolist()[:most]
     return [
         Vote(
             expert=names[e],
             vote=scores.classes[best[e]] if sums[e] > 0 else None,
             probability=round(float(evidence[e, best[e]]) / sums[e], 6) if sums[e] > 0 else 0.0,
             reliability=round(float(scores.reliability[i, e]), 6),
-            weight=round(float(pull[e]) / total, 6) if total > 0 else 0.0,
+            weight=round(strength[e] / total, 6) if total > 0 else 0.0,
+            change=round(influence.change(i, place), 6),
         )
-        for e in order[:most]
+        for place, e in enumerate(told)
     ]
-
-
-def _pull(evidence: Floats, reliability: Floats, s: float, rule: str) -> Floats:
-    """How much each expert [E] adds for the class it favours: evidence by the cumulative rule, or Dempster's log P."""
-    b, u = discount(*opinions(evidence[None], s), reliability[None])
-    odds: Floats = b[0].max(axis=1) / u[0]
-    return odds if rule == "cumulative" else np.log1p(odds)
 
 
 def opinions_before_fusion(scores: Scores, i: int, names: list[str], s: float) -> list[Opinion]:

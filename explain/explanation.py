@@ -18,12 +18,18 @@ class Vote(msgspec.Struct, frozen=True):
     reliability: float
     """Shafer's discount: 0 is not trusted at all, 1 entirely."""
     weight: float
-    """Its part in what all experts add to the decision: of their discounted opinions, log(1 + b / u), or b / u under
-    the cumulative rule."""
+    """Its share of what all engaged experts put into the fusion, each by the class it favours. From the belief b in
+    that class and the uncertainty u of its discounted opinion that is b / u where `fusion.rule` is `cumulative` (the
+    default), `averaging` or `cautious`, log(1 + b / u) where it is `dempster`, and b where it is `murphy`. It does not
+    say how far the expert moves the decision; `change` does."""
+    change: float | None = None
+    """The probability that would lie with other classes if the expert were left out: half the sum, over classes, of how
+    far the pignistic probabilities of the fused belief differ, before inverse temperature and prior shift. Null in
+    older records."""
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One test on the way from a tree's root to the leaf that answered."""
+    """One test on the way from a tree's root to the leaf that answered. Of a deep tree only the first are told."""
 
     feature: str
     operator: Literal["<=", ">", "=", "!="]
@@ -34,21 +40,29 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class TreePath(msgspec.Struct, frozen=True):
-    """The path through the most trusted tree."""
+    """The path through the most trusted expert that is a tree, or through the tree of a forest that was right most."""
 
     expert: str
     conditions: list[Condition]
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word or n-gram that moved a text expert, and how much it adds to each class."""
+    """A word or n-gram that moved a text expert."""
 
     word: str
     values: dict[str, float]
+    """What it adds to each class, in the unit that `part_of` names."""
+    expert: str | None = None
+    """The expert that it moved; null in older records."""
+    part_of: Literal["evidence", "log-odds"] | None = None
+    """What the values are parts of. `evidence`: pseudo-counts, which add up to the expert's evidence unless
+    `strength` caps it. `log-odds`: the logarithm of the class's probability above the mean of all classes' logarithms,
+    of this text alone; what it starts from (the bias) and words that are not told are the rest. Null in older
+    records."""
 
 
 class Opinion(msgspec.Struct, frozen=True):
-    """An expert's evidence before fusion: belief and uncertainty, undiscounted."""
+    """An expert's evidence before fusion: belief and uncertainty, before its reliability discounts them."""
 
     expert: str
     belief: dict[str, float]
@@ -56,19 +70,27 @@ class Opinion(msgspec.Struct, frozen=True):
 
 
 class Enough(msgspec.Struct, frozen=True):
-    """What would have been enough to decide instead of abstaining."""
+    """What would have been enough to decide instead of abstaining: the smallest change of the probabilities that
+    decides, over all classes, by the thresholds that judged the event."""
 
     label: str | None
-    """The class that was nearest to a decision."""
+    """The class that would be decided. Null where no probabilities decide, and for a cold start."""
     rival: str | None
-    """The most probable of the other classes."""
+    """The class that must lose most for it."""
     probability: float
-    """Pignistic probability of the nearest class."""
+    """Probability of the label now: pignistic, after inverse temperature and prior shift."""
     rival_probability: float
+    """That of the rival now."""
     needed: float
-    """The rival is excluded below this probability; for a cold start, the number of labels to wait for."""
+    """What the rival's probability would be. For a cold start: how many labels that count are missing."""
     words: str
     """The same in words."""
+    change: float | None = None
+    """The probability that would move from some classes to others. Null where no probabilities decide, for a cold
+    start, and in older records."""
+    probabilities: dict[str, float] = {}
+    """The probabilities after the change, of the classes whose own changes. In the place of the old ones they
+    decide."""
 
 
 class MatteringPost(msgspec.Struct, frozen=True):
@@ -79,7 +101,7 @@ class MatteringPost(msgspec.Struct, frozen=True):
     post: int
     """Its number among the subject's posts, from 1."""
     gain: float
-    """By how much it raised the excess of the class over all others or, for the policy `fused`, its log odds."""
+    """By how much it raised the alert's score when it came, in the unit of `Tipping.score`."""
 
 
 class Tipping(msgspec.Struct, frozen=True):
@@ -88,13 +110,16 @@ class Tipping(msgspec.Struct, frozen=True):
     policy: Literal["accumulated", "peer-baseline", "fused", "spread"]
     """Of the config's `early_risk.policy`; records of release 0.1.0 have `spread` for `peer-baseline`."""
     score: float
-    """What was compared: the accumulated risk, its excess over all other classes per post, or the fused belief."""
+    """What was compared: the evidence accumulated for the class (`accumulated`), its excess over that for all other
+    classes, per post (`peer-baseline`), or the belief in the class (`fused`)."""
     threshold: float
-    """What the score had to exceed."""
+    """What the score had to exceed or, for the policy `fused`, to reach."""
     gain: float
-    """By how much this post raised the excess of the class over all others or, for the policy `fused`, its log odds."""
+    """By how much this post raised the score: the score after the post less the score just before it, when what was
+    accumulated had faded by its time. (Releases 0.1.0 and 0.2.0 told the rise of the class's excess over all others or,
+    for the policy `fused`, of its log odds.)"""
     posts: list[MatteringPost]
-    """The posts that mattered most, the strongest first."""
+    """The posts that raised the score most, the strongest first."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -102,16 +127,19 @@ class Explanation(msgspec.Struct, frozen=True):
 
     level: Literal["brief", "full"]
     experts: list[Vote]
-    """Engaged experts, the strongest first."""
+    """Engaged experts, those of greatest weight first."""
     path: TreePath | None
     words: list[Word] | None
     opinions: list[Opinion] | None
     """Evidence before fusion (full)."""
     fused: dict[str, float] | None
-    """Pignistic probability of each class after fusion (full)."""
+    """Probability of each class, by which it was decided: pignistic, after inverse temperature and prior shift
+    (full)."""
     conflict: float
+    """Mean pairwise conflict of the experts' discounted opinions, from 0 to 1."""
     used: int
-    """How many experts, most reliable first, were enough to know the outcome."""
+    """How many experts, most reliable first, were enough to know which class the fused belief favours. Under other
+    rules than Dempster's that is every expert that has a say."""
     enough: Enough | None
     """For an abstention."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET

@@ -1,4 +1,4 @@
-"""What evidence would have been enough to decide instead of abstaining."""
+"""What would have been enough to decide instead of abstaining, or that nothing would."""
 
 from __future__ import annotations
 
@@ -6,60 +6,96 @@ import numpy as np
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.explain.explanation import Enough
-from tocsin.models.decision.abstention import COLD_START
+from tocsin.explain.nearest_decision import NearestDecision, nearest_decision
+from tocsin.models.data.batch import Floats
+from tocsin.models.decision.abstention import COLD_START, NOVEL
 from tocsin.models.decision.scores import Scores
+
+_NAMED = 3
+"""Classes whose probabilities are told in words; all of them stand in `Enough.probabilities`."""
 
 
 def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: int) -> Enough:
-    """What would have been enough to decide event i, by what abstention controls."""
+    """What would have been enough to decide event i, by what abstention controls.
+
+    `labels_known` are the labels that the threshold rests on.
+    """
     if scores.reasons[i] == COLD_START:
-        return _cold(max(settings.cold_start - labels_known, 1))
-    nearest = int(scores.label[i])
-    order = [k for k in np.argsort(-scores.betp[i], kind="stable").tolist() if k != nearest]
-    label, rival = scores.classes[nearest], scores.classes[order[0]]
-    p, q = float(scores.betp[i, nearest]), float(scores.betp[i, order[0]])
-    if settings.controls == "coverage":
-        needed, would = _coverage(scores.threshold, q)
-    elif settings.controls == "error":
-        needed, would = _error(scores.threshold, q)
-    else:
-        needed, would = _cost(settings.abstain_cost, settings.costs.get(rival, {}).get(label, 1.0), q)
+        return _cold(scores, settings, labels_known)
+    if scores.reasons[i] == NOVEL and settings.abstain_novel:
+        return _nothing("no probabilities, because abstention.abstain_novel abstains from every novel event")
+    found = nearest_decision(scores, i, settings)
+    if found is None:
+        return _nothing(_why_nothing(settings))
+    return _found(scores, scores.betp[i], found, settings)
+
+
+def _found(scores: Scores, p: Floats, found: NearestDecision, settings: AbstentionSettings) -> Enough:
+    change = found.betp - p
+    fallen = [k for k in np.argsort(change, kind="stable").tolist() if change[k] < 0.0]
+    risen = [k for k in np.argsort(-change, kind="stable").tolist() if change[k] > 0.0]
+    rival = fallen[0] if fallen else None
+    label = scores.classes[found.label]
+    words = f"{label} would be decided with {_moves(scores, p, found.betp, risen, 'up')}"
+    if fallen:
+        words += f" and {_moves(scores, p, found.betp, fallen, 'down')}"
+    if settings.controls == "cost":
+        words += f", which makes it cost no more than the {settings.abstain_cost:g} of an abstention"
     return Enough(
         label=label,
-        rival=rival,
-        probability=round(p, 6),
-        rival_probability=round(q, 6),
-        needed=round(needed, 6),
-        words=f"nearest is {label} at {p:.0%}; {rival} is still possible at {q:.0%}: {would}",
+        rival=None if rival is None else scores.classes[rival],
+        probability=round(float(p[found.label]), 6),
+        rival_probability=0.0 if rival is None else round(float(p[rival]), 6),
+        needed=0.0 if rival is None else round(float(found.betp[rival]), 6),
+        words=words,
+        change=round(found.change, 6),
+        probabilities={scores.classes[k]: round(float(found.betp[k]), 6) for k in [*risen, *fallen]},
     )
 
 
-def _coverage(threshold: float, q: float) -> tuple[float, str]:
-    # Below the threshold a class stays in the set while it ties with the best.
-    needed = min(max(1.0 - threshold, 0.0), q)
-    if needed > 0:
-        return needed, f"evidence that brings it below {needed:.0%} would decide"
-    return needed, "what labels are known exclude no class yet"
+def _moves(scores: Scores, p: Floats, betp: Floats, which: list[int], way: str) -> str:
+    """The classes that go one way, in words; those that move most, where there are many."""
+    told = [f"{scores.classes[k]} {way} from {_percent(p[k])} to {_percent(betp[k])}" for k in which[:_NAMED]]
+    if len(which) > _NAMED:
+        told.append(f"{len(which) - _NAMED} more classes {way} by {_percent(abs((betp - p)[which[_NAMED:]].sum()))}")
+    return ", ".join(told)
 
 
-def _error(threshold: float, q: float) -> tuple[float, str]:
-    if threshold < 0:
-        return 0.0, "of late too many answers were wrong, however sure"
-    return min(threshold, q), f"all others together below {threshold:.0%} would decide"
+def _percent(probability: float) -> str:
+    """All six digits of a figure, since fewer might not decide: 0.25 as 25%, 0.256812 as 25.6812%."""
+    return f"{100.0 * float(probability):.4f}".rstrip("0").rstrip(".") + "%"
 
 
-def _cost(abstain: float, mistake: float, q: float) -> tuple[float, str]:
-    """The probability of the rival at which the expected cost would allow a decision."""
-    needed = min(abstain / mistake, q) if mistake > 0 else q
-    return needed, f"an expected cost of at most {abstain:g} would decide, and mistaking it costs {mistake:g}"
+def _why_nothing(settings: AbstentionSettings) -> str:
+    if settings.controls == "error":
+        return "no probabilities, because of late too many answers were wrong, however sure"
+    if settings.controls == "cost":
+        return f"no probabilities, because every decision costs more than the {settings.abstain_cost:g} of an \
+abstention, however sure"
+    return "no probabilities, because what labels are known exclude no class yet, however improbable it is"
 
 
-def _cold(missing: int) -> Enough:
+def _nothing(words: str) -> Enough:
+    return Enough(label=None, rival=None, probability=0.0, rival_probability=0.0, needed=0.0, words=words)
+
+
+def _cold(scores: Scores, settings: AbstentionSettings, known: int) -> Enough:
+    """While too few labels are known. Not every label that was learnt counts; see `Abstention.learn`."""
+    missing = max(settings.cold_start - known, 1) if settings.enabled else 1
+    if not settings.enabled:
+        words = "no class is known yet, and the first label names one"
+    else:
+        labels = "1 more label that counts" if missing == 1 else f"{missing} more labels that count"
+        words = (
+            f"{labels}; of the {scores.learnt} learnt so far {known} did. A label counts where the model had learnt "
+            f"{settings.cold_start} labels when its event came, or as many as came between the event and its label, "
+            f"so with late labels the first decision comes after about twice their delay"
+        )
     return Enough(
         label=None,
         rival=None,
         probability=0.0,
         rival_probability=0.0,
         needed=float(missing),
-        words=f"too few labels are known: {missing} more will do",
+        words=words,
     )

@@ -46,7 +46,8 @@ class SubjectRisk:
     confirmed: dict[str, int] = field(default_factory=dict)
     """Policy `fused`: by class, at how many posts the belief has reached the threshold."""
     mattered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """By class, until its alert is raised: the posts that contributed most, as `event`, `post` (its number), `gain`."""
+    """By class, until its alert is raised: the posts that raised its score most, as `event`, `post` (its number),
+    `gain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,13 @@ class RaisedAlert:
 
     name: str
     score: float
-    """What the policy compares: the accumulated risk, its excess over all others per post, or the belief."""
+    """What the policy compares: the evidence accumulated for the class, its excess over all others per post, or the
+    belief."""
     threshold: float
     """What the score exceeds or, for the policy `fused`, reaches."""
     gain: float
-    """By how much the post raised the excess of the class over all others or, for `fused`, its log odds."""
+    """By how much the post raised the score: the score after it less the score just before it, when what was
+    accumulated had faded by the time of the post."""
     mattered: list[dict[str, Any]]
 
 
@@ -101,11 +104,7 @@ class Accumulated(Protocol):
 
 def excess_per_post(state: Accumulated, name: str) -> float:
     """The excess of a class, divided by the number of posts: that of the subject's mean post."""
-    return _mean_excess(state.risk, name, state.faded or state.posts)
-
-
-def _mean_excess(risk: Mapping[str, float], name: str, posts: float) -> float:
-    return excess(risk, name) / max(posts, 1.0)
+    return excess(state.risk, name) / max(state.faded or state.posts, 1.0)
 
 
 def add_post(
@@ -126,23 +125,23 @@ def add_post(
     # Posts from before the setting was made have not faded.
     state.faded = (state.faded or float(state.posts)) if fades else 0.0
     _fade(state, settings, post.time)
+    before = {name: _score(state, name, len(classes), settings) for name in settings.classes}
     state.posts += 1
     state.faded += float(fades)
-    before = {name: excess(state.risk, name) for name in settings.classes}
     for name, value in zip(classes, evidence.tolist(), strict=True):
         if value:
             state.risk[name] = state.risk.get(name, 0.0) + value
-    gains = {name: excess(state.risk, name) - before[name] for name in settings.classes}
     if settings.policy == "fused":
-        gains = _add_odds(state, classes, settings, post)
+        _add_odds(state, classes, settings, post)
     raised = []
     for name in settings.classes:
         if name in state.alerts:
             continue
-        _note(state, name, gains[name], settings.explanation_posts, post)
         score, threshold, reached = _judge(state, name, len(classes), settings, baselines or {})
+        gain = score - before[name]
+        _note(state, name, gain, settings.explanation_posts, post)
         if reached and state.posts >= settings.minimum_posts:
-            raised.append(RaisedAlert(name, score, threshold, gains[name], state.mattered.pop(name, [])))
+            raised.append(RaisedAlert(name, score, threshold, gain, state.mattered.pop(name, [])))
     state.alerts.update({alert.name: state.posts for alert in raised})
     return raised
 
@@ -158,18 +157,15 @@ def _fade(state: SubjectRisk, settings: EarlyRiskSettings, time: int) -> None:
     state.time = max(state.time, time)
 
 
-def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSettings, post: Post) -> dict[str, float]:
-    """Add the log odds of one post's belief; returns by how much each class rose."""
+def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSettings, post: Post) -> None:
+    """Add the log odds of one post's belief."""
     if post.belief is None:
         raise ValueError("the policy fused needs the post's belief")
-    gains = dict.fromkeys(settings.classes, 0.0)
     for name in settings.classes:
         if name in classes:
             old = state.odds.get(name, 0.0)
             said = log_odds(float(post.belief[classes.index(name)])) - _unknown(len(classes))
             state.odds[name] = settings.odds_fading_factor * old + said
-            gains[name] = state.odds[name] - old
-    return gains
 
 
 def log_odds(p: float) -> float:
@@ -185,36 +181,42 @@ def _unknown(classes: int) -> float:
 
 
 def _note(state: SubjectRisk, name: str, gain: float, most: int, post: Post) -> None:
-    """Keep a post if it is among those that contributed most to the class."""
+    """Keep a post if it is among those that raised the score of the class most."""
     if gain > 0 and most:
         kept = [*state.mattered.get(name, []), {"event": post.event, "post": state.posts, "gain": round(gain, 6)}]
         state.mattered[name] = sorted(kept, key=lambda one: -float(one["gain"]))[:most]
+
+
+def _score(state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings) -> float:
+    """What the policy compares, as the state stands."""
+    if settings.policy == "fused":
+        return 1.0 / (1.0 + math.exp(-state.odds.get(name, 0.0) - _unknown(classes)))
+    if settings.policy == "peer-baseline":
+        return excess_per_post(state, name)
+    return state.risk.get(name, 0.0)
 
 
 def _judge(
     state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings, baselines: Mapping[str, Counts]
 ) -> tuple[float, float, bool]:
     """The score, the threshold it is compared with, and whether that is exceeded."""
+    score = _score(state, name, classes, settings)
     if settings.policy == "fused":
-        return _judge_belief(state, name, classes, settings)
+        threshold = threshold_at(state.posts, settings)
+        return score, threshold, _confirmed(state, name, score, threshold, settings)
     if settings.policy == "peer-baseline":
         counts = baselines.get(name)
-        score = _mean_excess(state.risk, name, state.faded or state.posts)
         if counts is None or int(counts.sum()) < settings.minimum_subjects:
             return score, math.inf, False
         median, deviation = median_and_deviation(counts)
         threshold = median + settings.gamma * deviation
         return score, threshold, score > threshold
-    risk, total = state.risk.get(name, 0.0), sum(state.risk.values())
-    threshold = total - risk + settings.margin
-    return risk, threshold, risk > threshold
+    threshold = sum(state.risk.values()) - score + settings.margin
+    return score, threshold, score > threshold
 
 
-def _judge_belief(
-    state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings
-) -> tuple[float, float, bool]:
-    belief = 1.0 / (1.0 + math.exp(-state.odds.get(name, 0.0) - _unknown(classes)))
-    threshold = threshold_at(state.posts, settings)
+def _confirmed(state: SubjectRisk, name: str, belief: float, threshold: float, settings: EarlyRiskSettings) -> bool:
+    """Whether the belief has reached the threshold at as many posts as are asked for."""
     if belief >= threshold:
         state.confirmed[name] = state.confirmed.get(name, 0) + 1
     elif belief < threshold - settings.hysteresis:
@@ -222,7 +224,7 @@ def _judge_belief(
     reached = belief >= threshold and state.confirmed[name] >= settings.confirmations
     if reached:
         del state.confirmed[name]
-    return belief, threshold, reached
+    return reached
 
 
 def threshold_at(posts: int, settings: EarlyRiskSettings) -> float:

@@ -60,6 +60,8 @@ class Expert(ABC):
     """Whether the expert reads texts. A label of a subject teaches it from the subject's earlier texts as well."""
     whole_subject: bool = False
     """Whether its evidence is of all that a subject wrote (see `follow`) rather than of the event's own text."""
+    words_add_up_to: Literal["evidence", "log-odds"] = "evidence"
+    """What the values that `words` gives are parts of, see `tocsin.explain.explanation.Word`."""
 
     # Every expert answers these.
 

@@ -40,6 +40,7 @@ class LinearTextExpert(Expert):
     """
 
     reads_text = True
+    words_add_up_to = "log-odds"
 
     def __init__(self, settings: LinearTextSettings, max_text: int = 100_000) -> None:
         self.name = settings.name
@@ -155,12 +156,13 @@ class LinearTextExpert(Expert):
     # Explaining
 
     def words(self, text: str) -> list[tuple[str, Floats]]:
-        """The strongest n-grams of a text, each with how much it lifts each class's margin above the mean's [K]."""
+        """The strongest n-grams of a text, each with what it adds to each class's log probability above the mean of all
+        classes' [K], as if its subject had written nothing else."""
         buckets, spell = spelt(self._cut(text), self._settings.words, self._settings.characters, self._settings.bits)
         if not len(buckets) or not self.classes:
             return []
         weights = self._model.weights[buckets]
-        lifts = np.maximum(weights - weights.mean(axis=1, keepdims=True), 0.0) / np.sqrt(len(buckets))
+        lifts = self.slope * (weights - weights.mean(axis=1, keepdims=True)) / np.sqrt(len(buckets))
         most = lifts.max(axis=1)
         strongest = np.argsort(-most, kind="stable")[:MAX_WORDS]
         return [(spell(i), lifts[i]) for i in np.sort(strongest[most[strongest] > 0]).tolist()]

@@ -21,7 +21,7 @@ from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.records import Decision, Event
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.worker.deciding.review_budget import Budget
+from tocsin.streams.worker.deciding.review_budget import Budget, reviewable
 
 CHUNK = 5_000
 MARGIN = 10_000
@@ -91,7 +91,7 @@ class Rebuild:
     def _remember(
         self, events: Sequence[Event], decisions: dict[str, bytes], partition: Partition, now: int
     ) -> Rebuilt:
-        remembered = without_decision = 0
+        remembered, without_decision, review = 0, 0, self._settings.review
         with self._state.transaction() as t:
             spent = Budget(t.notes.budget(partition.index)) if self._settings.abstention.budget is not None else None
             for event in events:
@@ -101,7 +101,7 @@ class Rebuild:
                 new = t.pending.add(PendingEvent(event, decision, None, partition.index), now)
                 remembered += new
                 without_decision += new and decision is None
-                if spent is not None and new and decision is not None:
+                if spent is not None and new and decision is not None and reviewable(decision.reason, review):
                     spent.recall(decision)
                 if decision is not None and decision.risk is not None:
                     t.subjects.put(event.subject, decision.risk, self._settings.bounds.subjects, self._group)

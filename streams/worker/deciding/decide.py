@@ -22,7 +22,7 @@ from tocsin.streams.wire.decode import DecodedEvent, Decoder
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.records import Decision, Event, ModelVersion, Reason, Review
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
-from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, share
+from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 
 SEGMENT = "default"
 
@@ -120,6 +120,8 @@ class Decide:
         doubt = doubt_in(scores.belief, scores.uncertainty)
         for i in np.flatnonzero(~scores.decided).tolist():
             partition, reason = events[i].record.partition, _reason(scores, i)
+            if not reviewable(reason, self._settings.review):
+                continue
             most = share(budget, self.partitions, partition)
             if not budgets[partition].spend(most, events[i].event.time, float(doubt[i])) and reason is not None:
                 over[i] = _OverBudget(reason, decidable(reason, float(doubt[i])))
@@ -134,7 +136,8 @@ class Decide:
             assert after is not None
             alert = self._early_risk.alert(event, raised, after.state, findings.explanation)
             outputs.append(Output(topics.alerts, key, encode(alert), record.headers, record))
-        if decision.status == "abstained" and findings.over_budget is None:
+        abstained = decision.status == "abstained" and findings.over_budget is None
+        if abstained and reviewable(decision.reason, self._settings.review):
             outputs.append(Output(topics.review, key, encode(Review(event, decision)), record.headers, record))
         pending = PendingEvent(
             event=event,

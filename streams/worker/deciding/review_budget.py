@@ -13,6 +13,7 @@ import math
 import msgspec
 import numpy as np
 
+from tocsin.config.service import ReviewSettings
 from tocsin.models.data.batch import Floats
 from tocsin.models.data.belief import doubts, pignistic
 from tocsin.models.decision.abstention import COLD_START
@@ -93,6 +94,11 @@ class Budget:
         over = decision.over_budget if decision.over_budget is not msgspec.UNSET else None
         if decision.status == "abstained" or over is not None:
             self.note(decision.time, doubt_of(decision), over is None)
+
+
+def reviewable(reason: str | None, settings: ReviewSettings) -> bool:
+    """Whether an abstention with this reason goes to review, if there is room for it."""
+    return reason != COLD_START or settings.cold_start
 
 
 def decidable(reason: str, doubt: float) -> bool:

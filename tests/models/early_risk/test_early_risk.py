@@ -242,6 +242,49 @@ def test_the_posts_that_mattered_most_are_named_and_no_more_than_asked_for() -> 
     assert state.mattered == {}
 
 
+def shown_score(state: SubjectRisk, policy: str, beliefs: list[float]) -> float:
+    """The score of a policy as `RaisedAlert.score` describes it, from the state and the beliefs so far."""
+    if policy == "fused":
+        return beliefs[-1]
+    return state.risk.get("risk", 0.0) if policy == "accumulated" else excess_per_post(state, "risk")
+
+
+@pytest.mark.parametrize("policy", ["accumulated", "peer-baseline", "fused"])
+@given(posts=st.lists(st.lists(st.floats(0.01, 0.98), min_size=3, max_size=3), min_size=2, max_size=12))
+def test_a_posts_gain_is_the_change_of_the_very_score_that_is_shown(policy: Any, posts: list[list[float]]) -> None:
+    config = EarlyRiskSettings(
+        classes=("risk",), policy=policy, threshold=0.4, minimum_subjects=1, explanation_posts=20
+    )
+    counts = empty()
+    counts[bin_of(-1e5)] += 1  # so that any subject stands out
+    state, before, rises, said = SubjectRisk(), {"fused": 1 / 3}.get(policy, 0.0), {}, []
+    for number, values in enumerate(posts, 1):
+        belief = np.array(values) / sum(values)
+        said.append(float(belief[1]))
+        raised = add_post(
+            state, np.array(values), CLASSES, config, Post(f"m{number}", number, belief), {"risk": counts}
+        )
+        score = shown_score(state, policy, said)
+        if score > before:
+            rises[number] = score - before
+        for alert in raised:
+            assert alert.score == pytest.approx(score)
+            assert alert.gain == pytest.approx(score - before, abs=1e-9)
+            assert {post["post"]: post["gain"] for post in alert.mattered} == pytest.approx(rises, abs=1e-6)
+            return
+        before = score
+
+
+def test_a_posts_gain_begins_where_the_score_had_faded_to() -> None:
+    config = EarlyRiskSettings(classes=("risk",), half_life_hours=1.0, margin=7.0)
+    state = SubjectRisk()
+    for hours in (0, 1):
+        told = add_post(state, np.array([0.0, 6.0, 1.0]), CLASSES, config, Post(time=hours * HOUR))
+    [alert] = told
+    assert alert.score == pytest.approx(3.0 + 6.0)
+    assert alert.gain == pytest.approx(6.0)
+
+
 def test_a_state_goes_on_from_what_json_kept_of_it() -> None:
     config = EarlyRiskSettings(
         classes=("risk",), policy="fused", threshold=0.9, odds_fading_factor=0.5, confirmations=2

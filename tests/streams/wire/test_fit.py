@@ -150,7 +150,7 @@ def test_a_decision_that_fits_no_way_becomes_a_dead_letter_that_names_topic_and_
 
 
 def test_huge_headers_of_an_event_stop_nothing_and_are_not_passed_on(tmp_path: Path) -> None:
-    service = limited(settings(tmp_path), decisions=100_000, review=100_000)
+    service = limited(settings(tmp_path, review={"cold_start": True}), decisions=100_000, review=100_000)
     huge = [("trace", b"00-1"), ("huge", b"x" * 900_000), ("more", b"2")]
     with running(service) as worker:
         service.send(event("a"), headers=huge)

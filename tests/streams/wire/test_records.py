@@ -67,14 +67,15 @@ LEVELS = ["none", "brief", "full"]
 
 @pytest.fixture(scope="module", params=[*LEVELS, "text", "open classes"])
 def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    directory = tmp_path_factory.mktemp("records")
+    directory, review = tmp_path_factory.mktemp("records"), {"cold_start": True}
     if request.param == "text":
-        return through(Service(text_settings(directory, explanation={"level": "full"})), text=True)
+        return through(Service(text_settings(directory, review=review, explanation={"level": "full"})), text=True)
     if request.param == "open classes":
         experts = [{"kind": "persistence", "by": "subject"}]
-        return through(Service(settings(directory, classes=(), experts=experts)))
+        return through(Service(settings(directory, review=review, classes=(), experts=experts)))
     experts = [{"kind": "river", "name": "tree", "parameters": {"grace_period": 10}}, {"kind": "linear"}]
-    return through(Service(settings(directory, explanation={"level": request.param}, experts=experts)))
+    config = settings(directory, review=review, explanation={"level": request.param}, experts=experts)
+    return through(Service(config))
 
 
 WHERE_ASKED = {"risk", "over_budget", "priors"}

@@ -53,7 +53,7 @@ def test_deciding_teaches_nothing(tmp_path: Path) -> None:
 
 
 def test_the_decision_comes_first_and_the_entry_keeps_no_explanation(tmp_path: Path) -> None:
-    service = Service(settings(tmp_path))
+    service = Service(settings(tmp_path, review={"cold_start": True}))
     with running(service) as worker:
         raw = record(event("e"), partition=3, headers=(("h", b"1"),))
         with worker._state.transaction() as t:

@@ -23,6 +23,7 @@ from tocsin.streams.worker.deciding.review_budget import (
     Budget,
     decidable,
     doubt_of,
+    reviewable,
     share,
 )
 
@@ -163,8 +164,23 @@ def test_beyond_the_budget_events_are_decided_and_say_so(tmp_path: Path) -> None
     assert 4 < sum(b["status"] == "abstained" for b in other) <= 4 * 6
 
 
+@pytest.mark.parametrize("budget", [None, 2])
+def test_cold_starts_fill_no_review_and_spend_no_budget_unless_the_config_asks(
+    tmp_path: Path, budget: int | None
+) -> None:
+    asks = service(tmp_path / "asks", budget, review={"cold_start": True})
+    silent = service(tmp_path / "silent", budget)
+    for made, reviewed in ((asks, ["0", "1", "2"][:budget]), (silent, [])):
+        with running(made) as worker:
+            made.send(*[event(str(i)) for i in range(3)])
+            drain(worker)
+            assert worker.counts.over_budget == (1 if made is asks and budget else 0)
+        assert [(d["status"], d["reason"]) for d in made.decisions] == [("abstained", "cold-start")] * 3
+        assert [r["event"]["id"] for r in made.values(made.topics.review)] == reviewed
+
+
 def test_a_cold_start_beyond_the_budget_goes_to_nobody(tmp_path: Path) -> None:
-    made = service(tmp_path, 2)
+    made = service(tmp_path, 2, review={"cold_start": True})
     with running(made) as worker:
         made.send(*[event(str(i)) for i in range(5)])
         drain(worker)
@@ -219,7 +235,8 @@ def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: 
         drain(worker)
     given_back = Budget()
     for decision in made.decisions:
-        given_back.recall(msgspec.convert(decision, Decision))
+        if reviewable(decision["reason"], made.settings.review):
+            given_back.recall(msgspec.convert(decision, Decision))
     directory = next(made.settings.state.directory.rglob("lmdb"))
     with closing(State(directory, made.settings.state.max_bytes)) as state, state.transaction() as transaction:
         assert transaction.notes.budget(0) == given_back.state()
