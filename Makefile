@@ -9,7 +9,7 @@ PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALLED := $(VENV)/.installed
 DEVELOP := $(VENV)/.develop
 
-.PHONY: install develop demo package test acceptance proof gpu check format bench bench-service kafka clean
+.PHONY: install develop demo package test acceptance proof gpu check format bench bench-service kafka prometheus clean
 
 install: $(INSTALLED)  ## what it needs to run, with an embedded broker: under 1 GB
 
@@ -66,6 +66,10 @@ package: develop  ## an sdist, and a wheel built from it, into dist/
 
 kafka:  ## Apache Kafka for the tests, from Maven Central, into build/kafka/libs
 	mvn --quiet --file tests/kafka.pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/kafka/libs
+
+prometheus:  ## Prometheus for the tests, from Debian's archive, into build/prometheus; nothing is installed
+	mkdir -p build/prometheus
+	cd build/prometheus && apt-get download --quiet --quiet prometheus && dpkg-deb --extract prometheus_*.deb .
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var

@@ -61,6 +61,11 @@ class LinearTextExpert(Expert):
         return int(self._model.weights.shape[1])
 
     @property
+    def slope(self) -> float:
+        """How steeply probabilities follow margins."""
+        return float(np.exp(self._fit[arow.LOG_SLOPE]))
+
+    @property
     def strength(self) -> float:
         """The pseudo-counts that one answer is worth now; 0 before anything was learnt."""
         return float(self._fit[arow.STRENGTH]) if self._fit[arow.SEEN] else 0.0

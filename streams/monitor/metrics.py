@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tocsin.streams.printable import printable
@@ -19,13 +19,20 @@ OTHER = "other"
 LABEL_LENGTH = 128
 """Characters that a label value has at most."""
 
+SUM = "sum"
+"""In place of a bucket's upper bound: the sum of what a histogram observed."""
+
 Labels = tuple[str, ...]
 
 
 class Family(NamedTuple):
-    """One metric. An `age` is a gauge that is set to a time and shows the seconds since then."""
+    """One metric. An `age` is a gauge that is set to a time and shows the seconds since then.
 
-    kind: Literal["counter", "gauge", "age"]
+    A `histogram` has one value for each of its samples, and as its last label which one it is: a bucket's upper bound,
+    or `SUM`.
+    """
+
+    kind: Literal["counter", "gauge", "age", "histogram"]
     name: str
     help: str
     labels: Labels = ()
@@ -45,10 +52,13 @@ FAMILIES = (
     Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),
     Family("counter", "tocsin_alerts", "Alerts raised.", ("worker",)),
     Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
+    Family("counter", "tocsin_scored_anew", "Feedback whose event another model had seen.", ("worker",)),
+    Family("counter", "tocsin_passed_over", "What the config has no use for in the logs.", ("worker", "reason")),
     Family("counter", "tocsin_without_decision", "Rebuilt events whose decision is gone.", ("worker",)),
     Family("counter", "tocsin_lost_records", "Records deleted before they were read.", ("worker", "topic")),
     Family("counter", "tocsin_expired", "Pending events forgotten: too old, or too many.", ("worker",)),
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),
+    Family("counter", "tocsin_snapshots_failed", "Snapshots of the model that were not written.", ("worker",)),
     Family("gauge", "tocsin_coverage", "Share of events decided since the worker started.", ("worker",)),
     Family("gauge", "tocsin_expert_accuracy", "Recent (faded) accuracy of an expert.", ("worker", "expert")),
     Family("gauge", "tocsin_expert_reliability", "Mean reliability, latest batch.", ("worker", "expert")),
@@ -69,16 +79,18 @@ FAMILIES = (
     Family("gauge", "tocsin_conformal_threshold", "Threshold that a decision has to pass.", ("worker",)),
     Family("gauge", "tocsin_conformal_alpha", "Error level that the threshold aims at.", ("worker",)),
     Family(
-        "gauge",
+        "histogram",
         "tocsin_batch_latency_seconds",
-        "Time from poll to commit of recent batches; quantile 1 is the longest.",
-        ("worker", "quantile"),
+        "Time from poll to commit of the batches that held events.",
+        ("worker", "le"),
     ),
-    Family("gauge", "tocsin_pending_events", "Events that wait for their label.", ("worker",)),
+    Family("gauge", "tocsin_lag_records", "Records that a worker has not read yet.", ("worker", "topic")),
+    Family("gauge", "tocsin_pending_events", "Events that wait for their first label.", ("worker",)),
+    Family("gauge", "tocsin_labelled_events", "Events that have a label and may get another.", ("worker",)),
     Family("gauge", "tocsin_waiting_labels", "Labels that wait for their event.", ("worker",)),
     Family("gauge", "tocsin_feedback_offset", "Where a worker's model stands in the feedback log.", ("worker",)),
     Family("gauge", "tocsin_worker_start_time_seconds", "When the worker started, Unix time.", ("worker",)),
-    Family("gauge", "tocsin_worker_info", "Always 1.", ("worker", "service", "backend")),
+    Family("gauge", "tocsin_worker_info", "Always 1.", ("worker", "service", "backend", "config")),
     Family("age", "tocsin_telemetry_age_seconds", "Since the last telemetry of the worker.", ("worker",)),
     Family("gauge", "tocsin_workers", "Workers heard of lately."),
     Family("counter", "tocsin_decision_records", "Records read from the decisions topic."),
@@ -135,7 +147,7 @@ class Metrics(Collector):
         with self._lock:
             return self._values[name].get(labels, 0.0)
 
-    def remove(self, worker: str, kinds: Iterable[str] = ("counter", "gauge", "age")) -> None:
+    def remove(self, worker: str, kinds: Iterable[str] = ("counter", "gauge", "age", "histogram")) -> None:
         """Remove all series of a worker that are of these kinds."""
         with self._lock:
             for family in FAMILIES:
@@ -154,10 +166,23 @@ class Metrics(Collector):
 
 
 def _metric(family: Family, values: dict[Labels, float], now: float) -> Metric:
+    if family.kind == "histogram":
+        return _histogram(family, values)
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     metric = kind(family.name, family.help, labels=family.labels)
     for labels, value in values.items():
         metric.add_metric(labels, max(0.0, now - value) if family.kind == "age" else value)
+    return metric
+
+
+def _histogram(family: Family, values: dict[Labels, float]) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels[:-1])
+    buckets: dict[Labels, dict[str, float]] = {}
+    for (*labels, sample), value in values.items():
+        buckets.setdefault(tuple(labels), {})[sample] = value
+    for series, found in buckets.items():
+        total = found.pop(SUM, None)
+        metric.add_metric(series, sorted(found.items(), key=lambda item: float(item[0])), total)
     return metric
 
 

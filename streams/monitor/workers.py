@@ -6,12 +6,13 @@ counters which it serves only ever grow, as Prometheus requires.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tocsin.streams.monitor.metrics import OTHER, CappedNames, Labels, Metrics
+from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
+from tocsin.streams.worker.counts import BATCH_SECONDS
 
 WORKERS = 32
 """Workers that have series of their own; the totals of others are added up under `other`."""
@@ -34,11 +35,11 @@ MISSED_SECONDS = 900.0
 
 _TOTALS = (
     "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
-    "batches", "shortened", "without_decision",
+    "batches", "shortened", "without_decision", "scored_anew", "snapshots_failed",
 )  # fmt: skip
-_QUANTILES = {"p50": "0.5", "p99": "0.99", "max": "1"}
+_BUCKETS = (*map(str, BATCH_SECONDS), "+Inf")
 
-Totals = dict[tuple[str, Labels], int]
+Totals = dict[tuple[str, Labels], float]
 """Totals by metric and by the labels that follow the worker's."""
 
 
@@ -69,6 +70,7 @@ class Workers:
         self._kinds = CappedNames(KINDS)
         self._outcomes = CappedNames(KINDS)
         self._topics = CappedNames(KINDS)
+        self._reasons_passed_over = CappedNames(KINDS)
         self._lifecycle_events = CappedNames(KINDS)
 
     def count(self, telemetry: Telemetry) -> None:
@@ -146,12 +148,15 @@ class Workers:
             ("tocsin_decisions", telemetry.classes, self._classes),
             ("tocsin_dead_letters", telemetry.dead_letters, self._kinds),
             ("tocsin_lost_records", telemetry.lost, self._topics),
+            ("tocsin_passed_over", telemetry.passed_over, self._reasons_passed_over),
             ("tocsin_labels", telemetry.labels, self._outcomes),
         ):
             for value, total in by_value.items():
                 key = (name, (capped(value),))
                 totals[key] = totals.get(key, 0) + total
-        return totals
+        for topic in telemetry.lag:  # from the start, so that Prometheus sees the first loss as an increase
+            totals.setdefault(("tocsin_lost_records", (self._topics(topic),)), 0)
+        return totals | _batch_times(telemetry)
 
     def _set_gauges(self, label: str, telemetry: Telemetry) -> None:
         """Set the worker's gauges, and remove those that it does not report any more."""
@@ -162,14 +167,23 @@ class Workers:
         gauge("tocsin_conformal_threshold", telemetry.threshold, label)
         gauge("tocsin_conformal_alpha", telemetry.alpha, label)
         gauge("tocsin_pending_events", telemetry.pending, label)
+        gauge("tocsin_labelled_events", telemetry.labelled, label)
         gauge("tocsin_waiting_labels", telemetry.waiting, label)
         gauge("tocsin_feedback_offset", telemetry.feedback_offset, label)
         gauge("tocsin_worker_start_time_seconds", telemetry.started_at / 1000, label)
-        gauge("tocsin_worker_info", 1, label, telemetry.service, CappedNames(1)(telemetry.backend))
+        gauge(
+            "tocsin_worker_info",
+            1,
+            label,
+            telemetry.service,
+            *(CappedNames(1)(name) for name in (telemetry.backend, telemetry.config)),
+        )
         gauge("tocsin_telemetry_age_seconds", telemetry.time / 1000, label)
-        for name, quantile in _QUANTILES.items():
-            latency = telemetry.latency_ms.get(name)
-            gauge("tocsin_batch_latency_seconds", None if latency is None else latency / 1000, label, quantile)
+        lag: Counter[str] = Counter()
+        for topic, records in telemetry.lag.items():
+            lag[self._topics(topic)] += records
+        for topic, records in lag.items():
+            gauge("tocsin_lag_records", records, label, topic)
         gauge("tocsin_engaged_experts", telemetry.engaged, label)
         for expert, report in telemetry.experts.items():
             if (capped := self._experts(expert)) != OTHER:
@@ -189,6 +203,17 @@ class Workers:
         gauge("tocsin_expert_active", report.state == "active", *labels)
         for event, count in sorted(report.lifecycle.items()):
             gauge("tocsin_expert_lifecycle_events", count, *labels, self._lifecycle_events(event))
+
+
+def _batch_times(telemetry: Telemetry) -> Totals:
+    """The histogram of batches; empty for a worker of another release, which has none or other buckets."""
+    times = telemetry.batch_seconds
+    found = [] if times is None else [times.at_most.get(bucket, -1) for bucket in _BUCKETS]
+    if times is None or found != sorted(found) or found[0] < 0 or times.total < 0:
+        return {}
+    name = "tocsin_batch_latency_seconds"
+    buckets: Totals = {(name, (bucket,)): count for bucket, count in zip(_BUCKETS, found, strict=True)}
+    return buckets | {(name, (SUM,)): times.total}
 
 
 def _rate(before: Telemetry, after: Telemetry) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from tocsin.streams.state.entries import (
@@ -19,6 +21,8 @@ from tocsin.streams.wire.records import Context, Decision, Event
 
 PENDING, BY_AGE, BY_SUBJECT = "pending", "pending_order", "posts"
 """An entry by the event's fingerprint; the fingerprint by the entry's order; and by the subject and the order."""
+LABELLED = "labelled"
+"""The fingerprints of those events that have a label. They are kept on, because another label may come."""
 _HEADER = ORDER + FINGERPRINT
 """Bytes before an entry's JSON: its order and its subject's fingerprint."""
 
@@ -93,13 +97,28 @@ class PendingEvents:
             if kept is not None:
                 self._entries.delete(BY_SUBJECT, kept[ORDER:_HEADER] + order)
                 self._entries.delete(PENDING, key)
+                self._entries.delete(LABELLED, key)
             self._entries.delete(BY_AGE, order)
             forgotten += 1
         return forgotten
 
+    def note_label(self, event_id: str) -> None:
+        """A label came for an event that is kept."""
+        self._entries.put(LABELLED, fingerprint(event_id), b"")
+
     def count(self) -> int:
         """How many events are kept."""
         return self._entries.count(PENDING)
+
+    def count_labelled(self) -> int:
+        """How many of these have a label."""
+        return self._entries.count(LABELLED)
+
+    def all(self) -> Iterator[PendingEvent]:
+        """Whatever is kept, in no order."""
+        for _, kept in self._entries.walk(PENDING):
+            if (pending := _decoded(kept)) is not None:
+                yield pending
 
 
 def _decoded(kept: bytes | None) -> PendingEvent | None:

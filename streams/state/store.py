@@ -19,7 +19,7 @@ import lmdb
 
 from tocsin.streams.state import known_labels, pending, waiting
 from tocsin.streams.state.damage import note_closed, note_opened, why_damaged
-from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError
+from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError, fingerprint
 from tocsin.streams.state.known_labels import KnownLabels
 from tocsin.streams.state.notes import NOTES, Duty, Notes
 from tocsin.streams.state.peer_baselines import LIVE
@@ -29,14 +29,15 @@ from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.waiting import WaitingLabels
 
-FORMAT, READABLE = b"5", (b"3", b"4", b"5")
+FORMAT, READABLE = b"6", (b"3", b"4", b"5", b"6")
 """The format that is written, and those that are read.
 
-In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place.
+In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place. Until format 5
+nothing said which pending events have a label.
 """
 DATABASES = (
-    NOTES, POSITIONS, pending.PENDING, pending.BY_AGE, pending.BY_SUBJECT, waiting.WAITING, waiting.BY_AGE,
-    waiting.BY_PLACE, known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
+    NOTES, POSITIONS, pending.PENDING, pending.BY_AGE, pending.BY_SUBJECT, pending.LABELLED, waiting.WAITING,
+    waiting.BY_AGE, waiting.BY_PLACE, known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
 )  # fmt: skip
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
 """Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
@@ -84,6 +85,8 @@ class State:
                     )
                 if found in (b"3", b"4"):
                     t.renew()
+                if found in (b"3", b"4", b"5"):
+                    t.note_labels()
                 t.notes.set("format", FORMAT)
         except lmdb.Error as error:
             self._env.close()
@@ -161,6 +164,12 @@ class Transaction:
         waiting.note_places(self.entries)
         for partition, offset in self.positions.all():
             self.notes.set_duty(partition, Duty(settled=offset, oldest=0))
+
+    def note_labels(self) -> None:
+        """Find out which of the pending events have a label; until format 5 that was not noted."""
+        for kept in self.pending.all():
+            if self.known.get(fingerprint("event", kept.event.id)):
+                self.pending.note_label(kept.event.id)
 
     def commit(self) -> None:
         """Keep it. Raises StateError, and keeps nothing then."""

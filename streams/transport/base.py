@@ -188,6 +188,14 @@ class Transport(Protocol):
         """The end offset (the next to be written) of every partition of a topic. Raises TransportError."""
         ...
 
+    def lag(self) -> dict[str, int]:
+        """By topic that is read here, how many offsets lie between what was polled and the end. Asks no broker.
+
+        The ends are those of the last fetches. A partition that was never fetched from counts as read to its end, and a
+        topic of which this member reads no partition is left out.
+        """
+        ...
+
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
         """The records of a partition with start <= offset < stop, without touching any group or position.
 

@@ -262,6 +262,15 @@ class ExpertTelemetry(Struct, frozen=True):
     """How often it was regrown, merged, retired and revived since the first feedback record."""
 
 
+class BatchSeconds(Struct, frozen=True):
+    """A histogram of the seconds from poll to commit of the batches that held events."""
+
+    at_most: dict[str, int]
+    """How many batches took at most so many seconds, by that number ("0.001", ..., "+Inf")."""
+    total: float
+    """The seconds of all of them, added up."""
+
+
 class Telemetry(Struct, frozen=True, kw_only=True):
     """What a worker did since it started. On the topic `telemetry`, keyed by worker."""
 
@@ -271,7 +280,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     started_at: int
     feedback_offset: int
     config: str = ""
-    """The model digest, as `model.config` of decisions."""
+    """The model digest, as `model.config` of decisions; empty from an older worker."""
     backend: str
     counts: dict[str, int]
     """Totals since the start: events, decided, abstained, ..."""
@@ -294,5 +303,13 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     alpha: float
     latency_ms: dict[str, float]
     """Milliseconds from poll to commit of a batch: p50, p99 and max of the latest batches."""
+    batch_seconds: BatchSeconds | None = None
+    """The same of all batches since the start, as a histogram; null from an older worker."""
     pending: int
+    """Events that wait for their first label. Older workers counted the labelled ones here, too."""
+    labelled: int | None = None
+    """Events that have a label, and are kept because another one may come; null from an older worker."""
     waiting: int
+    """Labels that wait for their event."""
+    lag: dict[str, int] = {}
+    """Records that the worker has not read yet, by topic."""

@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import accumulate
+
+BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Up to how many seconds the buckets of the batches' histogram reach; a last one holds what takes longer."""
+
+
+class BatchTimes:
+    """A histogram of how long batches took, and the latest of these times."""
+
+    def __init__(self) -> None:
+        self.latest: deque[float] = deque(maxlen=10_000)
+        """Seconds from poll to commit of the last batches that held events."""
+        self.seconds = 0.0
+        """Those of all batches, added up."""
+        self._batches = [0] * (len(BATCH_SECONDS) + 1)
+        """Batches by bucket."""
+
+    def add(self, seconds: float) -> None:
+        """Count one batch."""
+        self.latest.append(seconds)
+        self.seconds += seconds
+        self._batches[bisect_left(BATCH_SECONDS, seconds)] += 1
+
+    def at_most(self) -> dict[str, int]:
+        """How many batches took at most so many seconds, by that number as Prometheus writes it, `+Inf` the last."""
+        bounds = (*map(str, BATCH_SECONDS), "+Inf")
+        return dict(zip(bounds, accumulate(self._batches), strict=True))
 
 
 @dataclass(slots=True)
@@ -39,6 +67,8 @@ class Counts:
     """What this config has no use for in the feedback, by reason: records of a class that it does not name
     (`unknown-class`) or has no room for (`too-many-classes`), and values of features that are of another kind now
     (`unfit-value`), which count as not known."""
+    snapshots_failed: int = 0
+    """Snapshots that were not written."""
     reasons: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -47,13 +77,13 @@ class Counts:
     classes: Counter[str] = field(default_factory=Counter)
     shortened: Counter[str] = field(default_factory=Counter)
     """Records of which something was left out, because their topics take no larger ones; by the kind of record."""
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
-    """Seconds from poll to commit of the last batches that held events."""
+    batch_times: BatchTimes = field(default_factory=BatchTimes)
+    """How long batches with events took, from poll to commit."""
 
     def totals(self) -> dict[str, int]:
         """The plain totals, by name."""
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
-            "alerts", "rebuilt", "without_decision", "expired", "batches",
+            "alerts", "rebuilt", "without_decision", "expired", "batches", "snapshots_failed",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

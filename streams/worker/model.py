@@ -115,8 +115,10 @@ class Model:
             write(self._directory, {**manifest, "topic": self._settings.topics.feedback}, arrays)
         except SnapshotError as error:
             self._snapshots = False
+            self._counts.snapshots_failed += 1
             log.warning("no snapshots are written, a restart folds the whole feedback log: %s", error)
         except OSError as error:  # the disk is full, say; a snapshot is only a shortcut
+            self._counts.snapshots_failed += 1
             log.warning(
                 "state.directory: no snapshot was written to %s (%s); the next one is tried after state.snapshot_every "
                 "records, and a restart before that folds more of the feedback log",

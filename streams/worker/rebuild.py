@@ -22,6 +22,7 @@ from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.records import Decision, Event
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.deciding.review_budget import Budget, reviewable
+from tocsin.streams.worker.joining.label_target import LabelTarget
 
 CHUNK = 5_000
 MARGIN = 10_000
@@ -100,6 +101,8 @@ class Rebuild:
                 # What the model saw is gone with the state: the learner scores such an event anew.
                 new = t.pending.add(PendingEvent(event, decision, None, partition.index), now)
                 remembered += new
+                if new and t.known.get(LabelTarget("event", event.id).key):
+                    t.pending.note_label(event.id)
                 without_decision += new and decision is None
                 if spent is not None and new and decision is not None and reviewable(decision.reason, review):
                     spent.recall(decision)

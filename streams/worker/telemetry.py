@@ -10,7 +10,7 @@ from tocsin.kernels.fusion import backend
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.encode import finite
-from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
+from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import Counts
 
 
@@ -24,12 +24,16 @@ class Identity(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What a worker keeps that is not joined yet."""
+    """What a worker keeps, and what it has not read yet."""
 
     pending: int
     """Events that wait for their label."""
+    labelled: int
+    """Events that have a label, and are kept because another one may come."""
     waiting: int
     """Labels that wait for their event."""
+    lag: dict[str, int]
+    """By topic, records that are there and not read yet."""
 
 
 def report(
@@ -56,8 +60,11 @@ def report(
         threshold=finite(classifier.abstention.threshold()),
         alpha=classifier.abstention.alpha,
         latency_ms=latencies(counts),
+        batch_seconds=BatchSeconds(at_most=counts.batch_times.at_most(), total=counts.batch_times.seconds),
         pending=backlog.pending,
+        labelled=backlog.labelled,
         waiting=backlog.waiting,
+        lag=backlog.lag,
     )
 
 
@@ -86,8 +93,8 @@ def _experts(classifier: Classifier, last: Scores | None) -> dict[str, ExpertTel
 
 def latencies(counts: Counts) -> dict[str, float]:
     """Milliseconds from poll to commit: p50, p99 and max of the latest batches."""
-    if not counts.latencies:
+    if not counts.batch_times.latest:
         return {}
-    values = 1000.0 * np.array(counts.latencies)
+    values = 1000.0 * np.array(counts.batch_times.latest)
     p50, p99 = np.percentile(values, [50, 99])
     return {"p50": float(p50), "p99": float(p99), "max": float(values.max())}

@@ -282,7 +282,7 @@ class Worker:
             self._work(records)
             self.counts.batches += 1
             if any(record.topic == self.settings.topics.events for record in records):
-                self.counts.latencies.append(time.perf_counter() - started)
+                self.counts.batch_times.add(time.perf_counter() - started)
         self._housekeep()
         return len(records)
 
@@ -340,7 +340,8 @@ class Worker:
             return
         self._reported_at = ticks
         with self._state.transaction() as t:
-            backlog = Backlog(t.pending.count(), t.waiting.count())
+            pending, labelled = t.pending.count(), t.pending.count_labelled()
+            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), self._transport.lag())
         identity = Identity(self.settings.name, self.name, self._started_at)
         telemetry = report(identity, now, self.classifier, self.counts, self._model.decide.last, backlog)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))

@@ -15,6 +15,7 @@ from tocsin.streams.worker.counts import Counts
 from .compose import ROOT, mounts
 
 DASHBOARD = ROOT / "deploy/grafana/dashboards/tocsin.json"
+COUNTERS = ("_total", "_seconds_bucket", "_seconds_sum", "_seconds_count")
 
 
 class TestDashboard:
@@ -29,11 +30,11 @@ class TestDashboard:
         served = served_samples()
         for expression in self.expressions():
             names = re.findall(r"\btocsin_\w+", expression)
-            assert names, expression
+            assert names or "ALERTS{" in expression, expression
             assert set(names) <= set(served), expression
             for name, selector in re.findall(r"\b(tocsin_\w+)\{([^}]*)\}", expression):
                 assert set(re.findall(r"(\w+)=~?\"", selector)) <= served[name], expression
-            for label in re.findall(r"by \((\w+)\)", expression):
+            for label in re.findall(r"by \((\w+)\)", expression) if names else ():
                 assert label in served[names[0]], expression
 
     def test_what_matters_is_in_it(self) -> None:
@@ -42,16 +43,17 @@ class TestDashboard:
             "events_total", "coverage", "abstained_total", "decisions_total", "expert_accuracy", "expert_reliability",
             "expert_engaged", "batch_latency_seconds", "dead_letters_total", "labels_total", "conformal_threshold",
             "conformal_alpha", "pending_events", "waiting_labels", "feedback_offset", "telemetry_age_seconds",
-            "repeated_decisions_total", "duplicates_total", "alerts_total",
+            "repeated_decisions_total", "duplicates_total", "alerts_total", "lag_records", "lost_records_total",
+            "labelled_events", "snapshots_failed_total",
         ):  # fmt: skip
             assert f"tocsin_{metric}" in everything
 
     def test_rates_are_taken_of_counters_only(self) -> None:
         for expression in self.expressions():
             for name in re.findall(r"(?:rate|increase)\((\w+)", expression):
-                assert name.endswith("_total"), expression
-            totals = re.findall(r"(?<!label_values\()\b(\w+_total)", expression)
-            assert len(totals) == len(re.findall(r"(?:rate|increase)\(\w+_total", expression)), expression
+                assert name.endswith(COUNTERS), expression
+            totals = re.findall(r"(?<!label_values\()\b(\w+(?:_total|_seconds_(?:bucket|sum|count)))\b", expression)
+            assert len(totals) == len(re.findall(r"(?:rate|increase)\(\w+", expression)), expression
 
     def test_its_datasource_is_the_provisioned_one(self) -> None:
         folder = ROOT / "deploy/grafana/provisioning"
@@ -76,17 +78,21 @@ class TestDashboard:
 def served_samples() -> dict[str, set[str]]:
     """The samples that the monitor serves, and their labels."""
 
-    served = {f.name + ("_total" if f.kind == "counter" else ""): set(f.labels) for f in FAMILIES}
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    served = {f.name + ending: set(f.labels) for f in FAMILIES for ending in endings.get(f.kind, ("",))}
     assert {family.name for family in Metrics().registry.collect()} == {f.name for f in FAMILIES}
     return served
 
 
 def test_addresses_agree(services: dict[str, Any]) -> None:
     folder = ROOT / "deploy"
-    (job,) = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
+    (job,) = yaml.safe_load((folder / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     port = services["monitor"]["environment"]["TOCSIN_MONITOR__PORT"]
     assert job["static_configs"] == [{"targets": [f"monitor:{port}"]}]
     assert services["monitor"]["ports"][0].endswith(f":{port}")
+    # The rules lie beside it, and the whole folder is mounted.
+    assert ("./deploy/prometheus", "/etc/prometheus", "ro") in list(mounts(services["prometheus"]))
+    assert "--config.file=/etc/prometheus/prometheus.yml" in services["prometheus"]["command"]
     provisioning = folder / "grafana/provisioning"
     (datasource,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
     assert datasource["url"] == "http://prometheus:9090"

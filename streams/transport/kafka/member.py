@@ -47,6 +47,8 @@ class GroupMember:
         self._rebalance = rebalance
         self.owned: set[Partition] = set()
         """The partitions that belong to this member."""
+        self.read_to: dict[Partition, int] = {}
+        """Those of them whose records are read here, and to where at least; see `lag_of`."""
         self.moved = False
         """Whether partitions came or went since the owner of this object last set it to False."""
         self._revoking = False
@@ -92,7 +94,9 @@ class GroupMember:
         self.moved = True
         wanted = self._rebalance.assigned(committed) if self._rebalance is not None else {}
         usual = {p: OFFSET_BEGINNING if found is None else found.offset for p, found in committed.items()}
-        consumer.assign([TopicPartition(p.topic, p.index, wanted.get(p, usual[p])) for p in names])
+        starts = {p: wanted.get(p, usual[p]) for p in names}
+        consumer.assign([TopicPartition(p.topic, p.index, start) for p, start in starts.items()])
+        self.read_to = {p: start for p, start in starts.items() if p.topic not in self._unread}
         consumer.pause([TopicPartition(p.topic, p.index) for p in names if p.topic in self._unread])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -104,6 +108,7 @@ class GroupMember:
         finally:
             self._revoking = False
             self.owned = set()
+            self.read_to = {}
             self.moved = True
             consumer.unassign()
 

@@ -49,6 +49,7 @@ def member_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     """A consumer that is a member of `group`."""
     session = settings.session_timeout_ms
     options = _consumer_options(settings, group) | {
+        "enable.partition.eof": True,
         "session.timeout.ms": session,
         "heartbeat.interval.ms": min(3_000, session // 3),
         # Partitions of equal number of two topics go to the same member.

@@ -29,6 +29,7 @@ from tocsin.streams.transport.base import (
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import read_committed
 from tocsin.streams.transport.kafka.kept import KeptTopics
+from tocsin.streams.transport.kafka.lag import lag_of
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import reader_options
@@ -71,6 +72,8 @@ class KafkaTransport:
         """Reads the whole topics."""
         self._whole: dict[str, int] = {}
         """The whole topics, and how many partitions of each are read."""
+        self._read_to: dict[Partition, int] = {}
+        """The partitions of the whole topics, and to where at least each is read; see `lag_of`."""
         self._connection = Connection(settings, client_id, terms)
         self._sends: dict[str, Callable[..., None]] = {}
         """By topic, what hands a record to the producer of that topic."""
@@ -94,7 +97,8 @@ class KafkaTransport:
             self._whole = dict(Counter(partition.topic for partition in partitions))
             self._reader = connection.consumer(reader_options(connection.settings, self._group))
             self._consumers.append(self._reader)
-            self._reader.assign([TopicPartition(p.topic, p.index, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
+            self._read_to = {p: starts.get(p, OFFSET_BEGINNING) for p in partitions}
+            self._reader.assign([TopicPartition(p.topic, p.index, start) for p, start in self._read_to.items()])
         if shared:
             self._member = GroupMember(connection, self._group, shared, topics, rebalance)
             self._consumers.append(self._member.consumer)
@@ -159,12 +163,21 @@ class KafkaTransport:
             _log.info("partitions were added: %s", ", ".join(partition.name for partition in added))
             self._reader.incremental_assign([TopicPartition(p.topic, p.index, OFFSET_BEGINNING) for p in added])
             self._unread.update(added)
+            self._read_to.update(dict.fromkeys(added, OFFSET_BEGINNING))
             self._whole = dict(Counter(partition.topic for partition in found))
 
     def first_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.first_offsets`."""
         self._connection.check()
         return read_first_offsets(self._connection, self._group, self._connection.partitions([topic]))
+
+    def lag(self) -> dict[str, int]:
+        """See `Transport.lag`."""
+        self._connection.check()
+        lag = {} if self._reader is None else lag_of(self._reader, self._read_to)
+        if self._member is not None:
+            lag |= lag_of(self._member.consumer, self._member.read_to)
+        return lag
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.end_offsets`."""
@@ -210,6 +223,9 @@ class KafkaTransport:
         partition = partition_of(message)
         if error.code() == KafkaError._PARTITION_EOF:
             self._unread.discard(partition)
+            read_to = self._read_to if partition in self._read_to or self._member is None else self._member.read_to
+            if partition in read_to:
+                read_to[partition] = message.offset() or 0
         elif error.code() in faults.PASSING or (error.retriable() and not error.fatal()):
             self._connection.terms.say(f"reading {partition.name}: {error.str()}")
         elif error.code() in faults.MISSING and partition.topic in self._connection.terms.kept:

@@ -141,6 +141,15 @@ class MemoryTransport:
         with self._lock:
             return {Partition(topic, i): p.end for i, p in enumerate(self._broker.stored_partitions(topic))}
 
+    def lag(self) -> dict[str, int]:
+        """See `Transport.lag`."""
+        lag: dict[str, int] = {}
+        with self._lock:
+            for cursor in (*self._whole, *self._read_as_shared()):
+                topic = cursor.partition.topic
+                lag[topic] = lag.get(topic, 0) + max(0, cursor.stored.end - cursor.position)
+        return lag
+
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
         """See `Transport.read`. What is appended after the call is not read."""
         with self._lock:

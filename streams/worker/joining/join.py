@@ -179,6 +179,8 @@ class Join:
         compared = _compare(label, target, transaction)
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
+        for pending in events:
+            transaction.pending.note_label(pending.event.id)
         last = events[-1]
         posts = self._newest([pending.event.text for pending in events[:-1] if pending.event.text is not None])
         feedback = _feedback(label, target, compared, last, posts)

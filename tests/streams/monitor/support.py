@@ -22,12 +22,21 @@ from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.records import Telemetry
+from tocsin.streams.worker.counts import BatchTimes
 
 Scrape = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def milliseconds() -> int:
     return time.time_ns() // 1_000_000
+
+
+def batch_seconds(*seconds: float) -> dict[str, Any]:
+    """A histogram of these batches, as telemetry has it."""
+    times = BatchTimes()
+    for one in seconds:
+        times.add(one)
+    return {"at_most": times.at_most(), "total": times.seconds}
 
 
 def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[str, Any]:
@@ -42,7 +51,9 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
                              "engaged_accuracy": 0.85, "consistency": 0.9, "age": 2_345, "lifecycle": {"regrown": 2}}},
         "engaged": 1.5,
         "threshold": 0.9, "alpha": 0.1, "latency_ms": {"p50": 2.0, "p99": 9.0, "max": 20.0},
-        "pending": 5, "waiting": 2,
+        "batch_seconds": batch_seconds(0.002, 0.002, 0.009, 40.0),
+        "pending": 5, "labelled": 3, "waiting": 2, "lag": {"events": 11, "labels": 0, "feedback": 4},
+        "config": "0123456789abcdef",
     } | more  # fmt: skip
 
 
@@ -58,14 +69,15 @@ def record(value: Any, headers: Sequence[tuple[str, bytes]] = ()) -> Record:
 class Stage:
     """A monitor on topics of its own, and a producer that plays the workers."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, **changes: Any) -> None:
+        """`changes` replace the usual settings."""
         mark = uuid.uuid4().hex[:8]
         names = {n: f"{n}-{mark}" for n in TopicsSettings.model_fields if isinstance(getattr(TopicsSettings(), n), str)}
+        usual = {"schema_": SchemaSettings(text="text"), "monitor": MonitorSettings(port=0)}
         self.settings = Settings(
             kafka=KafkaSettings(bootstrap=bootstrap),
             topics=TopicsSettings(**names, partitions=2),
-            schema_=SchemaSettings(text="text"),
-            monitor=MonitorSettings(port=0),
+            **(usual | changes),
         )
         topics.create(self.settings)
         self.producer = Producer({"bootstrap.servers": bootstrap, "reconnect.backoff.max.ms": 500})

@@ -62,7 +62,13 @@ class TestOnABroker:
         assert value(found, "tocsin_expert_active", worker="w1", expert="tree") == 1
         assert value(found, "tocsin_expert_lifecycle_events", worker="w1", expert="tree", event="regrown") == 2
         assert value(found, "tocsin_engaged_experts", worker="w1") == 1.5
-        assert value(found, "tocsin_batch_latency_seconds", worker="w1", quantile="0.99") == 0.009
+        assert value(found, "tocsin_batch_latency_seconds_bucket", worker="w1", le="0.0025") == 2
+        assert value(found, "tocsin_batch_latency_seconds_bucket", worker="w1", le="+Inf") == 4
+        assert value(found, "tocsin_batch_latency_seconds_count", worker="w1") == 4
+        assert value(found, "tocsin_batch_latency_seconds_sum", worker="w1") == pytest.approx(40.013)
+        assert value(found, "tocsin_lag_records", worker="w1", topic="events") == 11
+        assert value(found, "tocsin_lag_records", worker="w1", topic="labels") == 0
+        assert value(found, "tocsin_labelled_events", worker="w1") == 3
         age = value(found, "tocsin_telemetry_age_seconds", worker="w1")
         assert age is not None
         assert 0 <= age < 60

@@ -141,6 +141,26 @@ class TopicBehaviour:
         transport.add_new_partitions()
         assert transport.poll(100, 0.2) == []
 
+    def test_lag_is_what_lies_between_the_position_and_the_end(self, stage: Stage) -> None:
+        shared, whole = stage.topic(2), stage.topic()
+        stage.fill(shared, 30)
+        stage.fill(whole, 20)
+        owner = Owner()
+        transport = stage.open([shared], whole={Partition(whole, 0): 5}, rebalance=owner)
+        left = 30 + 15
+        while left:
+            left -= len(transport.poll(4, stage.patience))
+            lag = transport.lag()
+            # A partition that was not fetched from yet counts as read to its end.
+            assert sum(lag.values()) <= left
+            if len(lag) == 2 and owner.held and left < 10:
+                assert sum(lag.values()) == left
+        assert transport.lag() == {shared: 0, whole: 0}
+        stage.fill(shared, 3)
+        stage.fill(whole, 2)
+        assert len(stage.drain(transport, 5)) == 5
+        assert transport.lag() == {shared: 0, whole: 0}
+
     def test_the_first_offsets_tell_what_retention_has_deleted(self, stage: Stage) -> None:
         topic = stage.topic()
         transport = stage.open()

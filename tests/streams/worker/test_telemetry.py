@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tocsin.streams.wire.records import Telemetry
 from tocsin.streams.worker.telemetry import Backlog, Identity, report
 from tocsin.streams.worker.worker import Worker
 
-from ..support import Service, bits, drain, running, settings, stream
+from ..support import START, Service, bits, drain, running, settings, stream
 
 EXPERTS = [{"kind": "linear"}, {"kind": "linear", "name": "twin"}, {"kind": "tree", "grace_period": 10}]
 LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "minimum_active": 1, "probation": 1_000}
@@ -18,7 +19,7 @@ LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "minimum_active": 1
 
 def reported(worker: Worker) -> Telemetry:
     last = worker._model.decide.last
-    return report(Identity("t", "w", 0), 1, worker.classifier, worker.counts, last, Backlog(0, 0))
+    return report(Identity("t", "w", 0), 1, worker.classifier, worker.counts, last, Backlog(0, 0, 0, {}))
 
 
 def feed(service: Service, worker: Worker, n: int, start: int = 0) -> None:
@@ -26,6 +27,87 @@ def feed(service: Service, worker: Worker, n: int, start: int = 0) -> None:
         service.send(event)
         service.tell(label)
         drain(worker)
+
+
+def last_report(service: Service) -> dict[str, Any]:
+    return service.values("telemetry")[-1]
+
+
+def test_an_event_with_a_label_does_not_count_as_pending(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    with running(service) as worker:
+        service.send(*[event for event, _ in stream(5)])
+        drain(worker)
+        service.tell(*[label for _, label in stream(2)], {"event": "later", "label": "yes", "time": START})
+        drain(worker)
+        service.clock.move(2)
+        drain(worker)
+        found = last_report(service)
+        assert (found["pending"], found["labelled"], found["waiting"]) == (3, 2, 1)
+        service.clock.move(3600 * 24 * 31)  # bounds.pending_ttl_hours and more
+        drain(worker)
+        service.clock.move(2)
+        drain(worker)
+        found = last_report(service)
+        assert (found["pending"], found["labelled"]) == (0, 0)
+
+
+def test_what_is_labelled_is_known_after_the_state_was_lost(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "a"))
+    with running(service) as worker:
+        service.send(*[event for event, _ in stream(5)])
+        service.tell(*[label for _, label in stream(2)])
+        drain(worker)
+    with running(service, settings(tmp_path / "b")) as worker:
+        service.clock.move(2)
+        drain(worker)
+    found = last_report(service)
+    assert (found["pending"], found["labelled"]) == (3, 2)
+
+
+def test_a_state_of_the_format_before_learns_which_events_have_a_label(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    with running(service) as worker:
+        service.send(*[event for event, _ in stream(5)])
+        service.tell(*[label for _, label in stream(2)])
+        drain(worker)
+        with worker._state.transaction() as t:
+            for key, _ in list(t.entries.walk("labelled")):
+                t.entries.delete("labelled", key)
+            t.notes.set("format", b"5")
+    with running(service) as worker:
+        service.clock.move(2)
+        drain(worker)
+    found = last_report(service)
+    assert (found["pending"], found["labelled"]) == (3, 2)
+
+
+def test_how_far_a_worker_is_behind_is_told_by_topic(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, batching={"max_events": 10}), partitions=2)
+    with running(service) as worker:
+        service.send(*[event for event, _ in stream(40)])
+        service.clock.move(2)
+        worker.step(0)
+        assert last_report(service)["lag"] == {"events": 30, "labels": 0, "feedback": 0}
+        drain(worker)
+        service.clock.move(2)
+        worker.step(0)
+        assert last_report(service)["lag"] == {"events": 0, "labels": 0, "feedback": 0}
+
+
+def test_batches_are_a_histogram_whose_last_bucket_holds_all(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, batching={"max_events": 10}))
+    with running(service) as worker:
+        service.send(*[event for event, _ in stream(40)])
+        drain(worker)
+        service.clock.move(2)
+        drain(worker)
+    found = last_report(service)["batch_seconds"]
+    counts = list(found["at_most"].values())
+    assert counts == sorted(counts)
+    assert (list(found["at_most"])[-1], counts[-1]) == ("+Inf", 4)
+    assert found["total"] > 0
+    assert last_report(service)["config"] == service.decisions[0]["model"]["config"]
 
 
 def test_before_the_first_event_nothing_is_known_of_an_expert(tmp_path: Path) -> None:
