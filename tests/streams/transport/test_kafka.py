@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic, TopicPartition
@@ -199,3 +200,26 @@ def test_a_crash_of_the_broker_loses_and_doubles_nothing(own_apache: ApacheKafka
         assert values([r for r in later if r.topic == out]) == numbers(0, 500)
     finally:
         stage.close()
+
+
+@pytest.mark.parametrize("read", ["shared", "whole"])
+def test_the_markers_of_transactions_are_no_lag(apache: str, read: str) -> None:
+    stage = KafkaStage(apache)
+    topic = stage.topic()
+    producer = Producer({"bootstrap.servers": apache, "transactional.id": f"id-{topic}"})
+    producer.init_transactions(30)
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce(topic, b"x")
+        producer.commit_transaction(30)
+    transport = stage.open([topic], rebalance=Owner()) if read == "shared" else stage.open(whole=[topic])
+    try:
+        assert len(stage.drain(transport, 2)) == 2
+        deadline = time.monotonic() + stage.patience
+        while time.monotonic() < deadline and transport.lag() != {topic: 0}:
+            assert transport.poll(10, 0.2) == []
+        assert transport.end_offsets(topic) == {Partition(topic, 0): 4}
+        assert transport.lag() == {topic: 0}
+    finally:
+        stage.close()
+        producer.close()
