@@ -44,7 +44,7 @@ NO_FEATURES = [
     [1.0],
     (1.0,),
     {"b": 1.0},
-    object(),
+    ...,
 ]
 """Values that no feature can have."""
 
