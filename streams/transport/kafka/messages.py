@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from operator import methodcaller
 from typing import cast
 
 from confluent_kafka import Message
@@ -15,6 +16,11 @@ _log = logging.getLogger(__name__)
 
 # NamedTuple's own constructor would cost more than all the calls that give the record's fields.
 _record = cast("Callable[[tuple[object, ...]], Record]", partial(tuple.__new__, Record))
+
+
+# For a header that it cannot return, `Message.headers` returns a result and sets an exception as well. A direct call
+# that was made often is specialised and does not notice: the exception then surfaces in whatever is called next.
+_headers = methodcaller("headers")
 
 
 def record_of(message: Message) -> Record:
@@ -36,7 +42,7 @@ def record_of(message: Message) -> Record:
 def headers_of(message: Message) -> tuple[tuple[str, bytes], ...]:
     """The headers of a message; none where the name of one is not UTF-8."""
     try:
-        headers = message.headers()
+        headers = _headers(message)
     except (SystemError, UnicodeDecodeError):
         # The client cannot return such a header. The rest of the record is good.
         where = message.topic(), message.partition(), message.offset()

@@ -21,9 +21,13 @@ from .support import Stage, get, scrape, value
 
 @pytest.mark.broker
 @pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
-def test_headers_whose_names_are_not_utf8_never_hang_the_monitor(apache: str) -> None:
+def test_headers_whose_names_are_not_utf8_never_hang_or_end_the_monitor(apache: str) -> None:
     stage = Stage(apache)
     topics = stage.settings.topics
+    # Python specialises a call that it has made often, and checks its result less then.
+    good = 300
+    for _ in range(good):
+        stage.put_aside("not-json")
     for topic in (topics.dead_letters, topics.decisions, topics.telemetry):
         command = [b"kcat", b"-P", b"-b", apache.encode(), b"-t", topic.encode(), b"-H", b"\xff\xfe=x", b"-k", b"k"]
         subprocess.run(command, input=b"evil", check=True, timeout=30)
@@ -34,7 +38,7 @@ def test_headers_whose_names_are_not_utf8_never_hang_the_monitor(apache: str) ->
         stage.drain(monitor)
         found = scrape(monitor)
     assert value(found, "tocsin_monitor_bad_records_total", topic="dead-letters") == 1
-    assert value(found, "tocsin_dead_letter_records_total", kind="not-json") == 1
+    assert value(found, "tocsin_dead_letter_records_total", kind="not-json") == good + 1
     assert value(found, "tocsin_distinct_events_total") == 1
     stage.close()
 
