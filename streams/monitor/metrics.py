@@ -52,6 +52,7 @@ FAMILIES = (
     Family("counter", "tocsin_feedback", "Feedback records learnt.", ("worker",)),
     Family("counter", "tocsin_alerts", "Alerts raised.", ("worker",)),
     Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
+    Family("counter", "tocsin_unfit_events", "Records read again that are no events by the schema.", ("worker",)),
     Family("counter", "tocsin_scored_anew", "Feedback whose event another model had seen.", ("worker",)),
     Family("counter", "tocsin_passed_over", "What the config has no use for in the logs.", ("worker", "reason")),
     Family("counter", "tocsin_without_decision", "Rebuilt events whose decision is gone.", ("worker",)),

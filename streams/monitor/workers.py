@@ -35,7 +35,7 @@ MISSED_SECONDS = 900.0
 
 _TOTALS = (
     "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
-    "batches", "shortened", "without_decision", "scored_anew", "snapshots_failed",
+    "batches", "shortened", "without_decision", "unfit_events", "scored_anew", "snapshots_failed",
 )  # fmt: skip
 _BUCKETS = (*map(str, BATCH_SECONDS), "+Inf")
 

@@ -60,6 +60,8 @@ class Counts:
     """Pending events read back from the logs."""
     without_decision: int = 0
     """Of these, events whose decision is in the log no more: their feedback will not say what was decided."""
+    unfit_events: int = 0
+    """Records that were read again and are no events by the schema of today."""
     expired: int = 0
     """Pending events forgotten: too old, or too many."""
     batches: int = 0
@@ -84,6 +86,6 @@ class Counts:
         """The plain totals, by name."""
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
-            "alerts", "rebuilt", "without_decision", "expired", "batches", "snapshots_failed",
+            "alerts", "rebuilt", "without_decision", "unfit_events", "expired", "batches", "snapshots_failed",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

@@ -73,7 +73,7 @@ class Ownership:
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision
         if rebuilt.unfit:
-            self._counts.passed_over["unfit-event"] += rebuilt.unfit
+            self._counts.unfit_events += rebuilt.unfit
             log.warning(
                 "%s: %d records that were read again are no events by the schema; they were dead letters, or fitted an "
                 "earlier config, and labels find them no more",
