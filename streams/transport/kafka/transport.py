@@ -157,7 +157,10 @@ class KafkaTransport:
         if self._reader is None:
             return
         known = self._whole
-        found = self._connection.partitions(sorted(known))
+        try:
+            found = self._connection.partitions(sorted(known))
+        except TransportError:
+            return  # a topic that is gone is noticed where it is read, and said in other words there
         added = [partition for partition in found if partition.index >= known[partition.topic]]
         if added:
             _log.info("partitions were added: %s", ", ".join(partition.name for partition in added))

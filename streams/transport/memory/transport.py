@@ -128,8 +128,9 @@ class MemoryTransport:
     def add_new_partitions(self) -> None:
         """See `Transport.add_new_partitions`."""
         with self._lock:
-            self._open_whole({})
-            self._cursors = [*self._whole, *self._read_as_shared()]
+            if self._whole_topics.keys() <= self._broker.topics().keys():  # one that is gone is noticed by `poll`
+                self._open_whole({})
+                self._cursors = [*self._whole, *self._read_as_shared()]
 
     def first_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.first_offsets`."""

@@ -161,6 +161,14 @@ class TopicBehaviour:
         assert len(stage.drain(transport, 5)) == 5
         assert transport.lag() == {shared: 0, whole: 0}
 
+    def test_a_whole_topic_that_is_deleted_ends_no_look_for_new_partitions(self, stage: Stage) -> None:
+        topic = stage.topic()
+        stage.fill(topic, 2)
+        transport = stage.open(whole=[topic])
+        assert len(stage.drain(transport, 2)) == 2
+        stage.delete(topic)
+        transport.add_new_partitions()
+
     def test_the_first_offsets_tell_what_retention_has_deleted(self, stage: Stage) -> None:
         topic = stage.topic()
         transport = stage.open()
