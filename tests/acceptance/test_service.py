@@ -116,10 +116,10 @@ def test_an_event_cannot_be_explained_or_its_odd_header_ends_the_service(service
     service.wait_for("decisions", 2, 60)
     assert b"traceparent=00-1-2-01" in service.consume("decisions", "%h\n")
 
-    told = service.command("explain", identity, str(PRESET))
+    told = service.command("explain", str(PRESET), identity)
 
     assert told.returncode == 0, told.stderr
     assert "too few labels are known" in told.stdout
-    unknown = service.command("explain", "nobody", str(PRESET))
+    unknown = service.command("explain", str(PRESET), "nobody")
     assert unknown.returncode == 1
     assert "no decision of 'nobody'" in unknown.stderr

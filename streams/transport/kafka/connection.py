@@ -48,6 +48,8 @@ class Connection:
         self._producers: dict[int, Producer] = {}
         """By the most bytes of a batch; made when something is to be sent."""
         self._limits: Limits | None = None
+        self._known_topics: set[str] = set()
+        """Topics that exist as far as was asked."""
 
     @property
     def limits(self) -> Limits:
@@ -63,8 +65,10 @@ class Connection:
 
     def producer_for(self, topic: str) -> Producer:
         """The producer whose batches a topic takes. Raises TransportError where the topic does not exist."""
-        # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape.
-        self.partitions([topic])
+        # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape. One that is
+        # known is not asked for again, because the broker may be away, and the producer waits for it.
+        if topic not in self._known_topics:
+            self.partitions([topic])
         batch = min(self.limits(topic), BATCH_BYTES)
         if batch not in self._producers:
             options = producer_options(self.settings, batch, endless=self.terms.endless)
@@ -104,6 +108,7 @@ class Connection:
             known = self.retry("the broker did not answer", ask, patience).topics
             missing = [topic for topic in topics if topic not in known or not known[topic].partitions]
             if not missing:
+                self._known_topics.update(topics)
                 return [Partition(topic, index) for topic in topics for index in sorted(known[topic].partitions)]
             if time.monotonic() > deadline:
                 remedy = f"create it with `tocsin topics` {faults.where(self.settings.bootstrap, 'topics')}"
