@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def make(bootstrap: str, topic: str, partitions: int = 1, **options: str) -> Non
     config = {name.replace("_", "."): value for name, value in options.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(10)
+    # A broker lists a topic only some time after it has made it.
+    deadline = time.monotonic() + 30
+    while topic not in admin.list_topics(timeout=10).topics and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def config_of(bootstrap: str, topic: str) -> dict[str, str]:
