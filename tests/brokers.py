@@ -20,7 +20,7 @@ from tocsin.streams.transport.embedded import (
 
 ROOT = Path(__file__).resolve().parent.parent
 # Two starts of Java take 5 seconds, and ten times as long on cores that others use too.
-_START_SECONDS = 120.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _LOGGING = """
 Configuration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -55,133 +55,138 @@ def agree(ours: Scored, exact: Scored, tolerance: float = 1e-9) -> None:
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance, err_msg=name)
 
 
-def behaviour(backend: str) -> type:
-    """The suite of one back end."""
+class ScoreBehaviour:
+    """The suite of one back end, which each subclass names."""
 
-    class Behaviour:
-        @staticmethod
-        def check(*arguments: Any, tolerance: float = 1e-9, **named: Any) -> Scored:
-            ours = score(*arguments, **named, backend=backend)
-            agree(ours, score(*arguments, **named, backend="reference"), tolerance)
-            return ours
+    backend: ClassVar[str]
 
-        @pytest.mark.parametrize("rule", RULES)
-        @pytest.mark.parametrize(("E", "K"), [(1, 1), (3, 2), (12, 10), (5, 33)])
-        @pytest.mark.parametrize("null", [0, 1])
-        def test_given_logits_decide_as_the_reference_does(self, rule: Rule, E: int, K: int, null: int) -> None:
-            _, evidence, _ = events(21, E, K, 0)
-            rng = np.random.default_rng(3)
-            gate = Logits(rng.normal(0.0, 4.0, (21, E + null)), rng.random(E))
-            self.check(evidence, gate, rule, least=0.5)
-            self.check(evidence.astype(np.float32), gate, rule, tolerance=1e-4)
+    def check(self, *arguments: Any, tolerance: float = 1e-9, **named: Any) -> Scored:
+        ours = score(*arguments, **named, backend=self.backend)
+        agree(ours, score(*arguments, **named, backend="reference"), tolerance)
+        return ours
 
-        @pytest.mark.parametrize(("E", "K", "F", "H"), [(1, 2, 1, 1), (3, 4, 5, 8), (12, 10, 7, 24), (4, 2, 0, 5)])
-        @pytest.mark.parametrize("tables", [False, True])
-        def test_a_network_and_leaf_tables_do_too(self, E: int, K: int, F: int, H: int, tables: bool) -> None:
-            X, evidence, _ = events(17, E, K, F)
-            self.check(leaves(17, E, K) if tables else evidence, Network(learnt(E, K, F, H), X, H), least=0.5)
+    @pytest.mark.parametrize("rule", RULES)
+    @pytest.mark.parametrize(("E", "K"), [(1, 1), (3, 2), (12, 10), (5, 33)])
+    @pytest.mark.parametrize("null", [0, 1])
+    def test_given_logits_decide_as_the_reference_does(self, rule: Rule, E: int, K: int, null: int) -> None:
+        _, evidence, _ = events(21, E, K, 0)
+        rng = np.random.default_rng(3)
+        gate = Logits(rng.normal(0.0, 4.0, (21, E + null)), rng.random(E))
+        self.check(evidence, gate, rule, least=0.5)
+        self.check(evidence.astype(np.float32), gate, rule, tolerance=1e-4)
 
-        @pytest.mark.parametrize(("E", "K", "F", "H"), [(3, 4, 5, 8), (12, 10, 0, 5)])
-        def test_who_is_not_engaged_is_not_heard_and_keeps_his_reliability(
-            self, E: int, K: int, F: int, H: int
-        ) -> None:
-            X, evidence, _ = events(300, E, K, F)
-            engaged = np.random.default_rng(4).random((300, E)) < 0.6
-            engaged[:3] = False
-            every = np.ones_like(engaged)
-            for gate in (Network(learnt(E, K, F, H), X, H), Logits(np.linspace(-3.0, 3.0, 300 * E).reshape(300, E))):
-                found = self.check(evidence, gate, least=0.4, engaged=engaged)
-                assert (found.uncertainty[:3] == 1.0).all()
-                assert (found.used <= engaged.sum(axis=1)).all()
-                whole = score(evidence, gate, least=0.4, engaged=every, backend=backend)
-                plain = score(evidence, gate, least=0.4, backend=backend)
-                assert all(np.array_equal(a, b) for a, b in zip(whole, plain, strict=True))
-                assert np.array_equal(found.reliability, plain.reliability)
-            self.check(leaves(300, E, K), gate, engaged=engaged)
+    @pytest.mark.parametrize(("E", "K", "F", "H"), [(1, 2, 1, 1), (3, 4, 5, 8), (12, 10, 7, 24), (4, 2, 0, 5)])
+    @pytest.mark.parametrize("tables", [False, True])
+    def test_a_network_and_leaf_tables_do_too(self, E: int, K: int, F: int, H: int, tables: bool) -> None:
+        X, evidence, _ = events(17, E, K, F)
+        self.check(leaves(17, E, K) if tables else evidence, Network(learnt(E, K, F, H), X, H), least=0.5)
 
-        def test_it_abstains_below_the_least_and_only_there(self) -> None:
-            _, evidence, _ = events(40, 3, 4, 0)
-            gate = Logits(np.full((40, 3), 1.0))
-            found = score(evidence, gate, least=0.6, backend=backend)
-            betp = found.belief + found.uncertainty[:, None] / 4
-            assert (found.label == np.where(betp.max(axis=1) >= 0.6, betp.argmax(axis=1), -1)).all()
-            assert 0 < (found.label == -1).sum() < 40
-            assert (score(evidence, gate, least=0.0, backend=backend).label >= 0).all()
-            # Nobody can be so sure while no reliability reaches 1.
-            assert (score(evidence, gate, least=1.0, backend=backend).label == -1).all()
+    @pytest.mark.parametrize(("E", "K", "F", "H"), [(3, 4, 5, 8), (12, 10, 0, 5)])
+    def test_who_is_not_engaged_is_not_heard_and_keeps_his_reliability(self, E: int, K: int, F: int, H: int) -> None:
+        X, evidence, _ = events(300, E, K, F)
+        engaged = np.random.default_rng(4).random((300, E)) < 0.6
+        engaged[:3] = False
+        every = np.ones_like(engaged)
+        for gate in (Network(learnt(E, K, F, H), X, H), Logits(np.linspace(-3.0, 3.0, 300 * E).reshape(300, E))):
+            found = self.check(evidence, gate, least=0.4, engaged=engaged)
+            assert (found.uncertainty[:3] == 1.0).all()
+            assert (found.used <= engaged.sum(axis=1)).all()
+            whole = score(evidence, gate, least=0.4, engaged=every, backend=self.backend)
+            plain = score(evidence, gate, least=0.4, backend=self.backend)
+            assert all(np.array_equal(a, b) for a, b in zip(whole, plain, strict=True))
+            assert np.array_equal(found.reliability, plain.reliability)
+        self.check(leaves(300, E, K), gate, engaged=engaged)
 
-        @pytest.mark.parametrize("inverse_temperature", [0.3, 1.7])
-        @pytest.mark.parametrize("K", [1, 2, 33])
-        def test_the_least_is_asked_of_sharpened_probabilities(self, K: int, inverse_temperature: float) -> None:
-            _, evidence, _ = events(40, 3, K, 0)
-            gate = Logits(np.full((40, 3), 1.0))
-            plain = score(evidence, gate, backend=backend)
-            betp = plain.belief + plain.uncertainty[:, None] / K
-            sharp = reference_raise_rows(betp, np.full(40, inverse_temperature)).max(axis=1)
-            order = np.sort(sharp)
-            least = 0.5 * (order[19] + order[20]) if K > 1 else 0.5  # far from every event's own
-            found = self.check(evidence, gate, least=least, inverse_temperature=inverse_temperature)
-            assert (found.label == np.where(sharp >= least, betp.argmax(axis=1), -1)).all()
-            assert (
-                score(evidence, gate, inverse_temperature=inverse_temperature, backend=backend).label == plain.label
-            ).all()
-            self.check(
-                evidence.astype(np.float32), gate, least=least, inverse_temperature=inverse_temperature, tolerance=1e-4
-            )
+    def test_it_abstains_below_the_least_and_only_there(self) -> None:
+        _, evidence, _ = events(40, 3, 4, 0)
+        gate = Logits(np.full((40, 3), 1.0))
+        found = score(evidence, gate, least=0.6, backend=self.backend)
+        betp = found.belief + found.uncertainty[:, None] / 4
+        assert (found.label == np.where(betp.max(axis=1) >= 0.6, betp.argmax(axis=1), -1)).all()
+        assert 0 < (found.label == -1).sum() < 40
+        assert (score(evidence, gate, least=0.0, backend=self.backend).label >= 0).all()
+        # Nobody can be so sure while no reliability reaches 1.
+        assert (score(evidence, gate, least=1.0, backend=self.backend).label == -1).all()
 
-        def test_a_sharpness_that_is_none_is_refused(self) -> None:
-            for bad in (0.0, -1.0, np.nan, np.inf):
-                with pytest.raises(ValueError, match=r"^inverse_temperature: "):
-                    score(np.ones((1, 2, 2)), Logits(np.zeros((1, 2))), inverse_temperature=bad, backend=backend)
+    @pytest.mark.parametrize("inverse_temperature", [0.3, 1.7])
+    @pytest.mark.parametrize("K", [1, 2, 33])
+    def test_the_least_is_asked_of_sharpened_probabilities(self, K: int, inverse_temperature: float) -> None:
+        _, evidence, _ = events(40, 3, K, 0)
+        gate = Logits(np.full((40, 3), 1.0))
+        plain = score(evidence, gate, backend=self.backend)
+        betp = plain.belief + plain.uncertainty[:, None] / K
+        sharp = reference_raise_rows(betp, np.full(40, inverse_temperature)).max(axis=1)
+        order = np.sort(sharp)
+        least = 0.5 * (order[19] + order[20]) if K > 1 else 0.5  # far from every event's own
+        found = self.check(evidence, gate, least=least, inverse_temperature=inverse_temperature)
+        assert (found.label == np.where(sharp >= least, betp.argmax(axis=1), -1)).all()
+        assert (
+            score(evidence, gate, inverse_temperature=inverse_temperature, backend=self.backend).label == plain.label
+        ).all()
+        self.check(
+            evidence.astype(np.float32), gate, least=least, inverse_temperature=inverse_temperature, tolerance=1e-4
+        )
 
-        def test_nobody_is_heard_where_the_null_slot_takes_all(self) -> None:
-            _, evidence, _ = events(5, 3, 4, 0)
-            logits = np.full((5, 4), 6.0)
-            found = score(evidence, Logits(logits), backend=backend)
-            assert (found.reliability < 0.01).all()
-            assert (found.uncertainty > 0.8).all()
+    def test_a_sharpness_that_is_none_is_refused(self) -> None:
+        for bad in (0.0, -1.0, np.nan, np.inf):
+            with pytest.raises(ValueError, match=r"^inverse_temperature: "):
+                score(np.ones((1, 2, 2)), Logits(np.zeros((1, 2))), inverse_temperature=bad, backend=self.backend)
 
-        def test_it_is_what_its_parts_are(self) -> None:
-            X, evidence, _ = events(30, 3, 4, 5)
-            router, rho = learnt(3, 4, 5, 8), np.empty((30, 3))
-            routing.reliability_rows(router, X, evidence, 8, rho)
-            found = score(evidence, Network(router, X, 8), backend=backend)
-            np.testing.assert_allclose(found.reliability, rho, rtol=0, atol=1e-12)
-            fused = fuse(evidence, rho, backend="reference")
-            np.testing.assert_allclose(found.belief, fused.belief, rtol=0, atol=1e-9)
-            assert (found.used == fused.used).all()
+    def test_nobody_is_heard_where_the_null_slot_takes_all(self) -> None:
+        _, evidence, _ = events(5, 3, 4, 0)
+        logits = np.full((5, 4), 6.0)
+        found = score(evidence, Logits(logits), backend=self.backend)
+        assert (found.reliability < 0.01).all()
+        assert (found.uncertainty > 0.8).all()
 
-        def test_an_event_does_not_depend_on_its_batch_to_the_bit(self) -> None:
-            X, evidence, _ = events(150, 5, 3, 4)
-            router = learnt(5, 3, 4, 8)
-            for whole in (evidence, leaves(150, 5, 3)):
-                every = score(whole, Network(router, X, 8), backend=backend)
-                for cut in (slice(0, 1), slice(4, 11), slice(100, 150)):
-                    part: Any = Leaves(whole.ids[cut], *whole[1:]) if isinstance(whole, Leaves) else whole[cut]
-                    alone = score(part, Network(router, X[cut], 8), backend=backend)
-                    assert all(np.array_equal(a[cut], b) for a, b in zip(every, alone, strict=True))
+    def test_it_is_what_its_parts_are(self) -> None:
+        X, evidence, _ = events(30, 3, 4, 5)
+        router, rho = learnt(3, 4, 5, 8), np.empty((30, 3))
+        routing.reliability_rows(router, X, evidence, 8, rho)
+        found = score(evidence, Network(router, X, 8), backend=self.backend)
+        np.testing.assert_allclose(found.reliability, rho, rtol=0, atol=1e-12)
+        fused = fuse(evidence, rho, backend="reference")
+        np.testing.assert_allclose(found.belief, fused.belief, rtol=0, atol=1e-9)
+        assert (found.used == fused.used).all()
 
-        def test_no_events_are_no_error(self) -> None:
-            found = score(np.zeros((0, 3, 2)), Logits(np.zeros((0, 3))), backend=backend)
-            assert [part.shape for part in found] == [(0,), (0, 3), (0, 2), (0,), (0,), (0,)]
+    def test_an_event_does_not_depend_on_its_batch_to_the_bit(self) -> None:
+        X, evidence, _ = events(150, 5, 3, 4)
+        router = learnt(5, 3, 4, 8)
+        for whole in (evidence, leaves(150, 5, 3)):
+            every = score(whole, Network(router, X, 8), backend=self.backend)
+            for cut in (slice(0, 1), slice(4, 11), slice(100, 150)):
+                part: Any = Leaves(whole.ids[cut], *whole[1:]) if isinstance(whole, Leaves) else whole[cut]
+                alone = score(part, Network(router, X[cut], 8), backend=self.backend)
+                assert all(np.array_equal(a[cut], b) for a, b in zip(every, alone, strict=True))
 
-        def test_evidence_out_of_range_is_refused(self) -> None:
-            for bad in (-1.0, np.nan, np.inf):
-                evidence = np.ones((9, 2, 2))
-                evidence[8, 1, 1] = bad
-                with pytest.raises(ValueError, match=r"^evidence: "):
-                    score(evidence, Logits(np.zeros((9, 2))), backend=backend)
+    def test_no_events_are_no_error(self) -> None:
+        found = score(np.zeros((0, 3, 2)), Logits(np.zeros((0, 3))), backend=self.backend)
+        assert [part.shape for part in found] == [(0,), (0, 3), (0, 2), (0,), (0,), (0,)]
 
-    return Behaviour
+    def test_evidence_out_of_range_is_refused(self) -> None:
+        for bad in (-1.0, np.nan, np.inf):
+            evidence = np.ones((9, 2, 2))
+            evidence[8, 1, 1] = bad
+            with pytest.raises(ValueError, match=r"^evidence: "):
+                score(evidence, Logits(np.zeros((9, 2))), backend=self.backend)
 
 
-TestReference = behaviour("reference")
-TestNumba = behaviour("numba")
-TestTorch = behaviour("torch")
+class TestReference(ScoreBehaviour):
+    backend = "reference"
+
+
+class TestNumba(ScoreBehaviour):
+    backend = "numba"
+
+
+class TestTorch(ScoreBehaviour):
+    backend = "torch"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
-class TestTriton(behaviour("triton")):  # type: ignore[misc]
+class TestTriton(ScoreBehaviour):
+    backend = "triton"
+
     """By the interpreter, unless there is a device."""
 
 

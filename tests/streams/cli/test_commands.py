@@ -35,7 +35,7 @@ def script(*arguments: object, **environment: str) -> subprocess.CompletedProces
     """The command as a process of its own: what really goes to which stream."""
     command = [sys.executable, "-m", "tocsin.streams.cli", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=280, check=False, env={**os.environ, **environment}
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
     )
 
 
@@ -184,6 +184,8 @@ def test_schema_prints_all_or_says_what_there_is() -> None:
 
 
 def test_a_replay_prints_one_json_object_last_and_alone_on_standard_output() -> None:
+    # Compiled here, kernels are only loaded by the process whose time is limited.
+    Classifier.from_config(load(ELECTRICITY)).warm_up()
     result = script("replay", ELECTRICITY, MARKET, "--in-process", "--limit", 300, "--report", "json", "--rival")
     assert result.returncode == 0, result.stderr
     [line] = result.stdout.splitlines()
