@@ -26,12 +26,12 @@ class StoppedError(Exception):
     """A stop was asked for before the worker was ready."""
 
 
-class _HeardError(BaseException):
+class _SignalError(BaseException):
     """A signal came. It is no Exception, because the compiler catches those and goes on in its own words."""
 
 
 @contextmanager
-def _heard_at_once() -> Iterator[None]:
+def _ended_by_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the block, after their own handlers: a part of a model may compile for a minute.
 
     Nothing is in hand before the first event, so nothing is lost. What is compiled by then is kept.
@@ -45,7 +45,7 @@ def _heard_at_once() -> Iterator[None]:
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
-        raise _HeardError
+        raise _SignalError
 
     ours = [number for number, handler in before.items() if callable(handler)]
     for number in ours:
@@ -84,9 +84,9 @@ def warm_up(classifier: Classifier, stop: Callable[[], bool]) -> None:
                 _check(stop)
 
     try:
-        with _heard_at_once(), helper:
+        with _ended_by_signals(), helper:
             classifier.warm_up(progress)
-    except _HeardError:
+    except _SignalError:
         raise StoppedError("stopped while kernels were compiled") from None
     cache.mark_complete(name)
     seconds = time.monotonic() - began

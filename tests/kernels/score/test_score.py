@@ -185,9 +185,9 @@ class TestTorch(ScoreBehaviour):
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
 class TestTriton(ScoreBehaviour):
-    backend = "triton"
-
     """By the interpreter, unless there is a device."""
+
+    backend = "triton"
 
 
 @pytest.mark.parametrize(
