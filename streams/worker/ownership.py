@@ -51,10 +51,13 @@ class Ownership:
         """See `tocsin.streams.transport.base.Rebalance`."""
         starts: dict[Partition, int] = {}
         self.changed = True
+        labels = self._settings.topics.labels
+        ends = self._reader.end_offsets(labels) if any(p.topic == labels for p in committed) else {}
         for partition, found in committed.items():
-            if partition.topic == self._settings.topics.labels:
+            if partition.topic == labels:
                 with self._state.transaction() as t:
-                    self.duties.take_over(partition, found, duty_of(found, t.notes.duty(partition)))
+                    duty = duty_of(found, t.notes.duty(partition), ends.get(partition, 0))
+                self.duties.take_over(partition, found, duty)
                 continue
             self._events.add(partition)
             start = self._start(partition, found)

@@ -195,15 +195,15 @@ class Worker:
     def _whole_positions(self) -> dict[Partition, int]:
         """Where to go on in the topics that every worker reads whole."""
         topics = self.settings.topics
-        partitions = [p for topic in (topics.labels, topics.feedback) for p in self._reader.end_offsets(topic)]
+        ends = self._reader.end_offsets(topics.labels) | self._reader.end_offsets(topics.feedback)
         settled = self._reader.committed(topics.labels)
         positions: dict[Partition, int] = {}
         with self._state.transaction() as t:
-            for partition in partitions:
+            for partition, end in ends.items():
                 position = t.positions.get(partition)
                 if position is None and partition in settled:
                     # A new state needs no label that the group has joined or reported: none below the oldest waits.
-                    position = duty_of(settled[partition], None).oldest
+                    position = duty_of(settled[partition], None, end).oldest
                     t.positions.set({partition: position})
                 if partition.topic == topics.feedback:
                     position = max(position or 0, self.classifier.feedback_offset)

@@ -100,11 +100,16 @@ class Duties:
         self._committed.update(commits)
 
 
-def duty_of(committed: Committed | None, kept: Duty | None) -> Duty:
+def duty_of(committed: Committed | None, kept: Duty | None, end: int) -> Duty:
     """Where to go on with a partition, by what the group has committed and by what this worker's own state kept.
 
     A broker may forget the note, or all of it. What the state kept is then the next best, and the beginning is safe.
+    What lies beyond the `end` of the partition (its end offset) is of a topic that was deleted and made anew.
     """
+    if committed is not None and committed.offset > end:
+        committed = None
+    if kept is not None and kept.settled > end:
+        kept = None
     if committed is None:
         return kept or Duty(0, 0)
     if committed.note.isdecimal():

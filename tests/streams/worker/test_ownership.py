@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,6 +199,21 @@ def test_a_broker_that_keeps_no_notes_loses_no_label(tmp_path: Path) -> None:
         service.clock.move(4_000)
         worker.step(0)
     assert sorted(kind for kind, _ in service.dead_letters) == ["not-json", "unknown-event"]
+
+
+def test_labels_of_a_topic_that_was_made_anew_are_not_taken_for_settled(
+    tmp_path: Path,
+) -> None:
+    service = Service(settings(tmp_path))
+    with running(service) as worker:
+        service.tell(b"bad")
+        drain(worker)
+    service.broker._groups[service.settings.group].committed[LABELS] = Committed(600, "590")
+    shutil.rmtree(service.settings.state.directory)
+    service.tell(*self_contained(5), b"worse")
+    with running(service) as worker:
+        assert len(service.feedback) == 5
+        assert b"worse" in letters(service)
 
 
 def test_labels_of_partitions_that_were_added_are_read_and_settled(tmp_path: Path) -> None:
