@@ -93,6 +93,15 @@ class Notes:
         if offset > self.dropped(partition):
             self.set(f"dropped:{partition.name}", b"%d" % offset)
 
+    def topic_id(self, topic: str) -> str | None:
+        """The id of the topic that the positions are of; None where the broker told none."""
+        found = self.get(f"topic:{topic}")
+        return None if found is None else found.decode()
+
+    def set_topic_id(self, topic: str, identity: str) -> None:
+        """Keep it."""
+        self.set(f"topic:{topic}", identity.encode())
+
     @property
     def decided_twice(self) -> int:
         """Events that were decided again after a crash since this state was made."""

@@ -177,6 +177,13 @@ class Transport(Protocol):
         """Read partitions that were added to the whole topics since, from their beginning. Raises TransportError."""
         ...
 
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """By topic, the id that the broker gave it when it was made: one that is made anew has another.
+
+        A topic whose id the broker does not tell is left out. Raises TransportError.
+        """
+        ...
+
     def first_offsets(self, topic: str) -> dict[Partition, int]:
         """The offset of the oldest record that still exists, by partition; the end offset where there is none.
 

@@ -43,6 +43,8 @@ class Model:
         self._snapshots = True
         self._said = 0
         """How much of another config the log was told of."""
+        self._topic_id: str | None = None
+        """The id of the feedback topic, where the broker tells one."""
         self._snapshot_at = 0
         """Records that the model of the last snapshot had learnt."""
         self._use(Classifier.from_config(settings))
@@ -59,6 +61,8 @@ class Model:
         One of another model is not used, so that all workers of this config fold the same records. Only where the log
         no longer has them all does the model go on from it. Raises FeedbackError where it cannot.
         """
+        topic = self._settings.topics.feedback
+        self._topic_id = reader.topic_ids([topic]).get(topic)
         if not self._directory.exists():
             return
         try:
@@ -76,6 +80,8 @@ class Model:
         written = manifest.get("topic", topic)
         if written != topic:
             raise SnapshotError(f"it is of the topic {written}, and feedback is in {topic}")
+        if None not in (known := manifest.get("topic_id"), self._topic_id) and known != self._topic_id:
+            raise SnapshotError(f"the topic {topic} was deleted and made anew since")
         [(partition, end)] = self._ends(reader).items()
         offset = manifest.get("feedback_offset", 0)
         if offset > end:
@@ -112,7 +118,8 @@ class Model:
             return
         try:
             manifest, arrays = self.classifier.to_snapshot()
-            write(self._directory, {**manifest, "topic": self._settings.topics.feedback}, arrays)
+            topic = {"topic": self._settings.topics.feedback, "topic_id": self._topic_id}
+            write(self._directory, {**manifest, **topic}, arrays)
         except SnapshotError as error:
             self._snapshots = False
             self._counts.snapshots_failed += 1

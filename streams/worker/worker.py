@@ -41,6 +41,10 @@ from tocsin.streams.worker.warm_up import warm_up
 
 log = logging.getLogger(__name__)
 
+WAYS_BACK = (
+    "if that was not meant, stop all workers, put the former records of feedback into the topic in their order, and "
+    "start again"
+)
 LABELS_AT_ONCE = 1_000
 """Labels that are taken over in one transaction."""
 
@@ -141,27 +145,26 @@ class Worker:
     def _open_state(self) -> State:
         """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
         directory = self._directory / "lmdb"
-        topics = self.settings.topics
-        ends = {
-            partition: end
-            for topic in (topics.events, topics.labels, topics.feedback)
-            for partition, end in self._reader.end_offsets(topic).items()
-        }
+        topics = (self.settings.topics.events, self.settings.topics.labels, self.settings.topics.feedback)
+        ids = self._reader.topic_ids(topics)
+        ends = {p: end for topic in topics for p, end in self._reader.end_offsets(topic).items()}
         try:
             state = State(directory, self.settings.state.max_bytes)
         except DamagedError as error:
             log.warning("%s; it is begun anew, from the logs", error)
             discard(directory)
             state = State(directory, self.settings.state.max_bytes)
+        why = _why_of_other_logs(state, ids, ends)
+        if why is not None:
+            log.warning("%s: these are other logs, the state is begun anew from what they hold now; %s", why, WAYS_BACK)
+            state.close()
+            discard(directory)
+            discard(self._directory / "snapshot")
+            state = State(directory, self.settings.state.max_bytes)
         with state.transaction() as t:
-            ahead = [partition for partition, end in ends.items() if (t.positions.get(partition) or 0) > end]
-        if not ahead:
-            return state
-        log.warning("the state is ahead of %s %d: these are other logs; it is begun anew", *ahead[0])
-        state.close()
-        discard(directory)
-        discard(self._directory / "snapshot")
-        return State(directory, self.settings.state.max_bytes)
+            for topic, identity in ids.items():
+                t.notes.set_topic_id(topic, identity)
+        return state
 
     def __exit__(self, *exception: object) -> None:
         try:
@@ -345,3 +348,16 @@ class Worker:
         identity = Identity(self.settings.name, self.name, self._started_at)
         telemetry = report(identity, now, self.classifier, self.counts, self._model.decide.last, backlog)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
+
+
+def _why_of_other_logs(state: State, ids: Mapping[str, str], ends: Offsets) -> str | None:
+    """Why a state is not of the logs whose topics have these ids, and whose partitions end there; None where it is."""
+    with state.transaction() as t:
+        for topic, identity in ids.items():
+            known = t.notes.topic_id(topic)
+            if known not in (None, identity):
+                return f"topic {topic!r} was deleted and made anew since this state was written"
+        for partition, end in ends.items():
+            if (t.positions.get(partition) or 0) > end:
+                return f"the state is ahead of {partition.name}, which ends at offset {end}"
+    return None

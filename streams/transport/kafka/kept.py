@@ -1,4 +1,4 @@
-"""Notices that a topic was deleted, or made anew under its name."""
+"""The ids of topics, and who notices by them that a topic was deleted, or made anew under its name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from confluent_kafka.admin._topic import TopicDescription
 
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import TopicReplacedError
+from tocsin.streams.transport.kafka.connection import Connection
 
 _ASK_SECONDS = 2.0
 """Time between two questions for the topics."""
@@ -56,3 +57,24 @@ class KeptTopics:
             self._ids[topic] = found
         elif str(found) != str(known):
             raise TopicReplacedError(topic)
+
+
+def read_topic_ids(connection: Connection, topics: Sequence[str]) -> dict[str, str]:
+    """The ids of topics, without those that the broker does not tell. Raises TransportError."""
+
+    def ask() -> dict[str, str]:
+        answers = connection.admin.describe_topics(TopicCollection(list(topics)), request_timeout=_ANSWER_SECONDS)
+        ids: dict[str, str] = {}
+        for topic, answer in answers.items():
+            try:
+                found = answer.result().topic_id
+            except KafkaException as error:
+                if error.args[0].code() in faults.PASSING or error.args[0].retriable():
+                    raise
+                continue  # an old broker has no ids; whether the topic may be read shows where it is read
+            # A broker that has no ids may answer with one of zeros.
+            if found is not None and (found.get_most_significant_bits() or found.get_least_significant_bits()):
+                ids[topic] = str(found)
+        return ids
+
+    return connection.retry("the ids of the topics are not known", ask) if topics else {}

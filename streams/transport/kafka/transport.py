@@ -28,7 +28,7 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import read_committed
-from tocsin.streams.transport.kafka.kept import KeptTopics
+from tocsin.streams.transport.kafka.kept import KeptTopics, read_topic_ids
 from tocsin.streams.transport.kafka.lag import lag_of
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
@@ -168,6 +168,11 @@ class KafkaTransport:
             self._unread.update(added)
             self._read_to.update(dict.fromkeys(added, OFFSET_BEGINNING))
             self._whole = dict(Counter(partition.topic for partition in found))
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """See `Transport.topic_ids`."""
+        self._connection.check()
+        return read_topic_ids(self._connection, topics)
 
     def first_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.first_offsets`."""

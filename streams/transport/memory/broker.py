@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 
 from tocsin.streams.transport.base import (
     MOST_RECORD_BYTES,
@@ -52,6 +53,7 @@ class MemoryBroker:
         self._waiting = 0
         """Threads that wait for a record or a rebalance."""
         self._topics: dict[str, list[StoredPartition]] = {}
+        self._ids: dict[str, str] = {}
         self._limits: dict[str, int] = {}
         """By topic, the most bytes that a record may have."""
         self._keyless: dict[str, int] = {}
@@ -71,6 +73,7 @@ class MemoryBroker:
             stored = self._topics.setdefault(topic, [StoredPartition() for _ in range(partitions)])
             if len(stored) != partitions:
                 raise TransportError(f"topic {topic!r} exists with {len(stored)} partitions, not {partitions}")
+            self._ids.setdefault(topic, uuid.uuid4().hex)
 
     def set_limit(self, topic: str, most: int) -> None:
         """Refuse larger records from now on, as Kafka's `max.message.bytes` does; see `record_size`."""
@@ -88,7 +91,7 @@ class MemoryBroker:
         with self.lock:
             for stored in self.stored_partitions(topic):
                 stored.deleted = True
-            del self._topics[topic]
+            del self._topics[topic], self._ids[topic]
             self._changed.notify_all()
 
     def topics(self) -> dict[str, int]:
@@ -124,6 +127,11 @@ class MemoryBroker:
         """What a group has committed, with its notes."""
         with self.lock:
             return dict(self._groups[group].committed) if group in self._groups else {}
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """What each of these topics was given when it was made; one that is made anew has another."""
+        with self.lock:
+            return {topic: self._ids[topic] for topic in topics if topic in self._ids}
 
     def stored_partitions(self, topic: str) -> list[StoredPartition]:
         """The partitions of a topic. Raises TransportError where it does not exist."""

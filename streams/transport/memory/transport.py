@@ -132,6 +132,10 @@ class MemoryTransport:
                 self._open_whole({})
                 self._cursors = [*self._whole, *self._read_as_shared()]
 
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """See `Transport.topic_ids`."""
+        return self._broker.topic_ids(topics)
+
     def first_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.first_offsets`."""
         with self._lock:

@@ -49,6 +49,18 @@ class TopicBehaviour:
 
     # Topics that are deleted or made anew
 
+    def test_a_topic_that_is_made_anew_has_another_id(self, stage: Stage) -> None:
+        topic, other = stage.topic(), stage.topic()
+        before = stage.open().topic_ids([topic, other])
+        assert len(set(before.values())) == 2
+        assert stage.open().topic_ids([topic, other]) == before
+        stage.delete(topic)
+        time.sleep(1.0)  # Kafka deletes in the background
+        stage.create(topic, 1, None)
+        after = stage.open().topic_ids([topic, other])
+        assert after[topic] != before[topic]
+        assert after[other] == before[other]
+
     def test_a_kept_topic_that_is_made_anew_ends_the_reading(self, stage: Stage) -> None:
         topic, other = stage.topic(), stage.topic()
         stage.fill(topic, 5)

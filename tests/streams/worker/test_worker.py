@@ -235,6 +235,29 @@ def test_logs_made_anew_begin_the_state_anew(service: Service, caplog: pytest.Lo
         assert worker.classifier.learnt == 1
 
 
+@pytest.mark.parametrize("lost", ["nothing", "lmdb"])
+def test_a_feedback_topic_that_was_made_anew_and_has_grown_past_the_old_position_is_noticed(
+    service: Service, caplog: pytest.LogCaptureFixture, lost: str
+) -> None:
+    """With the state lost as well, the snapshot alone must tell."""
+    run_through(service, 40)
+    shutil.rmtree(service.settings.state.directory / "test" / lost, ignore_errors=True)
+    feedback = [record.value for record in service.records("feedback")]
+    service.broker.delete("feedback")
+    service.broker.create("feedback")
+    for value in reversed(feedback * 2):
+        service.broker.append("feedback", None, value, ())
+    with running(service) as worker:
+        assert "feedback" in caplog.text
+        assert "deleted and made anew" in caplog.text
+        assert worker.classifier.learnt == worker.counts.feedback == 80
+        assert not worker.counts.lost
+        anew = bits(worker)
+    fresh = settings(service.settings.state.directory / "fresh")
+    with running(service, fresh) as worker:
+        assert bits(worker) == anew
+
+
 def test_an_expired_group_offset_does_not_decide_all_anew(service: Service) -> None:
     with running(service) as worker:
         service.send(*[raw for raw, _ in stream(20)])
