@@ -37,6 +37,8 @@ class PendingEvent(msgspec.Struct, frozen=True):
     """What the model saw of it; None where that is lost, and the learner scores the event anew."""
     partition: int
     """The partition of the events topic that it came in."""
+    content: str | None = None
+    """A digest of what was sent; None where an older version kept the event."""
 
 
 class _PendingOfOld(PendingEvent, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,11 +27,19 @@ class DecodedEvent(NamedTuple):
     record: Record
     event: Event
 
-    def is_again(self, known: Event) -> bool:
-        """Whether an event of the same id has the same content.
+    @property
+    def content(self) -> str:
+        """A digest of the record's value: what was sent, whatever the schema reads of it."""
+        return hashlib.blake2b(self.record.value or b"", digest_size=16).hexdigest()
 
-        A time that is only the record's is no content: an event without one that is sent twice is the same event.
+    def is_again(self, known: Event, content: str | None = None) -> bool:
+        """Whether an event of the same id has the same content; `content` is its digest where that was kept.
+
+        A time that is only the record's is no content: an event without one that is sent twice is the same event. What
+        was sent in the same bytes is the same event, even if the schema reads something else of it by now.
         """
+        if content is not None and content == self.content:
+            return True
         if self.event.time == self.record.timestamp:
             known = msgspec.structs.replace(known, time=self.event.time)
         return known == self.event

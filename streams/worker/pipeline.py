@@ -95,10 +95,14 @@ class Pipeline:
         for decoded in events:
             identity = decoded.event.id
             pending = transaction.pending.get(identity)
-            known = pending.event if pending else new[identity].event if identity in new else None
-            if known is None:
+            if pending is not None:
+                again = decoded.is_again(pending.event, pending.content)
+            elif identity in new:
+                again = decoded.is_again(new[identity].event)
+            else:
                 new[identity] = decoded
-            elif decoded.is_again(known):
+                continue
+            if again:
                 self._counts.duplicates += 1
             else:
                 error = UnfitError("id-taken", f"id {identity!r} is that of another event with other content")

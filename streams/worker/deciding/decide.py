@@ -144,6 +144,7 @@ class Decide:
             decision=msgspec.structs.replace(decision, explanation=None),
             context=context_to_wire(scores.context(i)),
             partition=decoded.record.partition,
+            content=decoded.content,
         )
         return Decided(decision, outputs, pending)
 

@@ -47,6 +47,23 @@ def test_an_event_sent_twice_is_decided_once(service: Service) -> None:
     assert len(service.decisions) == 1
 
 
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_an_event_sent_again_after_its_schema_has_changed_is_no_other_event(service: Service, rebuilt: bool) -> None:
+    sent = event("e")
+    with running(service) as worker:
+        service.send(sent)
+        drain(worker)
+    if rebuilt:
+        shutil.rmtree(service.settings.state.directory)
+    changed = settings(service.settings.state.directory, schema={"features": [{"name": "b", "required": False}]})
+    with running(service, changed) as worker:
+        service.send(sent, event("e", b=9.0))
+        drain(worker)
+        assert worker.counts.duplicates == 1
+        assert [kind for kind, _ in service.dead_letters] == ["id-taken"]
+    assert len(service.decisions) == 1
+
+
 def test_an_id_that_is_taken_is_a_dead_letter(service: Service) -> None:
     with running(service) as worker:
         service.send(event("e"), event("e", a=9.0))
