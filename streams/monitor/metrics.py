@@ -86,7 +86,7 @@ FAMILIES = (
         ("worker", "le"),
     ),
     Family("gauge", "tocsin_lag_records", "Records that a worker has not read yet.", ("worker", "topic")),
-    Family("gauge", "tocsin_pending_events", "Events that wait for their first label.", ("worker",)),
+    Family("gauge", "tocsin_pending_events", "Its events that wait for their first label.", ("worker",)),
     Family("gauge", "tocsin_labelled_events", "Events that have a label and may get another.", ("worker",)),
     Family("gauge", "tocsin_waiting_labels", "Labels that wait for their event.", ("worker",)),
     Family("gauge", "tocsin_feedback_offset", "Where a worker's model stands in the feedback log.", ("worker",)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -15,6 +16,7 @@ from tocsin.streams.state.entries import (
     decoded,
     fingerprint,
 )
+from tocsin.streams.state.tallies import Tallies
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.older import ContextOfOld, renewed
 from tocsin.streams.wire.records import Context, Decision, Event
@@ -27,7 +29,7 @@ _HEADER = ORDER + FINGERPRINT
 """Bytes before an entry's JSON: its order and its subject's fingerprint."""
 
 
-class PendingEvent(msgspec.Struct, frozen=True):
+class PendingEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is kept of an event until its label comes."""
 
     event: Event
@@ -47,16 +49,24 @@ class _PendingOfOld(PendingEvent, frozen=True):
     context: ContextOfOld | None = msgspec.field(name="saw")
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """Of what is kept, only where the event came in."""
+
+    partition: int
+
+
 _DECODER = msgspec.json.Decoder(PendingEvent)
+_DECODER_OF_PLACE = msgspec.json.Decoder(_Place)
 _DECODER_OF_OLD = msgspec.json.Decoder(_PendingOfOld)
 
 
 class PendingEvents:
     """The pending events within one transaction."""
 
-    def __init__(self, entries: LmdbEntries, sequence: Sequence) -> None:
+    def __init__(self, entries: LmdbEntries, sequence: Sequence, tallies: Tallies) -> None:
         self._entries = entries
         self._sequence = sequence
+        self._tallies = tallies
 
     def get(self, event_id: str) -> PendingEvent | None:
         """What is kept of an event."""
@@ -71,6 +81,7 @@ class PendingEvents:
         self._entries.put(PENDING, key, order + subject + encode(pending))
         self._entries.put(BY_AGE, order, key)
         self._entries.put(BY_SUBJECT, subject + order, key)
+        self._tallies.add("pending", pending.partition, 1)
         return True
 
     def of_subject(self, subject: str, most: int) -> list[PendingEvent]:
@@ -97,30 +108,57 @@ class PendingEvents:
                 break
             kept = self._entries.get(PENDING, key)
             if kept is not None:
+                partition = _partition(kept)
+                self._tallies.add("pending", partition, -1)
+                if self._entries.get(LABELLED, key) is not None:
+                    self._tallies.add("labelled", partition, -1)
+                    self._entries.delete(LABELLED, key)
                 self._entries.delete(BY_SUBJECT, kept[ORDER:_HEADER] + order)
                 self._entries.delete(PENDING, key)
-                self._entries.delete(LABELLED, key)
             self._entries.delete(BY_AGE, order)
             forgotten += 1
         return forgotten
 
     def note_label(self, event_id: str) -> None:
-        """A label came for an event that is kept."""
-        self._entries.put(LABELLED, fingerprint(event_id), b"")
+        """A label came for an event; one that is not kept is no error."""
+        key = fingerprint(event_id)
+        if self._entries.get(LABELLED, key) is None and (kept := self._entries.get(PENDING, key)) is not None:
+            self._entries.put(LABELLED, key, b"")
+            self._tallies.add("labelled", _partition(kept), 1)
 
     def count(self) -> int:
         """How many events are kept."""
         return self._entries.count(PENDING)
 
-    def count_labelled(self) -> int:
+    def count_of(self, partitions: Collection[int]) -> int:
+        """How many events of these partitions are kept; of others a former owner may still have copies."""
+        return sum(self._tallies.of("pending", partition) for partition in partitions)
+
+    def count_labelled_of(self, partitions: Collection[int]) -> int:
         """How many of these have a label."""
-        return self._entries.count(LABELLED)
+        return sum(self._tallies.of("labelled", partition) for partition in partitions)
+
+    def tally(self) -> None:
+        """Count what an older version kept."""
+        kept: Counter[int] = Counter()
+        labelled: Counter[int] = Counter()
+        for key, entry in self._entries.walk(PENDING):
+            partition = _partition(entry)
+            kept[partition] += 1
+            labelled[partition] += self._entries.get(LABELLED, key) is not None
+        for partition in kept:
+            self._tallies.set("pending", partition, kept[partition])
+            self._tallies.set("labelled", partition, labelled[partition])
 
     def all(self) -> Iterator[PendingEvent]:
         """Whatever is kept, in no order."""
         for _, kept in self._entries.walk(PENDING):
             if (pending := _decoded(kept)) is not None:
                 yield pending
+
+
+def _partition(kept: bytes) -> int:
+    return decoded(PENDING, _DECODER_OF_PLACE, kept[_HEADER:]).partition
 
 
 def _decoded(kept: bytes | None) -> PendingEvent | None:

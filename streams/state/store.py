@@ -27,13 +27,14 @@ from tocsin.streams.state.pending import PendingEvents
 from tocsin.streams.state.positions import POSITIONS, Positions
 from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
+from tocsin.streams.state.tallies import Tallies
 from tocsin.streams.state.waiting import WaitingLabels
 
-FORMAT, READABLE = b"6", (b"3", b"4", b"5", b"6")
+FORMAT, READABLE = b"7", (b"3", b"4", b"5", b"6", b"7")
 """The format that is written, and those that are read.
 
 In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place. Until format 5
-nothing said which pending events have a label.
+nothing said which pending events have a label, and until format 6 how many there are of each partition.
 """
 DATABASES = (
     NOTES, POSITIONS, pending.PENDING, pending.BY_AGE, pending.BY_SUBJECT, pending.LABELLED, waiting.WAITING,
@@ -85,6 +86,8 @@ class State:
                     )
                 if found in (b"3", b"4"):
                     t.renew()
+                if found not in (None, FORMAT):
+                    t.pending.tally()
                 if found in (b"3", b"4", b"5"):
                     t.note_labels()
                 t.notes.set("format", FORMAT)
@@ -154,7 +157,8 @@ class Transaction:
         self._sequence = Sequence(self.entries)
         self.notes = Notes(self.entries)
         self.positions = Positions(self.entries)
-        self.pending = PendingEvents(self.entries, self._sequence)
+        self._tallies = Tallies(self.entries)
+        self.pending = PendingEvents(self.entries, self._sequence, self._tallies)
         self.waiting = WaitingLabels(self.entries, self._sequence)
         self.known = KnownLabels(self.entries, self._sequence)
         self.subjects = Subjects(self.entries, self._sequence)
@@ -175,6 +179,7 @@ class Transaction:
         """Keep it. Raises StateError, and keeps nothing then."""
         try:
             self.subjects.write()
+            self._tallies.save()
             self._sequence.save()
         except StateError:  # or the map would stay locked
             self.abort()

@@ -164,6 +164,7 @@ def note_known(feedback: Feedback, transaction: Transaction, most: int) -> None:
     """Note that the feedback log holds this label."""
     key, source = target_of_feedback(feedback).key, feedback.source or ""
     transaction.known.add(key, source, feedback.label, most)
+    transaction.pending.note_label(feedback.event.id)  # a copy of another worker's event, which may come back
     transaction.waiting.drop(key, source, feedback.label)
 
 

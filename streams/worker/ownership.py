@@ -47,6 +47,11 @@ class Ownership:
         """Whether a partition of the events, by its number, is assigned to this worker."""
         return Partition(self._settings.topics.events, partition) in self._events
 
+    @property
+    def partitions(self) -> list[int]:
+        """The numbers of the partitions of the events that are assigned to this worker."""
+        return [partition.index for partition in self._events]
+
     def assigned(self, committed: Mapping[Partition, Committed | None]) -> Offsets:
         """See `tocsin.streams.transport.base.Rebalance`."""
         starts: dict[Partition, int] = {}

@@ -27,9 +27,9 @@ class Backlog(NamedTuple):
     """What a worker keeps, and what it has not read yet."""
 
     pending: int
-    """Events that wait for their label."""
+    """Events of the partitions that are assigned to this worker now, which wait for their label."""
     labelled: int
-    """Events that have a label, and are kept because another one may come."""
+    """Events of these partitions that have a label, and are kept because another one may come."""
     waiting: int
     """Labels that wait for their event."""
     lag: dict[str, int]

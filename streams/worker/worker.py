@@ -343,7 +343,8 @@ class Worker:
             return
         self._reported_at = ticks
         with self._state.transaction() as t:
-            pending, labelled = t.pending.count(), t.pending.count_labelled()
+            owned = self._ownership.partitions
+            pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
             backlog = Backlog(pending - labelled, labelled, t.waiting.count(), self._transport.lag())
         identity = Identity(self.settings.name, self.name, self._started_at)
         telemetry = report(identity, now, self.classifier, self.counts, self._model.decide.last, backlog)

@@ -291,7 +291,7 @@ def test_pending_events_of_the_format_before_are_still_read(tmp_path: Path) -> N
         assert orjson.loads(encode(pending)) == orjson.loads(
             kept.replace(b'"saw":', b'"context":').replace(b'"strangeness":', b'"nonconformity":')
         )
-        assert t.notes.get("format") == b"6"
+        assert t.notes.get("format") == b"7"
     state.close()
 
 

@@ -52,6 +52,39 @@ def test_an_event_with_a_label_does_not_count_as_pending(tmp_path: Path) -> None
         assert (found["pending"], found["labelled"]) == (0, 0)
 
 
+def test_an_event_whose_partition_has_moved_on_is_pending_only_where_its_partition_is(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "a"), partitions=4)
+    events, labels = zip(*stream(40, subjects=20), strict=True)
+
+    def kept(*workers: Worker) -> list[tuple[int, int]]:
+        found = []
+        for worker in workers:
+            drain(worker)
+            worker._report(force=True)
+            found.append((last_report(service)["pending"], last_report(service)["labelled"]))
+        return found
+
+    with running(service) as first:
+        service.send(*events)
+        service.tell(*labels[:10])
+        drain(first)
+        assert kept(first) == [(30, 10)]
+        with service.worker(settings(tmp_path / "b")) as second:
+            drain(first, second)
+            of_first, of_second = kept(first, second)
+            assert min(*of_first, *of_second) > 0
+            assert (of_first[0] + of_second[0], of_first[1] + of_second[1]) == (30, 10)
+            service.tell(*labels[10:20])
+            drain(first, second)
+            of_first, of_second = kept(first, second)
+            assert (of_first[0] + of_second[0], of_first[1] + of_second[1]) == (20, 20)
+        assert kept(first) == [(20, 20)]  # with what the second one has joined meanwhile
+        service.tell(*labels)
+        drain(first)
+        assert kept(first) == [(0, 40)]
+    assert len(service.feedback) == 40
+
+
 def test_what_is_labelled_is_known_after_the_state_was_lost(tmp_path: Path) -> None:
     service = Service(settings(tmp_path / "a"))
     with running(service) as worker:
