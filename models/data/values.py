@@ -39,6 +39,20 @@ def as_number(name: Hashable, value: Any) -> float:
     return result
 
 
+def number_in(text: str) -> float | None:
+    """The number that a text names, which may be infinite; NaN for an empty text and for `nan`, None for another text.
+
+    >>> number_in(" 12.5 "), number_in("-3e2"), number_in(""), number_in("1_000"), number_in("12,5")
+    (12.5, -300.0, nan, None, None)
+    """
+    if not text.strip():
+        return math.nan
+    try:
+        return None if "_" in text else float(text)  # Python's own source alone groups digits so
+    except ValueError:
+        return None
+
+
 def as_category(name: Hashable, value: Any) -> str:
     """A feature's value, which is not missing, as a category. Raises ValueError, which names the feature.
 
@@ -114,11 +128,11 @@ def _each(
 
 
 def _read(name: Hashable, text: str) -> float:
-    try:
-        return float(text) if text.strip() else math.nan
-    except ValueError:
+    number = number_in(text)
+    if number is None:
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-        raise ValueError(f"feature {name!r} holds numbers, and {shown!r} is none") from None
+        raise ValueError(f"feature {name!r} holds numbers, and {shown!r} is none")
+    return number
 
 
 def _checked(name: Hashable, value: Any) -> Real | Decimal:

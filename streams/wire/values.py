@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from tocsin.config.schema import TimeUnit
 from tocsin.models.data.labels import class_name
+from tocsin.models.data.values import number_in
 
 LATEST = 253_402_300_799_999
 """31 December 9999, the last instant that ISO 8601 writes with a year of four digits; epoch milliseconds."""
@@ -206,6 +207,19 @@ def number(value: Any) -> float:
     return result
 
 
+def feature_number(value: Any) -> float | None:
+    """A feature's number, or a text that names one, as the models read it; None for a text that says it is missing.
+
+    >>> feature_number("12.5"), feature_number(3), feature_number(""), feature_number("nan")
+    (12.5, 3.0, None, None)
+    """
+    if isinstance(value, str):
+        named = number_in(value)
+        if named is not None:
+            return None if math.isnan(named) else number(named)
+    return number(value)
+
+
 def weight(value: Any) -> float:
     """How much a label counts: a number above 0, at most a million."""
     result = number(value)
@@ -232,7 +246,7 @@ class Kind(NamedTuple):
     """What may stand in one field of a record from outside."""
 
     read: Callable[[Any], Any]
-    """From a JSON value that is not null to its canonical form. Raises ValueError for a value that is refused."""
+    """From a JSON value that is not null to its canonical form, None for one that is missing. Raises ValueError for a value that is refused."""
     wire_type: Any
     """A msgspec type of the usual JSON values."""
     canonical: type
@@ -279,5 +293,5 @@ def weight_kind() -> Kind:
     return Kind(weight, Annotated[float, Meta(gt=0, le=MOST_WEIGHT)], float)
 
 
-NUMBER = Kind(number, float, float)
+NUMBER = Kind(feature_number, float, float)
 BOOLEAN = Kind(boolean, bool, bool)

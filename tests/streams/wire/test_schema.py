@@ -3,13 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
+from tocsin.models.data.values import as_number
+from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields
 
-from ..support import START, settings
+from ..support import START, record, settings
 
 OWN: dict[str, Any] = {
     "id": "meta.uuid",
@@ -104,13 +107,32 @@ def test_the_words_of_every_refusal(tmp_path: Path) -> None:
         ({"text": 5}, "text: must be a string, found the number 5"),
         ({"text": long}, "text: must have at most 20 characters, found 21"),
         ({"features": {}}, "features.n: is missing (and 2 more)"),
-        ({"features": {**features_of, "n": "1"}}, "features.n: must be a number, found the string '1'"),
+        ({"features": {**features_of, "n": "one"}}, "features.n: must be a number, found the string 'one'"),
+        ({"features": {**features_of, "n": "1_000"}}, "features.n: must be a number, found the string '1_000'"),
+        ({"features": {**features_of, "n": "-inf"}}, "features.n: must be a finite number"),
+        ({"features": {**features_of, "n": "9e999"}}, "features.n: must be a finite number"),
         ({"features": {**features_of, "c": 1.5}}, "features.c: must be a string or an integer, found the number 1.5"),
         ({"features": {**features_of, "f": 0}}, "features.f: must be true or false, found the number 0"),
     ):
         with pytest.raises(UnfitError) as found:
             read(EventSchema(config), orjson.loads(orjson.dumps({**good, **change})))
         assert str(found.value) == words
+
+
+@pytest.mark.parametrize("written", ["12.5", " -3e2 ", "7", "", " ", "nan", "inf", "1e999", "1_000", "12,5", "0x1F", "low"])
+def test_a_text_in_a_column_of_numbers_is_the_same_number_on_the_wire_as_in_the_models(
+    tmp_path: Path, written: str
+) -> None:
+    decoder = Decoder(EventSchema(settings(tmp_path)))
+    sent = record({"subject": "s", "time": START, "features": {"a": written}})
+    try:
+        expected = as_number("a", written)
+    except ValueError:
+        with pytest.raises(UnfitError, match=r"features\.a: must be a "):
+            decoder.event(sent)
+        return
+    read_on_the_wire = decoder.batch([decoder.event(sent)]).X[0, 0]
+    np.testing.assert_equal(read_on_the_wire, expected)
 
 
 def test_the_words_of_a_refused_label(tmp_path: Path) -> None:
