@@ -113,6 +113,12 @@ class MonitorSettings(FrozenSettings):
     port: int = Field(default=9464, ge=0, le=65_535)
     interval_seconds: float = Field(default=1.0, ge=1e-9, le=3_600)
     """Time between two telemetry records of a worker."""
+    idle_seconds: float = Field(default=10.0, ge=0.1, le=3_600)
+    """The connection of a client of the page that sends nothing for so long is closed."""
+    request_seconds: float = Field(default=30.0, ge=0.1, le=3_600)
+    """The connection of a client is closed after so long, however it is used."""
+    connections: int = Field(default=128, ge=1, le=10_000)
+    """Connections that the page serves at once; beyond it one is closed unheard."""
 
 
 class ExplanationSettings(FrozenSettings):

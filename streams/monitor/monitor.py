@@ -58,7 +58,7 @@ class Monitor:
         self._reader = Reader(self._settings, list(self._handlers))
         monitor = self._settings.monitor
         try:
-            self._server = PageServer(monitor.host, monitor.port, self.metrics.registry, self._healthy, self._overview)
+            self._server = PageServer(monitor, self.metrics.registry, self._healthy, self._overview)
         except BaseException:
             self._reader.close()
             raise

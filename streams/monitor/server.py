@@ -8,23 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from tocsin.config.service import MonitorSettings
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_IDLE_SECONDS = 10
-"""The connection of a client that sends nothing for so long is closed."""
-_REQUEST_SECONDS = 30.0
-"""The connection of a client is closed after so long, however it is used: one that sends a byte now and then is not
-idle."""
 _CLOSING_SECONDS = 1.0
 """How long a server that closes waits for answers that are under way."""
-_CONNECTIONS = 128
-"""Connections that are served at once; beyond it one is closed unheard."""
 
 
 class PageError(Exception):
@@ -32,7 +27,11 @@ class PageError(Exception):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _IDLE_SECONDS
+    def setup(self) -> None:
+        """Called before a connection is served."""
+        super().setup()
+        assert isinstance(self.server, _Server)
+        self.connection.settimeout(self.server.bounds.idle_seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: Prometheus scrapes every few seconds."""
@@ -42,6 +41,7 @@ class _Server(ThreadingWSGIServer):
     # The threads are joined when the server closes, so that none outlives it; closing their connections ends them.
     daemon_threads = False
     block_on_close = True
+    bounds = MonitorSettings()
 
     def __init__(self, *arguments: Any) -> None:
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class _Server(ThreadingWSGIServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
         with self._lock:
-            full = len(self._began) >= _CONNECTIONS
+            full = len(self._began) >= self.bounds.connections
             if not full:
                 self._began[request] = time.monotonic()
         if full:
@@ -69,7 +69,7 @@ class _Server(ThreadingWSGIServer):
     def service_actions(self) -> None:
         """Called between requests, several times a second."""
         super().service_actions()
-        self.end_connections(_REQUEST_SECONDS)
+        self.end_connections(self.bounds.request_seconds)
 
     def end_connections(self, older_than: float) -> None:
         """End the connections that were made longer ago than so many seconds; their threads then end by themselves."""
@@ -108,14 +108,14 @@ class PageServer:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        settings: MonitorSettings,
         registry: CollectorRegistry,
         healthy: Callable[[], bool],
         overview: Callable[[], str],
     ) -> None:
-        """Listen on a port, any free one for 0; `overview` returns the HTML of `/`. Raises PageError."""
-        family: type[WSGIServer] = _Server6 if ":" in host else _Server
+        """Listen where the settings say, any free port for 0; `overview` returns the HTML of `/`. Raises PageError."""
+        host, port = settings.host, settings.port
+        family: type[_Server] = _Server6 if ":" in host else _Server
         try:
             self._server = make_server(host, port, _application(registry, healthy, overview), family, _Handler)
         except OSError as error:
@@ -123,6 +123,7 @@ class PageServer:
                 f"cannot serve metrics at {host}:{port}: {error.strerror or error} "
                 "(monitor.host and monitor.port, or TOCSIN_MONITOR__HOST and TOCSIN_MONITOR__PORT)"
             ) from error
+        self._server.bounds = settings
         name = f"[{host}]" if ":" in host else host
         self.address = f"http://{name}:{self._server.server_port}"
         self._thread = threading.Thread(

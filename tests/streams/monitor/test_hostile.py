@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tocsin.streams.monitor import Monitor, server
+from tocsin.config.service import MonitorSettings
+from tocsin.streams.monitor import Monitor
 from tocsin.streams.monitor.server import PageServer
 
 from .support import Stage, get, scrape, value
@@ -43,11 +44,20 @@ def test_headers_whose_names_are_not_utf8_never_hang_or_end_the_monitor(apache: 
     stage.close()
 
 
+@contextlib.contextmanager
+def served(**bounds: float) -> Iterator[PageServer]:
+    settings = MonitorSettings.model_validate({"port": 0, **bounds})
+    page = PageServer(settings, CollectorRegistry(), lambda: True, lambda: "here")
+    try:
+        yield page
+    finally:
+        page.close()
+
+
 @pytest.fixture
 def page() -> Iterator[PageServer]:
-    page = PageServer("127.0.0.1", 0, CollectorRegistry(), lambda: True, lambda: "here")
-    yield page
-    page.close()
+    with served() as page:
+        yield page
 
 
 @contextlib.contextmanager
@@ -86,22 +96,28 @@ def test_a_client_that_drips_bytes_never_keeps_the_page_from_closing(page: PageS
         assert closed.wait(5)
 
 
-def test_a_client_that_drips_bytes_is_cut_off(page: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.5)
-    with dripping(page) as closed:
-        assert closed.wait(8)
-    assert get(page.address, "/") == "here"
+def test_a_client_that_drips_bytes_is_cut_off_after_monitor_request_seconds() -> None:
+    with served(request_seconds=0.5) as page:
+        with dripping(page) as closed:
+            assert closed.wait(8)
+        assert get(page.address, "/") == "here"
 
 
-def test_more_clients_than_are_served_at_once_are_closed_and_later_ones_are_served(
-    page: PageServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "_CONNECTIONS", 1)
-    with dripping(page), pytest.raises(OSError, match=r".*"):
-        get(page.address, "/")
-    deadline = time.monotonic() + 10
-    answer = ""
-    while not answer and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            answer = get(page.address, "/")
-    assert answer == "here"
+def test_a_client_that_sends_nothing_is_cut_off_after_monitor_idle_seconds() -> None:
+    with served(idle_seconds=0.5) as page:
+        with socket.create_connection(("127.0.0.1", int(page.address.rpartition(":")[2]))) as client:
+            client.settimeout(8)
+            assert client.recv(1) == b""
+        assert get(page.address, "/") == "here"
+
+
+def test_more_clients_than_monitor_connections_are_closed_and_later_ones_are_served() -> None:
+    with served(connections=1) as page:
+        with dripping(page), pytest.raises(OSError, match=r".*"):
+            get(page.address, "/")
+        deadline = time.monotonic() + 10
+        answer = ""
+        while not answer and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                answer = get(page.address, "/")
+        assert answer == "here"

@@ -119,7 +119,9 @@ def test_the_words_of_every_refusal(tmp_path: Path) -> None:
         assert str(found.value) == words
 
 
-@pytest.mark.parametrize("written", ["12.5", " -3e2 ", "7", "", " ", "nan", "inf", "1e999", "1_000", "12,5", "0x1F", "low"])
+@pytest.mark.parametrize(
+    "written", ["12.5", " -3e2 ", "7", "", " ", "nan", "inf", "1e999", "1_000", "12,5", "0x1F", "low"]
+)
 def test_a_text_in_a_column_of_numbers_is_the_same_number_on_the_wire_as_in_the_models(
     tmp_path: Path, written: str
 ) -> None:
