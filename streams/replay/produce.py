@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tocsin.config.settings import Settings
+from tocsin.streams.replay.misfits import Misfits
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.transport.kafka import KafkaTransport
@@ -22,6 +23,8 @@ class ProduceReport:
 
     events: int
     labels: int
+    dead_letters: int
+    """Of both, those that the service makes dead letters of, because they do not fit the schema of this config."""
     events_per_second: float | None
 
 
@@ -31,11 +34,14 @@ def produce(
     label_delay: int,
     rate: float | None,
     progress: Callable[[], None] = lambda: None,
+    misfits: Misfits | None = None,
 ) -> ProduceReport:
     """Send all events, `rate` of them a second, and the label of event i after event i + `label_delay`.
 
-    `progress` is called after each event. Raises TransportError and SourceError.
+    `progress` is called after each event; `misfits` knows afterwards what does not fit, and why. Raises TransportError
+    and SourceError.
     """
+    misfits = misfits or Misfits(settings)
     transport = KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
     unlabelled: deque[PastEvent] = deque()
     events = labels = 0
@@ -44,17 +50,18 @@ def produce(
         for past in source:
             _wait_until_due(transport, started, events, rate)
             transport.produce(settings.topics.events, past.key, past.event)
+            misfits.event(past.event)
             events += 1
             progress()
             unlabelled.append(past)
             if len(unlabelled) > label_delay:
-                labels += _send_label(settings, transport, unlabelled.popleft())
-        labels += sum(_send_label(settings, transport, past) for past in unlabelled)
+                labels += _send_label(settings, transport, unlabelled.popleft(), misfits)
+        labels += sum(_send_label(settings, transport, past, misfits) for past in unlabelled)
         transport.flush()
     finally:
         transport.close()
     seconds = time.monotonic() - started
-    return ProduceReport(events, labels, events / seconds if seconds else None)
+    return ProduceReport(events, labels, misfits.count, events / seconds if seconds else None)
 
 
 def _wait_until_due(transport: Transport, started: float, sent: int, rate: float | None) -> None:
@@ -68,9 +75,11 @@ def _wait_until_due(transport: Transport, started: float, sent: int, rate: float
         time.sleep(left)
 
 
-def _send_label(settings: Settings, transport: Transport, past: PastEvent) -> int:
+def _send_label(settings: Settings, transport: Transport, past: PastEvent, misfits: Misfits) -> int:
     """Send the label of an event where it has one; returns how many labels were sent."""
     if past.label is None:
         return 0
-    transport.produce(settings.topics.labels, past.key, label_record(settings, past))
+    record = label_record(settings, past)
+    transport.produce(settings.topics.labels, past.key, record)
+    misfits.label(record)
     return 1

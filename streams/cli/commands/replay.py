@@ -65,9 +65,12 @@ def replay(
             result: ReplayReport | ProduceReport = replayed.run(past_events, advance)
             refused, nothing_fitted = replayed.refused, replayed.nothing_fitted
         else:
+            from tocsin.streams.replay.misfits import Misfits
             from tocsin.streams.replay.produce import produce
 
-            result = produce(settings, past_events, delay, rate, advance)
+            misfits = Misfits(settings)
+            result = produce(settings, past_events, delay, rate, advance, misfits)
+            refused, nothing_fitted = misfits.reasons, result.events > 0 and not misfits.fitting_events
     if report == "json":
         print_result(json.dumps(dataclasses.asdict(result)))
     else:
