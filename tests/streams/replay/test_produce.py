@@ -43,6 +43,8 @@ def line(i: int, a: object, y: object = "yes") -> dict[str, Any]:
 
 
 def test_dead_letters_of_a_replay_into_a_topic_are_told(tansu: str, tmp_path: Path) -> None:
+    lines = [line(i, "low" if i < 3 else i, "perhaps" if i == 5 else "yes") for i in range(9)]
+    told = "4 events and labels became dead letters, 3 of them because of: features.a: must be a number"
     result, report = sent(tansu, tmp_path, lines)
     assert result.exit_code == 0, result.output
     assert (report["events"], report["labels"], report["dead_letters"]) == (9, 9, 4)
