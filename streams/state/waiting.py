@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -84,6 +85,16 @@ class WaitingLabels:
         for full, value in found:
             self._remove(full, value)
         return [_unpacked(value) for _, value in found]
+
+    def take_where(self, wanted: Callable[[WaitingLabel], bool]) -> list[WaitingLabel]:
+        """The labels that are wanted, of all that wait; they wait no more. It looks at every one."""
+        found: list[WaitingLabel] = []
+        for full, value in self._entries.walk(WAITING):
+            waiting = _unpacked(value)
+            if wanted(waiting):
+                found.append(waiting)
+                self._remove(full, value)
+        return found
 
     def first_of_each(self) -> list[tuple[bytes, WaitingLabel]]:
         """Every key that labels wait under, with the first of its labels."""

@@ -246,8 +246,8 @@ class Kind(NamedTuple):
     """What may stand in one field of a record from outside."""
 
     read: Callable[[Any], Any]
-    """From a JSON value that is not null to its canonical form, None where it says that it is missing. Raises ValueError
-    for a value that is refused."""
+    """From a JSON value that is not null to its canonical form, None for a value that is missing. Raises
+    ValueError for one that is refused."""
     wire_type: Any
     """A msgspec type of the usual JSON values."""
     canonical: type

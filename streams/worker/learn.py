@@ -62,6 +62,11 @@ class Learn:
         classes = self._classifier.classes
         return len(classes) < self._classes_most or label in classes
 
+    @property
+    def full(self) -> bool:
+        """Whether the model has all the classes that it will ever have."""
+        return len(self._classifier.classes) >= self._classes_most
+
     def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
         """Learn the records that the model has not learnt yet; returns how many.
 

@@ -44,6 +44,8 @@ class Pipeline:
         self._produce = produce
         self._join = Join(settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name), fits)
         self.decided_before: set[str] = set()
+        self._was_full = False
+        """Whether labels that wait were looked through since the model has all its classes."""
 
     def run(
         self,
@@ -55,6 +57,7 @@ class Pipeline:
     ) -> None:
         """Work off what was polled now (epoch ms). Raises FeedbackError, StateError, TransportError."""
         self._model.fold(feedback, transaction)
+        self._report_without_room(transaction)
         self._decide(events, transaction, now)
         # After the events: a label that came along with its event finds it.
         self.join(labels, transaction, now)
@@ -68,6 +71,15 @@ class Pipeline:
     def after_assignment(self, transaction: Transaction) -> None:
         """Join the labels that were read while another worker had their events."""
         self._finish(self._join.after_assignment(transaction))
+        self._was_full = False  # there are other labels to report now
+        self._report_without_room(transaction)
+
+    def _report_without_room(self, transaction: Transaction) -> None:
+        """Report the labels that wait and can be learnt no more, once the model has all its classes."""
+        if self._was_full or not self._model.learn.full:
+            return
+        self._was_full = True
+        self._finish(self._join.without_room(transaction))
 
     def expire(self, transaction: Transaction, now: int) -> None:
         """Drop events and labels that waited for too long by now (epoch ms), or are too many."""

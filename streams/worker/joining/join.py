@@ -10,7 +10,7 @@ What becomes of a label (the *outcome*, counted in telemetry):
 | self-contained | the event is not pending, but the label brings its features | one feedback record |
 | waiting | the event is not known yet | kept until the event comes or `bounds.waiting_ttl_seconds` pass |
 | unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
-| refused | there is no room for its class, or for more labels of its event or subject | a dead letter |
+| refused | there is no room for its class (any more), or for more labels of its event or subject | a dead letter |
 | left to its owner | another worker settles it | nothing |
 
 A label that waited is counted twice, as waiting and as what became of it. The labels known of events are bounded by
@@ -125,6 +125,19 @@ class Join:
                 taken = transaction.waiting.take(key)
                 results += [self._join(waiting, target, events, transaction) for waiting in taken]
         return results
+
+    def without_room(self, transaction: Transaction) -> list[Joined]:
+        """What becomes of labels that wait, and for whose class the model has no room now.
+
+        No model will have room for it again. So whatever worker has their events cannot join them, and they are
+        reported at once.
+        """
+
+        def in_vain(waiting: WaitingLabel) -> bool:
+            return not self._takes(waiting.label.label) and self._duties.reports(waiting.record)
+
+        taken = transaction.waiting.take_where(in_vain)
+        return [self._refuse(record, _no_room_for_class(label), transaction) for label, record in taken]
 
     def expire(self, transaction: Transaction, now: int) -> list[Joined]:
         """What becomes of labels that waited too long by now (epoch ms), or were too many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -306,3 +307,30 @@ def test_what_a_worker_of_0_1_0_had_read_of_labels_is_not_settled_again(tmp_path
         worker.step(0)
         assert [kind for kind, _ in service.dead_letters] == ["not-json", "unknown-event"]
         assert START > 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_waiting_label_without_room_for_its_class_is_reported_once_and_before_it_has_waited_in_vain(
+    tmp_path: Path, restarted: bool
+) -> None:
+    config = {"batching": FEW, "classes": [], "bounds": {"classes": 2}}
+    service = Service(settings(tmp_path / "first", **config), partitions=4)
+    events, labels = zip(*stream(40), strict=True)
+    late = [label(f"ghost{i}", truth="third") for i in range(8)]
+    with service.worker() as first, service.worker(settings(tmp_path / "second", **config)) as second:
+        drain(first, second)
+        service.tell(*late, label("ghost", truth=labels[0]["label"]))
+        service.send(*events)
+        drain(first, second)
+        assert not service.dead_letters
+        if not restarted:
+            service.tell(*labels)
+            drain(first, second)
+    if restarted:
+        with running(service):
+            service.tell(*labels)
+        with running(service), running(service, settings(tmp_path / "second", **config)):
+            pass
+    letters = [(kind, json.loads(value or b"")["event"]) for kind, value in service.dead_letters]
+    assert sorted(letters) == [("too-many-classes", f"ghost{i}") for i in range(8)]
+    assert len(service.feedback) == 40
