@@ -61,6 +61,7 @@ FAMILIES = (
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),
     Family("counter", "tocsin_snapshots_failed", "Snapshots of the model that were not written.", ("worker",)),
     Family("gauge", "tocsin_coverage", "Share of events decided since the worker started.", ("worker",)),
+    Family("gauge", "tocsin_target_coverage", "Share of events that should be decided: monitor.target_coverage."),
     Family("gauge", "tocsin_expert_accuracy", "Recent (faded) accuracy of an expert.", ("worker", "expert")),
     Family("gauge", "tocsin_expert_reliability", "Mean reliability, latest batch.", ("worker", "expert")),
     Family("gauge", "tocsin_expert_engaged", "Share of events engaged for, latest batch.", ("worker", "expert")),

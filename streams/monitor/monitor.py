@@ -50,6 +50,7 @@ class Monitor:
         for topic, _ in self._handlers.values():
             self.metrics.add("tocsin_monitor_records", 0, topic)
             self.metrics.add("tocsin_monitor_bad_records", 0, topic)
+        self.metrics.set("tocsin_target_coverage", settings.monitor.target_coverage)
         self._polled_at = time.monotonic()
         self._refreshed_at: float | None = None
 

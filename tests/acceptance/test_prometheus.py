@@ -226,7 +226,7 @@ def test_each_alert_fires_once_and_clears(
         rule["alert"] for rule in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
     }
     port = free_port()
-    stage = Stage(own_apache.bootstrap, monitor=MonitorSettings(port=port))
+    stage = Stage(own_apache.bootstrap, monitor=MonitorSettings(port=port, target_coverage=0.5))
     workers = Workers(stage)
     prometheus = Prometheus(tmp_path, port)
 

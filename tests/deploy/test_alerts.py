@@ -54,6 +54,15 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         256,
         390,
     ),
+    "TocsinCoverageBelowTarget": (
+        {
+            f"tocsin_events_total{{{W1}}}": "0+60x300",
+            f"tocsin_decided_total{{{W1}}}": "0+60x30 1806+6x60 2226+60x200",
+            "tocsin_target_coverage": "0.5x300",
+        },
+        80,
+        130,
+    ),
     "TocsinAccuracyFell": (
         {f'tocsin_expert_accuracy{{{W1}, expert="tree"}}': "0.9x60 0.6x30 0.9x60"},
         85,

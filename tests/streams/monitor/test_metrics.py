@@ -8,6 +8,10 @@ import time
 import pytest
 from prometheus_client import generate_latest
 
+from tocsin.config.schema import SchemaSettings
+from tocsin.config.service import MonitorSettings
+from tocsin.config.settings import Settings
+from tocsin.streams.monitor import Monitor
 from tocsin.streams.monitor.metrics import FAMILIES, CappedNames, Metrics
 from tocsin.streams.monitor.workers import Workers
 
@@ -39,6 +43,13 @@ def test_promtool_has_nothing_against_any_metric() -> None:
         [program("promtool"), "check", "metrics"], input=generate_latest(metrics.registry), capture_output=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("target", [None, 0.7])
+def test_an_alert_for_coverage_knows_the_target_of_the_config(target: float | None) -> None:
+    monitor = Monitor(Settings(schema=SchemaSettings(text="text"), monitor=MonitorSettings(target_coverage=target)))
+    found = [sample.value for sample in samples(monitor.metrics, "tocsin_target_coverage")]
+    assert found == ([] if target is None else [target])
 
 
 class TestBatchLatency:
