@@ -114,7 +114,7 @@ class MonitorSettings(FrozenSettings):
     interval_seconds: float = Field(default=1.0, ge=1e-9, le=3_600)
     """Time between two telemetry records of a worker."""
     target_coverage: float | None = Field(default=None, ge=0, le=1)
-    """The share of events that should be decided. Where it is given, `/metrics` has it and an alert compares with it."""
+    """The share of events that should be decided. Where it is given, `/metrics` has it for an alert to compare with."""
     idle_seconds: float = Field(default=10.0, ge=0.1, le=3_600)
     """The connection of a client of the page that sends nothing for so long is closed."""
     request_seconds: float = Field(default=30.0, ge=0.1, le=3_600)
