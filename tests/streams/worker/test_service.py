@@ -175,6 +175,29 @@ def test_a_worker_never_goes_on_when_feedback_is_deleted_or_made_anew(apache: st
     assert here.names.feedback in str(worker.failed)
 
 
+def test_feedback_made_anew_while_no_worker_runs_is_noticed_though_it_has_grown_past_the_old_position(
+    apache: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = Topics(apache, tmp_path)
+    with running(here.settings) as worker:
+        wait_for(lambda: here.names.telemetry in _topics(here) and bool(here.records(here.names.telemetry)), worker)
+        here.send(here.names.events, *[event(f"e{i}") for i in range(20)])
+        here.send(here.names.labels, *[label(f"e{i}") for i in range(20)])
+        wait_for(lambda: len(here.records(here.names.feedback)) == 20, worker)
+    old = [orjson.loads(record.value or b"") for record in here.records(here.names.feedback)]
+    here.delete(here.names.feedback)
+    time.sleep(1)
+    here.make(here.names.feedback)
+    here.send(here.names.feedback, *old, *old)
+    with caplog.at_level(logging.WARNING, logger="tocsin"), running(here.settings) as again:
+        wait_for(lambda: "was deleted and made anew since this state was written" in caplog.text, again)
+        again.stop.set()
+        again.join()
+    assert again.failed is None
+    assert again.counts is not None
+    assert again.counts.feedback == 40
+
+
 def _topics(here: Topics) -> set[str]:
     return set(AdminClient({"bootstrap.servers": here.bootstrap}).list_topics(timeout=10).topics)
 
