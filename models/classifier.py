@@ -162,6 +162,7 @@ class Classifier(Face):
         if not self.classes:
             return  # what an expert compiles depends on the number of classes, and there is none to know yet
         other = Classifier(self.settings, self.backend)  # what is learnt here is thrown away with it
+        other.widen(other.columns, other.nominal, self.classes)  # which a snapshot may have found in labels
         text = WARM_UP_TEXT if self._model.text else None
         batch = Batch.of(np.zeros((1, len(other.columns))), texts=[text])
         for expert in other.experts:
