@@ -21,6 +21,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+LONGEST_TEXT = 1024 * 1024
+"""Characters of the longest text in a config, which is all of a config file. Because a text has a bound, pydantic looks
+into it and refuses half characters (lone surrogates), which no record and no topic can hold."""
 RENAMED = "renamed_setting"
 """The type of pydantic's error for a key or a value that stands under its old name."""
 _OLD_NAMES_ARE_READ = ContextVar("_OLD_NAMES_ARE_READ", default=False)
@@ -48,6 +51,7 @@ class FrozenSettings(BaseModel):
         validate_default=True,
         use_attribute_docstrings=True,
         allow_inf_nan=False,
+        str_max_length=LONGEST_TEXT,
         hide_input_in_errors=True,  # an input may hold a secret
     )
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.abstention import AbstentionSettings
-from tocsin.config.base import ClassName, short_digest
+from tocsin.config.base import LONGEST_TEXT, ClassName, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, pool_mistake
 from tocsin.config.fusion import FusionSettings
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
         use_attribute_docstrings=True,
         allow_inf_nan=False,
+        str_max_length=LONGEST_TEXT,
         hide_input_in_errors=True,  # an input may hold a secret
     )
 

@@ -109,6 +109,25 @@ def test_what_yaml_or_a_number_hides_is_refused_where_it_stands(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        'classes: ["\\ud83d", y]',
+        'class_map: {"\\ud83d": y}',
+        'abstention: {costs: {"\\ud83d": {y: 1}}}',
+        'kafka: {security: {protocol: sasl_ssl, username: u, password: "\\ud83d"}}',
+        'kafka: {group: "\\ud83d"}',
+        'topics: {options: {events: {cleanup.policy: "\\ud83d"}}}',
+        'state: {directory: "\\ud83d"}',
+        'replay: {header: ["\\ud83d"]}',
+    ],
+)
+def test_half_a_character_is_refused_before_a_worker_has_to_write_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{TEXT}{content}\n")
+    assert f"{path}:2: {content.partition(':')[0]}" in told(path)
+
+
+@pytest.mark.parametrize(
     ("written", "meant"),
     [("1:30:00", "1:30:00"), ("010", "010"), ("2026-01-01", "2026-01-01"), ("0x1F", "0x1F"), ("1_000", "1000")],
 )
