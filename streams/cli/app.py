@@ -6,6 +6,9 @@ imports the service's own modules (and with them numba, river, pyarrow and the K
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -15,7 +18,7 @@ from typer.core import TyperGroup
 
 import tocsin
 from tocsin.streams.cli.commands import check, demo, explain, monitor, replay, run, schema, topics
-from tocsin.streams.cli.console import print_result
+from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
 
@@ -71,5 +74,13 @@ def tocsin_command(
 
 
 def main() -> None:
-    """The console script `tocsin`."""
-    app()
+    """The console script `tocsin`. A result that finds no room where it is written is told in one line."""
+    try:
+        app()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is left of the result would be written once more as the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_message(f"what was to be printed or written is not complete: {error}", failed=True)
+        raise SystemExit(1) from None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -41,3 +44,14 @@ def test_an_expected_error_is_shown_as_it_is_written(capsys: pytest.CaptureFixtu
 def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), reporting_errors():
         raise ZeroDivisionError
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["schema", "event"]])
+def test_a_result_that_finds_no_room_is_told_in_one_line(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "tocsin.streams.cli", *arguments]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=120)
+    assert result.returncode == 1
+    assert result.stderr.count(b"\n") == 1
+    assert b"No space left on device" in result.stderr
