@@ -53,7 +53,7 @@ def note_opened(directory: Path) -> None:
 def _is_as_it_was_closed(directory: Path) -> bool:
     try:
         return bool(json.loads((directory / CLOSED).read_text()) == _stamp(directory))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 

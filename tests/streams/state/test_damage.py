@@ -77,6 +77,14 @@ def test_a_file_written_since_it_was_closed_is_read_first(directory: Path) -> No
     assert (directory / CLOSED).exists()
 
 
+@pytest.mark.parametrize("note", [b"", b"\xff", b"[]", b"{", b"[" * 100_000])
+def test_garbage_in_the_note_beside_the_file_has_the_file_read(directory: Path, note: bytes) -> None:
+    (directory / CLOSED).write_bytes(note)
+    assert why_damaged(directory) is None
+    cut(directory, 0.5)
+    assert why_damaged(directory) is not None
+
+
 @pytest.mark.parametrize("how", ["cut", "spoilt", "no database"])
 def test_a_worker_whose_state_is_damaged_goes_on_from_the_logs(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
