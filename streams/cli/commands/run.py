@@ -45,7 +45,7 @@ def summary(counts: Counts, seconds: float) -> Table:
         table.add_row(name.replace("_", " "), f"{value:,}")
     for title, counter in (
         ("abstained", counts.reasons), ("dead letters", counts.dead_letters), ("labels", counts.labels),
-        ("passed over", counts.passed_over),
+        ("passed over", counts.passed_over), ("lost", counts.lost),
     ):  # fmt: skip
         for name, value in sorted(counter.items()):
             table.add_row(f"{title}: {name}", f"{value:,}")

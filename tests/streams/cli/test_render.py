@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.streams.cli.commands.run import summary
 from tocsin.streams.cli.render import REASONS, render
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason
+from tocsin.streams.worker.counts import Counts
 
 from ..support import Service, drain, event, running, settings, stream, text_settings
 
@@ -146,3 +151,11 @@ def test_an_outsiders_names_do_not_steer_the_terminal(tmp_path: Path) -> None:
     assert "\\u001b[2Jid of two\\nlines\\u0007" in words
     assert words.isascii() or all(c.isprintable() or c == "\n" for c in words)
     assert "é–漢🎉" in render(decisions(service)[1])
+
+
+def test_what_a_worker_did_tells_of_records_that_it_never_saw() -> None:
+    counts = Counts()
+    counts.lost["events"] = 1_250
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(summary(counts, 3.0))
+    assert re.search(r"lost: events\s*│ 1,250", shown.getvalue())
