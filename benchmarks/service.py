@@ -1,168 +1,139 @@
-"""How many events a second does the whole path carry (broker, decision, broker), beside a bare loop of the same client?
+"""How much of what a bare loop of the same client passes does the service pass, deciding and learning?
 
-The bare loop consumes, decodes the JSON, encodes it again and produces; the whole path is a worker that decides,
-explains and remembers each event, first without labels, then with a label for every event to join and learn from. All
-three read the same events from the same broker in one run: read the ratios, the machine is noisy.
+A worker with twelve experts and brief explanations runs in a process of its own on four partitions. Its model is warmed
+by labelled events first. *Deciding* is a worker on events without labels, *learning* one on as many events more and the
+labels of those before; all of them are there before it starts. *Bare* is a loop that consumes, decodes, encodes and
+produces the same events in batches of 1,000, each acknowledged before the next, without a model or a commit: the best
+of three rounds, one before, one between and one after the others. All rates are of the broker's own append times in the
+middle 80% of the records; those of learning are of feedback records. The machine is noisy: read the ratios.
 
-    python benchmarks/service.py [--events 20000] [--bootstrap host:port]
+At half load a producer sends events at half the rate of deciding, and each waits from its append time to the receipt of
+its decision by a reader of what is committed.
 
-Without --bootstrap it starts Apache Kafka where the tests would find it, else the embedded broker.
+    python benchmarks/service.py [--events 40000] [--guarantee exactly-once|at-least-once|both] [--text]
+                                 [--half-load-seconds 20] [--bootstrap host:port]
+
+With --text all is done once more with thirty words in each event and one expert more that reads them, under the first
+guarantee. With few events the figures mean nothing. Without --bootstrap it starts Apache Kafka where the tests would
+find it, else the embedded broker. Where an event's CPU time goes says `stages.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-import orjson
+from parts.service import children
+from parts.service.broker import broker
+from parts.service.config import GUARANTEES, Scenario, guarantees_known
+from parts.service.course import Course, Latency, Measured
 
-from tocsin.config import Settings, load
-from tocsin.streams.replay.past_event import PastEvent, label_record
-from tocsin.streams.replay.source import read_source
-from tocsin.streams.transport import topics
-from tocsin.streams.transport.base import Offsets, Partition, Transport
-from tocsin.streams.transport.embedded import EmbeddedBroker
-from tocsin.streams.transport.kafka import KafkaTransport
-from tocsin.streams.worker.service import kafka_transports
-from tocsin.streams.worker.telemetry import latencies
-from tocsin.streams.worker.worker import Worker
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT / "config" / "presets" / "data" / "electricity.csv.gz"
-BATCH = 1_000
+WARM_SHARE, REPLAY_SHARE = 4, 4
+"""The model is warmed by a quarter as many events as are then decided; as many are replayed in process."""
 
 
-@contextmanager
-def broker(address: str | None, directory: Path) -> Iterator[tuple[str, str]]:
-    """The broker's name and address."""
-    if address:
-        yield "the broker given", address
+class Outcome(NamedTuple):
+    """What one scenario came to."""
+
+    scenario: Scenario
+    bare: list[float]
+    deciding: Measured
+    learning: Measured
+    half: Latency | None
+
+
+def scenarios(asked: str, text: bool) -> list[Scenario]:
+    """What is to be run."""
+    known = guarantees_known()
+    if not known:
+        print("kafka.guarantee is no setting of this version: there is one guarantee, and it is the one measured")
+    chosen: list[str | None] = [None] if not known else [*GUARANTEES] if asked == "both" else [asked]
+    runs = [Scenario(guarantee or "service", guarantee, False) for guarantee in chosen]
+    return runs + [Scenario(f"{runs[0].name}-text", chosen[0], True)] * text
+
+
+def measure(course: Course, half_load_seconds: float) -> Outcome:
+    """Run one scenario, and print its figures as they come."""
+    began = time.monotonic()
+    course.warm(course.count // WARM_SHARE)
+    course.prepare()
+    bare = [course.bare()]
+    deciding = course.decide()
+    bare.append(course.bare())
+    learning = course.learn()
+    bare.append(course.bare())
+    half = course.half_load(deciding.decisions / 2, half_load_seconds) if half_load_seconds else None
+    outcome = Outcome(course.scenario, bare, deciding, learning, half)
+    show(outcome, course)
+    print(f"it took {time.monotonic() - began:.0f} s", flush=True)
+    return outcome
+
+
+def show(outcome: Outcome, course: Course) -> None:
+    """Print what one scenario came to."""
+    scenario, best = outcome.scenario, max(outcome.bare)
+    words = f", a text of 30 words and an expert that reads it, {course.event_bytes} bytes" if scenario.text else ""
+    print(f"\n{scenario.guarantee or 'the only guarantee'}{words}: {course.count:,} events")
+    print(f"{'':34}{'a second':>10}{'of bare':>9}{'CPU us/event':>14}{'of it main':>12}")
+    print(f"{'bare loop':34}{best:>10,.0f}{1:>9.3f}   (rounds: {', '.join(f'{r:,.0f}' for r in outcome.bare)})")
+    for what, measured, told in (
+        ("deciding: decisions", outcome.deciding, outcome.deciding.decisions),
+        ("learning: feedback records", outcome.learning, outcome.learning.feedback or 0.0),
+    ):
+        whole, main = (measured.worker[part] or float("nan") for part in ("whole_us", "main_us"))
+        print(f"{what:34}{told:>10,.0f}{told / best:>9.3f}{whole:>14.1f}{main:>12.1f}")
+    print(f"{'  decisions beside them':34}{outcome.learning.decisions:>10,.0f}")
+    for what, measured in (("deciding", outcome.deciding), ("learning", outcome.learning)):
+        totals = measured.worker["totals"]
+        told_of = ", ".join(f"{n:,} {name}" for name, n in sorted(measured.worker["reasons"].items()))
+        labels = ", ".join(f"{n:,} {name}" for name, n in sorted(measured.worker["labels"].items()))
+        print(
+            f"  {what}: {totals['decided']:,} decided, {totals['abstained']:,} abstained ({told_of or 'none'}); "
+            f"{totals['batches']:,} batches; {totals['feedback']:,} learnt" + (f"; labels: {labels}" if labels else "")
+        )
+    if (half := outcome.half) is not None:
+        print(f"half load, {half.pace:,.0f} events a second: p50 {half.p50:.1f} ms, p99 {half.p99:.1f} ms", end="")
+        print(f" ({half.received:,} of {half.sent:,} decisions received)")
+
+
+def compare(outcomes: list[Outcome]) -> None:
+    """Print how the guarantees stand to each other, where both were measured."""
+    by_guarantee = {o.scenario.guarantee: o for o in outcomes if not o.scenario.text}
+    if any(guarantee not in by_guarantee for guarantee in GUARANTEES):
         return
-    sys.path.insert(0, str(ROOT / "tests"))
-    from brokers import ApacheKafka, NoBrokerError
-
-    try:
-        home = directory / "kafka"
-        home.mkdir()
-        kafka = ApacheKafka(home)
-        kafka.start()
-    except NoBrokerError as error:
-        print(f"Apache Kafka is not here ({error}); the embedded broker stands in", file=sys.stderr)
-        with EmbeddedBroker() as embedded:
-            yield "Tansu (embedded)", embedded.bootstrap
-        return
-    try:
-        yield "Apache Kafka", kafka.bootstrap
-    finally:
-        kafka.stop()
-
-
-def settings_of(bootstrap: str, run: str, directory: Path) -> Settings:
-    """The electricity preset with topics of its own; the events topic is shared by all runs."""
-    preset = load(ROOT / "config" / "presets" / "electricity.yaml")
-    names = {n: f"{run}-{n}" for n in ("decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")}
-    labels = {"labels": "labels" if run == "labelled" else f"{run}-labels"}
-    return preset.model_copy(
-        update={
-            "name": run,
-            "kafka": preset.kafka.model_copy(update={"bootstrap": bootstrap, "group": run}),
-            "topics": preset.topics.model_copy(update=names | labels),
-            "state": preset.state.model_copy(update={"directory": directory / run}),
-        }
-    )
-
-
-class FromTheStart:
-    """Has a member of a group start at the beginning of every partition."""
-
-    def assigned(self, committed: Mapping[Partition, int | None]) -> Offsets:
-        return dict.fromkeys(committed, 0)
-
-    def revoked(self, partitions: object) -> None:
-        pass
-
-
-def bare(settings: Settings, count: int) -> float:
-    """Consume, decode, encode, produce and commit all events; returns events a second."""
-    transport = KafkaTransport(settings.kafka, group="bare", shared=[settings.topics.events], rebalance=FromTheStart())
-    done, started = 0, 0.0
-    try:
-        while done < count:
-            before = time.perf_counter()
-            records = transport.poll(BATCH, 1.0)
-            if records and not started:  # the time that joining the group takes is not measured
-                started = before
-            for record in records:
-                transport.produce(
-                    settings.topics.decisions, record.key, orjson.dumps(orjson.loads(record.value or b""))
-                )
-            transport.flush()
-            if records:
-                transport.commit({Partition(r.topic, r.partition): r.offset + 1 for r in records})
-            done += len(records)
-        return done / (time.perf_counter() - started)
-    finally:
-        transport.close()
-
-
-def whole_path(settings: Settings, count: int, labelled: bool) -> tuple[float, dict[str, float]]:
-    """Run a worker until every event is decided, and every label learnt where there are labels.
-
-    Returns events a second, and the latencies of the batches in milliseconds.
-    """
-    with Worker(settings, kafka_transports(settings)) as worker:
-        started = 0.0
-        while worker.counts.events < count or (labelled and worker.counts.feedback < count):
-            before = time.perf_counter()
-            worker.step(1.0)
-            if worker.counts.events and not started:
-                started = before
-        return count / (time.perf_counter() - started), latencies(worker.counts)
-
-
-def fill(settings: Settings, source: list[PastEvent]) -> None:
-    """Put all events, and all labels, into their topics."""
-    transport = KafkaTransport(settings.kafka, group="fill")
-    for past in source:
-        transport.produce(settings.topics.events, past.id.encode(), past.event)
-        transport.produce(settings.topics.labels, past.id.encode(), label_record(settings, past))
-    transport.flush()
-    transport.close()
-
-
-def no_transport() -> Transport:
-    raise AssertionError("a file is read without a broker")
+    once, least = (by_guarantee[guarantee] for guarantee in GUARANTEES)
+    print(f"\n{GUARANTEES[0]} beside {GUARANTEES[1]}, at full load: deciding ", end="")
+    print(f"{once.deciding.decisions / least.deciding.decisions:.3f} of it, learning ", end="")
+    print(f"{(once.learning.feedback or 0.0) / (least.learning.feedback or float('nan')):.3f} of it")
+    if once.half and least.half:
+        print(f"at half load: {once.half.p50 - least.half.p50:+.1f} ms at p50, ", end="")
+        print(f"{once.half.p99 - least.half.p99:+.1f} ms at p99")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--guarantee", choices=(*GUARANTEES, "both"), default="both")
+    parser.add_argument("--text", action="store_true", help="once more with a text in each event")
+    parser.add_argument("--half-load-seconds", type=float, default=20.0, help="0 leaves it out")
+    parser.add_argument("--no-replay", action="store_true", help="leave the replay in process out")
     parser.add_argument("--bootstrap")
     arguments = parser.parse_args()
+    outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as temporary, broker(arguments.bootstrap, Path(temporary)) as (name, address):
-        runs = {run: settings_of(address, run, Path(temporary)) for run in ("bare", "unlabelled", "labelled")}
-        for settings in runs.values():
-            topics.create(settings)
-        source = list(itertools.islice(read_source(runs["labelled"], str(DATA), no_transport), arguments.events))
-        fill(runs["labelled"], source)
-        count = len(source)
-        base = bare(runs["bare"], count)
-        deciding, deciding_ms = whole_path(runs["unlabelled"], count, labelled=False)
-        learning, learning_ms = whole_path(runs["labelled"], count, labelled=True)
-    print(f"{count:,} events of {len(source[0].event)} bytes on {name}, batches of at most {BATCH:,}")
-    print(f"{'':44}{'events/s':>10}{'of bare':>9}{'batch p50':>11}{'p99':>9}")
-    print(f"{'bare consume, decode, encode, produce':44}{base:>10,.0f}{1:>9.3f}")
-    for what, rate, ms in (
-        ("decide (no labels)", deciding, deciding_ms),
-        ("decide, join and learn (all labelled)", learning, learning_ms),
-    ):
-        print(f"{what:44}{rate:>10,.0f}{rate / base:>9.3f}{ms['p50']:>8.0f} ms{ms['p99']:>6.0f} ms")
+        print(f"on {name}, one worker, 4 partitions, 12 experts, brief explanations", flush=True)
+        for scenario in scenarios(arguments.guarantee, arguments.text):
+            course = Course(scenario, address, Path(temporary) / scenario.name, arguments.events)
+            outcomes.append(measure(course, arguments.half_load_seconds))
+    compare(outcomes)
+    if not arguments.no_replay:
+        limit = arguments.events // REPLAY_SHARE
+        report = children.replay(limit)
+        print(f"\nreplay in process, labels one event late: {report['events_per_second']:,.0f} events a second", end="")
+        print(f" ({report['events']:,} events, the preset's own nine experts; accuracy {report['accuracy']})")
 
 
 if __name__ == "__main__":
