@@ -28,8 +28,9 @@ PRODUCER: dict[str, Any] = {
     "acks": "all",
     "compression.type": "lz4",
     "partitioner": "murmur2_random",
+    "log_level": 3,
 }
-"""As the service's own."""
+"""As the service's own; a broker that has only just started is no warning."""
 _PATIENCE, _COMPILING = 60.0, 600.0
 """Seconds without a record after which a reader gives up, and where a worker is at work, which may have to compile."""
 
