@@ -10,12 +10,13 @@ middle 80% of the records; those of learning are of feedback records. The machin
 At half load a producer sends events at half the rate of deciding, and each waits from its append time to the receipt of
 its decision by a reader of what is committed.
 
-    python benchmarks/service.py [--events 40000] [--guarantee exactly-once|at-least-once|both] [--text]
+    python benchmarks/service.py [--events 40000] [--guarantee exactly-once|at-least-once|both] [--text [only]]
                                  [--half-load-seconds 20] [--bootstrap host:port]
 
 With --text all is done once more with thirty words in each event and one expert more that reads them, under the first
-guarantee. With few events the figures mean nothing. Without --bootstrap it starts Apache Kafka where the tests would
-find it, else the embedded broker. Where an event's CPU time goes says `stages.py`.
+guarantee; with `--text only` nothing else is done, under each. With few events the figures mean nothing. Without
+--bootstrap it starts Apache Kafka where the tests would find it, else the embedded broker. Where an event's CPU time
+goes says `stages.py`.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ class Outcome(NamedTuple):
     half: Latency | None
 
 
-def scenarios(asked: str, text: bool) -> list[Scenario]:
+def scenarios(asked: str, text: str | None) -> list[Scenario]:
     """What is to be run."""
     known = guarantees_known()
     if not known:
         print("kafka.guarantee is no setting of this version: there is one guarantee, and it is the one measured")
     chosen: list[str | None] = [None] if not known else [*GUARANTEES] if asked == "both" else [asked]
     runs = [Scenario(guarantee or "service", guarantee, False) for guarantee in chosen]
-    return runs + [Scenario(f"{runs[0].name}-text", chosen[0], True)] * text
+    texts = [Scenario(f"{run.name}-text", run.guarantee, True) for run in runs]
+    return texts if text == "only" else runs + texts[:1] if text else runs
 
 
 def measure(course: Course, half_load_seconds: float) -> Outcome:
@@ -117,7 +119,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--guarantee", choices=(*GUARANTEES, "both"), default="both")
-    parser.add_argument("--text", action="store_true", help="once more with a text in each event")
+    parser.add_argument(
+        "--text",
+        nargs="?",
+        const="also",
+        choices=("also", "only"),
+        help="once more, or only, with a text in each event",
+    )
     parser.add_argument("--half-load-seconds", type=float, default=20.0, help="0 leaves it out")
     parser.add_argument("--no-replay", action="store_true", help="leave the replay in process out")
     parser.add_argument("--bootstrap")
