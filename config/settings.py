@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     topics: TopicsSettings = TopicsSettings()
     schema_: SchemaSettings = Field(default=SchemaSettings(), alias="schema")
     classes: tuple[ClassName, ...] = Field(default=(), max_length=4_096)
-    """The classes. Where none is named they are found in the labels, up to `bounds.classes`."""
+    """The classes. Where none is named they are found in the labels, up to `bounds.classes`: `1`, `1.0` and `true` are
+    the class `1`, and `false` is `0`."""
     class_map: dict[ClassName, ClassName] = Field(default_factory=dict, max_length=4_096)
     """Names that classes had before, each with the name of today, for labels and for feedback that is in the log. A
     class that was split has no such name."""

@@ -11,7 +11,8 @@ from tocsin.config.schema import TimeUnit, keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
 from tocsin.streams.wire.dot_paths import put
-from tocsin.streams.wire.values import Spellings, class_label, unit_of
+from tocsin.streams.wire.schema import spellings_of
+from tocsin.streams.wire.values import class_label, unit_of
 
 BASE_TIME = 946_684_800_000
 """1 January 2000, epoch milliseconds: the time of the first event where a source has no times."""
@@ -47,12 +48,12 @@ class LabelReader:
     """Reads labels of a source as the service reads those of its topic, so that `1.0` is the class `1`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._classes = Spellings(settings.classes) if settings.classes else None
+        self._spellings = spellings_of(settings)
 
     def label(self, value: Any) -> str:
         """The class; a label that is none as it stands, which the service makes a dead letter of."""
         try:
-            return class_label(value, classes=self._classes)
+            return class_label(value, spellings=self._spellings)
         except ValueError:
             return class_name(value)
 

@@ -19,6 +19,7 @@ from tocsin.streams.wire.values import (
     LATEST,
     NUMBER,
     Kind,
+    Spellings,
     category_kind,
     class_kind,
     name_kind,
@@ -57,7 +58,7 @@ class EventSchema:
         self.bounds = settings.bounds
         self.features = settings.schema_.features
         paths, longest = settings.schema_, settings.bounds.string_length
-        named, labelled = name_kind(longest), class_kind(longest, settings.classes, settings.class_map)
+        named, labelled = name_kind(longest), class_kind(longest, spellings_of(settings))
         times = time_kind(paths.time_unit)
         self.event_fields = (
             Field("id", keys_of(paths.id), named, required=False, nullable=True),
@@ -149,6 +150,13 @@ class EventSchema:
         there = [walk(raw, field.keys)[0] for field in features]
         complete = all(found or not field.required for found, field in zip(there, features, strict=True))
         return features if any(there) and complete else ()
+
+
+def spellings_of(settings: Settings) -> Spellings:
+    """How the labels of one config are read, from its topic and from past events."""
+    costs = settings.abstention.costs
+    named = {*settings.early_risk.classes, *costs, *(decided for row in costs.values() for decided in row)}
+    return Spellings(settings.classes, settings.class_map, named)
 
 
 def read_fields(fields: Sequence[Field], raw: dict[str, Any]) -> list[Any]:

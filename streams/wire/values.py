@@ -134,47 +134,53 @@ def name(value: Any, longest: int | None = None) -> str:
     return text(value, longest)
 
 
-def class_label(
-    value: Any,
-    longest: int | None = None,
-    classes: Spellings | None = None,
-    class_map: Mapping[str, str] = NO_MAP,
-) -> str:
-    """A class: as `name`, a boolean, or a whole number of any spelling, under the name that `class_map` gives it.
+def class_label(value: Any, longest: int | None = None, spellings: Spellings | None = None) -> str:
+    """A class: as `name`, a boolean, or a whole number of any spelling; it is the class that `spellings` takes it for.
 
-    It must be one of `classes` where any are given.
-
-    >>> class_label(1.0), class_label(True), class_label("1.0", classes=Spellings(["0", "1"]))
+    >>> class_label(1.0), class_label(True), class_label("1.0", spellings=Spellings(["0", "1"]))
     ('1', 'true', '1')
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     label = name(class_name(value) if isinstance(value, bool) else value, longest)
-    label = class_map.get(label, label)
-    return label if classes is None else classes.class_of(label)
+    return label if spellings is None else spellings.class_of(label)
 
 
 class Spellings:
-    """The classes of a config, and the other ways in which producers spell them.
+    """What producers call a class, and its one name.
 
     `1`, `1.0` and `true` are one label to Python, and a table with an empty cell has `1.0` where it had `1`. So a label
-    that is none of the classes is taken for the one class that means the same, if only one does.
+    that is no name of the config as it stands is taken for the one that means the same, if only one does.
+
+    Where the config does not name the classes, a label of which it names no other spelling goes by its digits: `1`,
+    `1.0` and `true` are the class `1`. That depends on the label alone, so that all workers agree, in whatever order
+    they read labels. A number with a zero before it is a code, and stays as it is.
     """
 
-    def __init__(self, classes: Iterable[str]) -> None:
+    def __init__(
+        self, classes: Iterable[str] = (), class_map: Mapping[str, str] = NO_MAP, named: Iterable[str] = ()
+    ) -> None:
+        """`named`: what the config calls classes elsewhere than in `classes`; it counts where these name none."""
         self._classes = frozenset(classes)
+        self._names = {name: name for name in (*(self._classes or named), *class_map.values())} | dict(class_map)
         self._by_meaning: dict[str, str | None] = {}
-        for label in sorted(self._classes):
-            meaning = _meaning(label)
-            self._by_meaning[meaning] = None if meaning in self._by_meaning else label
+        for spelling, today in self._names.items():
+            meaning = _meaning(spelling)
+            self._by_meaning[meaning] = today if self._by_meaning.get(meaning, today) == today else None
 
     def class_of(self, label: str) -> str:
-        """The class that a label names. Raises ValueError where there is none."""
-        if label in self._classes:
-            return label
+        """The class that a label names. Raises ValueError where the config names the classes, and it is none."""
+        if (today := self._names.get(label)) is not None:
+            return today
         if (same := self._by_meaning.get(_meaning(label))) is not None:
             return same
-        raise ValueError(f"{label[:40]!r} is not one of the classes {', '.join(sorted(self._classes)[:20])}")
+        if self._classes:
+            raise ValueError(f"{label[:40]!r} is not one of the classes {', '.join(sorted(self._classes)[:20])}")
+        return label if _CODE.match(label) else _meaning(label)
+
+
+_CODE = re.compile(r"\s*[+-]?0[0-9]|\s*\+")
+"""How a label begins that looks like a number and may be more: a code with zeros before it, a number with its sign."""
 
 
 def _meaning(label: str) -> str:
@@ -282,11 +288,9 @@ def category_kind(longest: int) -> Kind:
     return Kind(partial(category, longest=longest), Annotated[str, Meta(max_length=longest)] | int | bool, str)
 
 
-def class_kind(longest: int, classes: Iterable[str], class_map: Mapping[str, str] = NO_MAP) -> Kind:
+def class_kind(longest: int, spellings: Spellings) -> Kind:
     """See `class_label`."""
-    spellings = Spellings(classes) if classes else None
-    read = partial(class_label, longest=longest, classes=spellings, class_map=class_map)
-    return Kind(read, str | int | float | bool, NoneType)
+    return Kind(partial(class_label, longest=longest, spellings=spellings), str | int | float | bool, NoneType)
 
 
 def weight_kind() -> Kind:

@@ -11,7 +11,7 @@ import pytest
 from tocsin.config import Settings
 from tocsin.streams.wire.decode import DecodedEvent, Decoder
 from tocsin.streams.wire.schema import EventSchema, UnfitError
-from tocsin.streams.wire.values import Spellings, class_label
+from tocsin.streams.wire.values import Spellings
 
 from ..support import START, record, settings
 
@@ -122,8 +122,47 @@ def test_what_two_classes_could_mean_is_no_spelling_of_either() -> None:
             Spellings(["0", "1"]).class_of(no_class)
 
 
-def test_without_classes_a_whole_number_is_named_by_its_digits() -> None:
-    assert [class_label(label) for label in (1, 1.0, True, "1.0")] == ["1", "1", "true", "1.0"]
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ((1, 1.0, True, "1", "1.0", "1.", "True", "true", "TRUE", " 1 "), "1"),
+        ((0, 0.0, -0.0, False, "0", "0.00", "False", "false"), "0"),
+        ((-2, -2.0, "-2", "-2.0"), "-2"),
+        ((7, "7"), "7"),
+        (("007",), "007"),
+        (("+1",), "+1"),
+        (("spam",), "spam"),
+        (("1.5",), "1.5"),
+    ],
+)
+def test_without_classes_the_spellings_of_one_label_are_not_several_classes(
+    tmp_path: Path, labels: tuple[Any, ...], name: str
+) -> None:
+    read = decoder(tmp_path, classes=())
+    for label in labels:
+        assert read.label(record({"event": "e", "label": label, "time": START}, "labels")).label == name, label
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"early_risk": {"classes": ["true"]}}, "true"),
+        ({"class_map": {"true": "fraud", "false": "fair"}}, "fraud"),
+        ({"class_map": {"yes": "true", "no": "false"}}, "true"),
+        ({"abstention": {"controls": "cost", "costs": {"true": {"false": 5}}}}, "true"),
+    ],
+)
+def test_a_label_goes_by_the_name_that_the_config_has_for_it_anywhere(
+    tmp_path: Path, config: dict[str, Any], name: str
+) -> None:
+    read = decoder(tmp_path, classes=(), **config)
+    for label in (1, 1.0, True, "1.0", "True"):
+        assert read.label(record({"event": "e", "label": label, "time": START}, "labels")).label == name, label
+
+
+def test_an_earlier_name_of_a_class_has_many_spellings_too() -> None:
+    spellings = Spellings(["fraud", "fair"], {"1": "fraud", "0": "fair"})
+    assert [spellings.class_of(label) for label in ("1", "1.0", "true", "False")] == ["fraud"] * 3 + ["fair"]
 
 
 def test_a_config_names_its_classes_by_their_digits_too() -> None:

@@ -332,3 +332,17 @@ def test_of_two_workers_neither_puts_a_corrected_label_aside(pair: Service, tmp_
         two.step(0)
         assert len(pair.feedback) == 80
         assert not pair.dead_letters
+
+
+def test_spellings_of_one_label_neither_contradict_nor_make_classes(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, classes=()))
+    with running(service) as worker:
+        service.send(*(event(f"e{i}") for i in range(3)))
+        service.tell(
+            *(label("e0", truth=truth, source=f"s{i}") for i, truth in enumerate((True, 1, 1.0, "1.0", "True")))
+        )
+        service.tell(label("e1", truth=False), label("e1", truth="0"), label("e2", truth="0.0"))
+        drain(worker)
+        assert [(f["label"], f["contradicts"]) for f in service.feedback] == [("1", None)] * 5 + [("0", None)] * 2
+        assert sorted(worker.classifier.classes) == ["0", "1"]
+        assert worker.counts.labels == {"joined": 7, "duplicate": 1}
