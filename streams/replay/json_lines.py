@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
-from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
+from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, as_json, in_unit
 from tocsin.streams.wire.dot_paths import put, walk
 from tocsin.streams.wire.repaired import parsed
+from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.wire.values import epoch_milliseconds
 
 
@@ -49,7 +48,7 @@ class JsonReader:
         """
         try:
             event = parsed(data)
-        except ValueError:
+        except (ValueError, UnfitError):
             return PastEvent(default_id, SUBJECT, BASE_TIME, data, None)
         identity = walk(event, self._id)[1]
         label = walk(event, self._label)[1]
@@ -62,7 +61,7 @@ class JsonReader:
         subject = walk(event, self._subject)[1]
         known = None if label is None else self._labels.label(label)
         time = self._time_of(event, default_time)
-        return PastEvent(str(identity), SUBJECT if subject is None else str(subject), time, orjson.dumps(event), known)
+        return PastEvent(str(identity), SUBJECT if subject is None else str(subject), time, as_json(event), known)
 
     def _time_of(self, event: dict[str, Any], default_time: int) -> int:
         """Epoch milliseconds; a missing time is put into the event."""

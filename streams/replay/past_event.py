@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -75,4 +76,12 @@ def label_record(settings: Settings, past: PastEvent) -> bytes:
         (paths.time, in_unit(past.time, settings.schema_.time_unit)),
     ):
         put(record, keys_of(path), value)
-    return orjson.dumps(record)
+    return as_json(record)
+
+
+def as_json(record: dict[str, Any]) -> bytes:
+    """A record as JSON. Half a character in it stays one, so that the service says what is wrong with it."""
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError:
+        return json.dumps(record).encode()

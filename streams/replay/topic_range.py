@@ -15,6 +15,7 @@ from tocsin.streams.replay.past_event import LabelReader, PastEvent, SourceError
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.repaired import parsed
+from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.wire.values import epoch_milliseconds
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def _labels(settings: Settings, transport: Transport) -> dict[str, str]:
         for record in transport.read(partition, 0, end):
             try:
                 label_json = parsed(record.value or b"")
-            except ValueError:
+            except (ValueError, UnfitError):
                 continue
             event, label = walk(label_json, event_keys)[1], walk(label_json, label_keys)[1]
             if event is not None and label is not None:

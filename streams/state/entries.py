@@ -171,8 +171,11 @@ class Sequence:
         return self._last.to_bytes(8, "big")
 
     def at(self, now: int) -> bytes:
-        """An order (16 bytes) for what comes at an instant, epoch milliseconds."""
-        return now.to_bytes(8, "big") + self.next()
+        """An order (16 bytes) for what comes at an instant, epoch milliseconds; before 1970 it is that of 1970.
+
+        So a clock that is not set yet ends no worker.
+        """
+        return max(now, 0).to_bytes(8, "big") + self.next()
 
     def save(self) -> None:
         """Write the last number."""

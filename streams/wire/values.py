@@ -35,6 +35,8 @@ Below the first of them it is milliseconds: a counter of a test, or one of the f
 """
 _ZONE_NAME = re.compile(r"\[[^\]]*\]$")
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=[.,Z+-]|$)")
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Half a character: a surrogate without its other half."""
 NO_MAP: Mapping[str, str] = {}
 
 
@@ -115,22 +117,32 @@ def _of_iso(text: str) -> int:
 
 
 def text(value: Any, longest: int | None = None) -> str:
-    """A string of at most `longest` characters; it may be empty."""
+    """A string of at most `longest` characters; it may be empty. Half a character becomes U+FFFD.
+
+    >>> text("half \\ud800") == "half \\ufffd"
+    True
+    """
     if not isinstance(value, str):
         raise ValueError(f"must be a string, {found(value)}")
     if longest is not None and len(value) > longest:
         raise ValueError(f"must have at most {longest} characters, found {len(value)}")
-    return value
+    return _HALVES.sub("\ufffd", value)
 
 
 def name(value: Any, longest: int | None = None) -> str:
-    """An id, a subject or a source: a string that is not empty, or an integer, which becomes its digits."""
+    """An id, a subject or a source: a string that is not empty, or an integer, which becomes its digits.
+
+    One with half a character is refused: repaired, it would be the same as another one.
+    """
     if type(value) is int and _fits_json(value):
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"must be a string or an integer, {found(value)}")
     if not value:
         raise ValueError("must not be empty")
+    if half := _HALVES.search(value):
+        where = f"\\u{ord(half[0]):x}, at {half.start()}"
+        raise ValueError(f"holds half a character ({where}): send both halves, or the character in UTF-8")
     return text(value, longest)
 
 

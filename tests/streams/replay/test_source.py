@@ -14,12 +14,14 @@ import pyarrow.parquet
 import pytest
 
 from tocsin.config.settings import Settings
-from tocsin.streams.replay.past_event import BASE_TIME, PastEvent, SourceError
+from tocsin.streams.replay.past_event import BASE_TIME, PastEvent, SourceError, label_record
 from tocsin.streams.replay.source import read_source
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.schema import EventSchema, UnfitError
 
-from ..support import START, settings
+from ..support import START, record, settings
 
 FEATURES: dict[str, Any] = {
     "features": [
@@ -272,3 +274,20 @@ def test_a_range_that_is_none_says_what_is_wrong(config: Settings, query: str, m
     with pytest.raises(SourceError, match=message):
         list(read_source(config, f"kafka:events{query}", topic.open))
     assert topic.closed == 1
+
+
+def test_half_a_character_in_a_line_of_json_is_the_services_to_refuse(config: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    fits = b'"subject": "s", "features": {"n": 1}, "where": {"country": "x"}'
+    path.write_bytes(
+        b'{"id": "x\\ud800", "label": "yes", %s}\n' % fits + b"[" * 2_000 + b"]" * 2_000 + b"\n{%s}" % fits
+    )
+    first, deep, last = read(config, path)
+    decoder = Decoder(EventSchema(config))
+    with pytest.raises(UnfitError, match=r"id: holds half a character"):
+        decoder.event(record(first.event))
+    with pytest.raises(UnfitError, match=r"event: holds half a character"):
+        decoder.label(record(label_record(config, first), "labels"))
+    with pytest.raises(UnfitError, match="nested deeper"):
+        decoder.event(record(deep.event))
+    assert decoder.event(record(last.event)).id == last.id

@@ -60,8 +60,64 @@ def test_half_a_character_becomes_the_replacement_character_and_nothing_else_cha
     tmp_path: Path, sent: bytes, read: str
 ) -> None:
     # A lone half beside it makes the record one that a strict parser refuses.
-    value = RAW.replace(b'"e"', b'"' + sent + rb'-\ud83d"')
-    assert decoder(tmp_path).event(record(value)).id == f"{read}-\ufffd"
+    value = b'{"subject": "s", "time": %d, "note": "' % START + sent + rb'-\ud83d"}'
+    reader = decoder(tmp_path, schema={"text": "note"}, experts=[{"kind": "linear-text"}])
+    assert reader.event(record(value)).text == f"{read}-\ufffd"
+
+
+@pytest.mark.parametrize("field", ["id", "subject", "event", "source", "label"])
+def test_two_names_that_differ_in_half_a_character_are_not_taken_for_one(tmp_path: Path, field: str) -> None:
+    read = decoder(tmp_path, classes=())
+    whole, take = (LABEL, read.label) if field in ("event", "source", "label") else (RAW, read.event)
+    for half in (r"x\ud800", r"x\ud801", r"x\udc00", r"\ud83dx"):
+        sent = whole[:-1] + f', "{field}": "{half}"}}'.encode()  # of a key that stands twice the last one counts
+        with pytest.raises(UnfitError, match=rf"{field}: holds half a character \(\\u[0-9a-f]{{4}}, at [01]\)") as told:
+            take(record(sent))
+        assert told.value.kind == "invalid"
+        str(told.value).encode()  # it goes into a dead letter
+
+
+def test_a_record_with_half_a_character_is_read_as_any_other(tmp_path: Path) -> None:
+    read = decoder(tmp_path, schema={"features": [{"name": "a"}], "text": "note"})
+    for number, value in ((b"1e3", 1_000.0), (b"18446744073709551616", 2.0**64), (b"-0", 0.0), (b"1.5", 1.5)):
+        sent = (
+            b'{"subject": 7, "time": %d, "features": {"a": ' % START + number + rb'}, "note": "\ud800", "\udfff": null}'
+        )
+        event = read.event(record(sent))
+        assert (event.subject, event.features["a"], event.text) == ("7", value, "\ufffd")
+    for no_json in (
+        rb'{"note": "\ud800", "a": NaN}',
+        rb'{"note": "\ud800"',
+        rb'{"note": "\ud800\x"}',
+        b'{"n": "\xed\xa0\x80"}',
+    ):
+        with pytest.raises(UnfitError, match="is not JSON in UTF-8"):
+            read.event(record(no_json))
+
+
+@pytest.mark.parametrize("levels", [1_025, 2_000, 20_000])
+def test_json_deeper_than_the_parser_goes_is_not_called_no_json(tmp_path: Path, levels: int) -> None:
+    begins, ends = b'{"a":' * levels, b"}" * levels
+    lists, no_lists = b"[" * levels, b"]" * levels
+    for deep in (
+        begins + b"1" + ends,
+        b' {"a": ' + lists + no_lists + b"}\n",
+        begins + b'"}]\\""' + ends,
+        lists + no_lists,
+    ):
+        for take in (decoder(tmp_path).event, decoder(tmp_path).label):
+            with pytest.raises(UnfitError, match="nested deeper than") as told:
+                take(record(deep))
+            assert told.value.kind == "too-deep"
+    for no_json in (
+        lists, begins + b"1", begins + b"1" + ends[1:], begins + b"1" + ends + b"}", begins + b"1" + ends + b"{}",
+        b"}" + begins + ends, begins + b'"' + ends, begins + b'"\\' + ends, lists[1:] + b"{" + no_lists,
+        b"[}" + lists + no_lists,
+        begins + ends + b'"x',
+    ):  # fmt: skip
+        with pytest.raises(UnfitError, match="is not JSON in UTF-8") as told:
+            decoder(tmp_path).event(record(no_json))
+        assert told.value.kind == "not-json"
 
 
 def test_a_length_counts_characters_and_says_so(tmp_path: Path) -> None:

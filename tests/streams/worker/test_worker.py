@@ -339,3 +339,20 @@ def test_a_disk_that_is_full_while_a_snapshot_is_written_ends_no_worker(
         assert {file.name: file.read_bytes() for file in snapshot.iterdir()} == before
     with running(service) as worker:
         assert worker.classifier.learnt == 30
+
+
+@pytest.mark.parametrize("now", [-1, -(2**63), 0])
+def test_a_clock_before_1970_ends_no_worker(tmp_path: Path, now: int) -> None:
+    service = Service(settings(tmp_path))
+    with running(service) as worker:
+        service.clock.now = now
+        service.send(event("e0"), event("e1"))
+        service.tell(label("e0"), label("late"))
+        drain(worker)
+        assert len(service.feedback) == 1
+        service.clock.now = START  # somebody has set it
+        drain(worker)
+        service.send(event("late"), event("e1"))
+        drain(worker)
+        assert [d["event"] for d in service.decisions] == ["e0", "e1", "late"]
+        assert not {kind for kind, _ in service.dead_letters} - {"unknown-event"}
