@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
@@ -73,12 +75,60 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 """What Kafka takes as the name of a topic."""
 
 
-RECORD_LIMIT = "max.message.bytes"
-"""The option of a topic that bounds its records."""
 Role = Literal["events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry"]
 """What a topic is for."""
-OptionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(\.[a-z0-9]+)+$|^preallocate$", max_length=128)]
-"""The name of an option of a topic, as Kafka writes it."""
+RECORD_LIMIT = "max.message.bytes"
+"""The option of a topic that bounds its records."""
+_NUMBER, _SHARE, _SWITCH = "a whole number", "a number from 0 to 1", "true or false"
+_FORMS: Mapping[str, str] = {
+    _NUMBER: r"-?[0-9]{1,19}", _SHARE: r"0|1|[01]?\.[0-9]{1,17}", _SWITCH: "true|false",
+    "compact, delete, or both with a comma": "(?:compact|delete)(?:, ?(?:compact|delete))?",
+    "uncompressed, zstd, lz4, snappy, gzip or producer": "uncompressed|zstd|lz4|snappy|gzip|producer",
+    "CreateTime or LogAppendTime": "CreateTime|LogAppendTime",
+    "* or partition:broker pairs": r"\*|[0-9]+:[0-9]+(?:,[0-9]+:[0-9]+)*",
+}  # fmt: skip
+"""By what it is called in a message: how a value looks."""
+_POLICY, _COMPRESSION, _TIME, _THROTTLED = list(_FORMS)[3:]
+_OPTIONS: Mapping[str, str] = {
+    "cleanup.policy": _POLICY, "compression.type": _COMPRESSION, "message.timestamp.type": _TIME,
+    "follower.replication.throttled.replicas": _THROTTLED, "leader.replication.throttled.replicas": _THROTTLED,
+    "min.cleanable.dirty.ratio": _SHARE,
+} | dict.fromkeys((
+    "message.downconversion.enable", "preallocate", "remote.log.copy.disable", "remote.log.delete.on.disable",
+    "remote.storage.enable", "unclean.leader.election.enable",
+), _SWITCH) | dict.fromkeys((
+    "compression.gzip.level", "compression.lz4.level", "compression.zstd.level", "delete.retention.ms",
+    "file.delete.delay.ms", "flush.messages", "flush.ms", "index.interval.bytes", "local.retention.bytes",
+    "local.retention.ms", "max.compaction.lag.ms", "message.timestamp.after.max.ms", "message.timestamp.before.max.ms",
+    "message.timestamp.difference.max.ms", "min.compaction.lag.ms", "min.insync.replicas", "retention.bytes",
+    "retention.ms", "segment.bytes", "segment.index.bytes", "segment.jitter.ms", "segment.ms", RECORD_LIMIT,
+), _NUMBER)  # fmt: skip
+"""The options of a topic on Apache Kafka 3 and 4, and what each takes.
+
+Only these may be given, and each takes numbers or words of its own. So whatever else is put there by mistake, such as a
+secret, goes to no broker and is printed nowhere.
+"""
+
+
+def is_option(name: object) -> bool:
+    """Whether a topic has an option of this name."""
+    return name in _OPTIONS
+
+
+def option_mistake(option: str, value: str) -> str | None:
+    """What is wrong with an option of a topic, without the value; None where it is right.
+
+    >>> option_mistake("retention.ms", "10"), option_mistake("retention.ms", "ten")
+    (None, 'retention.ms: must be a whole number')
+    """
+    form = _OPTIONS.get(option)
+    if form is None:
+        near = difflib.get_close_matches(option, _OPTIONS, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(_OPTIONS))}"
+        return f"a key is no option of a topic; {hint}"
+    if not re.fullmatch(_FORMS[form], value) or (option == RECORD_LIMIT and value.startswith("-")):
+        return f"{option}: must be {form}"
+    return None
 
 
 def _option_text(value: object) -> object:
@@ -106,7 +156,7 @@ class TopicsSettings(FrozenSettings):
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order."""
     replication: int | None = Field(default=None, ge=1, le=10)
     """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
-    options: dict[Role, dict[OptionName, OptionValue]] = Field(default_factory=dict)
+    options: dict[Role, dict[str, OptionValue]] = Field(default_factory=dict)
     """Kafka's own options of topics that Tocsin creates, by what a topic is for: `feedback: {max.message.bytes:
     8388608}`."""
     create: bool = True
@@ -131,11 +181,11 @@ class TopicsSettings(FrozenSettings):
 
     @field_validator("options")
     @classmethod
-    def _limits(cls, value: dict[Role, dict[OptionName, OptionValue]]) -> dict[Role, dict[OptionName, OptionValue]]:
+    def _known_options(cls, value: dict[Role, dict[str, OptionValue]]) -> dict[Role, dict[str, OptionValue]]:
         for role, options in value.items():
-            limit = options.get(RECORD_LIMIT)
-            if limit is not None and not limit.isdecimal():
-                raise ValueError(f"{role}.{RECORD_LIMIT} is a number of bytes, not {limit!r}")
+            for option, text in options.items():
+                if mistake := option_mistake(option, text):
+                    raise ValueError(f"{role}: {mistake}")
         return value
 
     @model_validator(mode="after")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+from yaml.reader import ReaderError
 
 from tocsin.config.loading.errors import ConfigError
+from tocsin.config.loading.keys import all_keys
 
 SECRET_GROUP = "security"
 """The group of settings that holds secrets: neither its values nor its unknown keys are repeated in a message."""
@@ -29,6 +31,7 @@ _KINDS = {
 """By YAML's tag: which plain words are values of it, and how these begin."""
 _SAFE_QUOTATION = re.compile(r"'(?:<[a-z ]+>|\W)'")
 """What PyYAML quotes and no secret stands in: the name of a token, or one mark of punctuation."""
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _ALIAS = "a value that begins with * stands for another one: quote it where it is meant as it is"
 _TAG = "a value that begins with ! has a type of its own, which a config does not use: quote it"
 _ANCHOR = "a value that begins with & names itself, and one of this name stands there already: quote it"
@@ -51,11 +54,13 @@ for _kind, (_pattern, _first) in _KINDS.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
-def syntax_mistake(error: yaml.YAMLError) -> str:
+def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
     """What is wrong with a text that is not YAML, with line and column, in one line.
 
     Nothing of the text itself is repeated: what begins with a mark that YAML reads may be a password.
     """
+    if isinstance(error, ReaderError):
+        return _foreign_character(error, text)
     mark = getattr(error, "problem_mark", None)
     parts = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
     problem = " ".join(filter(None, parts)) or "this is not YAML"
@@ -66,6 +71,17 @@ def syntax_mistake(error: yaml.YAMLError) -> str:
         problem = ours if begins in problem else problem
     problem = _without_quotations(problem)
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
+
+
+def _foreign_character(error: ReaderError, text: str) -> str:
+    """What is wrong where a character stands that YAML does not take, such as a control character."""
+    breaks = [found.end() for found in _LINE_BREAK.finditer(text, 0, error.position)]
+    code = ord(text[error.position])
+    escape = f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}"
+    return (
+        f"the character U+{code:04X} may not stand in YAML as it is: take it out, or write {escape} within double "
+        f"quotes (line {len(breaks) + 1}, column {error.position - (breaks[-1] if breaks else 0) + 1})"
+    )
 
 
 def _without_quotations(problem: str) -> str:
@@ -105,7 +121,7 @@ def _values_of_distinct_keys(path: Path, node: yaml.MappingNode, secret: bool) -
         if not isinstance(key, yaml.ScalarNode):
             raise ConfigError(f"{path}:{line}: a key must be a word")
         if key.value in lines:
-            name = "a key" if secret else key.value
+            name = key.value if not secret and key.value in all_keys() else "a key"  # any other may be a secret
             raise ConfigError(f"{path}:{line}: {name}: stands here and on line {lines[key.value]}")
         lines[key.value] = line
         values.append((value, secret or key.value == SECRET_GROUP))

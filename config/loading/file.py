@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from tocsin.config.loading import document, environment
-from tocsin.config.loading.errors import ConfigError, nearest
+from tocsin.config.loading.errors import ConfigError, unknown_key
 from tocsin.config.loading.keys import valid_keys
 from tocsin.config.loading.mistakes import describe
 from tocsin.config.settings import Settings
@@ -53,7 +53,7 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
         document.refuse_doubles(path, root)
         values = yaml.load(text, document.Loader)  # a SafeLoader: it makes plain values only
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {document.syntax_mistake(error)}") from None
+        raise ConfigError(f"{path}: {document.syntax_mistake(error, text)}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply; is it a config file?") from None
     except ValueError as error:
@@ -89,4 +89,4 @@ def _refuse_foreign_keys(path: Path, root: yaml.Node | None, values: dict[Any, A
     for key in values:
         if key not in valid:
             line, _ = document.find(root, [key])
-            raise ConfigError(f"{path}:{line or 1}: {key}: is no setting here{nearest(str(key), valid)}")
+            raise ConfigError(f"{path}:{line or 1}: {unknown_key('', str(key), valid)}")

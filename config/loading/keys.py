@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,21 @@ def valid_keys(path: Sequence[int | str]) -> list[str]:
     """The keys that the group of settings at this path, as pydantic tells it, takes."""
     _, groups = _follow(path)
     return sorted({field.alias or name for group in groups for name, field in group.model_fields.items()})
+
+
+@cache
+def all_keys() -> frozenset[str]:
+    """The keys that any group of settings takes."""
+    found: set[str] = set()
+    groups: list[type[BaseModel]] = [Settings]
+    seen: set[type[BaseModel]] = set()
+    while groups:
+        group = groups.pop()
+        if group not in seen:
+            seen.add(group)
+            found |= {field.alias or name for name, field in group.model_fields.items()}
+            groups += [below for field in group.model_fields.values() for below in _groups_of(field.annotation)]
+    return frozenset(found)
 
 
 def without_tags(path: Sequence[int | str]) -> list[int | str]:

@@ -7,14 +7,19 @@ import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import yaml
 from pydantic_core import ErrorDetails
 
 from tocsin.config.base import RENAMED
+from tocsin.config.kafka import Role, is_option
 from tocsin.config.loading import document, environment
-from tocsin.config.loading.errors import nearest
+from tocsin.config.loading.errors import nearest, unknown_key
 from tocsin.config.loading.keys import valid_keys, without_tags
+
+_OPTIONS = ["topics", "options"]
+"""Where options of Kafka's stand, among which somebody may have put a secret of Kafka's."""
 
 
 def describe(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
@@ -24,31 +29,55 @@ def describe(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
     if not tagged and (about := re.match(r"([a-z_.]+): ", message)):
         tagged, message = [*about[1].split(".")], message[about.end() :]
     keys = without_tags(tagged)
-    where = _where(path, root, keys)
     if details["type"] == "extra_forbidden":
-        message = f"is no setting here{nearest(str(keys[-1]), valid_keys(tagged[:-1]))}"
-        if document.SECRET_GROUP in keys[:-1]:
-            where, message = where.removesuffix(f".{keys[-1]}"), f"a key {message} (the key may be a secret)"
-    elif details["type"] not in ("value_error", "missing", RENAMED) and not isinstance(details["input"], dict | list):
+        return _unknown_key(path, root, keys, valid_keys(tagged[:-1]))
+    where = _where(path, root, keys)
+    if details["type"] not in ("value_error", "missing", RENAMED) and not isinstance(details["input"], dict | list):
         message = f"{message[0].lower()}{message[1:]}{_found(keys, details)}"
     return f"{where}: {message}"
 
 
+def _unknown_key(path: Path, root: yaml.Node | None, keys: Sequence[int | str], valid: Sequence[str]) -> str:
+    """The mistake of a key that is no setting, without the key where it may be a secret."""
+    group, key, source = ".".join(str(key) for key in keys[:-1]), str(keys[-1]), _source(path, root, keys)
+    if document.SECRET_GROUP in keys[:-1]:
+        return f"{source}: {group}: a key is no setting here{nearest(key, valid)} (the key may be a secret)"
+    return f"{source}: {unknown_key(group, key, valid)}"
+
+
 def _where(path: Path, root: yaml.Node | None, keys: Sequence[int | str]) -> str:
     """File, line and key; or the variable of the environment that gave the value."""
-    dotted = ".".join(str(key) for key in keys) or "(top)"
+    return f"{_source(path, root, keys)}: {'.'.join(str(key) for key in _known(keys)) or '(top)'}"
+
+
+def _source(path: Path, root: yaml.Node | None, keys: Sequence[int | str]) -> str:
+    """File and line; or the variable of the environment that gave the value."""
     line, in_file = document.find(root, keys)
     variable = environment.variable_of(keys, in_file)
     if variable is not None:
-        return f"the environment: {variable}: {dotted}"
-    return f"{path}:{line}: {dotted}" if line is not None else f"{path} or the environment: {dotted}"
+        return f"the environment: {variable}"
+    return f"{path}:{line}" if line is not None else f"{path} or the environment"
+
+
+def _known(keys: Sequence[int | str]) -> Sequence[int | str]:
+    """The keys without what may be a secret: below `topics.options` only what a topic is for, and an option's name."""
+    if list(keys[:2]) != _OPTIONS:
+        return keys
+    if len(keys) < 3 or keys[2] not in get_args(Role):
+        return keys[:2]
+    return keys[:4] if len(keys) > 3 and is_option(keys[3]) else keys[:3]
 
 
 def _found(keys: Sequence[int | str], details: ErrorDetails) -> str:
     """What stood there instead, unless it may be a secret, and the nearest of the values that are allowed."""
     value = details["input"]
     # A name and a password before a broker's address stand in the wrong place, too.
-    if document.SECRET_GROUP in keys or list(keys) in (["kafka"], ["kafka", "bootstrap"]) or "@" in str(value):
+    if (
+        list(keys[:2]) == _OPTIONS
+        or document.SECRET_GROUP in keys
+        or list(keys) in (["kafka"], ["kafka", "bootstrap"])
+        or "@" in str(value)
+    ):
         return ""
     allowed = re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected") or ""))
     close = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)

@@ -57,7 +57,7 @@ def test_an_unknown_key_is_told_by_line_key_and_the_nearest_valid_one(tmp_path: 
 
 def test_a_key_with_nothing_near_it_lists_what_there_is(tmp_path: Path) -> None:
     told = mistake(tmp_path, TEXT + "fusion:\n  zzzzzz: 1\n")
-    assert told == "FILE:3: fusion.zzzzzz: is no setting here; valid keys: contextual, fading_factor, prior, rule"
+    assert told == "FILE:3: fusion: a key is no setting here; valid keys: contextual, fading_factor, prior, rule"
 
 
 def test_a_wrong_type_says_what_was_expected_and_what_was_found(tmp_path: Path) -> None:
@@ -84,6 +84,16 @@ def test_a_key_that_stands_twice_does_not_silently_win(tmp_path: Path) -> None:
     assert nested == "FILE:4: group: stands here and on line 3"
 
 
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\ufffe"])
+def test_a_control_character_is_told_by_its_line(tmp_path: Path, character: str) -> None:
+    told = mistake(tmp_path, TEXT + f"kafka:\r\n  group: a{character}b\n")
+    assert told.startswith(f"FILE: the character U+{ord(character):04X} may not stand in YAML as it is")
+    assert told.endswith("(line 3, column 11)")
+    escape = f"\\x{ord(character):02X}" if ord(character) < 256 else f"\\u{ord(character):04X}"
+    assert f"write {escape} within double quotes" in told
+    assert character not in told
+
+
 def test_an_unknown_kind_of_expert_names_the_kinds(tmp_path: Path) -> None:
     told = mistake(tmp_path, TEXT + "experts:\n- {kind: oracle, name: f}\n")
     assert told.startswith("FILE:3: experts.0: ")
@@ -98,9 +108,11 @@ def test_a_wrong_value_within_an_expert_is_told_by_its_line(tmp_path: Path) -> N
     assert mistake(tmp_path, content) == expected
 
 
-def test_a_key_named_like_a_kind_is_told_as_it_stands(tmp_path: Path) -> None:
+def test_a_key_named_like_a_kind_is_told_by_its_place(tmp_path: Path) -> None:
     told = mistake(tmp_path, TEXT + "experts:\n- {kind: linear, linear: 1}\nrouter: {kind: skill, skill: 1}\n")
-    assert [line.split(":")[2].strip() for line in told.splitlines()] == ["experts.0.linear", "router.skill"]
+    lines = told.splitlines()
+    assert lines[0].startswith("FILE:3: experts.0: a key is no setting here; valid keys: ")
+    assert lines[1].startswith("FILE:4: router: a key is no setting here; valid keys: ")
 
 
 def test_an_expert_without_a_kind_is_told_by_its_line(tmp_path: Path) -> None:
@@ -217,8 +229,8 @@ def test_what_is_no_finite_number_is_refused(tmp_path: Path) -> None:
         ("a: 1\n---\nb: 2\n", "FILE: expected a single document"),
         (TEXT + "seed: 2024-99-99\n", "FILE:2: seed: input should be a valid integer"),
         ("? [a, b]\n: 1\n", "FILE:1: a key must be a word"),
-        (TEXT + "1: x\n", "FILE:2: 1: is no setting here"),
-        (TEXT + "~: x\n", "FILE:1: None: is no setting here"),
+        (TEXT + "1: x\n", "FILE:2: a key is no setting here"),
+        (TEXT + "~: x\n", "FILE:1: a key is no setting here"),
         (TEXT + "kafka:\n", "FILE:2: kafka: "),
         ("seed: !!python/object/apply:os.system [ls]\n", "FILE: a value that begins with ! has a type of its own"),
     ],
@@ -252,7 +264,9 @@ def test_aliases_that_multiply_or_turn_in_a_circle_end_in_a_message(tmp_path: Pa
 
 @pytest.mark.parametrize("key", ["_env_prefix", "_env_file", "_cli_parse_args", "_secrets_dir", "self", "schema_"])
 def test_a_file_cannot_reach_the_arguments_of_the_settings_class(tmp_path: Path, key: str) -> None:
-    assert mistake(tmp_path, TEXT + f"{key}: true\n").startswith(f"FILE:2: {key}: is no setting here")
+    assert mistake(tmp_path, TEXT + f"{key}: true\n").startswith(
+        ("FILE:2: a key is no setting here", f"FILE:2: {key}: is no setting here; did you mean 'schema'?")
+    )
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

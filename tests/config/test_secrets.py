@@ -7,15 +7,36 @@ from pathlib import Path
 import pytest
 
 from tocsin.config import ConfigError, load
+from tocsin.config.kafka import TopicsSettings
 
 SECRET = "geheim"
 SECURITY = "schema: {text: t}\nkafka:\n  security: "
 KAFKA = "schema: {text: t}\nkafka: "
 
 
+TOPICS = "schema: {text: t}\ntopics: "
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        TOPICS + "{geheim: x}", TOPICS + "{options: geheim}", TOPICS + "{options: {geheim: {}}}",
+        TOPICS + "{options: {events: geheim}}", TOPICS + "{options: {events: [geheim]}}",
+        TOPICS + "{options: {events: {geheim: 1}}}", TOPICS + "{options: {events: {geheim: [1]}}}",
+        TOPICS + "{options: {events: {retention.ms: geheim}}}",
+        TOPICS + "{options: {events: {retention.ms: [geheim]}}}",
+        TOPICS + "{options: {events: {max.message.bytes: geheim}}}",
+        TOPICS + "{options: {events: {cleanup.policy: geheim}}}",
+        TOPICS + "{options: {events: {preallocate: geheim}}}",
+        TOPICS + "{options: {events: {retention.ms: '1\ngeheim'}}}",
+        TOPICS + "{options: {events: {sasl.jaas.config: 'X required password=geheim;'}}}",
+        TOPICS + "{options: {events: {sasl.jaas.config: [geheim]}}}",
+        KAFKA + "{geheim: x}", KAFKA + "{geheim}", KAFKA + "{geheim: {x: 1}}", KAFKA + "{geheim, geheim}",
+        KAFKA + "{group: {geheim: 1}}", "schema: {text: t}\ngeheim: x", "schema: {text: t}\ngeheim:",
+        "{geheim, geheim: 1}",
+        "schema: {text: t, geheim: 1}", "schema: {text: t}\nexperts: [{kind: linear, geheim: 1}]",
+        "schema: {text: t}\nfusion: {geheim: 1}", "schema: {text: t}\n? {geheim: 1}\n: x",
+        "schema: {text: t}\n? [geheim]\n: x",
         SECURITY + "{password: *geheim}", SECURITY + "{password: !geheim}", SECURITY + "{password: !gehe'im x}",
         SECURITY + "{password: !!geheim x}",
         SECURITY + "{password: !<geheim> x}", SECURITY + "{password: !!int geheim}",
@@ -65,3 +86,37 @@ def test_a_variable_with_a_secret_key_is_told_by_the_variable(tmp_path: Path, mo
         load(path)
     assert SECRET not in str(told.value)
     assert str(told.value).startswith("the environment: TOCSIN_KAFKA: kafka.security: a key is no setting here")
+
+
+def test_an_unknown_key_is_told_only_where_it_is_a_known_one_but_for_a_slip(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    for content, expected in (
+        ("kafka: {grup: x}", "2: kafka.grup: is no setting here; did you mean 'group'?"),
+        ("kafka: {bootsrtap: x}", "2: kafka.bootsrtap: is no setting here; did you mean 'bootstrap'?"),
+        ("kfaka: {}", "2: kfaka: is no setting here; did you mean 'kafka'?"),
+        ("hunter2: x", "2: a key is no setting here; did you mean 'router'?"),
+        ("kafka: {groupgroup: x}", "2: kafka: a key is no setting here; did you mean 'group'?"),
+        ("topics: {options: {events: {retention.mss: 1}}}", "did you mean 'retention.ms'?"),
+        (
+            "topics: {options: {events: {sasl.jaas.config: x}}}",
+            "2: topics.options: events: a key is no option of a topic",
+        ),
+        ("topics: {options: {events: {retention.ms: week}}}", "events: retention.ms: must be a whole number"),
+    ):
+        path.write_text("schema: {text: t}\n" + content)
+        with pytest.raises(ConfigError) as told:
+            load(path)
+        assert expected in str(told.value)
+
+
+def test_every_option_that_a_topic_has_takes_what_kafka_takes() -> None:
+    given = {
+        "cleanup.policy": "compact,delete", "compression.type": "zstd", "min.cleanable.dirty.ratio": 0.5,
+        "preallocate": True,
+        "message.timestamp.type": "LogAppendTime", "leader.replication.throttled.replicas": "*", "retention.ms": -1,
+        "follower.replication.throttled.replicas": "0:1,1:2", "max.message.bytes": 8_388_608,
+    }  # fmt: skip
+    settings = TopicsSettings.model_validate({"options": {"events": given}})
+    assert settings.options["events"]["preallocate"] == "true"
+    with pytest.raises(ValueError, match=r"max\.message\.bytes: must be a whole number"):
+        TopicsSettings.model_validate({"options": {"events": {"max.message.bytes": -1}}})

@@ -84,8 +84,8 @@ def test_any_option_of_a_topic_can_be_set_and_a_misspelt_one_is_refused_by_name(
     assert config_of(apache, chosen.telemetry)["retention.ms"] == "1000"
 
     other = settings_for(apache)
-    wrong = TopicsSettings.model_validate(other.topics.model_dump() | {"options": {"labels": {"retention.mss": 1}}})
-    with pytest.raises(TransportError, match=rf"{wrong.labels}.*retention\.mss.*topics\.options"):
+    wrong = TopicsSettings.model_validate(other.topics.model_dump() | {"options": {"labels": {"retention.ms": -5}}})
+    with pytest.raises(TransportError, match=rf"{wrong.labels}.*retention\.ms.*topics\.options"):
         topics.create(other.model_copy(update={"topics": wrong}))
 
 
