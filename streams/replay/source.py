@@ -31,12 +31,21 @@ def read_source(settings: Settings, source: str, open_reader: Callable[[], Trans
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
     kind = suffixes[-1] if suffixes else ""
     if kind in _CSV:
-        return read_csv(settings, path)
+        return _not_empty(read_csv(settings, path), path)
     if kind in _JSON_LINES:
-        return read_json_lines(settings, path)
+        return _not_empty(read_json_lines(settings, path), path)
     if kind == ".parquet":
-        return read_parquet(settings, path)
+        return _not_empty(read_parquet(settings, path), path)
     raise SourceError(f"{source}: cannot tell its format; name it .csv, .tsv, .jsonl or .parquet (.gz, .xz, .bz2)")
+
+
+def _not_empty(past_events: Iterator[PastEvent], path: Path) -> Iterator[PastEvent]:
+    """The same events. Raises SourceError where there is none, so that an empty file is not taken for a good replay."""
+    first = next(past_events, None)
+    if first is None:
+        raise SourceError(f"{path}: holds no event (a table has the names of its columns first, then a row an event)")
+    yield first
+    yield from past_events
 
 
 def _read_topic(settings: Settings, source: str, open_reader: Callable[[], Transport]) -> Iterator[PastEvent]:

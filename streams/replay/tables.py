@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -47,8 +48,9 @@ def _csv_rows(settings: Settings, path: Path) -> Iterator[Row]:
     try:
         with open_binary(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            names = list(replay.header) or None
-            yield from csv.DictReader(text, names, delimiter=delimiter, quoting=quoting)
+            rows = csv.DictReader(text, list(replay.header) or None, delimiter=delimiter, quoting=quoting)
+            _refuse_doubles(rows.fieldnames or (), path)
+            yield from rows
     except (*READ_ERRORS, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: {error}") from error
 
@@ -57,10 +59,26 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow.parquet  # only here, because it takes long to import
 
     try:
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(_PARQUET_ROWS):
+        file = pyarrow.parquet.ParquetFile(path)
+        _refuse_doubles(file.schema_arrow.names, path)
+        for batch in file.iter_batches(_PARQUET_ROWS):
             yield from batch.to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise SourceError(f"{path}: {error}") from error
+
+
+def _refuse_doubles(names: Sequence[str], path: Path) -> None:
+    """Raise SourceError where two columns have one name: nothing tells which of them is meant.
+
+    Columns without a name are no doubles: nothing asks for them.
+    """
+    twice = sorted(name for name, times in Counter(names).items() if times > 1 and name)
+    if twice:
+        listed = ", ".join(repr(name) for name in twice[:5])
+        raise SourceError(
+            f"{path}: has several columns named {listed}: give each a name of its own, in the file or, where it has "
+            "no header, in the config's `replay.header`"
+        )
 
 
 class _Columns(NamedTuple):

@@ -291,3 +291,52 @@ def test_half_a_character_in_a_line_of_json_is_the_services_to_refuse(config: Se
     with pytest.raises(UnfitError, match="nested deeper"):
         decoder.event(record(deep.event))
     assert decoder.event(record(last.event)).id == last.id
+
+
+@pytest.mark.parametrize(
+    ("header", "content"),
+    [
+        ((), b"n,n,label,label\n1,2,yes,no\n"),
+        ((), b"n,c,label,label\n1,de,yes,no\n"),
+        ((), b"\xef\xbb\xbfn,c,n,label\n"),
+        (("n", "c", "n", "label"), b"1,de,2,yes\n"),
+    ],
+)
+def test_a_column_that_is_named_twice_is_not_replayed_in_silence(
+    tmp_path: Path, header: tuple[str, ...], content: bytes
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    twice = settings(tmp_path, schema=FEATURES, replay={"header": header})
+    with pytest.raises(SourceError, match=r"data\.csv: has several columns named '(n|label)'"):
+        read(twice, path)
+
+
+def test_a_parquet_file_with_a_column_that_is_named_twice_is_not_replayed_in_silence(
+    config: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "data.parquet"
+    columns = [pyarrow.array([1.5]), pyarrow.array([2.5]), pyarrow.array(["de"]), pyarrow.array(["yes"])]
+    pyarrow.parquet.write_table(pyarrow.table(columns, names=["n", "n", "c", "label"]), path)
+    with pytest.raises(SourceError, match="has several columns named 'n'"):
+        read(config, path)
+
+
+def test_columns_without_a_name_are_no_doubles(config: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"n,c,label,,\n1,de,yes,,\n")
+    assert len(read(config, path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.csv", b""), ("data.csv", b"\n\n"), ("data.csv", b"n,c,f,label\n"), ("data.tsv", b"\xef\xbb\xbf"),
+        ("data.csv.gz", gzip.compress(b"")), ("data.jsonl", b""), ("data.jsonl", b"\n \n"),
+    ],
+)  # fmt: skip
+def test_a_file_without_an_event_is_no_good_replay(config: Settings, tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="holds no event"):
+        read(config, path)
