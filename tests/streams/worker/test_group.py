@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -26,8 +26,16 @@ def keyless(identity: str, **more: Any) -> dict[str, Any]:
     return {**label(identity), **more}
 
 
+def own(identity: str) -> dict[str, Any]:
+    """A label that describes its event itself."""
+    return keyless(identity, features={"a": 1.0})
+
+
 class GroupOfWorkers(RuleBasedStateMachine):
     """The machine sends records, moves the group and the clock, and steps workers one at a time."""
+
+    classes: ClassVar[tuple[str, ...]] = ("no", "yes")
+    """The classes that the config names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,9 +50,13 @@ class GroupOfWorkers(RuleBasedStateMachine):
         """Event ids whose label has waited in vain."""
         self.own: list[str] = []
         self.bad: list[bytes] = []
+        self.sent_events: dict[str, dict[str, Any]] = {}
+        """Events by their ids, as they were sent first."""
+        self.forged = 0
+        """Other events under an id that is taken."""
 
     def config(self, number: int) -> Any:
-        return settings(self.root / str(number), batching={"max_events": 4})
+        return settings(self.root / str(number), batching={"max_events": 4}, classes=self.classes)
 
     # The group
 
@@ -86,9 +98,25 @@ class GroupOfWorkers(RuleBasedStateMachine):
 
     @rule(subject=st.integers(0, 5))
     def send_event(self, subject: int) -> None:
-        name = self.name()
-        self.events.append(name)
-        self.service.send(event(name, subject=f"s{subject}"))
+        self.send(event(self.name(), subject=f"s{subject}"))
+
+    def send(self, sent: dict[str, Any]) -> None:
+        self.events.append(sent["id"])
+        self.sent_events[sent["id"]] = sent
+        self.service.send(sent)
+
+    @precondition(lambda self: self.events)
+    @rule(data=st.data())
+    def send_event_again(self, data: st.DataObject) -> None:
+        """It is in the same partition, because it has the same subject."""
+        self.service.send(self.sent_events[data.draw(st.sampled_from(self.events))])
+
+    @precondition(lambda self: self.events)
+    @rule(data=st.data(), a=st.floats(2, 9))
+    def send_another_event_under_an_id_that_is_taken(self, data: st.DataObject, a: float) -> None:
+        first = self.sent_events[data.draw(st.sampled_from(self.events))]
+        self.forged += 1
+        self.service.send({**first, "features": {"a": a, "b": None}})
 
     @precondition(lambda self: self.events)
     @rule(data=st.data())
@@ -103,21 +131,24 @@ class GroupOfWorkers(RuleBasedStateMachine):
         self.labelled.append(name)
         self.service.tell(keyless(name))
         if comes:
-            self.events.append(name)
-            self.service.send(event(name, subject=f"s{subject}"))
+            self.send(event(name, subject=f"s{subject}"))
 
     @precondition(lambda self: set(self.labelled) - set(self.events) - self.gone)
     @rule(data=st.data())
     def send_event_of_a_label(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(set(self.labelled) - set(self.events) - self.gone)))
-        self.events.append(name)
-        self.service.send(event(name))
+        self.send(event(name))
 
     @rule()
     def send_self_contained_label(self) -> None:
         name = self.name()
         self.own.append(name)
-        self.service.tell(keyless(name, features={"a": 1.0}))
+        self.service.tell(own(name))
+
+    @precondition(lambda self: self.own)
+    @rule(data=st.data())
+    def send_self_contained_label_again(self, data: st.DataObject) -> None:
+        self.service.tell(own(data.draw(st.sampled_from(self.own))))
 
     @rule()
     def send_malformed_label(self) -> None:
@@ -159,7 +190,9 @@ class GroupOfWorkers(RuleBasedStateMachine):
             assert set(self.decided()) == set(self.events)
             assert set(self.joined()) == (set(self.labelled) & set(self.events)) | set(self.own)
             in_vain = [name for name in self.labelled if name not in self.events]
-            assert len(self.service.dead_letters) == len(self.bad) + len(in_vain)
+            kinds = Counter(kind for kind, _ in self.service.dead_letters)
+            assert kinds.pop("id-taken", 0) == self.forged
+            assert kinds.total() == len(self.bad) + len(in_vain)
             for worker in self.workers.values():
                 with worker._state.transaction() as t:
                     assert t.waiting.count() == 0
@@ -171,3 +204,13 @@ class GroupOfWorkers(RuleBasedStateMachine):
 
 GroupOfWorkers.TestCase.settings = profile(max_examples=100, stateful_step_count=40, deadline=None)
 TestGroupOfWorkers = GroupOfWorkers.TestCase
+
+
+class GroupOfWorkersWithoutClasses(GroupOfWorkers):
+    """The same, where the classes are found in the labels."""
+
+    classes = ()
+
+
+GroupOfWorkersWithoutClasses.TestCase.settings = profile(max_examples=50, stateful_step_count=40, deadline=None)
+TestGroupOfWorkersWithoutClasses = GroupOfWorkersWithoutClasses.TestCase

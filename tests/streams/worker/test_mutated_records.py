@@ -29,23 +29,27 @@ NUMBER = "tocsintest-number"
 """The header that says which record it is."""
 
 
-def service_settings(directory: Path) -> Settings:
+TREE = {"classes": (), "experts": [{"kind": "tree"}, {"kind": "persistence", "by": "subject"}]}
+"""No class is named, so that whatever labels say becomes one; and an expert that grows by what features hold."""
+
+
+def service_settings(directory: Path, **changes: Any) -> Settings:
     """All kinds of features, a text, a text expert, and bounds that this test reaches."""
     features = [{"name": "a"}, {"name": "b", "required": False}, {"name": "c", "kind": "category", "required": False}]
-    return settings(
-        directory,
-        schema={"features": features, "text": "text"},
-        experts=[{"kind": "linear"}, {"kind": "persistence", "by": "subject"}, {"kind": "ss3"}],
-        bounds={
+    values: dict[str, Any] = {
+        "schema": {"features": features, "text": "text"},
+        "experts": [{"kind": "linear"}, {"kind": "persistence", "by": "subject"}, {"kind": "ss3"}],
+        "bounds": {
             "pending_events": 2_000,
             "waiting_labels": 1_000,
             "subjects": 500,
             "vocabulary": 3_000,
             "record_bytes": 65_536,
         },
-        batching={"max_events": 100_000},
-        state={"directory": directory, "max_bytes": 256 * 1024 * 1024, "snapshot_every": 1_000_000_000},
-    )
+        "batching": {"max_events": 100_000},
+        "state": {"directory": directory, "max_bytes": 256 * 1024 * 1024, "snapshot_every": 1_000_000_000},
+    }
+    return settings(directory, **{**values, **changes})
 
 
 class Sender:
@@ -168,9 +172,11 @@ def number_of(record: Record) -> int:
     return int(dict(record.headers)[NUMBER])
 
 
-def run(records: int, directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, list[float], list[int]]:
+def run(
+    records: int, directory: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> tuple[Account, list[float], list[int]]:
     """Send so many records through a worker; returns the account, and of each batch CPU seconds and bytes of memory."""
-    service = Service(service_settings(directory), partitions=2)
+    service = Service(service_settings(directory, **changes), partitions=2)
     sender, seconds, memory = Sender(service), [], []
     with service.worker() as worker:
         while worker.step(0) or not worker._ownership.duties.of(Partition(service.topics.labels, 0)):
@@ -195,8 +201,11 @@ def anonymous_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_every_mutated_record_is_accounted_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    account, _, _ = run(5_000, tmp_path, monkeypatch)
+@pytest.mark.parametrize(("records", "changes"), [(5_000, {}), (8_000, TREE)], ids=["text", "tree, no class named"])
+def test_every_mutated_record_is_accounted_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int, changes: dict[str, Any]
+) -> None:
+    account, _, _ = run(records, tmp_path, monkeypatch, **changes)
     totals = account.totals
     assert totals["decided"] > 300
     for outcome in (*OUTCOMES, "dead events", "duplicates", "malformed"):
