@@ -11,6 +11,7 @@ import numpy as np
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import FeedbackBatch, PredictionContext
+from tocsin.models.data.labels import name_among
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.context import context_from_wire
@@ -60,7 +61,7 @@ class Learn:
     def takes(self, label: str) -> bool:
         """Whether the model knows this class or has room for one more."""
         classes = self._classifier.classes
-        return len(classes) < self._classes_most or label in classes
+        return len(classes) < self._classes_most or name_among(classes, label) in classes
 
     @property
     def full(self) -> bool:
@@ -99,7 +100,10 @@ class Learn:
         """The records whose class is known, or among the first for which there is room."""
         classes = dict.fromkeys(self._classifier.classes)
         fitting: list[_Fitting] = []
-        for record, item in feedback:
+        for record, read in feedback:
+            # An older release wrote `true` where this one writes `1`: they are one class, named as it was first.
+            name = name_among(classes, read.label)
+            item = read if name == read.label else msgspec.structs.replace(read, label=name)
             if item.label in classes or (not self._settings.classes and len(classes) < self._classes_most):
                 classes[item.label] = None
                 own = self._is_own(item, classes, self._classifier.learnt + len(fitting))

@@ -142,3 +142,23 @@ def test_more_classes_than_allowed_stop_no_worker(tmp_path: Path) -> None:
         expected = bits(worker)
     with running(service, settings(tmp_path / "anew", classes=(), bounds={"classes": 3})) as other:
         assert bits(other) == expected
+
+
+@pytest.mark.parametrize("polls", [1, 1_000])
+def test_a_log_in_which_an_older_release_wrote_true_makes_no_second_class_of_1(tmp_path: Path, polls: int) -> None:
+    old = Service(settings(tmp_path / "old"))
+    taught(old, 60)
+    new = Service(settings(tmp_path / "new", classes=(), bounds={"classes": 2}, batching={"max_events": polls}))
+    transport = MemoryTransport(new.broker)
+    for record in old.records("feedback"):
+        named = (record.value or b"").replace(b'"yes"', b'"true"').replace(b'"no"', b'"false"')
+        transport.produce("feedback", record.key, named)
+    with running(new) as worker:
+        for (raw, truth), sent in zip(stream(30, start=100), [True, 1, "1.0"] * 10, strict=True):
+            new.send(raw)
+            new.tell({**truth, "label": sent if truth["label"] == "yes" else False})
+        drain(worker)
+        assert sorted(worker.classifier.classes) == ["false", "true"]
+        assert worker.classifier.learnt == 90
+        assert not new.dead_letters
+        assert not worker.counts.passed_over
