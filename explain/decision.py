@@ -19,39 +19,45 @@ class Explainer:
     """Explains the decisions of one classifier at one level."""
 
     def __init__(self, classifier: Classifier, settings: ExplanationSettings) -> None:
-        self._classifier = classifier
-        self._settings = settings
-        self._model = classifier.settings or ModelSettings()
-        self._names = [expert.name for expert in classifier.experts]
+        self.classifier = classifier
+        self.settings = settings
+        self.level = settings.level
+        self.model = classifier.settings or ModelSettings()
+        self.names = [expert.name for expert in classifier.experts]
         self._influence: experts.Influence | None = None
         """Of the experts on the batch that was explained last."""
 
     def explain(self, scores: Scores, i: int) -> Explanation | None:
         """The explanation of event i; None at level `none`."""
-        level = self._settings.level
+        level = self.level
         if level == "none":
             return None
         full = level == "full"
-        if self._influence is None or self._influence.scores is not scores:
-            self._influence = experts.Influence(scores, self._model.fusion, self._classifier.backend)
-        influence = self._influence
-        most = None if full else self._settings.experts
+        influence = self.influence(scores)
+        most = None if full else self.settings.experts
         return Explanation(
             level=level,
-            experts=experts.votes(influence, i, self._names, most),
+            experts=experts.votes(influence, i, self.names, most),
             path=self._path(scores, i),
-            words=self._words(scores, i, None if full else self._settings.words),
-            opinions=experts.opinions_before_fusion(scores, i, self._names, influence.prior) if full else None,
+            words=self.words(scores, i),
+            opinions=experts.opinions_before_fusion(scores, i, self.names, influence.prior) if full else None,
             fused=experts.by_class(scores.classes, scores.betp[i]) if full else None,
             conflict=round(float(scores.conflict[i]), 6),
             used=int(scores.used[i]),
-            enough=self._enough(scores, i),
+            enough=self.enough(scores, i),
         )
 
-    def _enough(self, scores: Scores, i: int) -> Enough | None:
+    def influence(self, scores: Scores) -> experts.Influence:
+        """What each expert put into these decisions."""
+        if self._influence is None or self._influence.scores is not scores:
+            self._influence = experts.Influence(scores, self.model.fusion, self.classifier.backend)
+        return self._influence
+
+    def enough(self, scores: Scores, i: int) -> Enough | None:
+        """What would have been enough to decide event i; None where it is decided."""
         if scores.decided[i]:
             return None
-        return recourse.enough(scores, i, self._model.abstention, self._classifier.abstention.known)
+        return recourse.enough(scores, i, self.model.abstention, self.classifier.abstention.known)
 
     def _path(self, scores: Scores, i: int) -> TreePath | None:
         """The path through the most trusted tree that has evidence."""
@@ -60,17 +66,18 @@ class Explainer:
             if not scores.engaged[i, e]:
                 continue
             label = int(scores.answers[i, e].argmax()) if scores.classes else 0
-            conditions = self._classifier.experts[e].explain(scores.batch, i, label)
+            conditions = self.classifier.experts[e].explain(scores.batch, i, label)
             if conditions:
                 own = scores.batch.categories[i] if scores.batch.categories else {}
-                categories = ChainMap(own, self._classifier.category_names)
-                return TreePath(self._names[e], tree_path.with_names(conditions, categories, scores.classes))
+                categories = ChainMap(own, self.classifier.category_names)
+                return TreePath(self.names[e], tree_path.with_names(conditions, categories, scores.classes))
         return None
 
-    def _words(self, scores: Scores, i: int, most: int | None) -> list[Word] | None:
+    def words(self, scores: Scores, i: int) -> list[Word] | None:
         """The words of the event's text that moved its text experts."""
+        most = None if self.level == "full" else self.settings.words
         text = scores.batch.texts[i]
-        readers = [expert for expert in self._classifier.experts if expert.reads_text]
+        readers = [expert for expert in self.classifier.experts if expert.reads_text]
         if text is None or not readers:
             return None
         return [word for expert in readers for word in word_parts.words(expert, text, scores.classes, most)]

@@ -32,17 +32,18 @@ class Influence:
         self._with_all: Floats | None = None
 
     def change(self, i: int, place: int) -> float:
-        """How much probability lies elsewhere where event i is fused without the expert at this place of its order.
+        """How much probability lies elsewhere where event i is fused without the expert at this place of its order."""
+        return float(self.changes(place)[i])
 
-        It is fused for all events at once, when first asked for.
-        """
+    def changes(self, place: int) -> Floats:
+        """`change` of all events, [B], which are fused at once when first asked for."""
         if self._with_all is None:
             self._with_all = self._fused(self.scores.engaged)
         while len(self._changes) <= place:
             without = self.scores.engaged.copy()
             without[np.arange(len(without)), self.order[:, len(self._changes)]] = False
             self._changes.append(0.5 * np.abs(self._fused(without) - self._with_all).sum(axis=1))
-        return float(self._changes[place][i])
+        return self._changes[place]
 
     def _fused(self, engaged: Bools) -> Floats:
         """BetP [B, K] of the belief that these experts [B, E] amount to."""

@@ -84,7 +84,7 @@ class Enough(msgspec.Struct, frozen=True):
     needed: float
     """What the rival's probability would be. For a cold start: how many labels that count are missing."""
     words: str
-    """The same in words."""
+    """The same in words; empty in a brief explanation, whose readers make the sentence from the figures."""
     change: float | None = None
     """The probability that would move from some classes to others. Null where no probabilities decide, for a cold
     start, and in older records."""
@@ -122,17 +122,17 @@ class Tipping(msgspec.Struct, frozen=True):
     """The posts that raised the score most, the strongest first."""
 
 
-class Explanation(msgspec.Struct, frozen=True):
-    """Why an event was decided as it was, or abstained from."""
+class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an event was decided as it was, or abstained from. What there is nothing to say of is left out."""
 
     level: Literal["brief", "full"]
     experts: list[Vote]
     """Engaged experts, those of greatest weight first."""
-    path: TreePath | None
-    words: list[Word] | None
-    opinions: list[Opinion] | None
+    path: TreePath | None = None
+    words: list[Word] | None = None
+    opinions: list[Opinion] | None = None
     """Evidence before fusion (full)."""
-    fused: dict[str, float] | None
+    fused: dict[str, float] | None = None
     """Probability of each class, by which it was decided: pignistic, after inverse temperature and prior shift
     (full)."""
     conflict: float
@@ -140,7 +140,7 @@ class Explanation(msgspec.Struct, frozen=True):
     used: int
     """How many experts, most reliable first, were enough to know which class the fused belief favours. Under other
     rules than Dempster's that is every expert that has a say."""
-    enough: Enough | None
+    enough: Enough | None = None
     """For an abstention."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

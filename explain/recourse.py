@@ -30,6 +30,12 @@ def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: i
     return _found(scores, scores.betp[i], found, settings)
 
 
+def changes_nothing(scores: Scores, i: int, settings: AbstentionSettings) -> bool:
+    """Whether no probabilities would have decided event i, so that the same is said of all that have its reason."""
+    reason = scores.reasons[i]
+    return reason == COLD_START or (reason == NOVEL and settings.abstain_novel)
+
+
 def _found(scores: Scores, p: Floats, found: NearestDecision, settings: AbstentionSettings) -> Enough:
     change = found.betp - p
     fallen = [k for k in np.argsort(change, kind="stable").tolist() if change[k] < 0.0]

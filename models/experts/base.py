@@ -45,6 +45,25 @@ class TreeCondition(NamedTuple):
     """Whether a whole number stands for a category or a label, whose name is to be shown instead."""
 
 
+class TreePaths(NamedTuple):
+    """The paths of B events through the trees that answer, with at most S tests. `TreeCondition` is one of them."""
+
+    columns: Sequence[str]
+    """The names of the inputs."""
+    feature: Ints
+    """[B, S], the column of the inputs that is tested."""
+    operator: Ints
+    """[B, S], the place among `tocsin.kernels.hoeffding.OPERATORS`."""
+    value: Floats
+    """[B, S], what the feature is compared with."""
+    actual: Floats
+    """[B, S], the event's own value; NaN where it is not known or the tree has not met it."""
+    test: Ints
+    """[B, S], one number for each test: where it is the same, so are feature, operator and value."""
+    length: Ints
+    """[B], how many tests the path has; what stands behind them means nothing."""
+
+
 class Expert(ABC):
     """One kind of classifier in the pool.
 
@@ -121,6 +140,13 @@ class Expert(ABC):
     def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
         """The path of event i through the tree that answers, for the class `label`; empty where there is no tree."""
         return []
+
+    def paths(self, batch: Batch, rows: Ints, labels: Ints) -> TreePaths | None:
+        """What `explain` says of the events `rows` [R], each for the class in `labels` [R], all at once.
+
+        None for an expert that can only `explain` one event after the other.
+        """
+        return None
 
     def warm_up(self, batch: Batch) -> None:  # noqa: B027 - most kinds compile all by learning and scoring
         """Compile what explanations need, with a batch of one event."""

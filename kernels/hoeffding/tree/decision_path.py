@@ -70,6 +70,44 @@ def fill_path(pool: Header, e: int, x: Floats, steps: Ints, values: Floats) -> i
     return n
 
 
+@kernel
+def fill_paths(pool: Header, e: int, X: Floats, steps: Ints, values: Floats, counts: Ints) -> None:
+    """`fill_path` for the rows X [B, F]: `steps` [B, S, 4], `values` [B, S], and how many steps each has [B]."""
+    for b in range(X.shape[0]):
+        counts[b] = fill_path(pool, e, X[b], steps[b], values[b])
+
+
+class Steps(NamedTuple):
+    """The paths of B events, with at most S branches."""
+
+    feature: Ints
+    """[B, S], the column that is tested."""
+    operator: Ints
+    """[B, S], the place among `OPERATORS`."""
+    known: Ints
+    """[B, S], 0 where the branch cannot place the event; see `Step.known`."""
+    child: Ints
+    """[B, S], the node that the step leads to, by which the test is known."""
+    value: Floats
+    """[B, S], a threshold, or a category."""
+    length: Ints
+    """[B], how many branches the path has; what stands behind them means nothing."""
+
+
+def paths(pool: Pool, e: int, X: Floats, most: int) -> Steps:
+    """The paths of events X float64 [B, F] through tree `e`, at most so many branches of each.
+
+    `path` says the same of one event. Raises ValueError where X does not fit the pool.
+    """
+    if X.ndim != 2 or X.shape[1] != pool.counters[N_FEATURES]:
+        raise ValueError(f"X {X.shape} is not [B, {pool.counters[N_FEATURES]}]")
+    B = len(X)
+    steps, values, counts = np.empty((B, most, 4), np.int32), np.empty((B, most)), np.zeros(B, np.int32)
+    fill_paths(pool.header, e, np.ascontiguousarray(X, np.float64), steps, values, counts)
+    feature, operator, known, child = (steps[:, :, column] for column in (FEATURE, OPERATOR, KNOWN, CHILD))
+    return Steps(feature, operator, known, child, values, counts)
+
+
 def path(pool: Pool, e: int, x: Floats, most: int) -> list[Step]:
     """The path of an event x float64 [F] through tree `e`, from the root on, at most so many branches.
 

@@ -18,8 +18,16 @@ from tocsin.kernels.hoeffding.pool.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
 from tocsin.models.data.snapshot import with_prefix, without_prefix
-from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
-from tocsin.models.experts.trees.path import column_names, conditions
+from tocsin.models.experts.base import (
+    MAX_CONDITIONS,
+    Arrays,
+    Expert,
+    PoolContext,
+    SnapshotError,
+    TreeCondition,
+    TreePaths,
+)
+from tocsin.models.experts.trees.path import column_names, conditions, tree_paths
 from tocsin.models.experts.trees.tree import ESTIMATE_PERIOD
 
 
@@ -136,14 +144,22 @@ class ForestExpert(Expert):
     def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
         """See `Expert`: the path through the tree whose recent accuracy is highest, of those that have branched."""
         x = label_history_and_features_of(batch, i, self._settings.history)
-        accuracies = np.where(self.tree_sizes > 1, np.nan_to_num(self.accuracies), -1.0)
-        best = int(self._forest.members["front"][int(accuracies.argmax())])
-        steps = hoeffding.path(self._forest.pool, best, x, MAX_CONDITIONS)
+        steps = hoeffding.path(self._forest.pool, self._most_accurate(), x, MAX_CONDITIONS)
         return conditions(steps, x, column_names(self._names, x, self._settings.history))
+
+    def paths(self, batch: Batch, rows: Ints, labels: Ints) -> TreePaths:
+        """See `Expert`."""
+        return tree_paths(self._forest.pool, self._most_accurate(), batch, rows, self._names, self._settings.history)
+
+    def _most_accurate(self) -> int:
+        """The tree whose recent accuracy is highest, of those that have branched."""
+        accuracies = np.where(self.tree_sizes > 1, np.nan_to_num(self.accuracies), -1.0)
+        return int(self._forest.members["front"][int(accuracies.argmax())])
 
     def warm_up(self, batch: Batch) -> None:
         """See `Expert`."""
         self.explain(batch, 0, 0)
+        self.paths(batch, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
     @property
     def warnings(self) -> int:

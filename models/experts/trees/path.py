@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.kernels.hoeffding import Step
-from tocsin.models.data.batch import Floats
-from tocsin.models.experts.base import MAX_CONDITIONS, Operator, TreeCondition
+import numpy as np
+
+from tocsin.kernels.hoeffding import Pool, Step, paths
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.inputs import label_history_and_features
+from tocsin.models.experts.base import MAX_CONDITIONS, Operator, TreeCondition, TreePaths
 
 
 def column_names(names: Sequence[str], x: Floats, history: int) -> list[str]:
@@ -26,6 +29,34 @@ def conditions(steps: Sequence[Step], x: Floats, names: Sequence[str]) -> list[T
             value, actual = int(value), None if actual is None else int(actual)
         result.append(TreeCondition(names[column], operator, value, actual, coded))
     return result
+
+
+def tree_paths(pool: Pool, e: int, batch: Batch, rows: Ints, names: Sequence[str], history: int) -> TreePaths:
+    """The paths of the events `rows` [R] through tree `e`, which sees the last `history` labels and the features.
+
+    `names` are those of the features.
+    """
+    X = label_history_and_features(batch, history)[rows]
+    steps = paths(pool, e, X, MAX_CONDITIONS)
+    feature, operator, child = (array.astype(np.int64) for array in (steps.feature, steps.operator, steps.child))
+    feature = np.clip(feature, 0, max(X.shape[1] - 1, 0))  # behind a path's end there is anything
+    actual = np.where(steps.known > 0, np.take_along_axis(X, feature, axis=1), np.nan) if X.shape[1] else steps.value
+    columns = column_names(names, X[0] if len(X) else np.empty(X.shape[1]), history)
+    return TreePaths(columns, feature, operator, steps.value, actual, child, steps.length.astype(np.int64))
+
+
+def put_together(parts: Sequence[tuple[Ints, TreePaths]], rows: int) -> TreePaths:
+    """Paths through several trees as those of `rows` events; each part says of which places it speaks."""
+    S = MAX_CONDITIONS
+    feature, operator, test = (np.zeros((rows, S), np.int64) for _ in range(3))
+    value, actual, length = np.zeros((rows, S)), np.full((rows, S), np.nan), np.zeros(rows, np.int64)
+    columns: Sequence[str] = ()
+    for number, (places, part) in enumerate(parts):
+        columns = part.columns
+        feature[places], operator[places], value[places] = part.feature, part.operator, part.value
+        actual[places], length[places] = part.actual, part.length
+        test[places] = part.test + (number << 32)  # another tree numbers its nodes as this one does
+    return TreePaths(columns, feature, operator, value, actual, test, length)
 
 
 def river_path(root: Any, row: Mapping[str, float | int]) -> list[TreeCondition]:

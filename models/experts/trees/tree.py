@@ -12,9 +12,17 @@ from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels import hoeffding
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
-from tocsin.models.experts.base import MAX_CONDITIONS, Arrays, Expert, PoolContext, SnapshotError, TreeCondition
+from tocsin.models.experts.base import (
+    MAX_CONDITIONS,
+    Arrays,
+    Expert,
+    PoolContext,
+    SnapshotError,
+    TreeCondition,
+    TreePaths,
+)
 from tocsin.models.experts.evidence import proportional
-from tocsin.models.experts.trees.path import column_names, conditions
+from tocsin.models.experts.trees.path import column_names, conditions, put_together, tree_paths
 
 ESTIMATE_PERIOD = 1_000.0
 """Weight that a tree learns between two estimates of its memory, where each event has the weight 1."""
@@ -73,9 +81,21 @@ class TreeExpert(Expert):
         steps = hoeffding.path(self._trees[label if self._settings.one_vs_rest else 0], 0, x, MAX_CONDITIONS)
         return conditions(steps, x, column_names(self._names, x, self._settings.history))
 
+    def paths(self, batch: Batch, rows: Ints, labels: Ints) -> TreePaths:
+        """See `Expert`."""
+        history = self._settings.history
+        if not self._settings.one_vs_rest:
+            return tree_paths(self._trees[0], 0, batch, rows, self._names, history)
+        parts = []
+        for label in np.unique(labels).tolist():
+            places = np.flatnonzero(labels == label)
+            parts.append((places, tree_paths(self._trees[label], 0, batch, rows[places], self._names, history)))
+        return put_together(parts, len(rows))
+
     def warm_up(self, batch: Batch) -> None:
         """See `Expert`."""
         self.explain(batch, 0, 0)
+        self.paths(batch, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`."""
