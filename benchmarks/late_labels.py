@@ -36,13 +36,9 @@ from parts.generators import STREAMS, Floats, Ints, Stream, rng
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.presets.driftmoe import tocsin
 from tocsin.models import Classifier
-from tocsin.models.data.batch import (
-    Batch,
-    Bools,
-    FeedbackBatch,
-    PredictionContext,
-)
+from tocsin.models.data.batch import Batch, Bools, PredictionContext
 from tocsin.models.data.belief import doubts
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.quantile import SlidingQuantile
 

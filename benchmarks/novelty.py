@@ -23,8 +23,9 @@ from parts.selective import auroc
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.model import ModelSettings
 from tocsin.models import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.data.batch import Batch, PredictionContext
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.novelty import Novelty
 
 NAMES = ("RBF_m", "RBF_f", "LED_a")

@@ -25,7 +25,8 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.presets.driftmoe import tocsin
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.models import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.data.batch import Batch, PredictionContext
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.prior_shift import RecentPriors
 
 FALL = 0.6

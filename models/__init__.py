@@ -7,7 +7,8 @@ import typing
 
 if typing.TYPE_CHECKING:
     from tocsin.models.classifier import Classifier, UnknownClassError
-    from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+    from tocsin.models.data.batch import Batch, PredictionContext
+    from tocsin.models.data.feedback import FeedbackBatch
     from tocsin.models.data.snapshot import SnapshotError
     from tocsin.models.decision.scores import Scores
     from tocsin.models.driftmoe import DriftMoE
@@ -34,7 +35,7 @@ _MODULES = {
     "Classifier": "classifier",
     "DriftMoE": "driftmoe",
     "Expert": "experts.base",
-    "FeedbackBatch": "data.batch",
+    "FeedbackBatch": "data.feedback",
     "HoeffdingTree": "hoeffding_tree",
     "PredictionContext": "data.batch",
     "Scores": "decision.scores",

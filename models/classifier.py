@@ -15,8 +15,9 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.models.data import snapshot
-from tocsin.models.data.batch import Batch, FeedbackBatch, Floats, Ints
+from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.columns import Columns
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.data.frames import Table, is_frame
 from tocsin.models.data.kept_settings import settings_of
 from tocsin.models.data.labels import Label, class_name, name_among, names_among, plain_label
@@ -193,8 +194,8 @@ class Classifier(Face):
             batch = feedback.batch.rows(start, stop)
             y = np.array([self._index[label] for label in feedback.labels[start:stop]], np.int64)
             weight = np.ascontiguousarray(weights[start:stop])
-            contexts = [context for context in feedback.contexts[start:stop] if context is not None]
-            self.mixture.learn(batch, y, weight, feedback.posts[start:stop], contexts or None)
+            contexts = feedback.contexts_of(start, stop)
+            self.mixture.learn(batch, y, weight, feedback.posts[start:stop], contexts)
             self._columns.remember(batch)
 
     def _runs(self, feedback: FeedbackBatch) -> Iterator[tuple[int, int]]:
@@ -203,10 +204,10 @@ class Classifier(Face):
         A record begins a run of its own where it brings a new class (all parts must make room first), and where it
         differs from those before it in whether it has a prediction context.
         """
-        start = 0
+        start, scored = 0, feedback.scored
         for i, label in enumerate(feedback.labels):
             new_class = self._index.get(label, -1) < 0
-            other_kind = (feedback.contexts[i] is None) != (feedback.contexts[start] is None)
+            other_kind = scored[i] != scored[start]
             if (new_class or other_kind) and i > start:
                 yield start, i
                 start = i

@@ -191,7 +191,8 @@ class Tocsin(Arrays):
     def _late(self, stream: Stream, delay: int) -> Ints:
         from tocsin.config.presets.driftmoe import tocsin
         from tocsin.models import Classifier
-        from tocsin.models.data.batch import Batch, FeedbackBatch
+        from tocsin.models.data.batch import Batch
+        from tocsin.models.data.feedback import FeedbackBatch
 
         model = Classifier(tocsin("data", self._seed))
         # As the rivals do, from their schema, it knows the classes beforehand.

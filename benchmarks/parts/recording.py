@@ -30,8 +30,9 @@ from tocsin.kernels.fusion import Fused, Rule, fuse
 from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.data.batch import Batch, PredictionContext
 from tocsin.models.data.belief import pignistic
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.routing.reliability import ReliabilityRouter
 
 POLL = 50

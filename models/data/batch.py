@@ -114,16 +114,3 @@ class PredictionContext:
     def limit(self, label: int) -> float:
         """The threshold that a class had of its own; infinite where it had none."""
         return self.limits[label] if self.limits is not None and label < len(self.limits) else math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackBatch:
-    """Feedback records as columns, in the order of their log."""
-
-    batch: Batch
-    labels: Sequence[str]
-    weight: Floats
-    contexts: Sequence[PredictionContext | None]
-    """None where the event was not scored at its time, because its label brought the features along."""
-    posts: Sequence[Sequence[str]]
-    """Earlier texts of the same subject that a label of the subject speaks of as well."""

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tocsin.config.model import ModelSettings
-from tocsin.models.data.batch import Bools, Floats, Ints, PredictionContext
+from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
+from tocsin.models.data.contexts import Contexts
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.novelty import Novelty, support
 from tocsin.models.decision.prior_shift import prior_shift
@@ -81,23 +82,30 @@ class Judge:
         for i, label in enumerate(y.tolist()):
             self.prior_shift.learn(betp[i], None, label, learnt + i)
 
-    def learn_late(self, X: Floats, y: Ints, betp: Floats, contexts: Sequence[PredictionContext], learnt: int) -> None:
+    def learn_late(self, X: Floats, y: Ints, betp: Floats, contexts: Contexts, learnt: int) -> None:
         """Learn B late labels, each event judged by what its context says of its own time."""
         self._learn_thresholds(y, betp, learnt, contexts)
-        for label, context in zip(y.tolist(), contexts, strict=True):
-            plain = context.betp if context.plain is None else context.plain
-            self.prior_shift.learn(plain, context.ratio, label, context.learnt)
-        if self._enabled:
-            self.novelty.learn(X, [context.nonconformity for context in contexts])
+        self.prior_shift.learn_late(y, contexts)
+        if self._enabled and contexts.nonconformity is None:
+            self.novelty.learn(X, np.full((len(y), 2), np.nan))
+        elif self._enabled and contexts.nonconformity is not None:
+            self.novelty.learn(X, contexts.nonconformity)
 
-    def _learn_thresholds(
-        self, y: Ints, betp: Floats, learnt: int, contexts: Sequence[PredictionContext] | None
-    ) -> None:
-        scores = (1.0 - betp[np.arange(len(y)), y]).tolist()
-        for i, (label, score, doubt) in enumerate(zip(y.tolist(), scores, doubts(betp).tolist(), strict=True)):
-            judged_by = self._now(learnt + i) if contexts is None else contexts[i]
-            delay, limit = learnt + i - judged_by.learnt, judged_by.limit(label)
-            self.abstention.learn(score, judged_by.threshold, delay, doubt, label, limit)
+    def _learn_thresholds(self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None) -> None:
+        scores, doubt = (1.0 - betp[np.arange(len(y)), y]).tolist(), doubts(betp).tolist()
+        if contexts is None:
+            for i, label in enumerate(y.tolist()):
+                now = self._now(learnt + i)
+                self.abstention.learn(scores[i], now.threshold, 0, doubt[i], label, now.limit(label))
+            return
+        limits = np.full(len(y), math.inf)
+        if contexts.limits is not None:
+            there = np.flatnonzero(y < contexts.limits.shape[1])
+            limits[there] = contexts.limits[there, y[there]]
+        delays = (learnt + np.arange(len(y)) - contexts.learnt).tolist()
+        columns = zip(scores, contexts.threshold.tolist(), delays, doubt, y.tolist(), limits.tolist(), strict=True)
+        for column in columns:
+            self.abstention.learn(*column)
 
     def _now(self, learnt: int) -> _Limits:
         return _Limits(self.abstention.threshold(), self.abstention.limits(self._classes), learnt)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from tocsin.config.model import ModelSettings
-from tocsin.models.data.batch import Batch, Floats, Ints, PredictionContext
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.contexts import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.decision.judge import Judge
@@ -96,9 +97,7 @@ class Mixture:
             subject_texts=subject_texts,
         )
 
-    def learn(
-        self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Sequence[PredictionContext] | None
-    ) -> Floats:
+    def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         """Learn B labels y, in order; returns BetP [B, K] as it was just before each.
 
         `contexts` are what was predicted of the events at their own time; None where labels came with their events.
@@ -108,13 +107,11 @@ class Mixture:
         betp = np.empty((len(batch), self._classes))
         for piece in self.lifecycle.pieces(len(batch)):
             rows = batch.rows(piece.start, piece.stop)
-            known = None if contexts is None else contexts[piece]
+            known = None if contexts is None else contexts.rows(piece)
             betp[piece] = self._learn_piece(rows, y[piece], weight[piece], posts[piece], known)
         return betp
 
-    def _learn_piece(
-        self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Sequence[PredictionContext] | None
-    ) -> Floats:
+    def _learn_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         active = self.lifecycle.active
         if contexts is None:
             batch = self.history.remember_all(batch, y)
@@ -124,7 +121,7 @@ class Mixture:
             batch = _as_predicted(batch, contexts)
             self.pool.learn(batch, y, weight, posts, active)
             answers = self._answers_of(contexts)
-            delay = self.learnt + np.arange(len(y)) - np.array([context.learnt for context in contexts], np.int64)
+            delay = self.learnt + np.arange(len(y)) - contexts.learnt
         learnt = self.combiner.learn(batch.X, answers, y, weight, delay)
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
@@ -137,27 +134,25 @@ class Mixture:
             self.judge.learn_late(batch.X, y, betp, contexts, self.learnt)
             for subject, label in zip(batch.subjects, y.tolist(), strict=True):
                 self.history.remember(subject, label)
-            decided = np.where([len(context.betp) > 0 for context in contexts], betp.argmax(axis=1), -1)
+            decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
         self.learnt += len(batch)
         prior = self.combiner.prior
         if self.lifecycle.observe(learnt.evidence, learnt.reliability, engaged, y, decided, prior):
             self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh)
         return betp
 
-    def _answers_of(self, contexts: Sequence[PredictionContext]) -> Floats:
+    def _answers_of(self, contexts: Contexts) -> Floats:
         """The evidence [B, E, K] of each event's own time; a class that came later had none."""
         answers = np.zeros((len(contexts), len(self.pool), self._classes))
-        for i, context in enumerate(contexts):
-            answers[i, :, : context.evidence.shape[1]] = context.evidence
+        answers[:, :, : contexts.evidence.shape[2]] = contexts.evidence
         # An expert that has begun anew since is not judged by what the one before it answered.
-        answers[self.lifecycle.unborn([context.learnt for context in contexts])] = 0.0
+        answers[self.lifecycle.unborn(contexts.learnt)] = 0.0
         return answers
 
-    def _betp_of(self, contexts: Sequence[PredictionContext]) -> Floats:
+    def _betp_of(self, contexts: Contexts) -> Floats:
         """BetP [B, K] of each event's own time; 0 for a class that came later."""
         betp = np.zeros((len(contexts), self._classes))
-        for i, context in enumerate(contexts):
-            betp[i, : len(context.betp)] = context.betp
+        betp[:, : contexts.betp.shape[1]] = contexts.betp
         return betp
 
     def _fresh(self, e: int) -> Expert:
@@ -166,10 +161,6 @@ class Mixture:
         return self.pool.fresh(e)
 
 
-def _as_predicted(batch: Batch, contexts: Sequence[PredictionContext]) -> Batch:
+def _as_predicted(batch: Batch, contexts: Contexts) -> Batch:
     """The batch with the label history as it was when each event was scored."""
-    return replace(
-        batch,
-        history=np.array([list(context.history) for context in contexts], np.int64).reshape(len(contexts), -1),
-        subject_label=np.array([context.subject_label for context in contexts], np.int64),
-    )
+    return replace(batch, history=contexts.history, subject_label=contexts.subject_label)

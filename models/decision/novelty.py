@@ -83,12 +83,14 @@ class Novelty:
         rank = math.floor(0.5 * self._settings.novelty * (len(values) + 1))
         return float(np.partition(values, len(values) - rank)[len(values) - rank]) if rank >= 1 else math.inf
 
-    def learn(self, X: Floats, nonconformity: Sequence[Sequence[float] | None]) -> None:
-        """Remember labelled events X [B, F], in order, with the nonconformity of each at its own time, where known."""
+    def learn(self, X: Floats, nonconformity: Floats) -> None:
+        """Remember labelled events X [B, F], in order, with the nonconformity [B, 2] of each at its own time.
+
+        Nothing is kept of one whose nonconformity is not known (both are NaN).
+        """
         self._learn(X, np.zeros(0))
-        for known in nonconformity:
-            if known is not None:
-                self._keep(known)
+        for known in nonconformity[~np.isnan(nonconformity).all(axis=1)].tolist():
+            self._keep(known)
 
     def predict_then_learn(self, X: Floats, support: Floats) -> Floats:
         """Remember events whose labels came with them; returns `nonconformity` of each just before it was."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.kernels.decision.prior_shift import LEAST, follow
 from tocsin.models.data.batch import Floats, Ints
+from tocsin.models.data.contexts import Contexts
 
 ENOUGH = 500
 """Fewer labelled events do not tell what is usual; or the whole window, if that is less."""
@@ -111,6 +112,11 @@ class PriorShift:
             self._count += 1
             self._usual = None
 
+    def learn_late(self, y: Ints, contexts: Contexts) -> None:
+        """`learn` B late labels."""
+        for label, context in zip(y.tolist(), contexts.unpadded(), strict=True):
+            self.learn(context.betp if context.plain is None else context.plain, context.ratio, label, context.learnt)
+
     def follow(self, betp: Floats, priors: StreamPriors | None) -> Followed:
         """BetP [B, K] by the class priors of late, as far as these are trusted; nothing changes."""
         usual = self.usual
@@ -157,6 +163,9 @@ class NoPriorShift:
         return Followed(betp)
 
     def learn(self, plain: Floats, ratio: Floats | None, label: int, learnt: int) -> None:
+        """Nothing to learn."""
+
+    def learn_late(self, y: Ints, contexts: Contexts) -> None:
         """Nothing to learn."""
 
     def warm_up(self, classes: int) -> None:

@@ -98,9 +98,9 @@ class Lifecycle:
         """Make room for more classes. Never shrinks."""
         self._window = kernel.widened(self._window, classes)
 
-    def unborn(self, learnt: Sequence[int]) -> Bools:
+    def unborn(self, learnt: Ints) -> Bools:
         """[B, E], which experts began only after the model had learnt `learnt` [B] records."""
-        unborn: Bools = np.array(learnt, np.int64)[:, None] < self._born[None, :]
+        unborn: Bools = learnt[:, None] < self._born[None, :]
         return unborn
 
     def pieces(self, rows: int) -> Iterator[slice]:

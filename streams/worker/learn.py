@@ -10,7 +10,8 @@ import numpy as np
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import FeedbackBatch, PredictionContext
+from tocsin.models.data.batch import PredictionContext
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.data.labels import name_among
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record

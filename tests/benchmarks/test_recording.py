@@ -9,7 +9,8 @@ from parts.recording import Events, knowing, of_stream, polls, record, replay, w
 
 from tocsin.config.fusion import FusionSettings
 from tocsin.kernels.fusion import RULES, Rule
-from tocsin.models.data.batch import Batch, FeedbackBatch, PredictionContext
+from tocsin.models.data.batch import Batch, PredictionContext
+from tocsin.models.data.feedback import FeedbackBatch
 
 
 def events(name: str = "SEA_a") -> Events:

@@ -20,8 +20,9 @@ from tocsin.config.schema import FeatureSettings
 from tocsin.config.service import ExplanationSettings as Settings
 from tocsin.explain import Explainer, Explanation
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.batch import Batch
 from tocsin.models.data.features import category_code
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.scores import Scores
 
 COLOURS = ("red", "green", "blue")

@@ -23,7 +23,8 @@ from tocsin.explain import Explainer
 from tocsin.explain.explanation import Vote
 from tocsin.kernels.fusion import RULES, Rule
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, Bools, FeedbackBatch, Floats
+from tocsin.models.data.batch import Batch, Bools, Floats
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.scores import Scores
 
 

@@ -27,7 +27,8 @@ from tocsin.explain import Explainer
 from tocsin.explain.explanation import Enough
 from tocsin.explain.recourse import enough
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, Floats
+from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.abstention import COLD_START, NOVEL, Abstention
 from tocsin.models.decision.scores import Scores
 

@@ -17,7 +17,8 @@ import torch
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.classifier import Classifier, UnknownClassError
-from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.batch import Batch
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.scores import Scores
 from tocsin.models.experts.base import SnapshotError
 

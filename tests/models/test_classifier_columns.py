@@ -17,7 +17,8 @@ from tocsin.config.experts.river import RiverSettings
 from tocsin.config.model import ModelSettings
 from tocsin.config.schema import FeatureSettings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.batch import Batch
+from tocsin.models.data.feedback import FeedbackBatch
 
 ROWS = 600
 

@@ -22,8 +22,9 @@ from tocsin.explain import Explainer, Explanation
 from tocsin.explain.brief import Explanations
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch
+from tocsin.models.data.batch import Batch
 from tocsin.models.data.features import category_code
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.scores import Scores
 
 COLOURS = ("red", 'gr"een', "blué")

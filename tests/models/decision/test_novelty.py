@@ -14,13 +14,8 @@ from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.config.model import ModelSettings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import (
-    Batch,
-    Bools,
-    FeedbackBatch,
-    Floats,
-    PredictionContext,
-)
+from tocsin.models.data.batch import Batch, Bools, Floats, PredictionContext
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.novelty import Novelty
 
 NAMES = ("a", "b", "c")
@@ -44,7 +39,7 @@ def flagged(share: float, delay: int, rows: int = 12_000) -> Bools:
         known[i] = gate.nonconformity(X[i : i + 1], support[i : i + 1])[0]
         result[i] = gate.novel(known[i : i + 1])[0]
         if i >= delay:
-            gate.learn(X[i - delay : i - delay + 1], [known[i - delay].tolist()])
+            gate.learn(X[i - delay : i - delay + 1], known[i - delay : i - delay + 1])
     return result[delay + 2_000 :]
 
 
@@ -60,7 +55,7 @@ def test_false_alarms_are_the_share_that_was_asked_for(share: float, delay: int)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=120), st.integers(0, 8), st.floats(0.01, 0.5))
 def test_novel_is_what_the_p_value_says(past: list[int], score: int, share: float) -> None:
     gate = Novelty(Settings(novelty=share, novelty_window=50))
-    gate.learn(np.zeros((len(past), 0)), [[float(s), 0.0] for s in past])
+    gate.learn(np.zeros((len(past), 0)), np.array([[float(s), 0.0] for s in past]))
     window = past[-50:]
     p = (1 + sum(s >= score for s in window)) / (len(window) + 1)
     assert gate.novel(np.array([[float(score), 0.0]]))[0] == (p <= share / 2)
@@ -68,16 +63,16 @@ def test_novel_is_what_the_p_value_says(past: list[int], score: int, share: floa
 
 def test_too_few_scores_tell_nothing() -> None:
     gate = Novelty(Settings(novelty=0.01))
-    gate.learn(np.zeros((198, 0)), [[0.0, 0.0]] * 198)
+    gate.learn(np.zeros((198, 0)), np.zeros((198, 2)))
     assert not gate.novel(np.array([[9.0, 9.0]]))[0]
-    gate.learn(np.zeros((1, 0)), [[0.0, 0.0]])
+    gate.learn(np.zeros((1, 0)), np.zeros((1, 2)))
     assert gate.novel(np.array([[9.0, 9.0]]))[0]
 
 
 def test_events_whose_scores_are_not_known_are_remembered_all_the_same() -> None:
     gate = Novelty(Settings())
     gate.resize([False])
-    gate.learn(np.array([[0.0], [10.0]]), [None, None])
+    gate.learn(np.array([[0.0], [10.0]]), np.full((2, 2), np.nan))
     assert gate.state_dict()["known"] == 0
     assert gate.nonconformity(np.array([[10.0]]), np.ones(1)).tolist() == [[0.0, -1.0]]
 
@@ -92,7 +87,7 @@ def test_a_new_column_and_a_snapshot_leave_it_going() -> None:
     other.resize([False, True])
     other.load_state_dict({name: array.copy() for name, array in gate.state_dict().items()})
     for one in (gate, other):
-        one.learn(X, [[0.5, 1.0]] * 50)
+        one.learn(X, np.full((50, 2), [0.5, 1.0]))
     assert np.array_equal(
         gate.novel(gate.nonconformity(3 * X, np.ones(50))), other.novel(other.nonconformity(3 * X, np.ones(50)))
     )

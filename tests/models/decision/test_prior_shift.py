@@ -8,7 +8,8 @@ import pytest
 from tocsin.config.model import ModelSettings
 from tocsin.config.prior_shift import PriorShiftSettings as Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, Floats
+from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.prior_shift import PriorShift, RecentPriors, StreamPriors
 from tocsin.models.decision.scores import Scores
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tocsin.config import Settings
 from tocsin.config.experts import ExpertSettings, kinds
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Batch, FeedbackBatch, Floats, Ints
+from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Arrays, Expert, PoolContext
 from tocsin.streams.replay.in_process import InProcess
