@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.explain.explanation import Word
+from tocsin.models.data.batch import Floats
 from tocsin.models.experts.base import Expert
 
 
 def words(expert: Expert, text: str, classes: Sequence[str], most: int | None) -> list[Word]:
     """The words of a text that did most for any class, the strongest first; at most `most`."""
-    found = [(word, values) for word, values in expert.words(text) if values.any()]
+    return _told(expert, expert.words(text), classes, most)
+
+
+def words_of_all(expert: Expert, texts: Sequence[str], classes: Sequence[str], most: int) -> list[list[Word]]:
+    """`words` of many texts."""
+    return [_told(expert, found, classes, most) for found in expert.strongest_words(texts, most)]
+
+
+def _told(expert: Expert, words: Sequence[tuple[str, Floats]], classes: Sequence[str], most: int | None) -> list[Word]:
+    found = [(word, values) for word, values in words if values.any()]
     found.sort(key=lambda pair: (-float(pair[1].max()), pair[0]))
     return [
         Word(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from tocsin.explain.brief.enough import enough_columns
 from tocsin.explain.brief.paths import path_columns
 from tocsin.explain.brief.votes import vote_columns
+from tocsin.explain.words import words_of_all
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.data.batch import Ints
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tocsin.explain.decision import Explainer
 
 Column = int | Ints
-Encode = Callable[[msgspec.Struct], bytes]
+Encode = Callable[[Any], bytes]
 
 
 class Explanations:
@@ -57,12 +57,18 @@ class Explanations:
     def _words(self, scores: Scores, texts: JsonTexts) -> list[Column]:
         """The words that moved the experts that read text, where there are such experts and texts."""
         explainer = self._explainer
-        if not any(expert.reads_text for expert in explainer.classifier.experts):
+        readers = [expert for expert in explainer.classifier.experts if expert.reads_text]
+        rows = [i for i, text in enumerate(scores.batch.texts) if text is not None]
+        if not readers or not rows:
             return []
+        said = [scores.batch.texts[i] or "" for i in rows]
+        most = explainer.settings.words
+        told = [words_of_all(expert, said, scores.classes, most) for expert in readers]
         column = np.full(len(scores.batch), NOTHING)
-        found = [(i, explainer.words(scores, i)) for i, text in enumerate(scores.batch.texts) if text is not None]
-        told = [(i, words) for i, words in found if words is not None]
-        if told:
-            written = [b',"words":[' + b",".join(map(self._encode, words)) + b"]" for _, words in told]
-            column[[i for i, _ in told]] = texts.fragments(written)
+        column[rows] = texts.fragments(
+            [
+                b',"words":' + self._encode([word for part in parts for word in part])
+                for parts in zip(*told, strict=True)
+            ]
+        )
         return [column]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,8 +45,23 @@ class Contexts:
         """Those of some of the events."""
         if piece.start == 0 and piece.stop == len(self):
             return self
-        cut: list[Any] = [getattr(self, field.name) for field in fields(self)]
-        return Contexts(*[None if column is None else column[piece] for column in cut])
+
+        def cut(column: Floats | None) -> Floats | None:
+            return None if column is None else column[piece]
+
+        return Contexts(
+            self.classes[piece],
+            self.history[piece],
+            self.subject_label[piece],
+            self.evidence[piece],
+            self.betp[piece],
+            self.threshold[piece],
+            self.learnt[piece],
+            cut(self.limits),
+            cut(self.nonconformity),
+            cut(self.plain),
+            cut(self.ratio),
+        )
 
     def unpadded(self) -> list[PredictionContext]:
         """The same as objects, one for each event."""

@@ -165,6 +165,10 @@ class Expert(ABC):
         """The n-grams that moved the evidence of a text, each with what it adds to each class [K]."""
         return []
 
+    def strongest_words(self, texts: Sequence[str], most: int) -> list[list[tuple[str, Floats]]]:
+        """What `words` says of each text, at the least of the `most` n-grams that moved its evidence most."""
+        return [self.words(text) for text in texts]
+
     def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
         """For an expert of whole subjects: B events in order, with what their subjects wrote before in the batch.
 

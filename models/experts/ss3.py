@@ -135,6 +135,10 @@ class SS3Expert(Expert):
         """The n-grams that moved the evidence of a text, in order, each with its own [K] before the cap."""
         return [(ngram, values * self.scale) for ngram, values in self.model.words(self._cut(text))]
 
+    def strongest_words(self, texts: Sequence[str], most: int) -> list[list[tuple[str, Floats]]]:
+        """See `Expert`."""
+        return self.model.strongest_words([self._cut(text) for text in texts], most, self.scale)
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         own = {"log_scale": self._log_scale.copy(), "fitted": np.array(self._fitted)}

@@ -92,3 +92,20 @@ def take_apart(part: Recognised, listed: NDArray[np.bool_], border: int, of_word
         sentences.append(Sentence(words, tuple(total)))
     rows = [sentence.values for sentence in sentences]
     return Paragraph(tuple(sentences), tuple(kernel.reference_combined(of_sentences, rows, classes)))
+
+
+def strongest_of(
+    found: Recognised, most: int, scale: NDArray[np.float64] | None = None
+) -> list[tuple[str, NDArray[np.float64]]]:
+    """The `most` recognised n-grams of largest value, in order, and those that are worth as much as the last of them.
+
+    Values are multiplied by `scale` [C], where it is given.
+    """
+    if not found.values.size:
+        return []
+    values = found.values if scale is None else found.values * scale
+    largest = values.max(axis=1)
+    least = 0.0
+    if len(largest) > most:
+        least = float(np.partition(largest, len(largest) - most)[len(largest) - most])
+    return [(found.ngram(i), values[i]) for i in np.flatnonzero((largest > 0.0) & (largest >= least)).tolist()]

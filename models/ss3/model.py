@@ -17,7 +17,7 @@ from tocsin.models.data.labels import Label, class_name, name_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError, plain_labels
 from tocsin.models.face import Face, checked_weights
 from tocsin.models.ss3.counts import texts_from_arrays, texts_to_arrays
-from tocsin.models.ss3.explanation import Recognised, TextExplanation, strongest, take_apart
+from tocsin.models.ss3.explanation import Recognised, TextExplanation, strongest, strongest_of, take_apart
 from tocsin.models.ss3.operators import SUMS, Operators, combined, numbers, paragraphs, paragraphs_matter
 from tocsin.models.ss3.reading import Reading, recognise, vectors
 from tocsin.models.ss3.texts import text_of, texts_of
@@ -315,6 +315,20 @@ class SS3(Face):
         with self._lock:
             found = self._recognise(text)
         return [(found.ngram(i), row) for i, row in enumerate(found.values) if row.any()]
+
+    def strongest_words(
+        self, texts: Sequence[str], most: int, scale: Floats | None = None
+    ) -> list[list[tuple[str, Floats]]]:
+        """Of each text the `most` n-grams that moved its confidence most, in order, with their values [K].
+
+        More of them where the last ones are worth the same. Values are multiplied by `scale` [K], where it is given.
+        `words` gives all n-grams of one text.
+        """
+        self._check_lengths(texts)
+        with self._lock:
+            state = self._state(ALL)
+            found = [recognise(text, self._reading, state) for text in texts]
+        return [strongest_of(one, most, scale) for one in found]
 
     def get_stopwords(self, threshold: float = 0.01) -> list[str]:
         """The words whose significance is below the threshold in every class, most frequent first."""

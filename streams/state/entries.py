@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -39,14 +39,17 @@ def decoded(database: str, decoder: msgspec.json.Decoder[T], value: bytes) -> T:
         raise DamagedError(f"state.directory: an entry of {database!r} is damaged ({error})") from error
 
 
+@lru_cache(maxsize=1 << 14)
 def fingerprint(*parts: str) -> bytes:
-    """A key of 16 bytes for ids of any length (LMDB's keys end at 511 bytes)."""
-    digest = hashlib.blake2b(digest_size=FINGERPRINT)
+    """A key of 16 bytes for ids of any length (LMDB's keys end at 511 bytes).
+
+    The last ones are remembered, because one batch asks for each several times.
+    """
+    data = b""
     for part in parts:
-        data = part.encode()
-        digest.update(struct.pack(">I", len(data)))
-        digest.update(data)
-    return digest.digest()
+        encoded = part.encode()
+        data += len(encoded).to_bytes(4, "big") + encoded
+    return hashlib.blake2b(data, digest_size=FINGERPRINT).digest()
 
 
 class Entries(Protocol):
@@ -93,6 +96,14 @@ class LmdbEntries:
         """See `Entries`."""
         try:
             self._transaction.put(key, value, db=self._databases[database])
+        except lmdb.Error as error:
+            raise self.failed(error) from error
+
+    def put_all(self, database: str, entries: list[tuple[bytes, bytes]]) -> None:
+        """Write many entries. Raises StateError."""
+        try:
+            with self._transaction.cursor(self._databases[database]) as cursor:
+                cursor.putmulti(entries)
         except lmdb.Error as error:
             raise self.failed(error) from error
 

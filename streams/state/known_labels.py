@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from tocsin.streams.state.entries import Entries, Sequence, decoded
@@ -11,6 +13,12 @@ KNOWN, BY_AGE = "known", "known_order"
 MAX_CORRECTIONS = 8
 """Labels of one source for one event that are remembered."""
 _DECODER = msgspec.json.Decoder(dict[str, list[str]])
+
+
+@lru_cache(maxsize=1_024)
+def _one_label(source: str, label: str) -> bytes:
+    """The entry of an event that has one label."""
+    return msgspec.json.encode({source: [label]})
 
 
 class KnownLabels:
@@ -30,22 +38,28 @@ class KnownLabels:
 
     def add(self, key: bytes, source: str, label: str, most: int) -> None:
         """Note a label of the feedback log; of more than `most` events and subjects the oldest are forgotten."""
-        known = self._of(key)
-        new = not known
+        found, only = self._entries.get(KNOWN, key), _one_label(source, label)
+        if found == only:
+            return
+        if found is None:
+            self._entries.put(KNOWN, key, only)
+            self._entries.put(BY_AGE, self._sequence.next(), key)
+            self._shrink(most)
+            return
+        known = decoded(KNOWN, _DECODER, found)
         labels = known.setdefault(source, [])
         if labels[-1:] == [label]:
             return
         known[source] = [*labels, label][-MAX_CORRECTIONS:]
         self._entries.put(KNOWN, key, msgspec.json.encode(known))
-        if new:
-            self._entries.put(BY_AGE, self._sequence.next(), key)
-            self._shrink(most)
 
     def count(self) -> int:
         """Of how many events and subjects labels are known."""
         return self._entries.count(KNOWN)
 
     def _shrink(self, most: int) -> None:
+        if self.count() <= most:
+            return
         for order, key in self._entries.walk(BY_AGE):
             if self.count() <= most:
                 break

@@ -1,9 +1,15 @@
-"""Pending events: decided, and kept until their labels come."""
+"""Pending events: decided, and kept until their labels come.
+
+The entries lie in the order in which events came, so that a batch is appended and the oldest go from the front. An
+index finds an entry by the event's id, another one by its subject.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -11,86 +17,119 @@ from tocsin.streams.state.entries import (
     EXPIRED_AT_ONCE,
     FINGERPRINT,
     ORDER,
+    DamagedError,
     LmdbEntries,
     Sequence,
-    decoded,
     fingerprint,
 )
 from tocsin.streams.state.tallies import Tallies
-from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.older import ContextOfOld, renewed
-from tocsin.streams.wire.records import Context, Decision, Event
+from tocsin.streams.wire.layout import Layout, read_layout
+from tocsin.streams.wire.packed import More, PackedEvent, Unpacked, event_of, pack, packed_alone, read_packed, unpacked
+from tocsin.streams.wire.records import Event
 
-PENDING, BY_AGE, BY_SUBJECT = "pending", "pending_order", "posts"
-"""An entry by the event's fingerprint; the fingerprint by the entry's order; and by the subject and the order."""
+PENDING, BY_ID, BY_SUBJECT = "events", "events_by_id", "events_by_subject"
+"""An entry by its order; the order by the event's fingerprint; and by the subject and the order, without a value."""
 LABELLED = "labelled"
 """The fingerprints of those events that have a label. They are kept on, because another label may come."""
-_HEADER = ORDER + FINGERPRINT
-"""Bytes before an entry's JSON: its order and its subject's fingerprint."""
+LAYOUTS = "layouts"
+"""What the numbers of entries mean, by the key that entries name."""
+_SUBJECT, _PARTITION = 2 * FINGERPRINT, 2 * FINGERPRINT + 4
+"""Where the subject's fingerprint and the partition end in an entry, behind that of the event."""
 
 
-class PendingEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True)
+class PendingEvent:
     """What is kept of an event until its label comes."""
 
-    event: Event
-    decision: Decision | None
-    """What was said of it, without the explanation; None where that is not known."""
-    context: Context | None
-    """What the model saw of it; None where that is lost, and the learner scores the event anew."""
-    partition: int
-    """The partition of the events topic that it came in."""
-    content: str | None = None
-    """A digest of what was sent; None where an older version kept the event."""
+    layout: Layout
+    packed: bytes
+    """A `PackedEvent` as it is kept."""
 
+    @classmethod
+    def of(
+        cls, event: Event, layout: Layout, partition: int, content: bytes | None = None, more: More | None = None
+    ) -> PendingEvent:
+        """An event of which the model saw nothing, or what it saw is lost; `layout` is that of such events."""
+        return cls(layout, pack(packed_alone(event, layout, partition, content, more)))
 
-class _PendingOfOld(PendingEvent, frozen=True):
-    """As it was kept until 0.1.0."""
+    @cached_property
+    def read(self) -> PackedEvent:
+        """The packed event's parts."""
+        return read_packed(self.packed)
 
-    context: ContextOfOld | None = msgspec.field(name="saw")
+    @property
+    def event(self) -> Event:
+        """The event as a record."""
+        return event_of(self.layout, self.read)
 
+    @property
+    def content(self) -> bytes | None:
+        """A digest of what was sent; None where it is not known."""
+        return self.read.content
 
-class _Place(msgspec.Struct, frozen=True):
-    """Of what is kept, only where the event came in."""
+    @property
+    def partition(self) -> int:
+        """The partition of the events topic that it came in."""
+        return self.read.partition
 
-    partition: int
-
-
-_DECODER = msgspec.json.Decoder(PendingEvent)
-_DECODER_OF_PLACE = msgspec.json.Decoder(_Place)
-_DECODER_OF_OLD = msgspec.json.Decoder(_PendingOfOld)
+    def unpacked(self) -> Unpacked:
+        """All that is kept, as records."""
+        return unpacked(self.layout, self.read)
 
 
 class PendingEvents:
     """The pending events within one transaction."""
 
-    def __init__(self, entries: LmdbEntries, sequence: Sequence, tallies: Tallies) -> None:
+    def __init__(
+        self, entries: LmdbEntries, sequence: Sequence, tallies: Tallies, layouts: dict[bytes, Layout]
+    ) -> None:
+        """`layouts` are those that were read before; what they mean never changes."""
         self._entries = entries
         self._sequence = sequence
         self._tallies = tallies
+        self._layouts = layouts
 
     def get(self, event_id: str) -> PendingEvent | None:
         """What is kept of an event."""
-        return _decoded(self._entries.get(PENDING, fingerprint(event_id)))
+        order = self._entries.get(BY_ID, fingerprint(event_id))
+        return None if order is None else self._at(order)
+
+    def has(self, event_id: str) -> bool:
+        """Whether an event is kept."""
+        return self._entries.get(BY_ID, fingerprint(event_id)) is not None
 
     def add(self, pending: PendingEvent, now: int) -> bool:
         """Keep an event from now (epoch ms) on; False, and nothing changes, for one that is kept already."""
-        key = fingerprint(pending.event.id)
-        if self._entries.get(PENDING, key) is not None:
+        read = pending.read
+        if self.has(read.id):
             return False
-        order, subject = self._sequence.at(now), fingerprint(pending.event.subject)
-        self._entries.put(PENDING, key, order + subject + encode(pending))
-        self._entries.put(BY_AGE, order, key)
-        self._entries.put(BY_SUBJECT, subject + order, key)
-        self._tallies.add("pending", pending.partition, 1)
+        self.add_new([(read.id, read.subject, read.partition, pending.packed)], pending.layout, now)
         return True
+
+    def add_new(self, events: Iterable[tuple[str, str, int, bytes]], layout: Layout, now: int) -> None:
+        """Keep events that are not kept yet: the id, subject, partition and packed bytes of each."""
+        self._keep_layout(layout)
+        entries, ids, subjects = [], [], []
+        counted: Counter[int] = Counter()
+        for identity, subject, partition, packed in events:
+            order, key, of_subject = self._sequence.at(now), fingerprint(identity), fingerprint(subject)
+            entries.append((order, b"%b%b%b%b" % (key, of_subject, partition.to_bytes(4, "big"), packed)))
+            ids.append((key, order))
+            subjects.append((of_subject + order, b""))
+            counted[partition] += 1
+        self._entries.put_all(PENDING, entries)
+        self._entries.put_all(BY_ID, ids)
+        self._entries.put_all(BY_SUBJECT, subjects)
+        for partition, count in counted.items():
+            self._tallies.add("pending", partition, count)
 
     def of_subject(self, subject: str, most: int) -> list[PendingEvent]:
         """What is kept of a subject's last events, at most `most`, oldest first."""
         found: list[PendingEvent] = []
-        for _, key in self._entries.walk_back(BY_SUBJECT, fingerprint(subject)):
+        for key, _ in self._entries.walk_back(BY_SUBJECT, fingerprint(subject)):
             if len(found) >= most:
                 break
-            pending = _decoded(self._entries.get(PENDING, key))
+            pending = self._at(key[FINGERPRINT:])
             if pending is not None:
                 found.append(pending)
         return found[::-1]
@@ -102,27 +141,28 @@ class PendingEvents:
         called.
         """
         forgotten = 0
-        for order, key in self._entries.walk(BY_AGE):
+        for order, kept in self._entries.walk(PENDING):
             within = self.count() <= most and self._entries.size(PENDING) <= most_bytes
             if (int.from_bytes(order[:8], "big") >= before and within) or forgotten >= at_once:
                 break
-            kept = self._entries.get(PENDING, key)
-            if kept is not None:
-                partition = _partition(kept)
-                self._tallies.add("pending", partition, -1)
-                if self._entries.get(LABELLED, key) is not None:
-                    self._tallies.add("labelled", partition, -1)
-                    self._entries.delete(LABELLED, key)
-                self._entries.delete(BY_SUBJECT, kept[ORDER:_HEADER] + order)
-                self._entries.delete(PENDING, key)
-            self._entries.delete(BY_AGE, order)
+            key, subject, partition = kept[:FINGERPRINT], kept[FINGERPRINT:_SUBJECT], _partition(kept)
+            self._tallies.add("pending", partition, -1)
+            if self._entries.get(LABELLED, key) is not None:
+                self._tallies.add("labelled", partition, -1)
+                self._entries.delete(LABELLED, key)
+            self._entries.delete(BY_SUBJECT, subject + order)
+            self._entries.delete(BY_ID, key)
+            self._entries.delete(PENDING, order)
             forgotten += 1
         return forgotten
 
     def note_label(self, event_id: str) -> None:
         """A label came for an event; one that is not kept is no error."""
         key = fingerprint(event_id)
-        if self._entries.get(LABELLED, key) is None and (kept := self._entries.get(PENDING, key)) is not None:
+        if self._entries.get(LABELLED, key) is not None or (order := self._entries.get(BY_ID, key)) is None:
+            return
+        kept = self._entries.get(PENDING, order)
+        if kept is not None:
             self._entries.put(LABELLED, key, b"")
             self._tallies.add("labelled", _partition(kept), 1)
 
@@ -139,32 +179,49 @@ class PendingEvents:
         return sum(self._tallies.of("labelled", partition) for partition in partitions)
 
     def tally(self) -> None:
-        """Count what an older version kept."""
+        """Count anew what is kept."""
         kept: Counter[int] = Counter()
         labelled: Counter[int] = Counter()
-        for key, entry in self._entries.walk(PENDING):
+        for _, entry in self._entries.walk(PENDING):
             partition = _partition(entry)
             kept[partition] += 1
-            labelled[partition] += self._entries.get(LABELLED, key) is not None
+            labelled[partition] += self._entries.get(LABELLED, entry[:FINGERPRINT]) is not None
         for partition in kept:
             self._tallies.set("pending", partition, kept[partition])
             self._tallies.set("labelled", partition, labelled[partition])
 
     def all(self) -> Iterator[PendingEvent]:
-        """Whatever is kept, in no order."""
+        """Whatever is kept, oldest first."""
         for _, kept in self._entries.walk(PENDING):
-            if (pending := _decoded(kept)) is not None:
-                yield pending
+            yield self._pending(kept)
+
+    def _at(self, order: bytes) -> PendingEvent | None:
+        kept = self._entries.get(PENDING, order)
+        return None if kept is None else self._pending(kept)
+
+    def _pending(self, kept: bytes) -> PendingEvent:
+        try:
+            layout = self._layout(read_packed(kept[_PARTITION:]).layout)
+        except msgspec.MsgspecError as error:
+            raise DamagedError(f"state.directory: an entry of {PENDING!r} is damaged ({error})") from error
+        return PendingEvent(layout, kept[_PARTITION:])
+
+    def _keep_layout(self, layout: Layout) -> None:
+        if self._entries.get(LAYOUTS, layout.key) is None:
+            self._entries.put(LAYOUTS, layout.key, layout.packed)
+
+    def _layout(self, key: bytes) -> Layout:
+        layout = self._layouts.get(key)
+        if layout is None:
+            packed = self._entries.get(LAYOUTS, key)
+            if packed is None:
+                raise DamagedError(f"state.directory: an entry of {PENDING!r} names a layout that is not kept")
+            layout = self._layouts[key] = read_layout(packed)
+        return layout
 
 
 def _partition(kept: bytes) -> int:
-    return decoded(PENDING, _DECODER_OF_PLACE, kept[_HEADER:]).partition
+    return int.from_bytes(kept[_SUBJECT:_PARTITION], "big")
 
 
-def _decoded(kept: bytes | None) -> PendingEvent | None:
-    if kept is None:
-        return None
-    try:
-        return _DECODER.decode(kept[_HEADER:])
-    except msgspec.MsgspecError:
-        return renewed(PendingEvent, decoded(PENDING, _DECODER_OF_OLD, kept[_HEADER:]))
+assert ORDER == FINGERPRINT  # a subject's key is one and then the other

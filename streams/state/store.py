@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import lmdb
 
-from tocsin.streams.state import known_labels, pending, waiting
+from tocsin.streams.state import known_labels, older, pending, waiting
 from tocsin.streams.state.damage import note_closed, note_opened, why_damaged
 from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError, fingerprint
 from tocsin.streams.state.known_labels import KnownLabels
@@ -29,16 +29,19 @@ from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.tallies import Tallies
 from tocsin.streams.state.waiting import WaitingLabels
+from tocsin.streams.wire.layout import Layout
 
-FORMAT, READABLE = b"7", (b"3", b"4", b"5", b"6", b"7")
+FORMAT, READABLE = b"8", (b"3", b"4", b"5", b"6", b"7", b"8")
 """The format that is written, and those that are read.
 
 In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place. Until format 5
-nothing said which pending events have a label, and until format 6 how many there are of each partition.
+nothing said which pending events have a label, and until format 6 how many there are of each partition. Until
+format 7 pending events were JSON.
 """
 DATABASES = (
-    NOTES, POSITIONS, pending.PENDING, pending.BY_AGE, pending.BY_SUBJECT, pending.LABELLED, waiting.WAITING,
-    waiting.BY_AGE, waiting.BY_PLACE, known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
+    NOTES, POSITIONS, pending.PENDING, pending.BY_ID, pending.BY_SUBJECT, pending.LABELLED, pending.LAYOUTS,
+    older.PENDING, older.BY_AGE, older.BY_SUBJECT, waiting.WAITING, waiting.BY_AGE, waiting.BY_PLACE,
+    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
 )  # fmt: skip
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
 """Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
@@ -50,6 +53,7 @@ class State:
     def __init__(self, directory: Path, max_bytes: int) -> None:
         """Open or make it; no other worker may have it open. Raises StateError; DamagedError where it is damaged."""
         self._directory = directory
+        self._layouts: dict[bytes, Layout] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(directory)
@@ -87,6 +91,7 @@ class State:
                 if found in (b"3", b"4"):
                     t.renew()
                 if found not in (None, FORMAT):
+                    older.pack_pending(t.entries, t.pending)
                     t.pending.tally()
                 if found in (b"3", b"4", b"5"):
                     t.note_labels()
@@ -120,7 +125,7 @@ class State:
 
     def begin(self) -> Transaction:
         """A write transaction to be ended by `commit` or `abort`."""
-        return Transaction(self._env.begin(write=True), self._databases, self._directory)
+        return Transaction(self._env.begin(write=True), self._databases, self._directory, self._layouts)
 
     def close(self) -> None:
         """Sync, close, and let another worker have the directory."""
@@ -151,14 +156,17 @@ def discard(directory: Path) -> None:
 class Transaction:
     """Reads and writes of one micro-batch."""
 
-    def __init__(self, transaction: lmdb.Transaction, databases: Mapping[str, Any], directory: Path) -> None:
+    def __init__(
+        self, transaction: lmdb.Transaction, databases: Mapping[str, Any], directory: Path, layouts: dict[bytes, Layout]
+    ) -> None:
+        """`layouts` are those that were read before; see `PendingEvents`."""
         self._transaction = transaction
         self.entries = LmdbEntries(transaction, databases, directory)
         self._sequence = Sequence(self.entries)
         self.notes = Notes(self.entries)
         self.positions = Positions(self.entries)
         self._tallies = Tallies(self.entries)
-        self.pending = PendingEvents(self.entries, self._sequence, self._tallies)
+        self.pending = PendingEvents(self.entries, self._sequence, self._tallies, layouts)
         self.waiting = WaitingLabels(self.entries, self._sequence)
         self.known = KnownLabels(self.entries, self._sequence)
         self.subjects = Subjects(self.entries, self._sequence)
@@ -171,9 +179,9 @@ class Transaction:
 
     def note_labels(self) -> None:
         """Find out which of the pending events have a label; until format 5 that was not noted."""
-        for kept in self.pending.all():
-            if self.known.get(fingerprint("event", kept.event.id)):
-                self.pending.note_label(kept.event.id)
+        for kept in list(self.pending.all()):
+            if self.known.get(fingerprint("event", kept.read.id)):
+                self.pending.note_label(kept.read.id)
 
     def commit(self) -> None:
         """Keep it. Raises StateError, and keeps nothing then."""

@@ -7,7 +7,8 @@ by `read_fields`, which accepts more and words the refusals. A property test hol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,6 +39,9 @@ class CompiledDecoder:
     def __init__(self, fields: Sequence[Field], root: _Node) -> None:
         self._root = root
         self._count = len(fields)
+        places: list[str] = [""] * len(fields)
+        _name_places(root, "", places)
+        self._all: Callable[[Any], tuple[Any, ...]] | None = attrgetter(*places) if len(fields) > 1 else None
         self._decoder = msgspec.json.Decoder(root.struct)
         # A number, a boolean or a text is in its canonical form when it is decoded.
         self._others = [
@@ -52,14 +56,23 @@ class CompiledDecoder:
             record = self._decoder.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise NotTakenError from None
-        values: list[Any] = [None] * self._count
-        _collect(record, self._root, values)
+        values = self._values(record)
         try:
             for i, read, canonical in self._others:
                 if values[i] is not None and type(values[i]) is not canonical:
                     values[i] = read(values[i])
         except ValueError:
             raise NotTakenError from None
+        return values
+
+    def _values(self, record: Any) -> list[Any]:
+        if self._all is not None:
+            try:
+                return list(self._all(record))
+            except AttributeError:  # an object that holds fields is null or missing
+                pass
+        values: list[Any] = [None] * self._count
+        _collect(record, self._root, values)
         return values
 
 
@@ -119,6 +132,15 @@ def _node(tree: Tree, fields: Sequence[Field]) -> _Node:
         forbid_unknown_fields=True,  # what msgspec skips it does not check
     )
     return _Node(struct, tuple(children), any(len(definition) == 2 for definition in definitions))
+
+
+def _name_places(node: _Node, before: str, places: list[str]) -> None:
+    """Say for each field of the table by which attributes it is reached from the record."""
+    for child, name in zip(node.children, node.struct.__struct_fields__, strict=True):
+        if isinstance(child, int):
+            places[child] = before + name
+        else:
+            _name_places(child, f"{before}{name}.", places)
 
 
 def _collect(record: Any, node: _Node, values: list[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,36 +12,13 @@ from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.compiled import NotTakenError, apart, compiled
-from tocsin.streams.wire.older import FeedbackOfOld, renewed
-from tocsin.streams.wire.records import Event, Feedback, Label
+from tocsin.streams.wire.event_columns import EventColumns
+from tocsin.streams.wire.layout import Kind, Layout
+from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.repaired import parsed
-from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields
+from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields, time_of
 
 NAN = float("nan")
-
-
-class DecodedEvent(NamedTuple):
-    """One event, with the raw record it came in."""
-
-    record: Record
-    event: Event
-
-    @property
-    def content(self) -> str:
-        """A digest of the record's value: what was sent, whatever the schema reads of it."""
-        return hashlib.blake2b(self.record.value or b"", digest_size=16).hexdigest()
-
-    def is_again(self, known: Event, content: str | None = None) -> bool:
-        """Whether an event of the same id has the same content; `content` is its digest where that was kept.
-
-        A time that is only the record's is no content: an event without one that is sent twice is the same event. What
-        was sent in the same bytes is the same event, even if the schema reads something else of it by now.
-        """
-        if content is not None and content == self.content:
-            return True
-        if self.event.time == self.record.timestamp:
-            known = msgspec.structs.replace(known, time=self.event.time)
-        return known == self.event
 
 
 class DecodedLabel(NamedTuple):
@@ -71,10 +47,10 @@ class Decoder:
         self._names = [feature.name for feature in schema.features]
         self._has_categories = any(kind == "category" for _, kind in self._columns)
 
-    def events(self, records: Sequence[Record]) -> tuple[list[DecodedEvent], list[Rejected]]:
+    def events(self, records: Sequence[Record]) -> tuple[EventColumns, list[Rejected]]:
         """The events among raw records, in their order, and the records that are none."""
-        good, bad = _sort(records, self.event)
-        return [DecodedEvent(record, event) for record, event in good], bad
+        good, bad = _sort(records, self._event_values)
+        return self._schema.columns([record for record, _ in good], [values for _, values in good]), bad
 
     def labels(self, records: Sequence[Record]) -> tuple[list[DecodedLabel], list[Rejected]]:
         """The labels among raw records, in their order, and the records that are none."""
@@ -83,6 +59,10 @@ class Decoder:
 
     def event(self, record: Record) -> Event:
         """One event; a missing id becomes `topic-partition-offset`. Raises UnfitError."""
+        return self._schema.columns([record], [self._event_values(record)]).event(0)
+
+    def _event_values(self, record: Record) -> list[Any]:
+        """The canonical values of an event's fields, with its id and time. Raises UnfitError."""
         value = self._checked(record)
         values = None
         if self._fast_event is not None:
@@ -92,7 +72,10 @@ class Decoder:
                 values = None
         if values is None:
             values = read_fields(self._schema.event_fields, self._parsed(value))
-        return self._schema.event(values, f"{record.topic}-{record.partition}-{record.offset}", record.timestamp)
+        if values[0] is None:
+            values[0] = f"{record.topic}-{record.partition}-{record.offset}"
+        values[2] = time_of(values[2], record.timestamp)
+        return values
 
     def label(self, record: Record) -> Label:
         """One label. Raises UnfitError."""
@@ -123,6 +106,16 @@ class Decoder:
         if value.count(b"{") + value.count(b"[") > nesting and depth(raw, nesting) > nesting:
             raise UnfitError("too-deep", f"nested deeper than bounds.nesting = {nesting}")
         return raw
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Those of the features, in their order."""
+        return tuple(kind for _, kind in self._columns)
+
+    @property
+    def layout(self) -> Layout:
+        """That of events of which nothing but the features is packed."""
+        return Layout(tuple(self._names), self.kinds)
 
     def batch(self, events: Sequence[Event]) -> Batch:
         """Events as columns. Raises TypeError, ValueError or AttributeError for features that do not fit them."""
@@ -205,23 +198,3 @@ def read_own(record: Record, kind: type[Value]) -> Value | None:
         return msgspec.json.decode(record.value or b"", type=kind)
     except UNREADABLE:
         return None
-
-
-def read_feedback(record: Record) -> Feedback:
-    """A record of the feedback topic, of this version or an earlier one.
-
-    Raises one of `UNREADABLE`, whose text says what is wrong by the keys of this version.
-    """
-    value = record.value or b""
-    try:
-        return _FEEDBACK.decode(value)
-    except UNREADABLE:
-        try:
-            return renewed(Feedback, _FEEDBACK_OF_OLD.decode(value))
-        except UNREADABLE:
-            pass
-        raise
-
-
-_FEEDBACK = msgspec.json.Decoder(Feedback)
-_FEEDBACK_OF_OLD = msgspec.json.Decoder(FeedbackOfOld)

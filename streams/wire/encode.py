@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
-def encode(record: msgspec.Struct) -> bytes:
+def encode(record: msgspec.Struct | list[msgspec.Struct]) -> bytes:
     """A record as JSON. Numbers that are not finite become null."""
     return _ENCODER.encode(record)
 

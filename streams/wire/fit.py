@@ -26,7 +26,8 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Headers, Record, TransportError, record_size
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
-from tocsin.streams.wire.records import Alert, Decision, Feedback, LeftOut, Review, Telemetry
+from tocsin.streams.wire.feedback import PackedFeedback, packed_feedback, read, without_context
+from tocsin.streams.wire.records import Alert, Decision, LeftOut, Review, Telemetry
 from tocsin.streams.wire.schema import UnfitError
 
 log = logging.getLogger(__name__)
@@ -216,14 +217,15 @@ def _smaller_review(value: bytes, room: int) -> Iterator[bytes]:
 
 
 def _smaller_feedback(value: bytes, room: int) -> Iterator[bytes]:
-    feedback = msgspec.json.decode(value, type=Feedback)
+    feedback = read(value)
+    assert isinstance(feedback, PackedFeedback)  # nothing else is produced
     posts, size = feedback.posts, len(value)
     while posts and size > room:
-        size -= len(msgspec.json.encode(posts[0]))
+        size -= len(posts[0].encode())
         posts = posts[1:]
     feedback = msgspec.structs.replace(feedback, posts=posts)
-    yield encode(feedback)
-    yield encode(msgspec.structs.replace(feedback, posts=[], context=None))
+    yield packed_feedback(feedback)
+    yield packed_feedback(without_context(msgspec.structs.replace(feedback, posts=[])))
 
 
 def _smaller_telemetry(value: bytes, room: int) -> Iterator[bytes]:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from tocsin.config.schema import FeatureSettings, Keys, keys_of
 from tocsin.config.settings import Settings
+from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.dot_paths import walk
-from tocsin.streams.wire.records import Event, Label
+from tocsin.streams.wire.event_columns import EventColumns
+from tocsin.streams.wire.records import Label
 from tocsin.streams.wire.values import (
     BOOLEAN,
     LATEST,
@@ -90,18 +92,18 @@ class EventSchema:
         kind = text_kind(self.bounds.text_length)
         return (Field("text", keys_of(path), kind, required=needed, nullable=not needed),)
 
-    def event(self, values: Sequence[Any], default_id: str, default_time: int = -1) -> Event:
-        """The event of the canonical values of `event_fields`; the defaults are for one without an id or a time.
-
-        Raises UnfitError where it has no time and `default_time` is none (Kafka has -1 for a record without a time).
-        """
-        count = len(self._names)
-        return Event(
-            id=default_id if values[0] is None else values[0],
-            subject=values[1],
-            time=_time(values[2], default_time),
-            features=dict(zip(self._names, values[3 : 3 + count], strict=True)),
-            text=values[3 + count] if len(values) > 3 + count else None,
+    def columns(self, records: list[Record], values: Sequence[Sequence[Any]]) -> EventColumns:
+        """The events of records whose `event_fields` have these canonical values, an id and a time among them."""
+        features, text = slice(3, 3 + len(self._names)), 3 + len(self._names)
+        with_text = len(self.event_fields) > text
+        return EventColumns(
+            records=records,
+            ids=[one[0] for one in values],
+            subjects=[one[1] for one in values],
+            times=[one[2] for one in values],
+            features=[one[features] for one in values],
+            texts=[one[text] for one in values] if with_text else [None] * len(values),
+            names=self._names,
         )
 
     def label(
@@ -122,7 +124,7 @@ class EventSchema:
             event=event,
             subject=subject,
             label=label,
-            time=_time(time, default_time),
+            time=time_of(time, default_time),
             source=source,
             weight=weight,
             features=features,
@@ -184,7 +186,8 @@ def read_fields(fields: Sequence[Field], raw: dict[str, Any]) -> list[Any]:
     return values
 
 
-def _time(time: int | None, default: int) -> int:
+def time_of(time: int | None, default: int) -> int:
+    """A time, or that of the Kafka record where there is none. Raises UnfitError where that is none either."""
     if time is not None:
         return time
     if not 0 <= default <= LATEST:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from tocsin.config.settings import Settings
@@ -16,10 +14,11 @@ from tocsin.models.data.labels import name_among
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.context import context_from_wire
-from tocsin.streams.wire.decode import UNREADABLE, Decoder, read_feedback
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.counts import Counts
-from tocsin.streams.worker.joining.label_target import target_of_feedback
+from tocsin.streams.worker.feedback_items import FeedbackItem, columns_of, read_item
 
 UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""
@@ -30,15 +29,6 @@ _UNFIT = (TypeError, KeyError, ValueError, AttributeError)
 
 class FeedbackError(Exception):
     """The feedback log holds what Tocsin did not write: the model cannot be folded past it."""
-
-
-class _Fitting(NamedTuple):
-    """A feedback record that the model can learn from."""
-
-    record: Record
-    item: Feedback
-    foreign: bool
-    """Whether another model than this one has seen its event, or none has."""
 
 
 class Learn:
@@ -76,42 +66,45 @@ class Learn:
         or for which the model has no room, is passed over and counted: which one came too late depends on the log
         alone. Raises FeedbackError.
         """
-        feedback = [(record, self._read(record)) for record in records]
-        for _, item in feedback:
+        feedback = [self._read(record) for record in records]
+        for item in feedback:
             note_known(item, transaction, self._settings.bounds.pending_events)
-        new = [(record, item) for record, item in feedback if record.offset >= self._classifier.feedback_offset]
+        new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
         fitting = self._fitting(new)
         if fitting:
             self._classifier.learn(self._columns(fitting))
-        self._classifier.feedback_offset = new[-1][0].offset + 1
+        self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
 
-    def _read(self, record: Record) -> Feedback:
-        """A record with its label under the name of today."""
+    def _read(self, record: Record) -> FeedbackItem:
         try:
-            item = read_feedback(record)
+            return read_item(record, self._settings.class_map)
         except UNREADABLE as error:
             raise _garbage(record, str(error)) from error
-        label = self._settings.class_map.get(item.label)
-        return item if label is None else msgspec.structs.replace(item, label=label)
 
-    def _fitting(self, feedback: Sequence[tuple[Record, Feedback]]) -> list[_Fitting]:
+    def _fitting(self, feedback: Sequence[FeedbackItem]) -> list[FeedbackItem]:
         """The records whose class is known, or among the first for which there is room."""
         classes = dict.fromkeys(self._classifier.classes)
-        fitting: list[_Fitting] = []
-        for record, read in feedback:
+        fitting: list[FeedbackItem] = []
+        for read in feedback:
             # An older release wrote `true` where this one writes `1`: they are one class, named as it was first.
-            name = name_among(classes, read.label)
-            item = read if name == read.label else msgspec.structs.replace(read, label=name)
+            name = read.label if read.label in classes else name_among(classes, read.label)
+            item = read if name == read.label else read._replace(label=name)
             if item.label in classes or (not self._settings.classes and len(classes) < self._classes_most):
                 classes[item.label] = None
                 own = self._is_own(item, classes, self._classifier.learnt + len(fitting))
-                fitting.append(_Fitting(record, item, not own))
+                fitting.append(item if own else item._replace(foreign=True))
             else:
-                self._pass_over(record, item.label)
+                self._pass_over(item.record, item.label)
         return fitting
+
+    def _is_own(self, item: FeedbackItem, classes: Collection[str], learnt: int) -> bool:
+        try:
+            return item.is_of(self._digest, classes, learnt)
+        except UNREADABLE as error:
+            raise _garbage(item.record, str(error)) from error
 
     def _pass_over(self, record: Record, label: str) -> None:
         if not self._settings.classes:
@@ -121,61 +114,50 @@ class Learn:
         if len(self.unknown) < MOST_UNKNOWN:
             self.unknown.setdefault(label, record.offset)
 
-    def _is_own(self, item: Feedback, classes: Collection[str], learnt: int) -> bool:
-        """Whether this model has seen the event: one of this digest, to which the same classes had the same places.
-
-        One that had learnt more than this one until now (`learnt` records) was taught by another feedback log.
-        """
-        decision, context = item.decision, item.context
-        if decision is None or decision.model.config != self._digest or len(decision.belief) > len(classes):
-            return False
-        if context is not None and context.learnt > learnt:
-            return False
-        return all(seen == known for seen, known in zip(decision.belief, classes, strict=False))
-
-    def _columns(self, feedback: Sequence[_Fitting]) -> FeedbackBatch:
+    def _columns(self, items: Sequence[FeedbackItem]) -> FeedbackBatch:
         try:
-            return self._batch(feedback)
+            return columns_of(items, len(self._classifier.experts)) or self._batch(items)
         except _UNFIT:
-            for fitting in feedback:  # one of them is to blame
+            for item in items:  # one of them is to blame
                 try:
-                    self._batch([fitting])
+                    self._batch([item])
                 except _UNFIT as error:
-                    raise _garbage(fitting.record, repr(error)) from error
+                    raise _garbage(item.record, repr(error)) from error
             raise
 
-    def _batch(self, feedback: Sequence[_Fitting]) -> FeedbackBatch:
-        contexts = [self._context(fitting) for fitting in feedback]
-        found = [self._decoder.refitted(item.event) if foreign else (item.event, 0) for _, item, foreign in feedback]
+    def _batch(self, items: Sequence[FeedbackItem]) -> FeedbackBatch:
+        """A batch whose events this model has not all seen, or that an earlier version wrote."""
+        feedback = [(item.as_record(), item.foreign) for item in items]
+        contexts = [self._context(item, foreign) for item, foreign in feedback]
+        found = [self._decoder.refitted(item.event) if foreign else (item.event, 0) for item, foreign in feedback]
         made = FeedbackBatch(
             batch=self._decoder.batch([event for event, _ in found]),
-            labels=[item.label for _, item, _ in feedback],
-            weight=np.array([item.weight for _, item, _ in feedback], np.float64),
+            labels=[item.label for item, _ in feedback],
+            weight=np.array([item.weight for item, _ in feedback], np.float64),
             contexts=contexts,
-            posts=[item.posts for _, item, _ in feedback],
+            posts=[item.posts for item, _ in feedback],
         )
         if unfit := sum(unfit for _, unfit in found):
             self._counts.passed_over[UNFIT_VALUE] += unfit
-        self._counts.scored_anew += sum(foreign and item.decision is not None for _, item, foreign in feedback)
+        self._counts.scored_anew += sum(foreign and item.decision is not None for item, foreign in feedback)
         return made
 
-    def _context(self, fitting: _Fitting) -> PredictionContext | None:
+    def _context(self, item: Feedback, foreign: bool) -> PredictionContext | None:
         """What the model saw of the event; None where it must be scored anew. Raises ValueError for what is garbage."""
-        written = fitting.item.context
-        if written is None or fitting.foreign:
+        if item.context is None or foreign:
             return None
-        context = context_from_wire(written)
+        context = context_from_wire(item.context)
         if context.evidence.shape[0] != len(self._classifier.experts):
             raise ValueError(f"evidence of {context.evidence.shape[0]} experts")
         return context
 
 
-def note_known(feedback: Feedback, transaction: Transaction, most: int) -> None:
+def note_known(item: FeedbackItem, transaction: Transaction, most: int) -> None:
     """Note that the feedback log holds this label."""
-    key, source = target_of_feedback(feedback).key, feedback.source or ""
-    transaction.known.add(key, source, feedback.label, most)
-    transaction.pending.note_label(feedback.event.id)  # a copy of another worker's event, which may come back
-    transaction.waiting.drop(key, source, feedback.label)
+    key, source = item.target.key, item.feedback.source or ""
+    transaction.known.add(key, source, item.label, most)
+    transaction.pending.note_label(item.event_id)  # a copy of another worker's event, which may come back
+    transaction.waiting.drop(key, source, item.label)
 
 
 def _garbage(record: Record, why: str) -> FeedbackError:

@@ -204,4 +204,5 @@ def beginning_deleted(partition: Partition, first: int, offset: int) -> Feedback
 
 def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
     """By partition, the offset after its last record."""
-    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {Partition(topic, index): offset + 1 for (topic, index), offset in last.items()}

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.config.settings import Settings
 from tocsin.streams.state.store import PENDING_SHARE, Transaction
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.decode import DecodedEvent, Decoder, Rejected
+from tocsin.streams.wire.decode import Decoder, Rejected
 from tocsin.streams.wire.encode import Output, dead_letter
-from tocsin.streams.wire.records import Decision
+from tocsin.streams.wire.event_columns import EventColumns, is_again
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding.decide import DecidedBatch
 from tocsin.streams.worker.joining.join import Fits, Join, Joined
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
@@ -42,7 +43,9 @@ class Pipeline:
         self._duties = ownership.duties
         self._counts = counts
         self._produce = produce
-        self._join = Join(settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name), fits)
+        self._join = Join(
+            settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name), fits, decoder.layout
+        )
         self.decided_before: set[str] = set()
         self._was_full = False
         """Whether labels that wait were looked through since the model has all its classes."""
@@ -93,34 +96,42 @@ class Pipeline:
         events, rejected = self._decoder.events(records)
         self._reject(rejected)
         new = self._new_events(events, transaction)
-        for decided in self._model.decide(new, transaction, now):
-            transaction.pending.add(decided.pending, now)
-            self._produce_all(decided.outputs)
-            self._counts.alerts += sum(output.topic == self._settings.topics.alerts for output in decided.outputs)
-            self._count(decided.decision)
-            self._finish(self._join.event(decided.pending.event, transaction))
+        if not new.size:
+            return
+        decided = self._model.decide(new, transaction, now)
+        places = [record.partition for record in new.records]
+        kept = list(zip(new.ids, new.subjects, places, decided.packed, strict=True))
+        if transaction.waiting.count() == 0:
+            transaction.pending.add_new(kept, decided.layout, now)
+            for outputs in decided.outputs:
+                self._produce_all(outputs)
+        else:
+            for i, outputs in enumerate(decided.outputs):
+                transaction.pending.add_new(kept[i : i + 1], decided.layout, now)
+                self._produce_all(outputs)
+                self._finish(self._join.event(new.ids[i], new.subjects[i], transaction))
+        self._count(decided)
 
-    def _new_events(self, events: Sequence[DecodedEvent], transaction: Transaction) -> list[DecodedEvent]:
+    def _new_events(self, events: EventColumns, transaction: Transaction) -> EventColumns:
         """Events that were not decided before; the same id with other content is a dead letter."""
-        new: dict[str, DecodedEvent] = {}
+        new: dict[str, int] = {}
         clashes: list[Rejected] = []
-        for decoded in events:
-            identity = decoded.event.id
+        for i, identity in enumerate(events.ids):
             pending = transaction.pending.get(identity)
             if pending is not None:
-                again = decoded.is_again(pending.event, pending.content)
+                again = is_again(events, i, pending.event, pending.content)
             elif identity in new:
-                again = decoded.is_again(new[identity].event)
+                again = is_again(events, i, events.event(new[identity]), events.content(new[identity]))
             else:
-                new[identity] = decoded
+                new[identity] = i
                 continue
             if again:
                 self._counts.duplicates += 1
             else:
                 error = UnfitError("id-taken", f"id {identity!r} is that of another event with other content")
-                clashes.append((decoded.record, error))
+                clashes.append((events.records[i], error))
         self._reject(clashes)
-        return list(new.values())
+        return events.of(list(new.values()))
 
     def _produce_all(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
@@ -140,16 +151,19 @@ class Pipeline:
             if dead_letter_kind is not None:
                 self._counts.dead_letters[dead_letter_kind] += 1
 
-    def _count(self, decision: Decision) -> None:
+    def _count(self, decided: DecidedBatch) -> None:
         counts = self._counts
-        counts.events += 1
-        if decision.label is not None:
-            counts.decided += 1
-            counts.classes[decision.label] += 1
-        elif decision.reason is not None:
-            counts.abstained += 1
-            counts.reasons[decision.reason] += 1
-        counts.over_budget += isinstance(decision.over_budget, str)
-        if decision.event in self.decided_before:
-            self.decided_before.discard(decision.event)
-            counts.decided_twice += 1
+        classes = [name for name in decided.label if name is not None]
+        counts.events += decided.events.size
+        counts.decided += len(classes)
+        counts.classes.update(classes)
+        reasons = [reason for reason in decided.reasons if reason is not None]
+        counts.abstained += len(reasons)
+        counts.reasons.update(reasons)
+        counts.over_budget += decided.over_budget
+        alerts = self._settings.topics.alerts
+        counts.alerts += sum(output.topic == alerts for outputs in decided.outputs for output in outputs[1:])
+        if self.decided_before:
+            again = self.decided_before.intersection(decided.events.ids)
+            self.decided_before -= again
+            counts.decided_twice += len(again)

@@ -17,9 +17,11 @@ from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.pending import PendingEvent
 from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Partition, Record, Transport
-from tocsin.streams.wire.decode import DecodedEvent, Decoder, read_own
+from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.records import Decision
+from tocsin.streams.wire.event_columns import content_of
+from tocsin.streams.wire.packed import More
+from tocsin.streams.wire.records import Decision, Event
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.deciding.review_budget import Budget, reviewable
 from tocsin.streams.worker.joining.label_target import LabelTarget
@@ -73,10 +75,10 @@ class Rebuild:
             t.notes.forget_priors(partition.index)
         return Rebuilt(remembered, without_decision, self._unfit)
 
-    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[DecodedEvent]:
+    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[tuple[Record, Event]]:
         for record in self._reader.read(partition, start, stop):
             try:
-                yield DecodedEvent(record, self._decoder.event(record))
+                yield record, self._decoder.event(record)
             except UnfitError:
                 self._unfit += 1
 
@@ -90,17 +92,18 @@ class Rebuild:
         return found
 
     def _remember(
-        self, events: Sequence[DecodedEvent], decisions: dict[str, bytes], partition: Partition, now: int
+        self, events: Sequence[tuple[Record, Event]], decisions: dict[str, bytes], partition: Partition, now: int
     ) -> Rebuilt:
         remembered, without_decision, review = 0, 0, self._settings.review
+        layout = self._decoder.layout
         with self._state.transaction() as t:
             spent = Budget(t.notes.budget(partition.index)) if self._settings.abstention.budget is not None else None
-            for decoded in events:
-                event = decoded.event
+            for record, event in events:
                 kept = decisions.get(event.id)
                 decision = None if kept is None else msgspec.json.decode(kept, type=Decision)
                 # What the model saw is gone with the state: the learner scores such an event anew.
-                new = t.pending.add(PendingEvent(event, decision, None, partition.index, decoded.content), now)
+                more = None if decision is None else More(decision=decision)
+                new = t.pending.add(PendingEvent.of(event, layout, partition.index, content_of(record), more), now)
                 remembered += new
                 if new and t.known.get(LabelTarget("event", event.id).key):
                     t.pending.note_label(event.id)

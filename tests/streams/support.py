@@ -17,6 +17,8 @@ from tocsin.streams.transport.base import (
     Transport,
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.feedback import read_feedback
 from tocsin.streams.worker.worker import OpenTransport, Worker
 
 START = 1_700_000_000_000
@@ -115,6 +117,8 @@ class Service:
         return [r for partition, end in ends.items() for r in self._feeder.read(partition, 0, end)]
 
     def values(self, topic: str) -> list[dict[str, Any]]:
+        if topic == self.topics.feedback:
+            return [orjson.loads(encode(read_feedback(r))) for r in self.records(topic)]
         return [orjson.loads(r.value or b"null") for r in self.records(topic)]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.streams.transport.base import (
     MOST_RECORD_BYTES,
@@ -132,6 +132,11 @@ class MemoryBroker:
         """What each of these topics was given when it was made; one that is made anew has another."""
         with self.lock:
             return {topic: self._ids[topic] for topic in topics if topic in self._ids}
+
+    def identify(self, ids: Mapping[str, str]) -> None:
+        """Give topics the ids of others, of which this broker holds a copy."""
+        with self.lock:
+            self._ids.update(ids)
 
     def stored_partitions(self, topic: str) -> list[StoredPartition]:
         """The partitions of a topic. Raises TransportError where it does not exist."""

@@ -9,32 +9,43 @@ import msgspec
 import numpy as np
 
 from tocsin.config.settings import Settings
+from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
-from tocsin.explain.explanation import Explanation
+from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.prior_shift import StreamPriors
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.state.notes import Notes
-from tocsin.streams.state.pending import PendingEvent
 from tocsin.streams.state.store import Transaction
-from tocsin.streams.wire.context import context_to_wire
-from tocsin.streams.wire.decode import DecodedEvent, Decoder
+from tocsin.streams.wire.decision_texts import decision_texts, ending
+from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output, encode
-from tocsin.streams.wire.records import Decision, Event, ModelVersion, Reason, Review
+from tocsin.streams.wire.event_columns import EventColumns, batch_of
+from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.packed import More
+from tocsin.streams.wire.packing import Verdicts, layout_of, packed_batch
+from tocsin.streams.wire.records import ModelVersion, Reason, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 
 SEGMENT = "default"
 
 
-class Decided(NamedTuple):
-    """One event with its decision."""
+class DecidedBatch(NamedTuple):
+    """B events with their decisions."""
 
-    decision: Decision
-    outputs: list[Output]
-    """The decision first, then alerts and what goes to review."""
-    pending: PendingEvent
-    """What to keep of the event until its label comes."""
+    events: EventColumns
+    outputs: list[list[Output]]
+    """Of each event: the decision first, then alerts and what goes to review."""
+    layout: Layout
+    packed: list[bytes]
+    """What to keep of each event until its label comes."""
+    label: list[str | None]
+    """The class that each was decided for."""
+    reasons: Sequence[str | None]
+    """Why each was abstained from."""
+    over_budget: int
+    """Events that would have gone to review, had the budget not been spent."""
 
 
 class _OverBudget(NamedTuple):
@@ -46,14 +57,6 @@ class _OverBudget(NamedTuple):
     """Whether it is decided instead; else it is abstained from, and goes to nobody."""
 
 
-class _Findings(NamedTuple):
-    """What is found out of one event beside its scores."""
-
-    over_budget: _OverBudget | None
-    explanation: Explanation | None
-    subject: SubjectAfter | None
-
-
 class Decide:
     """Turns events into decisions with one classifier."""
 
@@ -62,6 +65,7 @@ class Decide:
         self._classifier = classifier
         self._decoder = decoder
         self._explainer = Explainer(classifier, settings.explanation)
+        self._explanations = Explanations(self._explainer, encode)
         self._early_risk = EarlyRisk(settings, classifier)
         self._digest, self._config_digest = classifier.digest, settings.digest()
         self.partitions = 1
@@ -69,20 +73,17 @@ class Decide:
         self.last: Scores | None = None
         """The scores of the last batch, for telemetry."""
 
-    def __call__(self, events: Sequence[DecodedEvent], transaction: Transaction, now: int) -> list[Decided]:
+    def __call__(self, events: EventColumns, transaction: Transaction, now: int) -> DecidedBatch:
         """Decide events at one instant (epoch ms), and write what they changed of their partitions and subjects."""
-        if not events:
-            return []
         notes, subjects = transaction.notes, transaction.subjects
-        batch = self._decoder.batch([decoded.event for decoded in events])
+        batch = batch_of(events, self._decoder.kinds)
         batch = self._early_risk.with_subject_texts(batch, subjects)
         priors = self._read_priors(events, notes)
         budgets = self._read_budgets(events, notes)
 
         self.last = scores = self._classifier.score(batch, priors)
         over_budget = self._spend(budgets, events, scores)
-        explanations = [self._explainer.explain(scores, i) for i in range(len(events))]
-        after = self._early_risk.fold([decoded.event for decoded in events], scores, subjects)
+        after = self._early_risk.fold(events, scores, subjects)
 
         for partition, state in scores.priors.items():
             notes.set_priors(partition, self._digest, state)
@@ -90,86 +91,97 @@ class Decide:
             if budget.changed:
                 notes.set_budget(partition, budget.state())
         subjects.write()
+        return self._decided(events, scores, self._verdicts(scores, over_budget, now), over_budget, after)
 
-        findings = [_Findings(*found) for found in zip(over_budget, explanations, after, strict=True)]
-        return [self._decided(events[i], scores, i, findings[i], now) for i in range(len(events))]
-
-    def _read_priors(self, events: Sequence[DecodedEvent], notes: Notes) -> StreamPriors | None:
+    def _read_priors(self, events: EventColumns, notes: Notes) -> StreamPriors | None:
         """The class priors of late of each partition that the events come from."""
         if not self._settings.prior_shift.enabled:
             return None
-        partition = np.array([decoded.record.partition for decoded in events])
+        partition = np.array([record.partition for record in events.records])
         states = {int(p): notes.priors(int(p), self._digest) for p in np.unique(partition)}
         return StreamPriors(partition, states)
 
-    def _read_budgets(self, events: Sequence[DecodedEvent], notes: Notes) -> dict[int, Budget]:
+    def _read_budgets(self, events: EventColumns, notes: Notes) -> dict[int, Budget]:
         """What each partition that the events come from spent of the budget of reviews; nothing without a budget."""
         if self._settings.abstention.budget is None:
             return {}
-        partitions = dict.fromkeys(decoded.record.partition for decoded in events)
+        partitions = dict.fromkeys(record.partition for record in events.records)
         return {partition: Budget(notes.budget(partition)) for partition in partitions}
 
-    def _spend(
-        self, budgets: dict[int, Budget], events: Sequence[DecodedEvent], scores: Scores
-    ) -> list[_OverBudget | None]:
+    def _spend(self, budgets: dict[int, Budget], events: EventColumns, scores: Scores) -> list[_OverBudget | None]:
         """Spend the budget of reviews on the events that were abstained from; returns those for which it is spent."""
-        over: list[_OverBudget | None] = [None] * len(events)
+        over: list[_OverBudget | None] = [None] * events.size
         budget = self._settings.abstention.budget
         if budget is None:
             return over
         doubt = doubt_in(scores.belief, scores.uncertainty)
         for i in np.flatnonzero(~scores.decided).tolist():
-            partition, reason = events[i].record.partition, _reason(scores, i)
+            partition, reason = events.records[i].partition, _reason(scores, i)
             if not reviewable(reason, self._settings.review):
                 continue
             most = share(budget, self.partitions, partition)
-            if not budgets[partition].spend(most, events[i].event.time, float(doubt[i])) and reason is not None:
+            if not budgets[partition].spend(most, events.times[i], float(doubt[i])) and reason is not None:
                 over[i] = _OverBudget(reason, decidable(reason, float(doubt[i])))
         return over
 
-    def _decided(self, decoded: DecodedEvent, scores: Scores, i: int, findings: _Findings, now: int) -> Decided:
-        event, after = decoded.event, findings.subject
-        decision = self._decision(event, scores, i, findings, now)
-        topics, key, record = self._settings.topics, event.subject.encode(), decoded.record
-        outputs = [Output(topics.decisions, key, encode(decision), record.headers, record)]
-        for raised in [] if after is None else after.raised:
-            assert after is not None
-            alert = self._early_risk.alert(event, raised, after.state, findings.explanation)
-            outputs.append(Output(topics.alerts, key, encode(alert), record.headers, record))
-        abstained = decision.status == "abstained" and findings.over_budget is None
-        if abstained and reviewable(decision.reason, self._settings.review):
-            outputs.append(Output(topics.review, key, encode(Review(event, decision)), record.headers, record))
-        pending = PendingEvent(
-            event=event,
-            decision=msgspec.structs.replace(decision, explanation=None),
-            context=context_to_wire(scores.context(i)),
-            partition=decoded.record.partition,
-            content=decoded.content,
-        )
-        return Decided(decision, outputs, pending)
+    def _verdicts(self, scores: Scores, over_budget: Sequence[_OverBudget | None], now: int) -> Verdicts:
+        decided, reasons = scores.decided, scores.reasons
+        turned = [i for i, over in enumerate(over_budget) if over is not None and over.decidable]
+        if turned:
+            decided, reasons = decided.copy(), list(reasons)
+            decided[turned] = True
+            for i in turned:
+                reasons[i] = None
+        return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), now)
 
-    def _decision(self, event: Event, scores: Scores, i: int, findings: _Findings, now: int) -> Decision:
-        over = findings.over_budget
-        decided = bool(scores.decided[i]) or (over is not None and over.decidable)
-        priors = scores.ratio[i].tolist() if scores.ratio is not None and scores.follows(i) else None
-        return Decision(
-            event=event.id,
-            subject=event.subject,
-            time=event.time,
-            decided_at=now,
-            status="decided" if decided else "abstained",
-            label=scores.classes[scores.label[i]] if decided else None,
-            belief=dict(zip(scores.classes, scores.belief[i].tolist(), strict=True)),
-            uncertainty=float(scores.uncertainty[i]),
-            conflict=float(scores.conflict[i]),
-            reason=None if decided else _reason(scores, i),
-            set=[c for c, within in zip(scores.classes, scores.sets[i].tolist(), strict=True) if within],
-            explanation=findings.explanation,
-            model=self._version(),
-            over_budget=self._said_of_budget(over),
-            priors=None if priors is None else dict(zip(scores.classes, priors, strict=True)),
-            risk=None if findings.subject is None else findings.subject.state,
-        )
+    def _decided(
+        self,
+        events: EventColumns,
+        scores: Scores,
+        verdicts: Verdicts,
+        over_budget: Sequence[_OverBudget | None],
+        after: Sequence[SubjectAfter | None],
+    ) -> DecidedBatch:
+        texts = JsonTexts()
+        explanations = self._explanations.columns(scores, texts)
+        said = [self._said_of_budget(over) for over in over_budget]
+        ratios = self._ratios(scores)
+        risks = [None if one is None else one.state for one in after]
+        endings = [ending(*one) for one in zip(said, ratios, risks, strict=True)]
+        decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
+        outputs = [
+            [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
+            for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
+        ]
+        for i, one in enumerate(after):
+            outputs[i] += self._alerts(events, scores, i, one)
+        for i in np.flatnonzero(~verdicts.decided).tolist():
+            if over_budget[i] is None and reviewable(verdicts.reasons[i], self._settings.review):
+                review = b'{"event":%b,"decision":%b}' % (encode(events.event(i)), decisions[i])
+                outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
+        layout = layout_of(scores, events.names, self._decoder.kinds, verdicts.model)
+        packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
+        label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
+        spent = sum(over is not None for over in over_budget)
+        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent)
+
+    def _ratios(self, scores: Scores) -> list[dict[str, float] | None]:
+        """By class, how much more frequent than usual it is taken to be; None for an event where that is not so."""
+        B = len(scores.batch)
+        if scores.ratio is None:
+            return [None] * B
+        ratios = scores.ratio.tolist()
+        return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
+
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, after: SubjectAfter | None) -> list[Output]:
+        """The alerts that event i raised."""
+        if after is None or not after.raised:
+            return []
+        explanation, event = self._explainer.explain(scores, i), events.event(i)
+        record = events.records[i]
+        alerts = [self._early_risk.alert(event, raised, after.state, explanation) for raised in after.raised]
+        key = event.subject.encode()
+        return [Output(self._settings.topics.alerts, key, encode(alert), record.headers, record) for alert in alerts]
 
     def _version(self) -> ModelVersion:
         return ModelVersion(self._classifier.feedback_offset, self._digest, SEGMENT, self._config_digest)
@@ -179,6 +191,14 @@ class Decide:
         if self._settings.abstention.budget is None:
             return msgspec.UNSET
         return None if over is None else over.reason
+
+
+def _more(said: str | msgspec.UnsetType | None, risk: SubjectState | None) -> More | None:
+    """What is packed of a decision beside its numbers."""
+    if said is msgspec.UNSET and risk is None:
+        return None
+    more = More(risk=risk)
+    return more if said is msgspec.UNSET else msgspec.structs.replace(more, over_budget=said)
 
 
 def _reason(scores: Scores, i: int) -> Reason | None:

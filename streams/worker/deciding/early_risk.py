@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
 from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.subjects import Subjects
+from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.records import Alert, Event, SubjectState, SubjectTextState
 from tocsin.streams.wire.subject_state import risk_from_wire, state_to_wire, text_from_wire, text_to_wire
 
@@ -60,28 +60,29 @@ class EarlyRisk:
                     texts[name, subject] = text_from_wire(kept[name])
         return replace(batch, subject_texts=texts)
 
-    def fold(self, events: Sequence[Event], scores: Scores, subjects: Subjects) -> list[SubjectAfter | None]:
+    def fold(self, events: EventColumns, scores: Scores, subjects: Subjects) -> list[SubjectAfter | None]:
         """Fold events into their subjects, one after the other; None for each where nothing is kept of subjects."""
         if not self.keeps_subjects:
-            return [None] * len(events)
-        return [self._fold(event, scores, i, subjects) for i, event in enumerate(events)]
+            return [None] * events.size
+        return [self._fold(events, scores, i, subjects) for i in range(events.size)]
 
-    def _fold(self, event: Event, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
-        before = subjects.get(event.subject)
+    def _fold(self, events: EventColumns, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
+        subject = events.subjects[i]
+        before = subjects.get(subject)
         risk = SubjectRisk() if before is None else self._risk(before)
         raised = add_post(
             risk,
             self._contribution(scores, i),
             list(scores.classes),
             self._settings,
-            Post(event.id, event.time, scores.betp[i]),
+            Post(events.ids[i], events.times[i], scores.betp[i]),
             subjects.peers(self._group),
         )
         texts = {} if before is None else self._readable(before)
         for name, after in scores.subject_texts.items():
             texts[name] = text_to_wire(after[i], self._readers_of_subjects[name])
         state = state_to_wire(risk, texts)
-        subjects.put(event.subject, state, self._most, self._group)
+        subjects.put(subject, state, self._most, self._group)
         return SubjectAfter(state, raised)
 
     def _risk(self, state: SubjectState) -> SubjectRisk:

@@ -34,11 +34,13 @@ from tocsin.streams.state.store import WAITING_SHARE, Transaction
 from tocsin.streams.state.waiting import WaitingLabel
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.decode import DecodedLabel
-from tocsin.streams.wire.encode import Output, dead_letter, encode
-from tocsin.streams.wire.records import Event, Feedback, Label
+from tocsin.streams.wire.encode import Output, dead_letter
+from tocsin.streams.wire.feedback import PackedFeedback, packed_feedback
+from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.joining.duties import Duties
-from tocsin.streams.worker.joining.label_target import LabelTarget, target_of, target_of_feedback
+from tocsin.streams.worker.joining.label_target import LabelTarget, target_of
 
 Takes = Callable[[str], bool]
 """Whether the model has room for a class, by its name."""
@@ -70,8 +72,12 @@ class _Comparison(NamedTuple):
 class Join:
     """Joins labels to the events of the partitions that are assigned to one worker."""
 
-    def __init__(self, settings: Settings, duties: Duties, assigned: Assigned, takes: Takes, fits: Fits) -> None:
+    def __init__(
+        self, settings: Settings, duties: Duties, assigned: Assigned, takes: Takes, fits: Fits, layout: Layout
+    ) -> None:
+        """`layout` is that of events of which nothing but the features is packed."""
         self._settings = settings
+        self._layout = layout
         self._duties = duties
         self._assigned = assigned
         self._takes = takes
@@ -106,10 +112,10 @@ class Join:
         transaction.waiting.add(target.key, waiting, now)
         return Joined(WAITING, [])
 
-    def event(self, event: Event, transaction: Transaction) -> list[Joined]:
-        """What becomes of the labels that waited for an event that is pending now."""
+    def event(self, identity: str, subject: str, transaction: Transaction) -> list[Joined]:
+        """What becomes of the labels that waited for an event, by its id or its subject, that is pending now."""
         results = []
-        for target in (LabelTarget("event", event.id), LabelTarget("subject", event.subject)):
+        for target in (LabelTarget("event", identity), LabelTarget("subject", subject)):
             for waiting in transaction.waiting.take(target.key):
                 events = self._events(target, transaction)
                 results.append(self._join(waiting, target, events, transaction))
@@ -193,11 +199,9 @@ class Join:
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
         for pending in events:
-            transaction.pending.note_label(pending.event.id)
-        last = events[-1]
-        posts = self._newest([pending.event.text for pending in events[:-1] if pending.event.text is not None])
-        feedback = _feedback(label, target, compared, last, posts)
-        return self._finished(feedback, compared.outcome, record, transaction)
+            transaction.pending.note_label(pending.read.id)
+        posts = self._newest([pending.read.text for pending in events[:-1] if pending.read.text is not None])
+        return self._finished(label, target, compared, events[-1], posts, record, transaction)
 
     def _newest(self, posts: list[str]) -> list[str]:
         """The last posts that a feedback record has room for, in their order."""
@@ -226,19 +230,40 @@ class Join:
             features=label.features or {},
             text=label.text,
         )
-        described = PendingEvent(event, decision=None, context=None, partition=record.partition)
-        outcome = SELF_CONTAINED if compared.outcome == JOINED else compared.outcome
-        return self._finished(_feedback(label, target, compared, described, []), outcome, record, transaction)
+        described = PendingEvent.of(event, self._layout, record.partition)
+        if compared.outcome == JOINED:
+            compared = _Comparison(SELF_CONTAINED)
+        return self._finished(label, target, compared, described, [], record, transaction)
 
-    def _finished(self, feedback: Feedback, outcome: str, record: Record, transaction: Transaction) -> Joined:
-        topic = self._settings.topics.feedback
-        output = Output(topic, feedback.event.subject.encode(), encode(feedback), origin=record)
+    def _finished(
+        self,
+        label: Label,
+        target: LabelTarget,
+        compared: _Comparison,
+        pending: PendingEvent,
+        posts: list[str],
+        record: Record,
+        transaction: Transaction,
+    ) -> Joined:
+        topic, event = self._settings.topics.feedback, pending.read
+        feedback = PackedFeedback(
+            label=label.label,
+            labelled_at=label.time,
+            source=label.source,
+            weight=1.0 if label.weight is None else label.weight,
+            about=target.about,
+            contradicts=compared.contradicts,
+            posts=posts,
+            layout=pending.layout.packed,
+            event=pending.packed,
+        )
+        output = Output(topic, event.subject.encode(), packed_feedback(feedback), origin=record)
         if not self._fits(output):
             return self._refuse(record, _too_large(topic), transaction)
         # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
-        key, most = target_of_feedback(feedback).key, self._settings.bounds.pending_events
-        transaction.known.add(key, feedback.source or "", feedback.label, most)
-        return Joined(outcome, [output])
+        key = LabelTarget(target.about, event.id if target.about == "event" else event.subject).key
+        transaction.known.add(key, label.source or "", label.label, self._settings.bounds.pending_events)
+        return Joined(compared.outcome, [output])
 
 
 def _too_large(topic: str) -> UnfitError:
@@ -273,21 +298,3 @@ def _compare(label: Label, target: LabelTarget, transaction: Transaction) -> _Co
     others = [known[source]] if source in known else list(known.values())
     contradicted = [other for other in others if other != label.label]
     return _Comparison(CONTRADICTING, contradicted[-1]) if contradicted else _Comparison(JOINED)
-
-
-def _feedback(
-    label: Label, target: LabelTarget, compared: _Comparison, pending: PendingEvent, posts: list[str]
-) -> Feedback:
-    return Feedback(
-        event=pending.event,
-        label=label.label,
-        labelled_at=label.time,
-        delay=label.time - pending.event.time,
-        source=label.source,
-        weight=1.0 if label.weight is None else label.weight,
-        about=target.about,
-        contradicts=compared.contradicts,
-        decision=pending.decision,
-        context=pending.context,
-        posts=posts,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from tocsin.streams.state.entries import fingerprint
-from tocsin.streams.wire.records import Feedback, Label
+from tocsin.streams.wire.records import Label
 
 
 class LabelTarget(NamedTuple):
@@ -26,9 +26,3 @@ def target_of(label: Label) -> LabelTarget:
         return LabelTarget("event", label.event)
     assert label.subject is not None  # or it would have been refused
     return LabelTarget("subject", label.subject)
-
-
-def target_of_feedback(feedback: Feedback) -> LabelTarget:
-    """What the label in a feedback record speaks of."""
-    identity = feedback.event.id if feedback.about == "event" else feedback.event.subject
-    return LabelTarget(feedback.about, identity)

@@ -146,7 +146,7 @@ def test_a_required_feature_may_be_null_but_not_absent(tmp_path: Path) -> None:
 def test_one_bad_record_takes_no_good_one_with_it(tmp_path: Path) -> None:
     raw = [good(id="1"), b"bad", good(id="2"), None, good(id="3", time="x")]
     events, rejected = decoder(tmp_path).events([record(value, offset=i) for i, value in enumerate(raw)])
-    assert [e.event.id for e in events] == ["1", "2"]
+    assert events.ids == ["1", "2"]
     assert [(r.offset, e.kind) for r, e in rejected] == [(1, "not-json"), (3, "empty"), (4, "invalid")]
 
 

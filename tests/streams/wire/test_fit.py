@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import MOST_RECORD_BYTES, Headers, Record, TransportError, record_size
 from tocsin.streams.wire.encode import Output, dead_letter
+from tocsin.streams.wire.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, Fit
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.worker import Worker
@@ -188,13 +190,27 @@ def test_an_alert_too_large_drops_its_explanation_then_becomes_a_dead_letter(tmp
 def label_of_subject(config: Settings, most: int) -> tuple[list[dict[str, Any]], list[tuple[str, bytes | None]]]:
     """Feedback and dead letters where a subject wrote ten posts of 1,000 bytes, and is then labelled."""
     service = limited(config, feedback=most)
+    write_and_label(service)
+    return service.feedback, service.dead_letters
+
+
+def write_and_label(service: Service) -> None:
+    """Have a subject write ten posts, and label it."""
     with running(service) as worker:
         for i in range(10):
             service.send({"id": f"e{i}", "subject": "s", "time": i, "text": f"{i} " + "x" * 1_000})
         drain(worker)
         service.tell({"subject": "s", "label": "spam", "time": 100, "source": "people"})
         drain(worker)
-        return service.feedback, service.dead_letters
+
+
+def least_size(directory: Path) -> int:
+    """The bytes of that feedback without earlier posts and without its context."""
+    service = limited(text_settings(directory), feedback=MOST_RECORD_BYTES)
+    write_and_label(service)
+    found = read(service.records("feedback")[0].value or b"")
+    assert isinstance(found, PackedFeedback)
+    return len(packed_feedback(without_context(msgspec.structs.replace(found, posts=[]))))
 
 
 def test_feedback_too_large_drops_the_oldest_posts_then_the_context_then_is_a_dead_letter(tmp_path: Path) -> None:
@@ -205,7 +221,7 @@ def test_feedback_too_large_drops_the_oldest_posts_then_the_context_then_is_a_de
     assert 2 <= len(some["posts"]) < 9
     assert some["context"] == whole["context"]
     assert letters == []
-    bare = len(orjson.dumps({**whole, "posts": [], "context": None})) + 150
+    bare = least_size(tmp_path / "size") + 101
     [least], letters = label_of_subject(text_settings(tmp_path / "least"), bare)
     assert (least["posts"], least["context"]) == ([], None)
     assert letters == []

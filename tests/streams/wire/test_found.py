@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from tocsin.config import Settings
-from tocsin.streams.wire.decode import DecodedEvent, Decoder
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.event_columns import is_again
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 from tocsin.streams.wire.values import Spellings
 
@@ -145,11 +146,11 @@ def test_an_event_without_a_time_that_is_sent_twice_is_the_same_event(tmp_path: 
     d = decoder(tmp_path)
     sent = {key: value for key, value in orjson.loads(RAW).items() if key != "time"}
     first, again = (record(sent)._replace(timestamp=START + i) for i in range(2))
-    assert DecodedEvent(again, d.event(again)).is_again(d.event(first))
+    assert is_again(d.events([again])[0], 0, d.event(first), None)
     other = record({**sent, "features": {"a": 2, "b": None}})._replace(timestamp=START + 1)
-    assert not DecodedEvent(other, d.event(other)).is_again(d.event(first))
+    assert not is_again(d.events([other])[0], 0, d.event(first), None)
     later = record({**sent, "time": START + 9})
-    assert not DecodedEvent(later, d.event(later)).is_again(d.event(first))
+    assert not is_again(d.events([later])[0], 0, d.event(first), None)
 
 
 @pytest.mark.parametrize(

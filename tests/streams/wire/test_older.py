@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from tocsin.streams.wire.context import context_from_wire
-from tocsin.streams.wire.decode import UNREADABLE, read_feedback
 from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.feedback import UNREADABLE, read_feedback
 from tocsin.streams.wire.records import Feedback
 
 from ..support import record

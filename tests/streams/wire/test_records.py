@@ -11,6 +11,8 @@ import pytest
 
 from tocsin.config.schema import TimeUnit
 from tocsin.models.early_risk.policies import SubjectRisk
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.feedback import read_feedback
 from tocsin.streams.wire.json_schema import schema_of
 from tocsin.streams.wire.records import (
     Alert,
@@ -97,9 +99,10 @@ def test_what_a_worker_produces_is_what_its_schema_says(
     if topic == "alerts" and produced.settings.early_risk.classes:
         assert records
     for record in records:
-        value = orjson.loads(record.value or b"")
+        written = encode(read_feedback(record)) if topic == "feedback" else record.value or b""
+        value = orjson.loads(written)
         validator.validate(value)
-        parsed = msgspec.json.decode(record.value or b"", type=kind)
+        parsed = msgspec.json.decode(written, type=kind)
         assert set(value) - WHERE_ASKED == set(kind.__struct_encode_fields__) - WHERE_ASKED or topic == "alerts"
         if topic != "telemetry":
             subject = value["event"]["subject"] if isinstance(value.get("event"), dict) else value["subject"]

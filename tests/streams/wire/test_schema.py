@@ -35,7 +35,9 @@ def schema(tmp_path: Path) -> EventSchema:
 
 def read(schema: EventSchema, raw: dict[str, Any]) -> Event:
     """An event by the plain reader."""
-    return schema.event(read_fields(schema.event_fields, raw), "nameless")
+    values = read_fields(schema.event_fields, raw)
+    values[0] = values[0] or "nameless"
+    return schema.columns([record(raw)], [values]).event(0)
 
 
 def test_a_users_own_json_becomes_an_event(schema: EventSchema) -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tocsin.models.classifier import Classifier
+from tocsin.streams.state.pending import PendingEvent
 from tocsin.streams.state.store import State
-from tocsin.streams.wire.decode import DecodedEvent, Decoder
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.deciding.decide import Decide
 
@@ -18,7 +21,8 @@ def test_nothing_to_decide_is_no_work(tmp_path: Path) -> None:
     decoder = Decoder(EventSchema(config))
     state = State(tmp_path / "lmdb", 2**20)
     with state.transaction() as t:
-        assert Decide(config, Classifier.from_config(config), decoder)([], t, START) == []
+        decide = Decide(config, Classifier.from_config(config), decoder)
+        assert decide(decoder.events([])[0], t, START).outputs == []
     state.close()
 
 
@@ -32,10 +36,13 @@ def test_how_events_are_batched_changes_no_decision(tmp_path: Path) -> None:
         drain(worker)
         decide, decoder = worker._model.decide, worker._decoder
         raw = [record(e) for e, _ in stream(20, start=100)]
-        events = [DecodedEvent(r, decoder.event(r)) for r in raw]
         with worker._state.transaction() as t:
-            together = [d.decision for d in decide(events, t, START)]
-            apart = [d.decision for e in events for d in decide([e], t, START)]
+            batches = [
+                decide(decoder.events(raw)[0], t, START),
+                *(decide(decoder.events([r])[0], t, START) for r in raw),
+            ]
+        said = [msgspec.json.decode(outputs[0].value, type=Decision) for b in batches for outputs in b.outputs]
+        together, apart = said[:20], said[20:]
         for one, other in zip(together, apart, strict=True):
             for part in ("event", "status", "label", "set", "reason"):
                 assert getattr(one, part) == getattr(other, part)
@@ -57,13 +64,14 @@ def test_the_decision_comes_first_and_the_entry_keeps_no_explanation(tmp_path: P
     with running(service) as worker:
         raw = record(event("e"), partition=3, headers=(("h", b"1"),))
         with worker._state.transaction() as t:
-            [decided] = worker._model.decide([DecodedEvent(raw, worker._decoder.event(raw))], t, START)
-        assert [o.topic for o in decided.outputs] == ["decisions", "review"]
-        assert decided.pending.decision is not None
-        assert decided.pending.decision.explanation is None
-        assert decided.decision.explanation is not None
-        assert decided.pending.partition == 3
-        assert all(o.headers == (("h", b"1"),) for o in decided.outputs)
+            decided = worker._model.decide(worker._decoder.events([raw])[0], t, START)
+        [outputs], [packed] = decided.outputs, decided.packed
+        assert [o.topic for o in outputs] == ["decisions", "review"]
+        said, kept = msgspec.json.decode(outputs[0].value, type=Decision), PendingEvent(decided.layout, packed)
+        assert said.explanation is not None
+        assert kept.unpacked().decision == msgspec.structs.replace(said, explanation=None)
+        assert kept.partition == 3
+        assert all(o.headers == (("h", b"1"),) for o in outputs)
 
 
 def test_without_early_risk_no_subject_is_remembered(tmp_path: Path) -> None:

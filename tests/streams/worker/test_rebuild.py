@@ -73,9 +73,10 @@ def test_events_that_retention_took_are_no_error(service: Service, tmp_path: Pat
         first, second = t.pending.get("e8"), t.pending.get("e9")
         assert first is not None
         assert second is not None
-        assert first.decision is None
-        assert second.decision is not None
-        assert second.decision.event == "e9"
+        assert first.unpacked().decision is None
+        known = second.unpacked().decision
+        assert known is not None
+        assert known.event == "e9"
     state.close()
 
 

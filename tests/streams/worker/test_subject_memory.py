@@ -9,7 +9,7 @@ import pytest
 from tocsin.models.classifier import Classifier
 from tocsin.streams.state.peer_baselines import peer_group
 from tocsin.streams.state.store import State
-from tocsin.streams.wire.decode import DecodedEvent, Decoder
+from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.deciding.decide import Decide
 
@@ -38,7 +38,7 @@ def test_a_million_subjects_take_less_than_100_mb_beside_the_map(tmp_path: Path)
             for i in range(lo, lo + BATCH)
         ]
         with state.transaction() as t:
-            assert len(decide([DecodedEvent(r, decoder.event(r)) for r in raw], t, START)) == BATCH
+            assert len(decide(decoder.events(raw)[0], t, START).outputs) == BATCH
 
     run(0)  # compiles
     before = own_bytes()

@@ -117,6 +117,7 @@ def copied(learnt: tuple[Service, Path], directory: Path, change: Change) -> Ser
     before, home = learnt
     shutil.copytree(home, directory)
     service = Service(settings(directory, **{**BEFORE, **change.values}))
+    service.broker.identify(before.broker.topic_ids(list(before.topics.names())))
     producer = MemoryTransport(service.broker)
     for topic in before.topics.names():
         for record in before.records(topic):

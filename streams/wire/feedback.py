@@ -1,0 +1,113 @@
+"""Feedback on the wire: a label, and the packed event that it found, copied byte for byte.
+
+A record begins with two bytes that no JSON begins with, the mark and the version. A msgpack array follows. Records that
+an earlier version wrote are JSON, and are read as before; `read_feedback` gives either as a `Feedback`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.layout import Layout, read_layout
+from tocsin.streams.wire.older import FeedbackOfOld, renewed
+from tocsin.streams.wire.packed import More, PackedEvent, pack, packed_alone, read_packed, unpacked
+from tocsin.streams.wire.records import Feedback
+
+MARK = b"\xc1\x01"
+"""A byte that neither JSON nor msgpack uses, and the version of what follows."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
+"""What is raised for bytes that are no feedback."""
+
+
+class PackedFeedback(msgspec.Struct, frozen=True, array_like=True):
+    """A record of the feedback topic as it is written; see `Feedback` for what each field is."""
+
+    label: str
+    labelled_at: int
+    source: str | None
+    weight: float
+    about: Literal["event", "subject"]
+    contradicts: str | None
+    posts: list[str]
+    layout: bytes
+    """`Layout.packed`, so that a record can be read alone."""
+    event: bytes
+    """A `PackedEvent`."""
+
+    def layout_read(self) -> Layout:
+        """The layout. Raises msgspec.MsgspecError."""
+        return _layout(self.layout)
+
+    def event_read(self) -> PackedEvent:
+        """The event. Raises msgspec.MsgspecError."""
+        return read_packed(self.event)
+
+    def record(self) -> Feedback:
+        """The same as a record with names. Raises one of `UNREADABLE`."""
+        packed = self.event_read()
+        event, decision, context = unpacked(self.layout_read(), packed)
+        return Feedback(
+            event=event,
+            label=self.label,
+            labelled_at=self.labelled_at,
+            delay=self.labelled_at - packed.time,
+            source=self.source,
+            weight=self.weight,
+            about=self.about,
+            contradicts=self.contradicts,
+            decision=decision,
+            context=context,
+            posts=self.posts,
+        )
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_PACKED = msgspec.msgpack.Decoder(PackedFeedback)
+_JSON = msgspec.json.Decoder(Feedback)
+_JSON_OF_OLD = msgspec.json.Decoder(FeedbackOfOld)
+
+
+@lru_cache(maxsize=64)
+def _layout(packed: bytes) -> Layout:
+    return read_layout(packed)
+
+
+def packed_feedback(feedback: PackedFeedback) -> bytes:
+    """The bytes of a record."""
+    return MARK + _ENCODER.encode(feedback)
+
+
+def without_context(feedback: PackedFeedback) -> PackedFeedback:
+    """The same without what the model saw of the event."""
+    layout, event = feedback.layout_read(), feedback.event_read()
+    if not layout.decided:
+        more = None if event.more is None else msgspec.structs.replace(event.more, context=None)
+        return msgspec.structs.replace(feedback, event=pack(msgspec.structs.replace(event, more=more)))
+    found = unpacked(layout, event)
+    alone = Layout(layout.features, layout.kinds)
+    packed = packed_alone(found.event, alone, event.partition, event.content, More(decision=found.decision))
+    return msgspec.structs.replace(feedback, layout=alone.packed, event=pack(packed))
+
+
+def read(value: bytes) -> PackedFeedback | Feedback:
+    """What a record of the feedback topic holds. Raises one of `UNREADABLE`, whose text says what is wrong."""
+    if value.startswith(MARK):
+        return _PACKED.decode(memoryview(value)[len(MARK) :])
+    try:
+        return _JSON.decode(value)
+    except UNREADABLE:
+        try:
+            return renewed(Feedback, _JSON_OF_OLD.decode(value))
+        except UNREADABLE:
+            pass
+        raise
+
+
+def read_feedback(record: Record) -> Feedback:
+    """A record of the feedback topic, of this version or an earlier one. Raises one of `UNREADABLE`."""
+    found = read(record.value or b"")
+    return found.record() if isinstance(found, PackedFeedback) else found

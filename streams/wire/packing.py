@@ -1,0 +1,114 @@
+"""Packing: the events of a batch, what was decided of them and what the model saw, as blobs written from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.decision.scores import Scores
+from tocsin.streams.wire.event_columns import EventColumns
+from tocsin.streams.wire.layout import Kind, Layout
+from tocsin.streams.wire.packed import REASONS, More, PackedEvent, pack
+from tocsin.streams.wire.records import ModelVersion
+
+
+class Verdicts(NamedTuple):
+    """What becomes of B events, once the budget of reviews is spent."""
+
+    decided: Bools
+    label: Ints
+    """[B], the place of the class; -1 for an abstention."""
+    reasons: Sequence[str | None]
+    """Why each was abstained from; None for what is decided."""
+    model: ModelVersion
+    decided_at: int
+    """Epoch milliseconds."""
+
+
+def layout_of(scores: Scores, names: Sequence[str], kinds: Sequence[Kind], model: ModelVersion) -> Layout:
+    """The layout of events that one model has scored."""
+    return Layout(
+        features=tuple(names),
+        kinds=tuple(kinds),
+        classes=scores.classes,
+        experts=scores.answers.shape[1],
+        history=scores.batch.history.shape[1],
+        per_class=scores.limits is not None,
+        nonconformity=scores.nonconformity is not None,
+        priors=scores.ratio is not None,
+        config=model.config,
+        segment=model.segment,
+        settings=model.settings,
+        decided=True,
+    )
+
+
+def packed_batch(
+    layout: Layout, events: EventColumns, scores: Scores, verdicts: Verdicts, more: Sequence[More | None]
+) -> list[bytes]:
+    """The blobs of B events."""
+    rows, size = numbers_of(layout, scores, verdicts).astype("<f8", copy=False).tobytes(), 8 * layout.width
+    places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
+    blobs, key = [], layout.key
+    for i in range(events.size):
+        values, record = events.features[i], events.records[i]
+        categories = tuple(None if (v := values[f]) is None else str(v) for f in places) if places else ()
+        blobs.append(
+            pack(
+                PackedEvent(
+                    key,
+                    events.ids[i],
+                    events.subjects[i],
+                    events.times[i],
+                    record.partition,
+                    events.content(i),
+                    categories,
+                    events.texts[i],
+                    rows[i * size : (i + 1) * size],
+                    more[i],
+                )
+            )
+        )
+    return blobs
+
+
+def numbers_of(layout: Layout, scores: Scores, verdicts: Verdicts) -> Floats:
+    """All numbers of B events, float64 [B, layout.width]."""
+    rows = np.empty((len(scores.batch), layout.width))
+    code = {reason: n for n, reason in enumerate(REASONS)}
+    values: dict[str, Floats | Ints | Bools | float] = {
+        "features": scores.batch.X[:, : len(layout.features)],
+        "belief": scores.belief,
+        "uncertainty": scores.uncertainty[:, None],
+        "conflict": scores.conflict[:, None],
+        "label": verdicts.label[:, None],
+        "status": verdicts.decided[:, None],
+        "reason": np.array([-1 if reason is None else code[reason] for reason in verdicts.reasons])[:, None],
+        "sets": scores.sets,
+        "feedback_offset": verdicts.model.feedback_offset,
+        "decided_at": verdicts.decided_at,
+        "subject_label": scores.batch.subject_label[:, None],
+        "threshold": scores.threshold,
+        "learnt": scores.learnt,
+        "history": scores.batch.history,
+        "betp": _finite(scores.betp),
+        "evidence": _finite(scores.answers.reshape(len(rows), layout.experts * len(layout.classes))),
+    }
+    if scores.limits is not None:
+        values["limits"] = np.array(scores.limits)
+    if scores.nonconformity is not None:
+        values["nonconformity"] = _finite(scores.nonconformity)
+    if scores.ratio is not None and scores.plain is not None:
+        follows = (scores.ratio != 1.0).any(axis=1, keepdims=True)
+        values["plain"], values["ratio"] = (np.where(follows, a, np.nan) for a in (scores.plain, scores.ratio))
+    for name, place in layout.places.items():
+        rows[:, place] = values.get(name, np.nan)
+    return rows
+
+
+def _finite(values: Floats) -> Floats:
+    """Numbers of which those that are not finite are not known, as they are null in JSON."""
+    return np.where(np.isfinite(values), values, np.nan)

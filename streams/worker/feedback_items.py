@@ -1,0 +1,136 @@
+"""Feedback as it is learnt: records of the feedback topic, and a batch of them as columns."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from tocsin.models.data.batch import Batch
+from tocsin.models.data.feedback import FeedbackBatch
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.feedback import PackedFeedback, read
+from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.packed import PackedEvent, contexts_of, rows_of
+from tocsin.streams.wire.records import Feedback
+from tocsin.streams.worker.joining.label_target import LabelTarget
+
+_NUMBER = struct.Struct("<d")
+
+
+class FeedbackItem(NamedTuple):
+    """One record of the feedback topic, with its label under the name of today."""
+
+    record: Record
+    label: str
+    feedback: PackedFeedback | Feedback
+    event: PackedEvent | None
+    """The event of a packed record; None where an earlier version wrote JSON."""
+    layout: Layout | None
+    """What the numbers of that event mean."""
+    foreign: bool = False
+    """Whether another model than this one has seen its event, or none has."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        if self.event is not None:
+            return self.event.id
+        assert isinstance(self.feedback, Feedback)  # or there would be a packed event
+        return self.feedback.event.id
+
+    @property
+    def target(self) -> LabelTarget:
+        """What the label speaks of."""
+        about = self.feedback.about
+        if about == "event":
+            return LabelTarget(about, self.event_id)
+        if self.event is not None:
+            return LabelTarget(about, self.event.subject)
+        assert isinstance(self.feedback, Feedback)
+        return LabelTarget(about, self.feedback.event.subject)
+
+    def as_record(self) -> Feedback:
+        """The record with names. Raises one of `tocsin.streams.wire.feedback.UNREADABLE`."""
+        found = self.feedback.record() if isinstance(self.feedback, PackedFeedback) else self.feedback
+        return found if found.label == self.label else msgspec.structs.replace(found, label=self.label)
+
+    def is_of(self, digest: str, classes: Collection[str], learnt: int) -> bool:
+        """Whether the model of this digest has seen the event, when the same classes had the same places.
+
+        One that had learnt more than this one until now (`learnt` records) was taught by another feedback log.
+        """
+        layout, event = self.layout, self.event
+        if layout is not None and event is not None and layout.decided:
+            if layout.config != digest or _learnt(layout, event) > learnt:
+                return False
+            seen: Collection[str] = layout.classes
+        else:
+            item = self.as_record()
+            if item.decision is None or item.decision.model.config != digest:
+                return False
+            if item.context is not None and item.context.learnt > learnt:
+                return False
+            seen = item.decision.belief
+        return len(seen) <= len(classes) and all(a == b for a, b in zip(seen, classes, strict=False))
+
+
+def read_item(record: Record, names_of_today: dict[str, str]) -> FeedbackItem:
+    """A record of the feedback topic. Raises one of `tocsin.streams.wire.feedback.UNREADABLE`."""
+    found = read(record.value or b"")
+    label = names_of_today.get(found.label, found.label)
+    if not isinstance(found, PackedFeedback):
+        return FeedbackItem(record, label, found, None, None)
+    event, layout = found.event_read(), found.layout_read()
+    if len(event.numbers) != 8 * layout.width:
+        raise ValueError(f"{len(event.numbers)} bytes of numbers, where its layout has {8 * layout.width}")
+    return FeedbackItem(record, label, found, event, layout)
+
+
+def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | None:
+    """A batch of packed feedback whose events this very model has seen, of one layout; None for any other batch.
+
+    `experts` is how many the model has. Raises ValueError for what is garbage.
+    """
+    layout = items[0].layout
+    if layout is None or not layout.decided or any(item.foreign or item.layout is not layout for item in items):
+        return None
+    events = [item.event for item in items if item.event is not None]
+    if layout.experts != experts:
+        raise ValueError(f"evidence of {layout.experts} experts")
+    rows, B = rows_of(layout, events), len(items)
+    X = np.ascontiguousarray(rows[:, layout.places["features"]])
+    batch = Batch(
+        ids=[event.id for event in events],
+        subjects=[event.subject for event in events],
+        times=np.array([event.time for event in events], np.int64),
+        X=X,
+        texts=[event.text for event in events],
+        history=np.zeros((B, 0), np.int64),
+        subject_label=np.full(B, -1, np.int64),
+        categories=_categories(layout, events, X.tolist()) if layout.categories else [],
+    )
+    return FeedbackBatch(
+        batch=batch,
+        labels=[item.label for item in items],
+        weight=np.array([item.feedback.weight for item in items], np.float64),
+        contexts=contexts_of(layout, rows),
+        posts=[item.feedback.posts for item in items],
+    )
+
+
+def _categories(layout: Layout, events: Sequence[PackedEvent], X: list[list[float]]) -> list[dict[int, str]]:
+    """For each event the names behind its category codes."""
+    places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
+    return [
+        {int(row[f]): name for f, name in zip(places, event.categories, strict=True) if name is not None}
+        for row, event in zip(X, events, strict=True)
+    ]
+
+
+def _learnt(layout: Layout, event: PackedEvent) -> int:
+    """How many records the model had learnt that saw an event."""
+    return int(_NUMBER.unpack_from(event.numbers, 8 * layout.places["learnt"].start)[0])
