@@ -30,6 +30,23 @@ def enough(scores: Scores, i: int, settings: AbstentionSettings, labels_known: i
     return _found(scores, scores.betp[i], found, settings)
 
 
+def sentence(enough: Enough) -> str:
+    """What would have been enough, in words: those of the explanation, or where it is brief, made from its figures."""
+    if enough.words or enough.label is None:
+        return enough.words
+    now = {enough.label: enough.probability}
+    if enough.rival is not None:
+        now[enough.rival] = enough.rival_probability
+    told = []
+    for name, then in enough.probabilities.items():
+        if name in now:
+            told.append(f"{name} {'up' if then > now[name] else 'down'} from {_percent(now[name])} to {_percent(then)}")
+        else:
+            told.append(f"{name} at {_percent(then)}")
+    more = f", {len(told) - 2 * _NAMED} more classes" if len(told) > 2 * _NAMED else ""
+    return f"{enough.label} would be decided with {', '.join(told[: 2 * _NAMED])}{more}"
+
+
 def changes_nothing(scores: Scores, i: int, settings: AbstentionSettings) -> bool:
     """Whether no probabilities would have decided event i, so that the same is said of all that have its reason."""
     reason = scores.reasons[i]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.explain.recourse import sentence
 from tocsin.streams.printable import printable
 from tocsin.streams.wire.records import Decision
 
@@ -77,7 +78,7 @@ def _explanation(explanation: Explanation) -> list[str]:
         lines.append(_path(explanation.path))
     lines += _words(explanation.words or [])
     if explanation.enough is not None:
-        lines.append(f"What would have been enough: {explanation.enough.words}.")
+        lines.append(f"What would have been enough: {sentence(explanation.enough)}.")
     return lines
 
 

@@ -27,6 +27,8 @@ class KnownLabels:
     def __init__(self, entries: Entries, sequence: Sequence) -> None:
         self._entries = entries
         self._sequence = sequence
+        self._last: tuple[bytes, bytes | None] = b"", None
+        """The key that was asked for last, and what stands there: one label asks for it several times."""
 
     def get(self, key: bytes) -> dict[str, str]:
         """The last label in the feedback log for an event or a subject, by source (empty for none)."""
@@ -38,11 +40,11 @@ class KnownLabels:
 
     def add(self, key: bytes, source: str, label: str, most: int) -> None:
         """Note a label of the feedback log; of more than `most` events and subjects the oldest are forgotten."""
-        found, only = self._entries.get(KNOWN, key), _one_label(source, label)
+        found, only = self._read(key), _one_label(source, label)
         if found == only:
             return
         if found is None:
-            self._entries.put(KNOWN, key, only)
+            self._write(key, only)
             self._entries.put(BY_AGE, self._sequence.next(), key)
             self._shrink(most)
             return
@@ -51,7 +53,7 @@ class KnownLabels:
         if labels[-1:] == [label]:
             return
         known[source] = [*labels, label][-MAX_CORRECTIONS:]
-        self._entries.put(KNOWN, key, msgspec.json.encode(known))
+        self._write(key, msgspec.json.encode(known))
 
     def count(self) -> int:
         """Of how many events and subjects labels are known."""
@@ -64,8 +66,18 @@ class KnownLabels:
             if self.count() <= most:
                 break
             self._entries.delete(KNOWN, key)
+            self._last = b"", None
             self._entries.delete(BY_AGE, order)
 
     def _of(self, key: bytes) -> dict[str, list[str]]:
-        found = self._entries.get(KNOWN, key)
+        found = self._read(key)
         return {} if found is None else decoded(KNOWN, _DECODER, found)
+
+    def _read(self, key: bytes) -> bytes | None:
+        if self._last[0] != key:
+            self._last = key, self._entries.get(KNOWN, key)
+        return self._last[1]
+
+    def _write(self, key: bytes, value: bytes) -> None:
+        self._entries.put(KNOWN, key, value)
+        self._last = key, value

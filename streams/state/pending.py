@@ -159,12 +159,18 @@ class PendingEvents:
     def note_label(self, event_id: str) -> None:
         """A label came for an event; one that is not kept is no error."""
         key = fingerprint(event_id)
-        if self._entries.get(LABELLED, key) is not None or (order := self._entries.get(BY_ID, key)) is None:
-            return
-        kept = self._entries.get(PENDING, order)
-        if kept is not None:
-            self._entries.put(LABELLED, key, b"")
-            self._tallies.add("labelled", _partition(kept), 1)
+        if self._entries.get(LABELLED, key) is None and (pending := self.get(event_id)) is not None:
+            self._note(key, pending.partition)
+
+    def note_label_of(self, pending: PendingEvent) -> None:
+        """A label came for an event that is kept."""
+        key = fingerprint(pending.read.id)
+        if self._entries.get(LABELLED, key) is None:
+            self._note(key, pending.partition)
+
+    def _note(self, key: bytes, partition: int) -> None:
+        self._entries.put(LABELLED, key, b"")
+        self._tallies.add("labelled", partition, 1)
 
     def count(self) -> int:
         """How many events are kept."""

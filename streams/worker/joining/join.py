@@ -199,7 +199,7 @@ class Join:
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
         for pending in events:
-            transaction.pending.note_label(pending.read.id)
+            transaction.pending.note_label_of(pending)
         posts = self._newest([pending.read.text for pending in events[:-1] if pending.read.text is not None])
         return self._finished(label, target, compared, events[-1], posts, record, transaction)
 
