@@ -11,7 +11,7 @@ import numpy as np
 from tocsin.config.model import ModelSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
-from tocsin.models.data.contexts import Contexts
+from tocsin.models.data.feedback import Contexts
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.novelty import Novelty, support
 from tocsin.models.decision.prior_shift import prior_shift

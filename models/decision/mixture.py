@@ -9,7 +9,7 @@ import numpy as np
 
 from tocsin.config.model import ModelSettings
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.data.contexts import Contexts
+from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.decision.judge import Judge

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.kernels.decision.prior_shift import LEAST, follow
 from tocsin.models.data.batch import Floats, Ints
-from tocsin.models.data.contexts import Contexts
+from tocsin.models.data.feedback import Contexts
 
 ENOUGH = 500
 """Fewer labelled events do not tell what is usual; or the whole window, if that is less."""

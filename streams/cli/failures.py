@@ -18,7 +18,7 @@ EXIT_CODES = {
     "tocsin.streams.state.entries.StateError": 1,
     "tocsin.streams.transport.base.TransportError": 1,
     "tocsin.streams.transport.embedded.EmbeddedBrokerError": 1,
-    "tocsin.streams.worker.learn.FeedbackError": 1,
+    "tocsin.streams.worker.learning.learn.FeedbackError": 1,
 }
 """The exit code for each error that is expected, by its class.
 

@@ -17,19 +17,21 @@ from typing import IO, Any
 
 import lmdb
 
-from tocsin.streams.state import known_labels, older, pending, waiting
+from tocsin.streams.state import known_labels, waiting
 from tocsin.streams.state.damage import note_closed, note_opened, why_damaged
 from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError, fingerprint
 from tocsin.streams.state.known_labels import KnownLabels
 from tocsin.streams.state.notes import NOTES, Duty, Notes
 from tocsin.streams.state.peer_baselines import LIVE
-from tocsin.streams.state.pending import PendingEvents
+from tocsin.streams.state.pending import events as pending
+from tocsin.streams.state.pending import older
+from tocsin.streams.state.pending.events import PendingEvents
+from tocsin.streams.state.pending.tallies import Tallies
 from tocsin.streams.state.positions import POSITIONS, Positions
 from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
-from tocsin.streams.state.tallies import Tallies
 from tocsin.streams.state.waiting import WaitingLabels
-from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.packed.layout import Layout
 
 FORMAT, READABLE = b"8", (b"3", b"4", b"5", b"6", b"7", b"8")
 """The format that is written, and those that are read.

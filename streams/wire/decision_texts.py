@@ -14,7 +14,7 @@ from tocsin.models.data.batch import Ints
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.event_columns import EventColumns
-from tocsin.streams.wire.packing import Verdicts
+from tocsin.streams.wire.packed.packing import Verdicts
 from tocsin.streams.wire.records import SubjectState
 
 Column = int | Ints

@@ -13,7 +13,7 @@ from tocsin.models.data.features import category_code
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.compiled import NotTakenError, apart, compiled
 from tocsin.streams.wire.event_columns import EventColumns
-from tocsin.streams.wire.layout import Kind, Layout
+from tocsin.streams.wire.packed.layout import Kind, Layout
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.schema import EventSchema, UnfitError, read_fields, time_of

@@ -11,7 +11,7 @@ import numpy as np
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.layout import Kind
+from tocsin.streams.wire.packed.layout import Kind
 from tocsin.streams.wire.records import Event, Scalar
 
 _NAN = float("nan")

@@ -149,8 +149,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
 class Context(Struct, frozen=True, omit_defaults=True):
     """What the model saw of an event, so that it learns from that and not from what it would see now.
 
-    It is `tocsin.models.data.batch.PredictionContext` on the wire; `tocsin.streams.wire.context` converts one into the
-    other.
+    It is `tocsin.models.data.batch.PredictionContext` on the wire; `tocsin.streams.wire.packed.context` converts one
+    into the other.
     """
 
     history: list[int]

@@ -15,7 +15,7 @@ from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
-from tocsin.streams.worker.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.streams.state.peer_baselines import peer_group
-from tocsin.streams.state.pending import PendingEvent
+from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.event_columns import content_of
-from tocsin.streams.wire.packed import More
+from tocsin.streams.wire.packed.events import More
 from tocsin.streams.wire.records import Decision, Event
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.deciding.review_budget import Budget, reviewable

@@ -18,7 +18,7 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.feedback import read_feedback
+from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.worker import OpenTransport, Worker
 
 START = 1_700_000_000_000

@@ -21,9 +21,9 @@ from tocsin.streams.wire.decision_texts import decision_texts, ending
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.event_columns import EventColumns, batch_of
-from tocsin.streams.wire.layout import Layout
-from tocsin.streams.wire.packed import More
-from tocsin.streams.wire.packing import Verdicts, layout_of, packed_batch
+from tocsin.streams.wire.packed.events import More
+from tocsin.streams.wire.packed.layout import Layout
+from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share

@@ -29,14 +29,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tocsin.config.settings import Settings
-from tocsin.streams.state.pending import PendingEvent
+from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import WAITING_SHARE, Transaction
 from tocsin.streams.state.waiting import WaitingLabel
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.decode import DecodedLabel
 from tocsin.streams.wire.encode import Output, dead_letter
-from tocsin.streams.wire.feedback import PackedFeedback, packed_feedback
-from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback
+from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.joining.duties import Duties

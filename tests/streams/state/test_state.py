@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tocsin.streams.state.entries import StateError, fingerprint
-from tocsin.streams.state.pending import PendingEvent
+from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import State, Transaction, discard
 from tocsin.streams.state.waiting import WaitingLabel
 from tocsin.streams.transport.base import Partition, Record
-from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.layout import Layout
+from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Event, Label, SubjectState
 
 MIB = 1024 * 1024
@@ -281,31 +279,6 @@ def test_a_state_of_another_version_is_refused_and_let_go_of(tmp_path: Path) -> 
     for _ in range(2):
         with pytest.raises(StateError, match="another version"):
             State(tmp_path, MIB)
-
-
-def test_pending_events_of_the_format_before_are_still_read(tmp_path: Path) -> None:
-    kept = (Path(__file__).parents[1] / "older" / "pending_format_3.json").read_bytes()
-    key, subject_key, order = fingerprint("e133"), fingerprint("s3"), (0).to_bytes(16, "big")
-    state = State(tmp_path, MIB)
-    with state.transaction() as t:
-        t.notes.set("format", b"3")
-        t.entries.put("pending", key, order + subject_key + kept)
-        t.entries.put("pending_order", order, key)
-        t.entries.put("posts", subject_key + order, key)
-    state.close()
-    state = State(tmp_path, MIB)
-    with state.transaction() as t:
-        [pending] = t.pending.of_subject("s3", 9)
-        assert pending == t.pending.get("e133")
-        context = pending.unpacked().context
-        assert context is not None
-        assert context.nonconformity is not None
-        assert counts(t, "pending", "pending_order", "posts") == [0, 0, 0]
-        assert orjson.loads(encode(pending)) == orjson.loads(
-            kept.replace(b'"saw":', b'"context":').replace(b'"strangeness":', b'"nonconformity":')
-        )
-        assert t.notes.get("format") == b"7"
-    state.close()
 
 
 def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import MOST_RECORD_BYTES, Headers, Record, TransportError, record_size
 from tocsin.streams.wire.encode import Output, dead_letter
-from tocsin.streams.wire.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, Fit
+from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.worker import Worker
 

@@ -12,8 +12,8 @@ import pytest
 from tocsin.config.schema import TimeUnit
 from tocsin.models.early_risk.policies import SubjectRisk
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.feedback import read_feedback
 from tocsin.streams.wire.json_schema import schema_of
+from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.wire.records import (
     Alert,
     DeadLetter,

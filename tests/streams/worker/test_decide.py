@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tocsin.models.classifier import Classifier
-from tocsin.streams.state.pending import PendingEvent
+from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import State
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import Decision

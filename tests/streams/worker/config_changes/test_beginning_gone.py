@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tocsin.streams.transport.base import Partition
-from tocsin.streams.worker.learn import FeedbackError
+from tocsin.streams.worker.learning.learn import FeedbackError
 
 from ...support import Service, bits, drain, running
 from .changes import CHANGES, EVENTS, LAST, LINEAR, PROBES, UNLABELLED, Change, ask, copied, experts, label

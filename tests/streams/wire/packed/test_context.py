@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.models.data.batch import PredictionContext
-from tocsin.streams.wire.context import context_from_wire, context_to_wire
 from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.context import context_from_wire, context_to_wire
 from tocsin.streams.wire.records import Context
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

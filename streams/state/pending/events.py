@@ -22,9 +22,18 @@ from tocsin.streams.state.entries import (
     Sequence,
     fingerprint,
 )
-from tocsin.streams.state.tallies import Tallies
-from tocsin.streams.wire.layout import Layout, read_layout
-from tocsin.streams.wire.packed import More, PackedEvent, Unpacked, event_of, pack, packed_alone, read_packed, unpacked
+from tocsin.streams.state.pending.tallies import Tallies
+from tocsin.streams.wire.packed.events import (
+    More,
+    PackedEvent,
+    Unpacked,
+    event_of,
+    pack,
+    packed_alone,
+    read_packed,
+    unpacked,
+)
+from tocsin.streams.wire.packed.layout import Layout, read_layout
 from tocsin.streams.wire.records import Event
 
 PENDING, BY_ID, BY_SUBJECT = "events", "events_by_id", "events_by_subject"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.streams.state.entries import FINGERPRINT, ORDER, DamagedError, LmdbEntries
-from tocsin.streams.state.pending import PendingEvent, PendingEvents
-from tocsin.streams.wire.layout import Kind, Layout
-from tocsin.streams.wire.older import ContextOfOld, renewed
-from tocsin.streams.wire.packed import More
+from tocsin.streams.state.pending.events import PendingEvent, PendingEvents
+from tocsin.streams.wire.packed.events import More
+from tocsin.streams.wire.packed.layout import Kind, Layout
+from tocsin.streams.wire.packed.older import ContextOfOld, renewed
 from tocsin.streams.wire.records import Context, Decision, Event, Scalar
 
 PENDING, BY_AGE, BY_SUBJECT = "pending", "pending_order", "posts"
@@ -17,7 +17,7 @@ _HEADER = ORDER + FINGERPRINT
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What was kept of an event, see `tocsin.streams.wire.packed.Unpacked`."""
+    """What was kept of an event, see `tocsin.streams.wire.packed.events.Unpacked`."""
 
     event: Event
     decision: Decision | None

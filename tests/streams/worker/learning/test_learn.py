@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from tocsin.streams.transport.memory import MemoryTransport
-from tocsin.streams.worker.learn import FeedbackError
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.feedback import read_feedback
+from tocsin.streams.worker.learning.learn import FeedbackError
 
-from ..support import START, Service, bits, drain, event, label, running, settings, stream
+from ...support import START, Service, bits, drain, event, label, running, settings, stream
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_garbage_in_the_feedback_log_is_named_by_its_offset(service: Service, va
 
 
 def test_what_an_earlier_version_wrote_teaches_the_same(tmp_path: Path) -> None:
-    older = (Path(__file__).parents[1] / "older" / "feedback_0_1_0.jsonl").read_bytes()
+    older = (Path(__file__).parents[2] / "older" / "feedback_0_1_0.jsonl").read_bytes()
     found = []
     newer = older.replace(b'"saw":', b'"context":').replace(b'"strangeness":', b'"nonconformity":')
     for name, written in (("old", older), ("new", newer)):
@@ -151,7 +153,8 @@ def test_a_log_in_which_an_older_release_wrote_true_makes_no_second_class_of_1(t
     new = Service(settings(tmp_path / "new", classes=(), bounds={"classes": 2}, batching={"max_events": polls}))
     transport = MemoryTransport(new.broker)
     for record in old.records("feedback"):
-        named = (record.value or b"").replace(b'"yes"', b'"true"').replace(b'"no"', b'"false"')
+        written = encode(read_feedback(record))  # as that release wrote it
+        named = written.replace(b'"yes"', b'"true"').replace(b'"no"', b'"false"')
         transport.produce("feedback", record.key, named)
     with running(new) as worker:
         for (raw, truth), sent in zip(stream(30, start=100), [True, 1, "1.0"] * 10, strict=True):

@@ -10,8 +10,8 @@ import numpy as np
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.event_columns import EventColumns
-from tocsin.streams.wire.layout import Kind, Layout
-from tocsin.streams.wire.packed import REASONS, More, PackedEvent, pack
+from tocsin.streams.wire.packed.events import REASONS, More, PackedEvent, pack
+from tocsin.streams.wire.packed.layout import Kind, Layout
 from tocsin.streams.wire.records import ModelVersion
 
 

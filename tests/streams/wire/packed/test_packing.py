@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.feedback import (
+from tocsin.streams.wire.packed.events import event_of, packed_alone
+from tocsin.streams.wire.packed.feedback import (
     UNREADABLE,
     PackedFeedback,
     packed_feedback,
@@ -18,11 +19,10 @@ from tocsin.streams.wire.feedback import (
     read_feedback,
     without_context,
 )
-from tocsin.streams.wire.layout import Layout, read_layout
-from tocsin.streams.wire.packed import event_of, packed_alone
+from tocsin.streams.wire.packed.layout import Layout, read_layout
 from tocsin.streams.wire.records import Decision, Event
 
-from ..support import START, Service, drain, event, record, running, settings, stream, text_settings
+from ...support import START, Service, drain, event, record, running, settings, stream, text_settings
 
 SCHEMA = {
     "features": [

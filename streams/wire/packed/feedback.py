@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.layout import Layout, read_layout
-from tocsin.streams.wire.older import FeedbackOfOld, renewed
-from tocsin.streams.wire.packed import More, PackedEvent, pack, packed_alone, read_packed, unpacked
+from tocsin.streams.wire.packed.events import More, PackedEvent, pack, packed_alone, read_packed, unpacked
+from tocsin.streams.wire.packed.layout import Layout, read_layout
+from tocsin.streams.wire.packed.older import FeedbackOfOld, renewed
 from tocsin.streams.wire.records import Feedback
 
 MARK = b"\xc1\x01"

@@ -9,14 +9,14 @@ import msgspec
 import orjson
 import pytest
 
-from tocsin.streams.wire.context import context_from_wire
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.feedback import UNREADABLE, read_feedback
+from tocsin.streams.wire.packed.context import context_from_wire
+from tocsin.streams.wire.packed.feedback import UNREADABLE, read_feedback
 from tocsin.streams.wire.records import Feedback
 
-from ..support import record
+from ...support import record
 
-LINES = (Path(__file__).parents[1] / "older" / "feedback_0_1_0.jsonl").read_bytes().splitlines()
+LINES = (Path(__file__).parents[2] / "older" / "feedback_0_1_0.jsonl").read_bytes().splitlines()
 
 
 def renamed(line: bytes) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from tocsin.models.data.batch import Floats
-from tocsin.models.data.contexts import Contexts
-from tocsin.streams.wire.layout import Layout
+from tocsin.models.data.feedback import Contexts
+from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Context, Decision, Event, ModelVersion, Reason, Scalar, SubjectState
 
 REASONS: tuple[str, ...] = get_args(Reason)

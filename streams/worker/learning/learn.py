@@ -13,12 +13,12 @@ from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.data.labels import name_among
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.context import context_from_wire
 from tocsin.streams.wire.decode import Decoder
-from tocsin.streams.wire.feedback import UNREADABLE
+from tocsin.streams.wire.packed.context import context_from_wire
+from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.counts import Counts
-from tocsin.streams.worker.feedback_items import FeedbackItem, columns_of, read_item
+from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
 
 UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""

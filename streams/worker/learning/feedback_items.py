@@ -12,9 +12,9 @@ import numpy as np
 from tocsin.models.data.batch import Batch
 from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.feedback import PackedFeedback, read
-from tocsin.streams.wire.layout import Layout
-from tocsin.streams.wire.packed import PackedEvent, contexts_of, rows_of
+from tocsin.streams.wire.packed.events import PackedEvent, contexts_of, rows_of
+from tocsin.streams.wire.packed.feedback import PackedFeedback, read
+from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.joining.label_target import LabelTarget
 
@@ -54,7 +54,7 @@ class FeedbackItem(NamedTuple):
         return LabelTarget(about, self.feedback.event.subject)
 
     def as_record(self) -> Feedback:
-        """The record with names. Raises one of `tocsin.streams.wire.feedback.UNREADABLE`."""
+        """The record with names. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`."""
         found = self.feedback.record() if isinstance(self.feedback, PackedFeedback) else self.feedback
         return found if found.label == self.label else msgspec.structs.replace(found, label=self.label)
 
@@ -79,7 +79,7 @@ class FeedbackItem(NamedTuple):
 
 
 def read_item(record: Record, names_of_today: dict[str, str]) -> FeedbackItem:
-    """A record of the feedback topic. Raises one of `tocsin.streams.wire.feedback.UNREADABLE`."""
+    """A record of the feedback topic. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`."""
     found = read(record.value or b"")
     label = names_of_today.get(found.label, found.label)
     if not isinstance(found, PackedFeedback):

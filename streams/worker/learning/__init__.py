@@ -1,0 +1,1 @@
+"""From feedback to a model that has learnt it."""
