@@ -33,7 +33,7 @@ BATCH = 1_000
 LEVELS = ("none", "brief", "full")
 EVENTS, LABELS, FEEDBACK = "events", "labels", "feedback"
 EXPLANATION = "explanation"
-PENDING_ENTRIES = "pending"
+PENDING_ENTRIES = "events"
 """The database of the state that holds pending events."""
 LEAST = 0.02
 """Microseconds an event from which a step is printed."""
@@ -59,28 +59,27 @@ STEPS = (
     Step("pending entry: get, decode", "tocsin.streams.state.pending.events:PendingEvents.get"),
     Step("read feedback, check", "tocsin.streams.worker.learning.learn:Learn._read"),
     Step("note known", "tocsin.streams.worker.learning.learn:note_known"),
-    Step("what was seen: to arrays", "tocsin.streams.worker.learning.learn:context_from_wire"),
-    Step("columns", "tocsin.streams.wire.decode:Decoder.batch"),
+    Step("columns", "tocsin.streams.worker.deciding.decide:batch_of"),
+    Step("feedback's columns", "tocsin.streams.worker.learning.learn:columns_of"),
     Step("feedback's columns, rest", "tocsin.streams.worker.learning.learn:Learn._columns"),
     *(Step(f"evidence: {name}", f"tocsin.models.experts.{where}.evidence") for name, where in _EXPERTS),
     Step("evidence, rest", "tocsin.models.experts.pool:ExpertPool.evidence"),
     Step("router, fusion, BetP", "tocsin.models.routing.combiner:Combiner.combine"),
     Step("novelty, abstention", "tocsin.models.decision.judge:Judge.judge"),
     Step("score, rest", "tocsin.models.classifier:Classifier.score"),
-    Step(EXPLANATION, "tocsin.explain.decision:Explainer.explain"),
-    Step("decision record", "tocsin.streams.worker.deciding.decide:Decide._decision"),
-    Step("encode decision, review", "tocsin.streams.worker.deciding.decide:encode"),
-    Step("what was seen: to a record", "tocsin.streams.worker.deciding.decide:context_to_wire"),
+    Step(EXPLANATION, "tocsin.explain.brief.explanations:Explanations.columns"),
+    Step("decision records", "tocsin.streams.worker.deciding.decide:decision_texts"),
+    Step("encode event for review", "tocsin.streams.worker.deciding.decide:encode"),
+    Step("pack", "tocsin.streams.worker.deciding.decide:packed_batch"),
     Step("outputs, rest", "tocsin.streams.worker.deciding.decide:Decide._decided"),
     Step("deciding, rest", "tocsin.streams.worker.model:Decide.__call__"),
-    Step("pending entry: encode", "tocsin.streams.state.pending.events:encode"),
-    Step("pending entry: keys, puts", "tocsin.streams.state.pending.events:PendingEvents.add"),
+    Step("pending entry: keys, puts", "tocsin.streams.state.pending.events:PendingEvents.add_new"),
     Step("waiting-label check", "tocsin.streams.worker.joining.join:Join.event"),
     Step("compare with known labels", "tocsin.streams.worker.joining.join:_compare"),
     Step("add to known labels", "tocsin.streams.state.known_labels:KnownLabels.add"),
-    Step("note that it has a label", "tocsin.streams.state.pending.events:PendingEvents.note_label"),
-    Step("feedback record", "tocsin.streams.worker.joining.join:_feedback"),
-    Step("encode feedback", "tocsin.streams.worker.joining.join:encode"),
+    Step("note that it has a label", "tocsin.streams.state.pending.events:PendingEvents.note_label_of"),
+    Step("note it from feedback", "tocsin.streams.state.pending.events:PendingEvents.note_label"),
+    Step("encode feedback", "tocsin.streams.worker.joining.join:packed_feedback"),
     Step("does it fit", "tocsin.streams.wire.fit:Fit.fits"),
     Step("join, rest", "tocsin.streams.worker.joining.join:Join.label"),
     *(Step(f"learn: {name}", f"tocsin.models.experts.{where}.learn") for name, where in _EXPERTS),

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,25 +45,22 @@ _SUBJECT, _PARTITION = 2 * FINGERPRINT, 2 * FINGERPRINT + 4
 """Where the subject's fingerprint and the partition end in an entry, behind that of the event."""
 
 
-@dataclass(frozen=True)
-class PendingEvent:
+class PendingEvent(NamedTuple):
     """What is kept of an event until its label comes."""
 
     layout: Layout
     packed: bytes
     """A `PackedEvent` as it is kept."""
+    read: PackedEvent
+    """Its parts."""
 
     @classmethod
     def of(
         cls, event: Event, layout: Layout, partition: int, content: bytes | None = None, more: More | None = None
     ) -> PendingEvent:
         """An event of which the model saw nothing, or what it saw is lost; `layout` is that of such events."""
-        return cls(layout, pack(packed_alone(event, layout, partition, content, more)))
-
-    @cached_property
-    def read(self) -> PackedEvent:
-        """The packed event's parts."""
-        return read_packed(self.packed)
+        read = packed_alone(event, layout, partition, content, more)
+        return cls(layout, pack(read), read)
 
     @property
     def event(self) -> Event:
@@ -215,11 +211,12 @@ class PendingEvents:
         return None if kept is None else self._pending(kept)
 
     def _pending(self, kept: bytes) -> PendingEvent:
+        packed = kept[_PARTITION:]
         try:
-            layout = self._layout(read_packed(kept[_PARTITION:]).layout)
+            read = read_packed(packed)
+            return PendingEvent(self._layout(read.layout), packed, read)
         except msgspec.MsgspecError as error:
             raise DamagedError(f"state.directory: an entry of {PENDING!r} is damaged ({error})") from error
-        return PendingEvent(layout, kept[_PARTITION:])
 
     def _keep_layout(self, layout: Layout) -> None:
         if self._entries.get(LAYOUTS, layout.key) is None:

@@ -9,6 +9,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import State
 from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.packed.events import read_packed
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.deciding.decide import Decide
@@ -67,7 +68,10 @@ def test_the_decision_comes_first_and_the_entry_keeps_no_explanation(tmp_path: P
             decided = worker._model.decide(worker._decoder.events([raw])[0], t, START)
         [outputs], [packed] = decided.outputs, decided.packed
         assert [o.topic for o in outputs] == ["decisions", "review"]
-        said, kept = msgspec.json.decode(outputs[0].value, type=Decision), PendingEvent(decided.layout, packed)
+        said, kept = (
+            msgspec.json.decode(outputs[0].value, type=Decision),
+            PendingEvent(decided.layout, packed, read_packed(packed)),
+        )
         assert said.explanation is not None
         assert kept.unpacked().decision == msgspec.structs.replace(said, explanation=None)
         assert kept.partition == 3
