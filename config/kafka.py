@@ -55,6 +55,14 @@ class KafkaSettings(FrozenSettings):
     delivery_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """How long the broker may take to acknowledge a record. A worker waits on, and says so in its log each time so much
     has passed; every other command ends."""
+    guarantee: Literal["exactly-once", "at-least-once"] | None = None
+    """What holds of events and labels when a worker or the broker crashes. `exactly-once` writes outputs and offsets in
+    Kafka's transactions: each event is decided once and each label learnt once for everybody who reads committed
+    records only. Without a value it is `exactly-once`, and on a broker without transactions (the embedded one)
+    `at-least-once`, with a warning."""
+    transaction_timeout_ms: int = Field(default=10_000, ge=1_000, le=900_000)
+    """How long the broker lets a transaction stay open. A killed worker's open transaction holds readers up for so
+    long; a batch that takes longer is decided again. The broker's own bound is `transaction.max.timeout.ms`."""
     security: SecuritySettings = SecuritySettings()
 
     @field_validator("bootstrap")

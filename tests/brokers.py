@@ -160,5 +160,7 @@ class ApacheKafka:
             "broker.session.timeout.ms": 1500,
             "broker.heartbeat.interval.ms": 300,
             "group.initial.rebalance.delay.ms": 0,
+            # How often it looks for transactions whose time is over.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
             "auto.create.topics.enable": "false",
         }

@@ -26,6 +26,7 @@ with warnings.catch_warnings():
 pytest.register_assert_rewrite(
     "tests.streams.transport.behaviour",
     "tests.streams.transport.topic_behaviour",
+    "tests.streams.transport.transaction_behaviour",
     "tests.models.experts.fold_behaviour",
 )
 

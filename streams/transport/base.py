@@ -122,6 +122,13 @@ class PartitionLostError(BatchFailedError):
     """A commit came too late: the partition belongs to another member of the group by now."""
 
 
+class TransactionFailedError(BatchFailedError):
+    """The transaction of the batch in hand failed, or nobody knows whether it took place.
+
+    What the group has committed tells, once the transport is opened anew.
+    """
+
+
 class RecordRefusedError(BatchFailedError):
     """A record is larger than its topic takes by now. A transport that is opened anew knows the topic's new limit."""
 
@@ -133,6 +140,13 @@ class Transport(Protocol):
     are divided among the members of a consumer group; a *whole* topic is read by every member from all its partitions,
     at positions that its owner keeps. A topic that is both is read whole, and each of its partitions is assigned to one
     member, which is responsible for what only one of them may do, and which commits an offset of its own for it.
+
+    Whether a transport writes in *transactions* is fixed as well. In a transactional one, everything that was produced
+    since the last commit becomes visible together with the committed offsets, or never. A commit by a member whose
+    partitions were given to others meanwhile fails, whatever it holds. After a failed one the transport is of no use
+    any more: its owner closes it, and goes back to what the group has committed.
+
+    What is polled and read here is committed: records of open and of aborted transactions are never seen.
     """
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
@@ -148,7 +162,7 @@ class Transport(Protocol):
         ...
 
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
-        """Hand one record over for delivery; it is durable only after `flush`.
+        """Hand one record over for delivery; it is durable only after `flush`, in a transaction only after `commit`.
 
         The hash of its key (murmur2, as in Java's client) decides its partition. Raises TransportError.
         """
@@ -165,7 +179,8 @@ class Transport(Protocol):
     def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
         """Commit the group's offsets of shared partitions, synchronously, with a note beside some of them.
 
-        Raises TransportError.
+        In a transactional transport what was produced is committed with them; there may be no offsets then. Raises
+        TransportError: PartitionLostError where a partition is another member's by now, TransactionFailedError.
         """
         ...
 
@@ -206,7 +221,8 @@ class Transport(Protocol):
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
         """The records of a partition with start <= offset < stop, without touching any group or position.
 
-        Starts at the first offset that still exists, and skips offsets that do not. Raises TransportError.
+        Starts at the first offset that still exists, and skips offsets that do not. A transaction that is still open
+        below `stop` is waited for: it is seen whole or known to be aborted. Raises TransportError.
         """
         ...
 

@@ -50,9 +50,22 @@ FORBIDDEN = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
 """The user lacks a permission."""
+FENCED = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+"""Another producer has the transactional id by now, or the time of the transaction was over."""
+UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
+"""The broker has no transactions."""
+NEVER = FORBIDDEN | MISSING | REFUSED | {KafkaError.MSG_SIZE_TOO_LARGE}
+"""A record that was not delivered for such a reason is not delivered in another transaction either."""
 
 
 def error(doing: str, found: KafkaError, bootstrap: str) -> TransportError:
@@ -73,6 +86,10 @@ def setting(code: int) -> str:
         return "topics"
     if code in REFUSED or code in FORBIDDEN:
         return "kafka.security"
+    if code in UNSUPPORTED:
+        return "kafka.guarantee"
+    if code == KafkaError.INVALID_TRANSACTION_TIMEOUT:
+        return "kafka.transaction_timeout_ms"
     if code == KafkaError._MSG_TIMED_OUT:
         return "kafka.delivery_timeout_ms"
     return "kafka.bootstrap"

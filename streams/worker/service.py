@@ -11,37 +11,79 @@ from tocsin.config.settings import Settings
 from tocsin.kernels.common import backends
 from tocsin.streams.transport import rights, topics
 from tocsin.streams.transport.base import Partition, Rebalance, StoppedWaitingError, Transport
-from tocsin.streams.transport.kafka import KafkaTransport, Terms
+from tocsin.streams.transport.guarantee import is_exactly_once
+from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
 from tocsin.streams.transport.weaknesses import weaknesses
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, too_small
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.warm_up import StoppedError
-from tocsin.streams.worker.worker import OpenTransport, Worker
+from tocsin.streams.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
-def kafka_transports(settings: Settings, terms: Terms | None = None) -> OpenTransport:
-    """Opens transports to the settings' broker, which wait for it as the terms say."""
-    terms = terms or Terms()
+class KafkaTransports:
+    """Opens the transports of one worker to the settings' broker; see `tocsin.streams.worker.worker.OpenTransport`."""
 
-    def open_transport(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
-        transport = KafkaTransport(
-            settings.kafka,
-            group=settings.group,
-            client_id=settings.name,
-            shared=shared,
-            whole=whole,
-            rebalance=rebalance,
-            terms=terms,
-        )
-        letters = settings.topics.dead_letters
+    def __init__(self, settings: Settings, terms: Terms | None = None) -> None:
+        """The transports wait for the broker as the terms say."""
+        self._settings = settings
+        self._terms = terms or Terms()
+        self._transactional: Transactional | None = None
+        self._chosen = False
+        """Whether it is known if this broker has transactions."""
+
+    def __call__(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
+        """A transport at these positions, which writes in transactions where it is a member. Raises TransportError."""
+        transport = self._open(shared, whole, rebalance, self._in_transactions() if shared else None)
+        letters = self._settings.topics.dead_letters
         if shared and (limit := transport.limit(letters)) < LEAST_LETTER_BYTES:
             transport.close()
             raise too_small(letters, limit)
         return transport
 
-    return open_transport
+    def end_earlier(self) -> None:
+        """End the transaction that an earlier process of this worker left open. Raises TransportError.
+
+        Nobody else may use the state directory while this is called.
+        """
+        if (transactional := self._in_transactions()) is not None:
+            self._open((), {}, None, transactional).close()
+
+    def _open(
+        self,
+        shared: Sequence[str],
+        whole: Mapping[Partition, int],
+        rebalance: Rebalance | None,
+        transactional: Transactional | None,
+    ) -> Transport:
+        return KafkaTransport(
+            self._settings.kafka,
+            group=self._settings.group,
+            client_id=self._settings.name,
+            shared=shared,
+            whole=whole,
+            rebalance=rebalance,
+            terms=self._terms,
+            transactional=transactional,
+        )
+
+    def _in_transactions(self) -> Transactional | None:
+        if not self._chosen:
+            settings = self._settings
+            if self._terms.until_there(lambda: is_exactly_once(settings.kafka)):
+                file = settings.state.directory / settings.name / "transactional-id"
+                identity = TransactionalId(settings.group, settings.kafka.instance, file)
+                topics = settings.topics.by_role()
+                written = [name for role, name in topics.items() if role not in ("events", "labels")]
+                self._transactional = Transactional(identity, written)
+            self._chosen = True
+        return self._transactional
+
+
+def kafka_transports(settings: Settings, terms: Terms | None = None) -> KafkaTransports:
+    """Opens transports to the settings' broker, which wait for it as the terms say."""
+    return KafkaTransports(settings, terms)
 
 
 def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
@@ -60,7 +102,8 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         limits=topics.configured_limits(settings.topics),
         say_seconds=settings.kafka.delivery_timeout_ms / 1000,
     )
-    worker = Worker(settings, kafka_transports(settings, terms), stop=stop)
+    transports = kafka_transports(settings, terms)
+    worker = Worker(settings, transports, stop=stop, end_earlier=transports.end_earlier)
     try:
         terms.until_there(lambda: _prepare(settings))
         with worker:

@@ -81,16 +81,19 @@ class Worker:
         clock: Callable[[], int] = wall_clock,
         stop: Callable[[], bool] = lambda: False,
         ticks: Callable[[], int] = monotonic_clock,
+        end_earlier: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a worker, which reaches no broker before it is entered.
 
         `clock` dates records, in epoch milliseconds. `ticks` measures intervals, in milliseconds that nobody sets back.
-        `stop` is asked while the worker starts; `run` is given its own.
+        `stop` is asked while the worker starts; `run` is given its own. `end_earlier` is called once the state belongs
+        to this worker and before the logs are read: it ends what an earlier process of this worker left open.
         """
         self.settings = settings
         self.clock = clock
         self._ticks = ticks
         self._stop = stop
+        self._end_earlier = end_earlier
         self.counts = Counts()
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._open_transport = open_transport
@@ -124,6 +127,7 @@ class Worker:
             self._reader.close()
             raise
         try:
+            self._end_earlier()
             self._model.load_snapshot(self._reader)
             if self.classifier.classes:
                 warm_up(self.classifier, self._stop)
@@ -171,13 +175,20 @@ class Worker:
             if exception[0] is None:
                 with self._state.transaction() as t:
                     t.notes.stopped_cleanly = True
-                self._report(force=True)
-                self._transport.flush()
+                self._say_goodbye()
                 self._model.save_snapshot()
         finally:
             self._transport.close()
             self._reader.close()
             self._state.close()
+
+    def _say_goodbye(self) -> None:
+        """The last telemetry record. All else is committed."""
+        try:
+            self._report(force=True)
+            self._transport.flush()
+        except BatchFailedError as error:
+            log.warning("%s: the last telemetry record of this worker is missing", error)
 
     def _note_earlier_decisions(self) -> None:
         """After an unclean stop, or without a state, know which events have a decision in the log already."""
@@ -349,6 +360,7 @@ class Worker:
         identity = Identity(self.settings.name, self.name, self._started_at)
         telemetry = report(identity, now, self.classifier, self.counts, self._model.decide.last, backlog)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
+        self._transport.commit({})
 
 
 def _why_of_other_logs(state: State, ids: Mapping[str, str], ends: Offsets) -> str | None:

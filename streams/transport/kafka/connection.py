@@ -13,7 +13,13 @@ from confluent_kafka.admin import AdminClient
 
 from tocsin.config.kafka import KafkaSettings
 from tocsin.streams.transport import faults
-from tocsin.streams.transport.base import Partition, RecordRefusedError, TransportError, record_size
+from tocsin.streams.transport.base import (
+    Partition,
+    RecordRefusedError,
+    TransactionFailedError,
+    TransportError,
+    record_size,
+)
 from tocsin.streams.transport.kafka.limits import Limits
 from tocsin.streams.transport.kafka.messages import headers_of
 from tocsin.streams.transport.kafka.options import BATCH_BYTES, producer_options
@@ -47,6 +53,7 @@ class Connection:
         """Asks what topics there are. Not a producer, which a user who may not write cannot have."""
         self._producers: dict[int, Producer] = {}
         """By the most bytes of a batch; made when something is to be sent."""
+        self._transactional: list[Producer] = []
         self._limits: Limits | None = None
         self._known_topics: set[str] = set()
         """Topics that exist as far as was asked."""
@@ -61,7 +68,7 @@ class Connection:
     @property
     def producers(self) -> list[Producer]:
         """All producers."""
-        return list(self._producers.values())
+        return [*self._producers.values(), *self._transactional]
 
     def producer_for(self, topic: str) -> Producer:
         """The producer whose batches a topic takes. Raises TransportError where the topic does not exist."""
@@ -69,12 +76,31 @@ class Connection:
         # known is not asked for again, because the broker may be away, and the producer waits for it.
         if topic not in self._known_topics:
             self.partitions([topic])
-        batch = min(self.limits(topic), BATCH_BYTES)
+        batch = self.batch_bytes([topic])
         if batch not in self._producers:
             options = producer_options(self.settings, batch, endless=self.terms.endless)
             options = self._with_callbacks(options | {"on_delivery": self._on_delivery})
             self._producers[batch] = Producer(options, logger=_client_log)
         return self._producers[batch]
+
+    def batch_bytes(self, topics: Sequence[str]) -> int:
+        """The most bytes of a batch of records that each of these topics takes."""
+        return min([BATCH_BYTES, *map(self.limits, topics)])
+
+    def transactional_producer(self, options: dict[str, Any]) -> Producer:
+        """A producer whose failures end the batch in hand, and not its owner."""
+        callbacks = {"error_cb": self._on_transactional_error, "on_delivery": self._on_transactional_delivery}
+        producer = Producer(self._with_callbacks(options) | callbacks, logger=_client_log)
+        self._transactional.append(producer)
+        return producer
+
+    @property
+    def patience(self) -> float:
+        """How long a question is repeated that an open transaction holds up, in seconds.
+
+        The broker looks every ten seconds for transactions whose time is over.
+        """
+        return max(RETRY_SECONDS, self.settings.transaction_timeout_ms / 1000 + 20)
 
     def consumer(self, options: dict[str, Any]) -> Consumer:
         """A consumer whose errors are reported here."""
@@ -157,6 +183,21 @@ class Connection:
         else:
             # Several clients try to connect again several times a second, and each reports that it failed.
             self.terms.say(f"{error.str()} (broker {self.settings.bootstrap})")
+
+    def _on_transactional_error(self, error: KafkaError) -> None:
+        """As `_on_error`; but a producer whose transactions are at an end is replaced, and then all goes on."""
+        if error.fatal() and error.code() not in faults.REFUSED:
+            said = f"the transactional producer is of no use any more: {error.str()} ({error.name()})"
+            self._failure = self._failure or TransactionFailedError(said)
+        else:
+            self._on_error(error)
+
+    def _on_transactional_delivery(self, error: KafkaError | None, message: Message) -> None:
+        """As `_on_delivery`; but what may go better with the next transaction fails the batch in hand only."""
+        if error is not None and error.code() not in faults.NEVER and self._failure is None and not self.closed:
+            said = f"a record for topic {message.topic()!r} was not delivered: {error.str()} ({error.name()})"
+            self._failure = TransactionFailedError(said)
+        self._on_delivery(error, message)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is None or self._failure is not None or self.closed:

@@ -21,7 +21,8 @@ def committed_of(
     Raises TransportError.
     """
     wanted = [TopicPartition(p.topic, p.index) for p in partitions]
-    found = connection.retry("the group's offsets are not known", partial(_ask, consumer, wanted))
+    # While a transaction is open that has offsets of theirs, the broker does not say them.
+    found = connection.retry("the group's offsets are not known", partial(_ask, consumer, wanted), connection.patience)
     return {Partition(p.topic, p.partition): Committed(p.offset, p.metadata or "") for p in found if p.offset >= 0}
 
 

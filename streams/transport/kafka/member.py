@@ -21,6 +21,8 @@ from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
 from tocsin.streams.transport.kafka.patient import Commits, close, raise_first
+from tocsin.streams.transport.kafka.reading import read_first_offsets
+from tocsin.streams.transport.kafka.transactions import Transactions, group_metadata
 
 _TURN_SECONDS = 0.5
 """Time between two looks at whether a commit that takes long is to be given up."""
@@ -49,6 +51,10 @@ class GroupMember:
         """The partitions that belong to this member."""
         self.read_to: dict[Partition, int] = {}
         """Those of them whose records are read here, and to where at least; see `lag_of`."""
+        self._standing: dict[Partition, Committed] = {}
+        """What the group has committed of them, as far as this member knows."""
+        self._metadata: object = None
+        """What proves to the broker that they belong to this member."""
         self.moved = False
         """Whether partitions came or went since the owner of this object last set it to False."""
         self._revoking = False
@@ -65,6 +71,27 @@ class GroupMember:
         if offsets:
             wanted = [TopicPartition(p.topic, p.index, offset, notes.get(p, "")) for p, offset in offsets.items()]
             self._connection.retry("the offsets were not committed", partial(self._commit, wanted))
+
+    def commit_with(self, transactions: Transactions, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
+        """Commit offsets in the open transaction. Raises TransportError; see `Transactions.commit`.
+
+        Where there are none, one that is committed already is committed again, because only with an offset the broker
+        asks whether this member has its partitions still.
+        """
+        require_owned(offsets, self.owned, self._group)
+        wanted = {p: Committed(offset, notes.get(p, "")) for p, offset in offsets.items()}
+        if not wanted and self.owned:
+            wanted = self._any_standing()
+        sent = [TopicPartition(p.topic, p.index, found.offset, found.note) for p, found in wanted.items()]
+        transactions.commit(sent, self._metadata)
+        self._standing |= wanted
+
+    def _any_standing(self) -> dict[Partition, Committed]:
+        """What stands committed of one of this member's partitions. Raises TransportError."""
+        if not self._standing:
+            first = read_first_offsets(self._connection, self._group, [min(self.owned)])
+            self._standing = {p: Committed(max(offset, self.read_to.get(p, 0))) for p, offset in first.items()}
+        return dict([next(iter(self._standing.items()))])
 
     def close(self) -> None:
         """Leave the group."""
@@ -91,6 +118,8 @@ class GroupMember:
         names = [Partition(p.topic, p.partition) for p in partitions]
         committed = self._committed(consumer, partitions)
         self.owned = set(names)
+        self._standing = {p: found for p, found in committed.items() if found is not None}
+        self._metadata = group_metadata(consumer)
         self.moved = True
         wanted = self._rebalance.assigned(committed) if self._rebalance is not None else {}
         usual = {p: OFFSET_BEGINNING if found is None else found.offset for p, found in committed.items()}

@@ -40,6 +40,20 @@ def producer_options(settings: KafkaSettings, batch_bytes: int, endless: bool) -
     }
 
 
+def transactional_options(settings: KafkaSettings, identity: str, batch_bytes: int) -> dict[str, Any]:
+    """A producer as `producer_options` has it, with a transactional id."""
+    return producer_options(settings, batch_bytes, endless=False) | {
+        "transactional.id": identity,
+        "transaction.timeout.ms": settings.transaction_timeout_ms,
+        # A record that is not acknowledged until then can belong to no transaction that is committed.
+        "delivery.timeout.ms": settings.transaction_timeout_ms,
+        # The broker writes the markers of a transaction after it has answered, and refuses the next one for some
+        # milliseconds: with the usual pauses between two tries every batch would last 100 ms.
+        "retry.backoff.ms": 5,
+        "retry.backoff.max.ms": 50,
+    }
+
+
 def reader_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     """A consumer that is assigned partitions by hand and reports the end of each. It never joins `group`."""
     return _consumer_options(settings, group) | {"enable.partition.eof": True}

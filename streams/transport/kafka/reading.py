@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import BrokerAwayError, Partition, Record
-from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
+from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import SHORT_WAITS, reader_options
 
@@ -19,13 +19,22 @@ _CHUNK = 1_000
 
 
 def read_range(connection: Connection, group: str, partition: Partition, start: int, stop: int) -> Iterator[Record]:
-    """The records of a partition with start <= offset < stop, up to its end. Raises TransportError."""
+    """The records of a partition with start <= offset < stop, up to its end. Raises TransportError.
+
+    The end is that of the first answer. Below it, an open transaction is waited for.
+    """
+    end = stop
+    target = TopicPartition(partition.topic, partition.index)
     consumer = connection.consumer(reader_options(connection.settings, group) | SHORT_WAITS)
     try:
         consumer.assign([TopicPartition(partition.topic, partition.index, start)])
         for message in _messages(connection, consumer, f"{partition.name} cannot be read"):
+            end = min(end, consumer.get_watermark_offsets(target, cached=True)[1])
             if message.error() is not None:
-                return
+                # A reader of committed records meets its end where the first open transaction begins.
+                if (message.offset() or 0) >= end:
+                    return
+                continue
             record = record_of(message)
             # A reader that starts beyond the end is sent back to the beginning of the partition.
             if not start <= record.offset < stop:
@@ -76,7 +85,7 @@ def read_first_offsets(connection: Connection, group: str, partitions: Sequence[
 def _messages(connection: Connection, consumer: Consumer, doing: str) -> Iterator[Message]:
     """What a consumer receives, including the reports that a partition's end is reached; passing errors are skipped."""
     began = time.monotonic()
-    while connection.terms.wait_on(doing, began, RETRY_SECONDS):
+    while connection.terms.wait_on(doing, began, connection.patience):
         first = consumer.poll(0.1)
         connection.check()
         for message in [first, *consumer.consume(_CHUNK, 0)] if first is not None else ():
@@ -87,4 +96,4 @@ def _messages(connection: Connection, consumer: Consumer, doing: str) -> Iterato
             elif error.code() not in faults.PASSING and not error.retriable():
                 raise connection.error(doing, error)
     where = faults.where(connection.settings.bootstrap)
-    raise BrokerAwayError(f"{doing}: nothing came for {RETRY_SECONDS:.0f} s {where}")
+    raise BrokerAwayError(f"{doing}: nothing came for {connection.patience:.0f} s {where}")

@@ -1,7 +1,7 @@
 """The transport on Kafka as its owner sees it.
 
 One consumer is a member of the group and reads the shared topics; a second one, outside of every group, reads the
-whole topics; one idempotent producer writes.
+whole topics; one idempotent producer writes, which may be a transactional one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from tocsin.streams.transport.kafka.options import reader_options
 from tocsin.streams.transport.kafka.patient import close
 from tocsin.streams.transport.kafka.reading import read_end_offsets, read_first_offsets, read_range
 from tocsin.streams.transport.kafka.terms import Terms
+from tocsin.streams.transport.kafka.transactions import Transactional, Transactions
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +57,11 @@ class KafkaTransport:
         whole: Whole = (),
         rebalance: Rebalance | None = None,
         terms: Terms | None = None,
+        transactional: Transactional | None = None,
     ) -> None:
         """Connect, join `group` for the `shared` topics at the first poll, and read the `whole` ones.
+
+        A `transactional` one first ends what an earlier process left open.
 
         Raises TransportError where the broker does not answer within the patience of the terms (10 s where there are
         none), or a topic does not exist.
@@ -78,7 +82,11 @@ class KafkaTransport:
         self._sends: dict[str, Callable[..., None]] = {}
         """By topic, what hands a record to the producer of that topic."""
         self._kept: KeptTopics | None = None
+        self._transactions: Transactions | None = None
         try:
+            # Before anything is read: what is open is seen or known to be aborted then.
+            if transactional is not None:
+                self._transactions = Transactions(self._connection, transactional)
             self._open(shared, whole, rebalance)
         except BaseException:
             self.close()
@@ -114,6 +122,8 @@ class KafkaTransport:
             else:
                 close(consumer)
         self._sends = {}
+        if self._transactions is not None:
+            self._transactions.close()
         self._connection.close()
 
     # Reading
@@ -247,8 +257,9 @@ class KafkaTransport:
         """See `Transport.produce`. Raises TransportError for a missing topic or a record that cannot be queued."""
         send = self._sends.get(topic)
         if send is None:
-            self._connection.check()
-            send = self._sends[topic] = self._connection.producer_for(topic).produce
+            send = self._sends[topic] = self._sender(topic)
+        if self._transactions is not None:
+            self._transactions.begin()
         began = time.monotonic()
         while True:
             try:
@@ -263,6 +274,14 @@ class KafkaTransport:
             except KafkaException as error:
                 doing = f"a record for topic {topic!r} was not accepted"
                 raise self._connection.error(doing, error.args[0]) from error
+
+    def _sender(self, topic: str) -> Callable[..., None]:
+        """What hands a record to the producer of a topic. Raises TransportError where the topic does not exist."""
+        self._connection.check()
+        if self._transactions is None:
+            return self._connection.producer_for(topic).produce
+        self._connection.partitions([topic])
+        return self._transactions.send
 
     def _wait_for_room(self, began: float) -> None:
         connection = self._connection
@@ -295,5 +314,12 @@ class KafkaTransport:
         self._connection.check()
         if self._member is None:
             require_owned(offsets, set(), self._group)
-        else:
+            if self._transactions is not None and self._transactions.open:
+                self.flush()
+                self._transactions.commit([], None)
+        elif self._transactions is None:
             self._member.commit(offsets, notes or {})
+        elif offsets or self._transactions.open:
+            # Once the offsets are sent, whoever has the partitions next relies on all records standing in their topics.
+            self.flush()
+            self._member.commit_with(self._transactions, offsets, notes or {})

@@ -113,6 +113,11 @@ class MemoryBroker:
         with self.lock:
             return {partition: committed.offset for partition, committed in self.commits(group).items()}
 
+    def evict(self, group: str, member: Member) -> None:
+        """Take a member out of its group without its knowing, as Kafka does with one whose session is over."""
+        with self.lock:
+            self.leave(self._groups[group], member)
+
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic more partitions, `count` in all. Raises TransportError where it does not exist."""
         with self.lock:
@@ -156,11 +161,10 @@ class MemoryBroker:
 
     def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Store one record. Raises TransportError where the topic does not exist or takes no record so large."""
-        partitions = self._topics.get(topic) or self.stored_partitions(topic)
+        self.require_fit(topic, key, value, headers)
+        partitions = self._topics[topic]
         index, count = 0, len(partitions)
         timestamp = self._clock()
-        if topic in self._limits and (size := record_size(key, value, headers)) > self._limits[topic]:
-            raise TransportError(f"a record of {size} bytes is more than topic {topic!r} takes: {self._limits[topic]}")
         with self.lock:
             if count > 1:
                 index = self._next_keyless(topic, count) if key is None else partition_of(key, count)
@@ -169,6 +173,13 @@ class MemoryBroker:
             records.append(Record(topic, index, stored.first + len(records), timestamp, key, value, tuple(headers)))
             if self._waiting:
                 self._changed.notify_all()
+
+    def require_fit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Raise TransportError where the topic does not exist or takes no record so large."""
+        if topic not in self._topics:
+            self.stored_partitions(topic)
+        if topic in self._limits and (size := record_size(key, value, headers)) > self._limits[topic]:
+            raise TransportError(f"a record of {size} bytes is more than topic {topic!r} takes: {self._limits[topic]}")
 
     def _next_keyless(self, topic: str, count: int) -> int:
         received = self._keyless.get(topic, 0)
@@ -186,6 +197,8 @@ class MemoryBroker:
     def leave(self, group: Group, member: Member) -> None:
         """Remove a member from its group, and distribute what it owned among the others."""
         with self.lock:
+            if member not in group.members:
+                return  # it was evicted
             group.members.remove(member)
             group.release(member)
             self._redistribute(group)

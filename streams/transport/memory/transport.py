@@ -47,12 +47,17 @@ class MemoryTransport:
         group: str = "tocsin",
         rebalance: Rebalance | None = None,
         kept: Sequence[str] = (),
+        transactional: bool = False,
     ) -> None:
         """Join `group` for the `shared` topics and read the `whole` ones.
 
         `kept` are those among them that must not be deleted or made anew while they are read: `poll` raises
-        TopicReplacedError then. Raises TransportError where a topic does not exist.
+        TopicReplacedError then. A `transactional` one keeps what is produced until it is committed. Raises
+        TransportError where a topic does not exist.
         """
+        self._transactional = transactional
+        self._produced: list[tuple[str, bytes | None, bytes, Headers]] = []
+        """What the open transaction holds."""
         self.shared = frozenset(shared)
         self._broker = broker
         self._lock = broker.lock
@@ -100,7 +105,11 @@ class MemoryTransport:
 
     def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
         """See `Transport.produce`. Raises TransportError where the topic does not exist."""
-        self._broker.append(topic, key, value, headers)
+        if self._transactional:
+            self._broker.require_fit(topic, key, value, headers)
+            self._produced.append((topic, key, value, headers))
+        else:
+            self._broker.append(topic, key, value, headers)
 
     def limit(self, topic: str) -> int:
         """See `Transport.limit`."""
@@ -113,10 +122,14 @@ class MemoryTransport:
         """See `Transport.commit`. Raises PartitionLostError for a partition that this member does not own."""
         notes = notes or {}
         group = self._group
+        produced, self._produced = self._produced, []
         with self._lock:
-            for partition in offsets:
+            # What was produced may rest on any partition of this member.
+            for partition in (*offsets, *(self._owned if produced else ())):
                 if group is None or group.owners.get(partition) is not self:
                     raise PartitionLostError(f"{partition.name} belongs to another member of the group")
+            for record in produced:
+                self._broker.append(*record)
             if group is not None:
                 group.committed.update({p: Committed(offset, notes.get(p, "")) for p, offset in offsets.items()})
 
@@ -166,6 +179,7 @@ class MemoryTransport:
         if not self._closed:
             self._closed = True
             self._owned = {}
+            self._produced = []
             if self._group is not None:
                 self._broker.leave(self._group, self)
 
@@ -250,6 +264,8 @@ class MemoryTransport:
             self._give_up(group)
             self._revoked_generation = generation
         with self._lock:
+            if self not in group.members:
+                self._broker.join(self._group_name, self)  # it was evicted
             if group.generation != generation or not group.available(self):
                 return
             share = group.target[self]

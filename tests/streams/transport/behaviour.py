@@ -13,9 +13,10 @@ from tocsin.streams.transport.base import Partition, PartitionLostError, Record,
 
 from .stage import MURMUR2, Owner, Stage, numbers, values
 from .topic_behaviour import TopicBehaviour
+from .transaction_behaviour import TransactionBehaviour
 
 
-class TransportBehaviour(TopicBehaviour):
+class TransportBehaviour(TopicBehaviour, TransactionBehaviour):
     """Inherit it and give it a `stage`."""
 
     @pytest.fixture

@@ -68,7 +68,13 @@ class Stage(ABC):
         group: str,
         rebalance: Owner | None,
         kept: Sequence[str] = (),
-    ) -> Transport: ...
+        writes: Sequence[str] | None = None,
+    ) -> Transport:
+        """Open a transport, a transactional one where it is said what it `writes`."""
+
+    @abstractmethod
+    def evict(self, transport: Transport, group: str) -> None:
+        """Take all its partitions from the only member of a group, which does not notice."""
 
     @abstractmethod
     def add_partitions(self, topic: str, count: int) -> None:
@@ -90,8 +96,9 @@ class Stage(ABC):
         group: str | None = None,
         rebalance: Owner | None = None,
         kept: Sequence[str] = (),
+        writes: Sequence[str] | None = None,
     ) -> Transport:
-        transport = self.make(shared, whole, group or f"g-{uuid.uuid4().hex[:12]}", rebalance, kept)
+        transport = self.make(shared, whole, group or f"g-{uuid.uuid4().hex[:12]}", rebalance, kept, writes)
         self.transports.append(transport)
         return transport
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic, TopicPartition
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from pydantic import SecretStr
 
 from tocsin.config.kafka import KafkaSettings, SecuritySettings
@@ -23,7 +25,7 @@ from tocsin.streams.transport.base import (
     Whole,
 )
 from tocsin.streams.transport.embedded import free_port
-from tocsin.streams.transport.kafka import KafkaTransport, Terms
+from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
 from tocsin.streams.transport.security import admin_options, client_options
 
 from ...brokers import ApacheKafka
@@ -39,6 +41,7 @@ TANSU_CANNOT = {
     "partitions_added": "Tansu cannot add partitions to a topic",
     "what_retention_has_deleted": "Tansu cannot delete records",
     "anew": "librdkafka does not survive Tansu's answer to a fetch from a deleted topic",
+    "transaction": "Tansu shows aborted records",
     "is_deleted": "librdkafka does not survive Tansu's answer to a fetch from a deleted topic",
 }
 
@@ -76,9 +79,22 @@ class KafkaStage(Stage):
         group: str,
         rebalance: Owner | None,
         kept: Sequence[str] = (),
+        writes: Sequence[str] | None = None,
     ) -> Transport:
-        terms = Terms(kept=kept)
-        return KafkaTransport(self.settings, group=group, shared=shared, whole=whole, rebalance=rebalance, terms=terms)
+        return KafkaTransport(
+            self.settings,
+            group=group,
+            shared=shared,
+            whole=whole,
+            rebalance=rebalance,
+            terms=Terms(kept=kept),
+            transactional=None if writes is None else Transactional(TransactionalId(group), writes),
+        )
+
+    def evict(self, transport: Transport, group: str) -> None:
+        with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
+            members = admin.describe_groups([group])[group]["members"]
+            admin.remove_group_members(group, [MemberToRemove(member["member_id"]) for member in members])
 
 
 class TestKafkaTransport(TransportBehaviour):

@@ -42,8 +42,21 @@ class MemoryStage(Stage):
         group: str,
         rebalance: Owner | None,
         kept: Sequence[str] = (),
+        writes: Sequence[str] | None = None,
     ) -> Transport:
-        return MemoryTransport(self.broker, shared=shared, whole=whole, group=group, rebalance=rebalance, kept=kept)
+        return MemoryTransport(
+            self.broker,
+            shared=shared,
+            whole=whole,
+            group=group,
+            rebalance=rebalance,
+            kept=kept,
+            transactional=writes is not None,
+        )
+
+    def evict(self, transport: Transport, group: str) -> None:
+        assert isinstance(transport, MemoryTransport)
+        self.broker.evict(group, transport)
 
 
 class TestMemoryTransport(TransportBehaviour):

@@ -1,0 +1,193 @@
+"""The transactional producer of one worker, and the id by which the broker knows it.
+
+Two things keep a worker out that was replaced without knowing it:
+
+- The *generation* of the consumer group. Every transaction sends an offset of the group with the metadata that this
+  member got with its partitions, and the broker refuses those of an older generation. So correctness does not depend on
+  the transactional id (KIP-447).
+- The *transactional id* stays with a worker's place (`kafka.instance`, else the state directory), so that a worker that
+  starts again ends at once what it left open when it was killed. Otherwise readers of committed records would wait
+  until `kafka.transaction_timeout_ms` is over. Where the broker says that another producer has the id, the worker takes
+  a new one: two copies of one directory would end each other's transactions for ever.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tocsin.streams.transport import faults
+from tocsin.streams.transport.base import (
+    BatchFailedError,
+    PartitionLostError,
+    TransactionFailedError,
+    TransportError,
+)
+from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
+from tocsin.streams.transport.kafka.options import transactional_options
+
+_CALL_SECONDS = 5.0
+"""How long one call waits for its answer. A call that got none is repeated."""
+_ABORT_SECONDS = 2.0
+
+
+class TransactionalId:
+    """The transactional id of one worker."""
+
+    def __init__(self, group: str, instance: str | None = None, file: Path | None = None) -> None:
+        """The id is made of the group and, where there is one, the worker's static `instance`.
+
+        Else it has a random part, which is kept in `file` for the next process. Raises TransportError where the file
+        cannot be read or written.
+        """
+        self._group = group
+        self._file = None if instance else file
+        kept = self._read()
+        self.value = f"{group}-{instance}" if instance else kept or self._random()
+        if kept is None:
+            self._write()
+
+    def renew(self) -> None:
+        """Take another id, because another producer has this one."""
+        self.value = self._random()
+        self._write()
+
+    def _random(self) -> str:
+        return f"{self._group}-{uuid.uuid4().hex}"
+
+    def _read(self) -> str | None:
+        try:
+            kept = "" if self._file is None else self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise TransportError(f"state.directory: {self._file} cannot be read: {error}; remove it") from error
+        return kept if kept.startswith(f"{self._group}-") else None
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(self.value, encoding="utf-8")
+        except OSError as error:
+            raise TransportError(f"state.directory: {self._file} cannot be written: {error}") from error
+
+
+class Transactional(NamedTuple):
+    """That a transport writes in transactions, and how."""
+
+    identity: TransactionalId
+    topics: Sequence[str]
+    """All topics that are written to."""
+
+
+class Transactions:
+    """One transactional producer. Belongs to one thread, which has one transaction after the other.
+
+    After a failure it is of no use any more: the same id is initialised anew, which ends whatever was left open.
+    """
+
+    def __init__(self, connection: Connection, how: Transactional) -> None:
+        """Make the producer, and end what an earlier one with its id left open. Raises TransportError."""
+        self._connection = connection
+        self._identity = how.identity
+        self._began: float | None = None
+        """When the transaction that is open began."""
+        self._failed = False
+        options = transactional_options(connection.settings, how.identity.value, connection.batch_bytes(how.topics))
+        self._producer = connection.transactional_producer(options)
+        self.send = self._producer.produce
+        """Hands a record over; between `begin` and `commit`."""
+        doing = f"transactional id {how.identity.value!r} was not initialised"
+        connection.retry(doing, partial(self._producer.init_transactions, _CALL_SECONDS))
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction has begun."""
+        return self._began is not None
+
+    def begin(self) -> None:
+        """Begin a transaction, if none is open. Raises TransportError."""
+        if self._began is None:
+            self._call("the transaction did not begin", lambda _: self._producer.begin_transaction())
+            self._began = time.monotonic()
+
+    def commit(self, offsets: list[TopicPartition], metadata: object) -> None:
+        """Commit what was sent, all of which is acknowledged, with these offsets of a group.
+
+        `metadata` are those of the member (`Consumer.consumer_group_metadata`). Raises PartitionLostError where a
+        younger generation has its partitions, TransactionFailedError, TransportError.
+        """
+        self.begin()
+        if offsets:
+            self._call(
+                "the offsets were not sent to the transaction",
+                lambda seconds: self._producer.send_offsets_to_transaction(offsets, metadata, seconds),
+            )
+        self._call("the transaction was not committed", self._producer.commit_transaction)
+        self._began = None
+
+    def close(self) -> None:
+        """Abort what is open, if the broker answers soon. Else the next producer of this id does so, or the broker."""
+        if self._began is None or self._failed:
+            return
+        try:
+            self._producer.abort_transaction(_ABORT_SECONDS)
+        except KafkaException:
+            return  # it is aborted when its time is over
+
+    def _call(self, doing: str, call: Callable[[float], object]) -> None:
+        """Repeat a call until the broker has answered it.
+
+        Which error it is does not matter, only what the client says of it. A call without an answer may have taken
+        place: only the same call again can tell.
+        """
+        began, patience = time.monotonic(), self._connection.settings.transaction_timeout_ms / 1000 + RETRY_SECONDS
+        while True:
+            try:
+                call(_CALL_SECONDS)
+                return
+            except KafkaException as raised:
+                error = raised.args[0]
+                if error.fatal() or error.txn_requires_abort() or not error.retriable():
+                    raise self._failure(doing, raised) from raised
+                passed = time.monotonic() > began + patience
+                if passed or not self._connection.terms.wait_on(doing, began, RETRY_SECONDS):
+                    self._failed = True
+                    raise TransactionFailedError(f"{doing} {self._for_so_long()}: there is no answer") from raised
+            self._connection.serve(0.02)
+            self._connection.check()
+
+    def _failure(self, doing: str, raised: KafkaException) -> TransportError:
+        """What to raise for an error after which the transaction cannot go on."""
+        error = raised.args[0]
+        self._failed = error.fatal()
+        if error.code() in faults.FENCED:
+            self._identity.renew()
+        if error.code() in faults.FORBIDDEN | faults.MISSING or not (error.fatal() or error.txn_requires_abort()):
+            return self._connection.error(doing, error)
+        kind: type[BatchFailedError] = PartitionLostError if error.code() in faults.LOST else TransactionFailedError
+        return kind(f"{doing} {self._for_so_long()}: {error.str()} ({error.name()})")
+
+    def _for_so_long(self) -> str:
+        """How long the transaction has been open, where that is longer than the broker lets it be."""
+        seconds = 0.0 if self._began is None else time.monotonic() - self._began
+        if seconds * 1000 < self._connection.settings.transaction_timeout_ms:
+            return "in time"
+        return f"in {seconds:.1f} s, which is more than kafka.transaction_timeout_ms"
+
+
+def group_metadata(consumer: Consumer) -> object:
+    """What proves that a member has its partitions in the present generation.
+
+    It is taken when partitions are assigned, and not when a transaction is committed: a client that was removed from
+    its group knows no generation any more, and the broker takes that for a producer that has no group.
+    """
+    return consumer.consumer_group_metadata()
