@@ -97,11 +97,11 @@ class WaitingLabels:
         return found
 
     def first_of_each(self) -> list[tuple[bytes, WaitingLabel]]:
-        """Every key that labels wait under, with the first of its labels."""
-        found: dict[bytes, bytes] = {}
+        """Every key that labels wait under, with the first of its labels, in the order in which these came."""
+        found: dict[bytes, tuple[bytes, bytes]] = {}
         for full, value in self._entries.walk(WAITING):
-            found.setdefault(full[:FINGERPRINT], value)
-        return [(key, _unpacked(value)) for key, value in found.items()]
+            found.setdefault(full[:FINGERPRINT], (full[FINGERPRINT:], value))
+        return [(key, _unpacked(value)) for key, (_, value) in sorted(found.items(), key=lambda entry: entry[1][0])]
 
     def drop(self, key: bytes, source: str, label: str) -> None:
         """Have a label of a source (empty for none) wait no more: another worker has joined it."""

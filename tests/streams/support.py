@@ -82,8 +82,9 @@ class Clock:
 class Service:
     """One broker in memory with all topics, and any number of workers on it."""
 
-    def __init__(self, config: Settings, partitions: int = 1) -> None:
+    def __init__(self, config: Settings, partitions: int = 1, transactional: bool = False) -> None:
         self.settings = config
+        self._transactional = transactional
         self.topics = config.topics
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock)
@@ -93,7 +94,14 @@ class Service:
 
     def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
         """See `tocsin.streams.worker.worker.OpenTransport`."""
-        return MemoryTransport(self.broker, shared=shared, whole=whole, group=self.settings.group, rebalance=rebalance)
+        return MemoryTransport(
+            self.broker,
+            shared=shared,
+            whole=whole,
+            group=self.settings.group,
+            rebalance=rebalance,
+            transactional=self._transactional and bool(shared),
+        )
 
     def worker(self, config: Settings | None = None, open_transport: OpenTransport | None = None) -> Worker:
         return Worker(config or self.settings, open_transport or self.open, self.clock, ticks=self.clock)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tocsin.streams.transport.base import (
     Partition,
     PartitionLostError,
     Rebalance,
+    TransactionFailedError,
     Transport,
     TransportError,
 )
@@ -104,8 +105,12 @@ def check_nothing_is_lost(service: Service, n: int) -> None:
 
 @pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit", "state"])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_crash_at_any_step_loses_nothing(tmp_path: Path, step: str, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(settings(tmp_path / "state", batching={"max_events": 40}), partitions=2)
+@pytest.mark.parametrize("transactional", [True, False], ids=["exactly once", "at least once"])
+def test_a_crash_at_any_step_loses_nothing(
+    tmp_path: Path, step: str, at: int, transactional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(tmp_path / "state", batching={"max_events": 40})
+    service = Service(config, partitions=2, transactional=transactional)
     events, labels = zip(*stream(60), strict=True)
     service.send(*events[:40])
     service.tell(*labels[20:50])  # some come before their events
@@ -144,7 +149,7 @@ def test_a_crash_at_any_step_loses_nothing(tmp_path: Path, step: str, at: int, m
         check_nothing_is_lost(service, 60)
         doubles = {i for i, n in Counter(d["event"] for d in service.decisions).items() if n > before[i] > 0}
         assert again.counts.decided_twice == len(doubles)
-        if step in ("after commit", "state"):
+        if transactional or step in ("after commit", "state"):
             assert not doubles
 
 
@@ -179,3 +184,73 @@ def test_a_worker_that_was_revoked_goes_on_with_what_it_has(tmp_path: Path) -> N
         steps = iter(range(60))
         worker.run(lambda: next(steps, None) is None)
         check_nothing_is_lost(service, 60)
+
+
+@pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_transaction_that_failed_or_whose_answer_was_lost_doubles_nothing(tmp_path: Path, step: str, at: int) -> None:
+    """The worker lives, and cannot know whether its batch is done: after `commit` it is not, after the other it is."""
+    config = settings(tmp_path / "state", batching={"max_events": 10})
+    service = Service(config, partitions=2, transactional=True)
+    events, labels = zip(*stream(60), strict=True)
+    plan = {step: at * (17 if step == "produce" else 1)}
+    lost = TransactionFailedError("there is no answer")
+    with service.worker(open_transport=frail(service, plan, lost)) as worker:
+        for raw, truth in zip(events, labels, strict=True):
+            service.send(raw)
+            service.tell(truth)
+        steps = iter(range(80))
+        worker.run(lambda: next(steps, None) is None)
+        assert plan[step] <= 0
+        check_all_is_there_once(service, 60)
+        assert worker.classifier.learnt == worker.classifier.feedback_offset == 60
+        assert worker.counts.decided_twice == 0
+
+
+def check_all_is_there_once(service: Service, n: int) -> None:
+    check_nothing_is_lost(service, n)
+    assert set(Counter(d["event"] for d in service.decisions).values()) == {1}
+
+
+def test_a_zombie_that_wakes_with_a_batch_in_hand_writes_nothing(tmp_path: Path) -> None:
+    """It was paused between its poll and its commit, while another worker did all that it had in hand."""
+    config = settings(tmp_path / "one", batching={"max_events": 10})
+    service = Service(config, partitions=2, transactional=True)
+    events, labels = zip(*stream(60, subjects=20), strict=True)
+    paused: list[Callable[[], None]] = []
+
+    class Pausing:
+        """Lets others do their work before it flushes."""
+
+        def __init__(self, inner: Transport) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def flush(self) -> None:
+            while paused:
+                paused.pop()()
+            self.inner.flush()
+
+    def open_pausing(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Any:
+        return Pausing(service.open(shared, whole, rebalance))
+
+    other = service.worker(settings(tmp_path / "two", batching={"max_events": 10}))
+    with service.worker(open_transport=open_pausing) as zombie:
+        drain(zombie)
+        service.send(*events)
+        service.tell(*labels)
+
+        def replaced() -> None:
+            service.broker.evict(config.group, zombie._transport.inner)  # type: ignore[attr-defined]
+            other.__enter__()
+            drain(other)
+
+        paused.append(replaced)
+        steps = iter(range(60))
+        zombie.run(lambda: next(steps, None) is None)
+        drain(zombie, other)
+        check_all_is_there_once(service, 60)
+        assert zombie.classifier.learnt == other.classifier.learnt == 60
+    other.__exit__(None, None, None)
