@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import (
@@ -101,6 +101,7 @@ class Transactions:
         self._began: float | None = None
         """When the transaction that is open began."""
         self._failed = False
+        """Whether not even an abort can be tried."""
         options = transactional_options(connection.settings, how.identity.value, connection.batch_bytes(how.topics))
         self._producer = connection.transactional_producer(options)
         self.send = self._producer.produce
@@ -133,6 +134,15 @@ class Transactions:
             )
         self._call("the transaction was not committed", self._producer.commit_transaction)
         self._began = None
+
+    def not_accepted(self, doing: str, error: KafkaError) -> TransportError:
+        """What to raise where the producer takes a record no more: its transaction is at an end, mostly."""
+        if error.code() in faults.FENCED:
+            self._identity.renew()
+        if error.code() in faults.NEVER or error.code() == KafkaError._INVALID_ARG:
+            return self._connection.error(doing, error)
+        self._failed = True
+        return TransactionFailedError(f"{doing} {self._for_so_long()}: {error.str()} ({error.name()})")
 
     def close(self) -> None:
         """Abort what is open, if the broker answers soon. Else the next producer of this id does so, or the broker."""

@@ -273,6 +273,8 @@ class KafkaTransport:
                 self._wait_for_room(began)
             except KafkaException as error:
                 doing = f"a record for topic {topic!r} was not accepted"
+                if self._transactions is not None:
+                    raise self._transactions.not_accepted(doing, error.args[0]) from error
                 raise self._connection.error(doing, error.args[0]) from error
 
     def _sender(self, topic: str) -> Callable[..., None]:
