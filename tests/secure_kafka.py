@@ -79,23 +79,34 @@ class SecureKafka(ApacheKafka):
             ),
         )
 
-    def allow(self, user: str, kind: ResourceType, name: str, *operations: AclOperation) -> None:
+    def allow(
+        self,
+        user: str,
+        kind: ResourceType,
+        name: str,
+        *operations: AclOperation,
+        pattern: ResourcePatternType = ResourcePatternType.LITERAL,
+    ) -> None:
         """Give a user rights on what has this name."""
         bindings = [
-            AclBinding(kind, name, ResourcePatternType.LITERAL, user, "*", operation, AclPermissionType.ALLOW)
-            for operation in operations
+            AclBinding(kind, name, pattern, user, "*", operation, AclPermissionType.ALLOW) for operation in operations
         ]
         admin = self.admin
         for made in admin.create_acls(bindings).values():
             made.result(10)
 
-    def forbid(self, user: str, kind: ResourceType, name: str, operation: AclOperation) -> None:
+    def forbid(
+        self,
+        user: str,
+        kind: ResourceType,
+        name: str,
+        operation: AclOperation,
+        pattern: ResourcePatternType = ResourcePatternType.LITERAL,
+    ) -> None:
         """Take a right back."""
-        pattern = AclBindingFilter(
-            kind, name, ResourcePatternType.LITERAL, user, None, operation, AclPermissionType.ALLOW
-        )
+        right = AclBindingFilter(kind, name, pattern, user, None, operation, AclPermissionType.ALLOW)
         admin = self.admin
-        for gone in admin.delete_acls([pattern]).values():
+        for gone in admin.delete_acls([right]).values():
             gone.result(10)
 
     def _certify(self) -> None:

@@ -107,8 +107,8 @@ class Connection:
         return Consumer(self._with_callbacks(options), logger=_client_log)
 
     def close(self) -> None:
-        """Close the producers; what they have not sent yet is dropped."""
-        for producer in self.producers:
+        """Close the producers but the transactional ones; what they have not sent yet is dropped."""
+        for producer in self._producers.values():
             producer.purge()
             try:
                 producer.close()

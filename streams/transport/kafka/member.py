@@ -20,7 +20,7 @@ from tocsin.streams.transport.base import (
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
-from tocsin.streams.transport.kafka.patient import Commits, close, raise_first
+from tocsin.streams.transport.kafka.patient import Calls, close, commit
 from tocsin.streams.transport.kafka.reading import read_first_offsets
 from tocsin.streams.transport.kafka.transactions import Transactions, group_metadata
 
@@ -60,7 +60,7 @@ class GroupMember:
         self._revoking = False
         """Whether the client is calling `_on_revoke` now."""
         self.consumer = connection.consumer(member_options(connection.settings, group))
-        self._commits = Commits(self.consumer)
+        self._calls = Calls("commits")
         self.consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -95,16 +95,16 @@ class GroupMember:
 
     def close(self) -> None:
         """Leave the group."""
-        self._commits.end()
+        self._calls.end()
         close(self.consumer)
 
     def _commit(self, offsets: list[TopicPartition]) -> None:
         """Commit once. Raises KafkaException, BrokerAwayError."""
         if self._revoking:
             # The thread would wait for the call of the client that this one is part of.
-            raise_first(self.consumer.commit(offsets=offsets, asynchronous=False))
+            commit(self.consumer, offsets)
             return
-        began, call = time.monotonic(), self._commits(offsets)
+        began, call = time.monotonic(), self._calls(partial(commit, self.consumer, offsets))
         while not wait([call], _TURN_SECONDS).done:
             self._connection.check()
             if not self._connection.terms.wait_on("the offsets are not committed", began, RETRY_SECONDS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 
@@ -16,19 +16,18 @@ _CLOSE_SECONDS = 10.0
 """How long a consumer may take to leave its broker in order; one whose broker is away would take for ever."""
 
 
-class Commits:
-    """Commits the offsets of one consumer, one call after another, in a thread of its own."""
+class Calls:
+    """Makes calls one after another in a thread of its own."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-        self._calls: SimpleQueue[tuple[Future[None], list[TopicPartition]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name="commits", daemon=True).start()
+    def __init__(self, name: str) -> None:
+        self._calls: SimpleQueue[tuple[Future[None], Callable[[], object]] | None] = SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def __call__(self, offsets: list[TopicPartition]) -> Future[None]:
-        """Commit offsets; the future ends when the broker has taken them, with KafkaException where it refuses."""
-        call: Future[None] = Future()
-        self._calls.put((call, offsets))
-        return call
+    def __call__(self, call: Callable[[], object]) -> Future[None]:
+        """Make a call; the future ends when it returns, with the exception that it raises."""
+        future: Future[None] = Future()
+        self._calls.put((future, call))
+        return future
 
     def end(self) -> None:
         """Let the thread end once it has nothing to do."""
@@ -36,13 +35,18 @@ class Commits:
 
     def _work(self) -> None:
         while (item := self._calls.get()) is not None:
-            call, offsets = item
+            future, call = item
             try:
-                raise_first(self._consumer.commit(offsets=offsets, asynchronous=False))
+                call()
             except BaseException as error:
-                call.set_exception(error)
+                future.set_exception(error)
             else:
-                call.set_result(None)
+                future.set_result(None)
+
+
+def commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
+    """Commit the offsets of one consumer, and return when the broker has taken them. Raises KafkaException."""
+    raise_first(consumer.commit(offsets=offsets, asynchronous=False))
 
 
 def close(consumer: Consumer) -> None:

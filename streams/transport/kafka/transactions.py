@@ -13,9 +13,11 @@ Two things keep a worker out that was replaced without knowing it:
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +31,17 @@ from tocsin.streams.transport.base import (
     TransactionFailedError,
     TransportError,
 )
-from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
+from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.options import transactional_options
+from tocsin.streams.transport.kafka.patient import Calls
+
+_log = logging.getLogger(__name__)
 
 _CALL_SECONDS = 5.0
 """How long one call waits for its answer. A call that got none is repeated."""
+_MORE_SECONDS = 5.0
+"""How long an answer is waited for once the time of the transaction is over."""
+_LOOK_SECONDS = 0.2
 _ABORT_SECONDS = 2.0
 
 
@@ -46,7 +54,7 @@ class TransactionalId:
         Else it has a random part, which is kept in `file` for the next process. Raises TransportError where the file
         cannot be read or written.
         """
-        self._group = group
+        self.group = group
         self._file = None if instance else file
         kept = self._read()
         self.value = f"{group}-{instance}" if instance else kept or self._random()
@@ -59,7 +67,7 @@ class TransactionalId:
         self._write()
 
     def _random(self) -> str:
-        return f"{self._group}-{uuid.uuid4().hex}"
+        return f"{self.group}-{uuid.uuid4().hex}"
 
     def _read(self) -> str | None:
         try:
@@ -68,7 +76,7 @@ class TransactionalId:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise TransportError(f"state.directory: {self._file} cannot be read: {error}; remove it") from error
-        return kept if kept.startswith(f"{self._group}-") else None
+        return kept if kept.startswith(f"{self.group}-") else None
 
     def _write(self) -> None:
         if self._file is None:
@@ -102,12 +110,32 @@ class Transactions:
         """When the transaction that is open began."""
         self._failed = False
         """Whether not even an abort can be tried."""
+        self._calls = Calls("transactions")
         options = transactional_options(connection.settings, how.identity.value, connection.batch_bytes(how.topics))
         self._producer = connection.transactional_producer(options)
         self.send = self._producer.produce
         """Hands a record over; between `begin` and `commit`."""
-        doing = f"transactional id {how.identity.value!r} was not initialised"
-        connection.retry(doing, partial(self._producer.init_transactions, _CALL_SECONDS))
+        try:
+            self._initialise()
+        except BaseException:
+            self._calls.end()
+            raise
+
+    def _initialise(self) -> None:
+        connection, identity = self._connection, self._identity
+        doing = f"transactional id {identity.value!r} was not initialised"
+        try:
+            connection.retry(doing, partial(self._producer.init_transactions, _CALL_SECONDS))
+        except TransportError as failed:
+            cause = failed.__cause__
+            refused = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            if isinstance(cause, KafkaException) and cause.args[0].code() == refused:
+                raise TransportError(
+                    f"the user lacks Write on transactional ids that begin with '{identity.group}-'; without that right "
+                    "the worker can run with kafka.guarantee: at-least-once "
+                    f"{faults.where(connection.settings.bootstrap, 'kafka.security')}"
+                ) from failed
+            raise
 
     @property
     def open(self) -> bool:
@@ -117,7 +145,10 @@ class Transactions:
     def begin(self) -> None:
         """Begin a transaction, if none is open. Raises TransportError."""
         if self._began is None:
-            self._call("the transaction did not begin", lambda _: self._producer.begin_transaction())
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as error:
+                raise self._failure("the transaction did not begin", error) from error
             self._began = time.monotonic()
 
     def commit(self, offsets: list[TopicPartition], metadata: object) -> None:
@@ -146,12 +177,20 @@ class Transactions:
 
     def close(self) -> None:
         """Abort what is open, if the broker answers soon. Else the next producer of this id does so, or the broker."""
-        if self._began is None or self._failed:
-            return
-        try:
-            self._producer.abort_transaction(_ABORT_SECONDS)
-        except KafkaException:
-            return  # it is aborted when its time is over
+        producer, to_abort = self._producer, self._began is not None and not self._failed
+
+        def leave() -> None:
+            try:
+                if to_abort:
+                    producer.abort_transaction(_ABORT_SECONDS)
+                producer.purge()
+                producer.close()
+            except KafkaException as error:
+                _log.debug("closing a transactional producer: %s", error.args[0].str())
+
+        # Behind a call that does not return, nothing can be done with this producer.
+        wait([self._calls(leave)], 2 * _ABORT_SECONDS)
+        self._calls.end()
 
     def _call(self, doing: str, call: Callable[[float], object]) -> None:
         """Repeat a call until the broker has answered it.
@@ -159,21 +198,33 @@ class Transactions:
         Which error it is does not matter, only what the client says of it. A call without an answer may have taken
         place: only the same call again can tell.
         """
-        began, patience = time.monotonic(), self._connection.settings.transaction_timeout_ms / 1000 + RETRY_SECONDS
+        began = time.monotonic()
         while True:
             try:
-                call(_CALL_SECONDS)
+                self._wait_for(doing, began, self._calls(partial(call, _CALL_SECONDS)))
                 return
             except KafkaException as raised:
                 error = raised.args[0]
                 if error.fatal() or error.txn_requires_abort() or not error.retriable():
                     raise self._failure(doing, raised) from raised
-                passed = time.monotonic() > began + patience
-                if passed or not self._connection.terms.wait_on(doing, began, RETRY_SECONDS):
-                    self._failed = True
-                    raise TransactionFailedError(f"{doing} {self._for_so_long()}: there is no answer") from raised
-            self._connection.serve(0.02)
-            self._connection.check()
+                self._be_patient(doing, began)
+                self._connection.serve(0.02)
+
+    def _wait_for(self, doing: str, began: float, call: Future[None]) -> None:
+        """Wait for a call, which may return later than it was told to, or never where the broker went away."""
+        while not wait([call], _LOOK_SECONDS).done:
+            self._be_patient(doing, began)
+        call.result()
+
+    def _be_patient(self, doing: str, began: float) -> None:
+        """Raise TransactionFailedError where what began then is not worth waiting for any more."""
+        connection = self._connection
+        connection.serve()
+        connection.check()
+        patience = connection.settings.transaction_timeout_ms / 1000 + _MORE_SECONDS
+        if time.monotonic() > began + patience or not connection.terms.wait_on(doing, began, patience):
+            self._failed = True
+            raise TransactionFailedError(f"{doing} {self._for_so_long()}: there is no answer")
 
     def _failure(self, doing: str, raised: KafkaException) -> TransportError:
         """What to raise for an error after which the transaction cannot go on."""

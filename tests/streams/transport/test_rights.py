@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin._acl import AclOperation
-from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from tocsin.config.kafka import KafkaSettings
 from tocsin.config.settings import Settings
@@ -28,7 +28,7 @@ from ..support import settings
 pytestmark = [pytest.mark.broker, pytest.mark.acceptance]
 
 READ, WRITE, CREATE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.CREATE, AclOperation.DESCRIBE
-TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
+TOPIC, GROUP, TRANSACTIONAL_ID = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def allow_worker(secure: SecureKafka, config: Settings, user: str) -> None:
     for topic in (names.decisions, names.feedback, names.alerts, names.review, names.dead_letters, names.telemetry):
         secure.allow(user, TOPIC, topic, WRITE, AclOperation.DESCRIBE_CONFIGS)
     secure.allow(user, GROUP, config.group, READ)
+    secure.allow(user, TRANSACTIONAL_ID, f"{config.group}-", WRITE, pattern=ResourcePatternType.PREFIXED)
 
 
 def owned(secure: SecureKafka, config: Settings) -> Settings:
@@ -147,6 +148,21 @@ def test_every_missing_right_is_named_in_one_line_at_the_start(
         assert "ready" not in caplog.text
         assert PASSWORD not in message + caplog.text
     assert all(said in message for *_, said in taken)
+
+
+def test_a_worker_without_a_right_on_transactions_says_which_and_how_to_do_without(
+    secure: SecureKafka, tmp_path: Path
+) -> None:
+    config = of_user(secure, secure.scram, tmp_path, create=False)
+    topics.create(owned(secure, config))
+    allow_worker(secure, config, "User:alice")
+    secure.forbid("User:alice", TRANSACTIONAL_ID, f"{config.group}-", WRITE, pattern=ResourcePatternType.PREFIXED)
+    said = rf"Write on transactional ids that begin with '{config.group}-'.*kafka\.guarantee"
+    with pytest.raises(TransportError, match=said) as failed:
+        run_until(config, lambda: False, 30)
+    assert "\n" not in str(failed.value)
+    without = config.kafka.model_copy(update={"guarantee": "at-least-once"})
+    assert service.run(config.model_copy(update={"kafka": without}), lambda: True).events == 0
 
 
 def test_a_right_that_is_taken_away_while_a_worker_runs_ends_it_in_one_line(

@@ -228,10 +228,23 @@ def test_the_flags_of_an_error_decide_what_becomes_of_the_batch(error: KafkaErro
 def test_a_transaction_is_never_reported_as_committed_before_the_broker_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tocsin.streams.transport.kafka.transactions.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("tocsin.streams.transport.kafka.transactions._MORE_SECONDS", 0.1)
     producer = Answers(commit_transaction=[lost_answer()] * 1_000)
     with pytest.raises(TransactionFailedError, match="there is no answer"):
         transactions(producer).commit([], None)
+
+
+def test_a_call_that_never_returns_fails_the_batch_and_not_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka's own limit does not always hold where the broker went away in the middle of a call."""
+    monkeypatch.setattr("tocsin.streams.transport.kafka.transactions._MORE_SECONDS", 0.1)
+    monkeypatch.setattr("tocsin.streams.transport.kafka.transactions._ABORT_SECONDS", 0.1)
+    producer, for_ever = Answers(), threading.Event()
+    subject = transactions(producer)
+    producer.commit_transaction = lambda seconds: for_ever.wait()  # type: ignore[attr-defined]
+    with pytest.raises(TransactionFailedError, match="there is no answer"):
+        subject.commit([], None)
+    subject.close()
+    for_ever.set()
 
 
 @pytest.mark.acceptance
