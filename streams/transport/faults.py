@@ -64,6 +64,8 @@ FENCED = frozenset(
 """Another producer has the transactional id by now, or the time of the transaction was over."""
 UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 """The broker has no transactions."""
+PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+"""The transaction of a record has failed. The next call of the producer says why, and cannot commit it."""
 NEVER = FORBIDDEN | MISSING | REFUSED | {KafkaError.MSG_SIZE_TOO_LARGE}
 """A record that was not delivered for such a reason is not delivered in another transaction either."""
 

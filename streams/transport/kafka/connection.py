@@ -194,6 +194,8 @@ class Connection:
 
     def _on_transactional_delivery(self, error: KafkaError | None, message: Message) -> None:
         """As `_on_delivery`; but what may go better with the next transaction fails the batch in hand only."""
+        if error is not None and error.code() in faults.PURGED:
+            return
         if error is not None and error.code() not in faults.NEVER and self._failure is None and not self.closed:
             said = f"a record for topic {message.topic()!r} was not delivered: {error.str()} ({error.name()})"
             self._failure = TransactionFailedError(said)

@@ -131,8 +131,8 @@ class Transactions:
             refused = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
             if isinstance(cause, KafkaException) and cause.args[0].code() == refused:
                 raise TransportError(
-                    f"the user lacks Write on transactional ids that begin with '{identity.group}-'; without that right "
-                    "the worker can run with kafka.guarantee: at-least-once "
+                    f"the user lacks Write on transactional ids that begin with '{identity.group}-'; without it the "
+                    "worker can run with kafka.guarantee: at-least-once "
                     f"{faults.where(connection.settings.bootstrap, 'kafka.security')}"
                 ) from failed
             raise

@@ -181,7 +181,7 @@ class StubConnection:
             "batch_bytes": lambda topics: 1_000,
             "transactional_producer": lambda options: self.producer,
             "retry": lambda doing, call: call(),
-            "serve": time.sleep,
+            "serve": lambda seconds=0.0: time.sleep(seconds),
             "check": lambda: None,
             "error": lambda doing, error: TransportError(f"{doing}: {error.str()}"),
         }[name]

@@ -12,6 +12,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tocsin.streams.transport.base import BatchFailedError
+from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.worker.worker import Worker
 
 from ..support import Service, crash, drain, event, label, reason, settings
@@ -36,11 +38,12 @@ class GroupOfWorkers(RuleBasedStateMachine):
 
     classes: ClassVar[tuple[str, ...]] = ("no", "yes")
     """The classes that the config names."""
+    transactional = False
 
     def __init__(self) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="group-"))
-        self.service = Service(self.config(0), partitions=PARTITIONS)
+        self.service = Service(self.config(0), partitions=PARTITIONS, transactional=self.transactional)
         self.workers: dict[int, Worker] = {}
         self.sent = 0
         self.events: list[str] = []
@@ -214,3 +217,70 @@ class GroupOfWorkersWithoutClasses(GroupOfWorkers):
 
 GroupOfWorkersWithoutClasses.TestCase.settings = profile(max_examples=50, stateful_step_count=40, deadline=None)
 TestGroupOfWorkersWithoutClasses = GroupOfWorkersWithoutClasses.TestCase
+
+
+class Killed(BaseException):
+    """SIGKILL in the middle of a commit."""
+
+
+class GroupOfTransactionalWorkers(GroupOfWorkers):
+    """The same group in transactions: workers are killed at every step of a commit, or replaced unawares."""
+
+    transactional = True
+
+    @rule(number=st.integers(0, WORKERS - 1), step=st.sampled_from(["produced", "flushed", "committed"]))
+    def kill_in_the_middle(self, number: int, step: str) -> None:
+        if number not in self.workers:
+            return
+        worker = self.workers[number]
+        transport = worker._transport
+        flush, commit = transport.flush, transport.commit
+
+        def kill_at_flush() -> None:
+            if step == "flushed":
+                flush()
+            raise Killed
+
+        def kill_at_commit(*arguments: Any) -> None:
+            commit(*arguments)
+            raise Killed
+
+        if step == "committed":
+            transport.commit = kill_at_commit  # type: ignore[method-assign]
+        else:
+            transport.flush = kill_at_flush  # type: ignore[method-assign]
+        try:
+            for _ in range(2):
+                worker.step(0)
+        except (Killed, BatchFailedError):
+            crash(self.workers.pop(number))
+        else:
+            transport.flush, transport.commit = flush, commit  # type: ignore[method-assign]
+
+    @rule(number=st.integers(0, WORKERS - 1), times=st.integers(1, 4))
+    def replace_unawares(self, number: int, times: int) -> None:
+        """A worker is paused with a batch in hand, while the others do it."""
+        if number not in self.workers or len(self.workers) == 1:
+            return
+        worker = self.workers[number]
+        transport = worker._transport
+        flush = transport.flush
+
+        def pause() -> None:
+            transport.flush = flush  # type: ignore[method-assign]
+            assert isinstance(transport, MemoryTransport)
+            self.service.broker.evict(self.service.settings.group, transport)
+            for _ in range(times):
+                for other in self.workers.values():
+                    if other is not worker:
+                        other.step(0)
+            flush()
+
+        transport.flush = pause  # type: ignore[method-assign]
+        stop = iter([False, True])
+        worker.run(lambda: next(stop))
+        transport.flush = flush  # type: ignore[method-assign]
+
+
+GroupOfTransactionalWorkers.TestCase.settings = profile(max_examples=100, stateful_step_count=40, deadline=None)
+TestGroupOfTransactionalWorkers = GroupOfTransactionalWorkers.TestCase
