@@ -54,6 +54,8 @@ class Connection:
         self._producers: dict[int, Producer] = {}
         """By the most bytes of a batch; made when something is to be sent."""
         self._transactional: list[Producer] = []
+        self.purged: set[str] = set()
+        """The topics of records that went with their failed transaction."""
         self._limits: Limits | None = None
         self._known_topics: set[str] = set()
         """Topics that exist as far as was asked."""
@@ -195,6 +197,7 @@ class Connection:
     def _on_transactional_delivery(self, error: KafkaError | None, message: Message) -> None:
         """As `_on_delivery`; but what may go better with the next transaction fails the batch in hand only."""
         if error is not None and error.code() in faults.PURGED:
+            self.purged.add(message.topic() or "")
             return
         if error is not None and error.code() not in faults.NEVER and self._failure is None and not self.closed:
             said = f"a record for topic {message.topic()!r} was not delivered: {error.str()} ({error.name()})"

@@ -233,7 +233,8 @@ class Transactions:
         if error.code() in faults.FENCED:
             self._identity.renew()
         if error.code() in faults.FORBIDDEN | faults.MISSING or not (error.fatal() or error.txn_requires_abort()):
-            return self._connection.error(doing, error)
+            purged = ", ".join(map(repr, sorted(self._connection.purged)))
+            return self._connection.error(f"{doing} (records for {purged})" if purged else doing, error)
         kind: type[BatchFailedError] = PartitionLostError if error.code() in faults.LOST else TransactionFailedError
         return kind(f"{doing} {self._for_so_long()}: {error.str()} ({error.name()})")
 

@@ -175,6 +175,7 @@ class StubConnection:
         self.producer = producer
         self.settings = KafkaSettings(transaction_timeout_ms=1_000)
         self.terms = Terms(0.2)
+        self.purged: set[str] = set()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return {

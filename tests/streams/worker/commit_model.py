@@ -207,6 +207,7 @@ class ModelConnection:
         self.terms = self
         self.producers: list[ModelProducer] = []
         self.closed = False
+        self.purged: set[str] = set()
         self._broker = broker
         self._chance = chance
         self._pause = pause
