@@ -236,11 +236,12 @@ class Worker:
         self._model.decide.partitions = len(self._reader.end_offsets(self.settings.topics.events))
         self._transport.add_new_partitions()
         self._model.catch_up(self._reader, self._state)
-        for partition in self._ownership.duties.behind():
-            self._take_over_labels(partition)
+        # What waits came before what is read again now: so a subject's labels keep their order.
         with self._transaction() as transaction:
             self._pipeline.after_assignment(transaction)
             self._commit(transaction, {}, {})
+        for partition in self._ownership.duties.behind():
+            self._take_over_labels(partition)
         self._ownership.changed = False
 
     def _take_over_labels(self, partition: Partition) -> None:
