@@ -23,7 +23,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.kafka import KafkaTransport, Terms
-from tocsin.streams.wire.decode import read_feedback
+from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.wire.records import Feedback
 
 from ..brokers import ApacheKafka
