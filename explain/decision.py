@@ -11,6 +11,7 @@ from tocsin.config.service import ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
+from tocsin.explain.rounding import six_digits
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 
@@ -42,9 +43,9 @@ class Explainer:
             words=self.words(scores, i),
             opinions=experts.opinions_before_fusion(scores, i, self.names, influence.prior) if full else None,
             fused=experts.by_class(scores.classes, scores.betp[i]) if full else None,
-            conflict=round(float(scores.conflict[i]), 6),
+            conflict=six_digits(float(scores.conflict[i])),
             used=int(scores.used[i]),
-            enough=self.enough(scores, i),
+            enough=self.enough(scores, i) if full else recourse.without_sentence(self.enough(scores, i)),
         )
 
     def influence(self, scores: Scores) -> experts.Influence:

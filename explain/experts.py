@@ -6,6 +6,7 @@ import numpy as np
 
 from tocsin.config.fusion import FusionSettings
 from tocsin.explain.explanation import Opinion, Vote
+from tocsin.explain.rounding import six_digits
 from tocsin.kernels.fusion import discount, fuse, opinions
 from tocsin.models.data.batch import Bools, Floats
 from tocsin.models.data.belief import pignistic
@@ -66,17 +67,17 @@ def votes(influence: Influence, i: int, names: list[str], most: int | None) -> l
     if not scores.classes:
         return []
     evidence, strength = scores.evidence[i], influence.strength[i].tolist()
-    total = sum(strength)
+    total = float(influence.strength[i].sum())
     sums, best = evidence.sum(axis=1).tolist(), evidence.argmax(axis=1).tolist()
     told = influence.order[i, : int(scores.engaged[i].sum())].tolist()[:most]
     return [
         Vote(
             expert=names[e],
             vote=scores.classes[best[e]] if sums[e] > 0 else None,
-            probability=round(float(evidence[e, best[e]]) / sums[e], 6) if sums[e] > 0 else 0.0,
-            reliability=round(float(scores.reliability[i, e]), 6),
-            weight=round(strength[e] / total, 6) if total > 0 else 0.0,
-            change=round(influence.change(i, place), 6),
+            probability=six_digits(float(evidence[e, best[e]]) / sums[e]) if sums[e] > 0 else 0.0,
+            reliability=six_digits(float(scores.reliability[i, e])),
+            weight=six_digits(strength[e] / total) if total > 0 else 0.0,
+            change=six_digits(influence.change(i, place)),
         )
         for place, e in enumerate(told)
     ]
@@ -89,7 +90,7 @@ def opinions_before_fusion(scores: Scores, i: int, names: list[str], s: float) -
         Opinion(
             expert=names[e],
             belief=by_class(scores.classes, b[0, e]),
-            uncertainty=round(float(u[0, e]), 6),
+            uncertainty=six_digits(float(u[0, e])),
         )
         for e in np.flatnonzero(scores.engaged[i]).tolist()
     ]
@@ -97,4 +98,4 @@ def opinions_before_fusion(scores: Scores, i: int, names: list[str], s: float) -
 
 def by_class(classes: tuple[str, ...], values: Floats) -> dict[str, float]:
     """Numbers by class, to six digits."""
-    return {c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=True)}
+    return {c: six_digits(v) for c, v in zip(classes, values.tolist(), strict=True)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.explain.explanation import Enough
 from tocsin.explain.nearest_decision import NearestDecision, nearest_decision
+from tocsin.explain.rounding import six_digits
 from tocsin.models.data.batch import Floats
 from tocsin.models.decision.abstention import COLD_START, NOVEL
 from tocsin.models.decision.scores import Scores
@@ -47,6 +49,11 @@ def sentence(enough: Enough) -> str:
     return f"{enough.label} would be decided with {', '.join(told[: 2 * _NAMED])}{more}"
 
 
+def without_sentence(enough: Enough | None) -> Enough | None:
+    """The same for a brief explanation: whoever reads it makes the sentence from the figures, where there are any."""
+    return enough if enough is None or enough.change is None else msgspec.structs.replace(enough, words="")
+
+
 def changes_nothing(scores: Scores, i: int, settings: AbstentionSettings) -> bool:
     """Whether no probabilities would have decided event i, so that the same is said of all that have its reason."""
     reason = scores.reasons[i]
@@ -67,12 +74,12 @@ def _found(scores: Scores, p: Floats, found: NearestDecision, settings: Abstenti
     return Enough(
         label=label,
         rival=None if rival is None else scores.classes[rival],
-        probability=round(float(p[found.label]), 6),
-        rival_probability=0.0 if rival is None else round(float(p[rival]), 6),
-        needed=0.0 if rival is None else round(float(found.betp[rival]), 6),
+        probability=six_digits(float(p[found.label])),
+        rival_probability=0.0 if rival is None else six_digits(float(p[rival])),
+        needed=0.0 if rival is None else six_digits(float(found.betp[rival])),
         words=words,
-        change=round(found.change, 6),
-        probabilities={scores.classes[k]: round(float(found.betp[k]), 6) for k in [*risen, *fallen]},
+        change=six_digits(found.change),
+        probabilities={scores.classes[k]: six_digits(float(found.betp[k])) for k in [*risen, *fallen]},
     )
 
 

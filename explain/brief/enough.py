@@ -65,7 +65,7 @@ def _write_same(
     for i in rows.tolist():
         reason = scores.reasons[i]
         if reason not in said:
-            said[reason] = texts.fragment(_text(explainer, scores, i, encode))
+            said[reason] = int(texts.fragments([_text(explainer, scores, i, encode)])[0])
         single[i] = said[reason]
 
 
@@ -84,7 +84,7 @@ def _found(scores: Scores, p: Floats, found: Nearest, texts: JsonTexts) -> Ints:
     order = np.argsort(rank, axis=1, kind="stable")
     moves = (change != 0.0).sum(axis=1)
     rival = np.where((change < 0.0).any(axis=1), change.argmin(axis=1), -1)
-    named = texts.fragments([orjson.dumps(c) for c in scores.classes] + [b"null"])
+    named = np.array([texts.fragment(orjson.dumps(c)) for c in scores.classes] + [texts.fragment(b"null")])
     figures = [p[rows, found.label], np.where(rival >= 0, p[rows, rival], 0.0)]
     figures += [np.where(rival >= 0, found.betp[rows, rival], 0.0), found.change]
     numbers = texts.numbers(np.round(np.stack(figures, axis=1), 6))
@@ -92,7 +92,7 @@ def _found(scores: Scores, p: Floats, found: Nearest, texts: JsonTexts) -> Ints:
     columns += [texts.fragment(b',"rival":'), named[rival], texts.fragment(b',"probability":'), numbers[:, 0]]
     columns += [texts.fragment(b',"rival_probability":'), numbers[:, 1], texts.fragment(b',"needed":'), numbers[:, 2]]
     columns += [texts.fragment(b',"words":"","change":'), numbers[:, 3], texts.fragment(b',"probabilities":{')]
-    keys = texts.fragments([orjson.dumps(c) + b":" for c in scores.classes])
+    keys = np.array([texts.fragment(orjson.dumps(c) + b":") for c in scores.classes])
     told = int(moves.max(initial=0))
     values = texts.numbers(np.round(np.take_along_axis(found.betp, order[:, :told], axis=1), 6))
     for place in range(told):

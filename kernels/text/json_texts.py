@@ -9,10 +9,35 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tocsin.kernels.text.fragments import NOTHING, Bytes, Ints, fill_string_ends, joined
+from tocsin.kernels.text.fragments import NOTHING, Ints, fill_string_ends, joined
 
 _COMMA = 44
 _string_array = msgspec.json.Encoder().encode
+_MOST_CONSTANTS = 100_000
+"""Beyond so many, constants are remembered no more."""
+_OWN = 1 << 40
+"""From here on are the numbers of the fragments that belong to one batch alone."""
+
+
+class _Constants:
+    """Fragments that every batch uses, written once: keys, names of experts and classes, brackets."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[bytes, int] = {}
+        self._texts: list[bytes] = []
+        self._blob, self._bounds = b"", np.empty((0, 2), np.int64)
+
+    def number(self, text: bytes) -> int:
+        """The number of a constant that is new."""
+        number = self.numbers[text] = len(self._texts)
+        self._texts.append(text)
+        return number
+
+    def table(self) -> tuple[bytes, Ints]:
+        """All constants, one after the other, and where each begins and ends, int64 [M, 2]."""
+        if len(self._bounds) != len(self._texts):
+            self._blob, self._bounds = b"".join(self._texts), _bounds_of(self._texts)
+        return self._blob, self._bounds
 
 
 class JsonTexts:
@@ -24,24 +49,25 @@ class JsonTexts:
     [b'{"x":0.5}', b'{"x":null}']
     """
 
+    _constants = _Constants()
+
     def __init__(self) -> None:
         self._blobs: list[bytes] = []
-        self._bounds: list[Ints] = [np.empty((0, 2), np.int64)]
-        self._size = self._count = 0
-        self._known: dict[bytes, int] = {}
+        self._bounds: list[Ints] = []
+        self._size, self._count = 0, 0
 
     def fragment(self, text: bytes) -> int:
-        """The number of one fragment; the same text has the same number."""
-        number = self._known.get(text)
+        """The number of one fragment that many batches use; the same text has the same number."""
+        number = self._constants.numbers.get(text)
         if number is None:
-            number = self._known[text] = int(self._add(text, np.array([[0, len(text)]]))[0])
+            if len(self._constants.numbers) >= _MOST_CONSTANTS:
+                return int(self.fragments([text])[0])
+            number = self._constants.number(text)
         return number
 
     def fragments(self, texts: Sequence[bytes]) -> Ints:
-        """The numbers of many fragments, int64 [len(texts)]."""
-        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        ends = np.cumsum(lengths)
-        return self._add(b"".join(texts), np.stack([ends - lengths, ends], axis=1))
+        """The numbers of many fragments of this batch, int64 [len(texts)]."""
+        return self._add(b"".join(texts), _bounds_of(texts))
 
     def numbers(self, values: NDArray[np.float64] | NDArray[np.int64]) -> Ints:
         """The numbers of the fragments that write these values, of the shape of `values`.
@@ -51,34 +77,46 @@ class JsonTexts:
         if not values.size:
             return np.empty(values.shape, np.int64)
         text = orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
-        commas = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
-        starts, ends = np.concatenate([[1], commas + 1]), np.concatenate([commas, [len(text) - 1]])
-        return self._add(text, np.stack([starts, ends], axis=1)).reshape(values.shape)
+        bounds = np.empty((values.size, 2), np.int64)
+        commas = (np.frombuffer(text, np.uint8) == _COMMA).nonzero()[0]
+        bounds[0, 0], bounds[-1, 1] = 1, len(text) - 1
+        bounds[1:, 0], bounds[:-1, 1] = commas + 1, commas
+        return self._add(text, bounds).reshape(values.shape)
 
     def strings(self, values: Sequence[str]) -> Ints:
         """The numbers of the fragments that write these strings, with their quotation marks, int64 [len(values)]."""
-        text = _string_array(values)
-        ends = np.empty(len(values), np.int64)
-        fill_string_ends(np.frombuffer(text, np.uint8), ends)
-        if not values:
-            return ends
-        starts = np.concatenate([[1], ends[:-1] + 1])
-        return self._add(text, np.stack([starts, ends], axis=1))
+        text, bounds = _string_array(values), np.empty((len(values), 2), np.int64)
+        if len(values):
+            ends = np.empty(len(values), np.int64)
+            fill_string_ends(np.frombuffer(text, np.uint8), ends)
+            bounds[0, 0], bounds[1:, 0], bounds[:, 1] = 1, ends[:-1] + 1, ends
+        return self._add(text, bounds)
 
     def join(self, columns: Sequence[int | Ints], rows: int) -> list[bytes]:
         """Texts of these columns, one after the other. A column is one fragment for all rows, or int64 [rows] or
         [rows, P], with `NOTHING` for no fragment."""
-        return joined(stacked(columns, rows), np.concatenate(self._bounds), self._blob())
-
-    def _blob(self) -> Bytes:
-        return np.frombuffer(b"".join(self._blobs), np.uint8)
+        blob, bounds = self._constants.table()
+        parts = stacked(columns, rows)
+        np.subtract(parts, _OWN - len(bounds), out=parts, where=parts >= _OWN)
+        every = np.concatenate([bounds, *(own + len(blob) for own in self._bounds)])
+        return joined(parts, every, np.frombuffer(b"".join([blob, *self._blobs]), np.uint8))
 
     def _add(self, blob: bytes, bounds: Ints) -> Ints:
         self._blobs.append(blob)
-        self._bounds.append(bounds + self._size)
+        bounds += self._size
+        self._bounds.append(bounds)
         self._size += len(blob)
         first, self._count = self._count, self._count + len(bounds)
-        return np.arange(first, self._count)
+        return np.arange(_OWN + first, _OWN + self._count)
+
+
+def _bounds_of(texts: Sequence[bytes]) -> Ints:
+    """Where each of these texts begins and ends when they stand one after the other, int64 [len(texts), 2]."""
+    bounds, at = [], 0
+    for text in texts:
+        bounds.append((at, at + len(text)))
+        at += len(text)
+    return np.array(bounds, np.int64).reshape(len(texts), 2)
 
 
 def stacked(columns: Sequence[int | Ints], rows: int) -> Ints:

@@ -34,22 +34,25 @@ def decision_texts(
     """
     B = events.size
     quoted = [orjson.dumps(c) for c in scores.classes]
-    named = texts.fragments([*quoted, b"null"])
-    reasons = [b"null" if reason is None else b'"%b"' % reason.encode() for reason in verdicts.reasons]
+    named = np.array([texts.fragment(name) for name in (*quoted, b"null")])
+    reasons = [texts.fragment(b"null" if reason is None else b'"%b"' % reason.encode()) for reason in verdicts.reasons]
     numbers = texts.numbers(np.stack([scores.uncertainty, scores.conflict], axis=1))
     status = np.where(verdicts.decided, texts.fragment(b"decided"), texts.fragment(b"abstained"))
+    once = texts.fragments(
+        [b',"decided_at":%d,"status":"' % verdicts.decided_at, b',"model":' + encode(verdicts.model)]
+    ).tolist()
     columns: list[Column] = [
         *(texts.fragment(b'{"event":'), texts.strings(events.ids)),
         *(texts.fragment(b',"subject":'), texts.strings(events.subjects)),
         *(texts.fragment(b',"time":'), texts.numbers(np.array(events.times, np.int64))),
-        texts.fragment(b',"decided_at":%d,"status":"' % verdicts.decided_at),
+        once[0],
         *(status, texts.fragment(b'","label":'), named[verdicts.label]),
         *(texts.fragment(b',"belief":{'), *_beliefs(scores, quoted, texts)),
         *(texts.fragment(b'},"uncertainty":'), numbers[:, 0], texts.fragment(b',"conflict":'), numbers[:, 1]),
-        *(texts.fragment(b',"reason":'), np.array([texts.fragment(reason) for reason in reasons])),
+        *(texts.fragment(b',"reason":'), np.array(reasons)),
         *(texts.fragment(b',"set":['), *_sets(scores, quoted, texts), texts.fragment(b'],"explanation":')),
         *explanations,
-        texts.fragment(b',"model":' + encode(verdicts.model)),
+        once[1],
         _endings(endings, texts, B),
         texts.fragment(b"}"),
     ]

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tocsin.config.settings import Settings
-from tocsin.explain.brief import Explanations
+from tocsin.explain.brief import FEW, Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
@@ -21,7 +21,7 @@ from tocsin.streams.wire.decision_texts import decision_texts, ending
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.event_columns import EventColumns, batch_of
-from tocsin.streams.wire.packed.events import More
+from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, SubjectState
@@ -142,13 +142,17 @@ class Decide:
         over_budget: Sequence[_OverBudget | None],
         after: Sequence[SubjectAfter | None],
     ) -> DecidedBatch:
-        texts = JsonTexts()
-        explanations = self._explanations.columns(scores, texts)
         said = [self._said_of_budget(over) for over in over_budget]
-        ratios = self._ratios(scores)
         risks = [None if one is None else one.state for one in after]
-        endings = [ending(*one) for one in zip(said, ratios, risks, strict=True)]
-        decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
+        layout = layout_of(scores, events.names, self._decoder.kinds, verdicts.model)
+        packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
+        if events.size <= FEW:
+            decisions = [self._plain(scores, i, layout, blob) for i, blob in enumerate(packed)]
+        else:
+            texts = JsonTexts()
+            explanations = self._explanations.columns(scores, texts)
+            endings = [ending(*one) for one in zip(said, self._ratios(scores), risks, strict=True)]
+            decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
         outputs = [
             [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
@@ -159,11 +163,15 @@ class Decide:
             if over_budget[i] is None and reviewable(verdicts.reasons[i], self._settings.review):
                 review = b'{"event":%b,"decision":%b}' % (encode(events.event(i)), decisions[i])
                 outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
-        layout = layout_of(scores, events.names, self._decoder.kinds, verdicts.model)
-        packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
         label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
         spent = sum(over is not None for over in over_budget)
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent)
+
+    def _plain(self, scores: Scores, i: int, layout: Layout, packed: bytes) -> bytes:
+        """The record of decision i, by way of a struct; `packed` is what is kept of it."""
+        decision = unpacked(layout, read_packed(packed)).decision
+        assert decision is not None  # it was made just now
+        return encode(msgspec.structs.replace(decision, explanation=self._explainer.explain(scores, i)))
 
     def _ratios(self, scores: Scores) -> list[dict[str, float] | None]:
         """By class, how much more frequent than usual it is taken to be; None for an event where that is not so."""
