@@ -13,7 +13,8 @@ from tocsin.config.base import FilePath, FrozenSettings, PlainText
 class BatchingSettings(FrozenSettings):
     """How many events are decided at once, and how long the first of them may wait for the others."""
 
-    max_events: int = Field(default=1_000, ge=1, le=100_000)
+    max_events: int = Field(default=5_000, ge=1, le=100_000)
+    """Records that are worked off at once, at the most. A batch is as large as the lag: only what is there is taken."""
     max_wait_ms: int = Field(default=5, ge=0, le=60_000)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import orjson
 
-from tocsin.explain.recourse import changes_nothing
+from tocsin.explain.recourse import changes_nothing, without_sentence
 from tocsin.kernels.decision.nearest import NO_DECISION, Nearest, nearest_decisions
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts, stacked, where
@@ -70,7 +70,7 @@ def _write_same(
 
 
 def _text(explainer: Explainer, scores: Scores, i: int, encode: Encode) -> bytes:
-    enough = explainer.enough(scores, i)
+    enough = without_sentence(explainer.enough(scores, i))
     assert enough is not None  # the event was abstained from
     return b',"enough":' + encode(enough)
 

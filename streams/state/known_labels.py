@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
 from tocsin.streams.state.entries import Entries, Sequence, decoded
@@ -12,13 +10,20 @@ KNOWN, BY_AGE = "known", "known_order"
 """The labels of an event or a subject by its key; the key by its order."""
 MAX_CORRECTIONS = 8
 """Labels of one source for one event that are remembered."""
-_DECODER = msgspec.json.Decoder(dict[str, list[str]])
+Place = tuple[int, int]
+"""Where a label lies in its topic: partition and offset."""
 
 
-@lru_cache(maxsize=1_024)
-def _one_label(source: str, label: str) -> bytes:
-    """The entry of an event that has one label."""
-    return msgspec.json.encode({source: [label]})
+class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source said of an event or a subject."""
+
+    labels: list[str]
+    """In the order in which it was said, the last ones."""
+    place: Place | None = None
+    """Of the last label; None where an older version noted it."""
+
+
+_DECODER = msgspec.json.Decoder(dict[str, list[str] | _Said])
 
 
 class KnownLabels:
@@ -32,15 +37,24 @@ class KnownLabels:
 
     def get(self, key: bytes) -> dict[str, str]:
         """The last label in the feedback log for an event or a subject, by source (empty for none)."""
-        return {source: labels[-1] for source, labels in self._of(key).items()}
+        return {source: said.labels[-1] for source, said in self._of(key).items()}
 
     def has(self, key: bytes, source: str, label: str) -> bool:
         """Whether a source said so, even if it said otherwise since."""
-        return label in self._of(key).get(source, [])
+        said = self._of(key).get(source)
+        return said is not None and label in said.labels
 
-    def add(self, key: bytes, source: str, label: str, most: int) -> None:
+    def passed(self, key: bytes, source: str, place: Place) -> bool:
+        """Whether the feedback log holds a label of the source that lies here, or behind it in the same partition.
+
+        A label that is read again after it was corrected would else be taken for one more correction.
+        """
+        said = self._of(key).get(source)
+        return said is not None and said.place is not None and said.place[0] == place[0] and said.place[1] >= place[1]
+
+    def add(self, key: bytes, source: str, label: str, most: int, place: Place | None = None) -> None:
         """Note a label of the feedback log; of more than `most` events and subjects the oldest are forgotten."""
-        found, only = self._read(key), _one_label(source, label)
+        found, only = self._read(key), msgspec.json.encode({source: _Said([label], place)})
         if found == only:
             return
         if found is None:
@@ -48,11 +62,11 @@ class KnownLabels:
             self._entries.put(BY_AGE, self._sequence.next(), key)
             self._shrink(most)
             return
-        known = decoded(KNOWN, _DECODER, found)
-        labels = known.setdefault(source, [])
-        if labels[-1:] == [label]:
+        known = self._of(key)
+        said = known.get(source, _Said([]))
+        if said.labels[-1:] == [label]:
             return
-        known[source] = [*labels, label][-MAX_CORRECTIONS:]
+        known[source] = _Said([*said.labels, label][-MAX_CORRECTIONS:], place)
         self._write(key, msgspec.json.encode(known))
 
     def count(self) -> int:
@@ -69,9 +83,12 @@ class KnownLabels:
             self._last = b"", None
             self._entries.delete(BY_AGE, order)
 
-    def _of(self, key: bytes) -> dict[str, list[str]]:
+    def _of(self, key: bytes) -> dict[str, _Said]:
         found = self._read(key)
-        return {} if found is None else decoded(KNOWN, _DECODER, found)
+        if found is None:
+            return {}
+        kept = decoded(KNOWN, _DECODER, found)
+        return {source: _Said(said) if isinstance(said, list) else said for source, said in kept.items()}
 
     def _read(self, key: bytes) -> bytes | None:
         if self._last[0] != key:

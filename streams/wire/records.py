@@ -189,6 +189,8 @@ class Feedback(Struct, frozen=True):
     context: Context | None
     posts: list[str]
     """Earlier texts of the subject, where the label speaks of the subject."""
+    place: list[int] | UnsetType = UNSET
+    """Partition and offset of the label in its topic; missing in older records."""
 
 
 class Alert(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -107,12 +108,24 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
     try:
         terms.until_there(lambda: _prepare(settings))
         with worker:
+            _spare_garbage_collection()
             log.info("ready: %s reads %s on %s", worker.name, settings.topics.events, settings.kafka.bootstrap)
             worker.run(stop)
             log.info("stopping: the batch in hand is committed")
     except (StoppedError, StoppedWaitingError) as stopped:
         log.info("%s", stopped)
     return worker.counts
+
+
+def _spare_garbage_collection() -> None:
+    """Let the collector pass over what stays, which is nearly all: modules, kernels, the model.
+
+    A batch makes thousands of objects, none of them in a cycle. By default a full collection, which walks all that
+    stays, took a seventh of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _prepare(settings: Settings) -> None:

@@ -37,6 +37,7 @@ class PackedFeedback(msgspec.Struct, frozen=True, array_like=True):
     """`Layout.packed`, so that a record can be read alone."""
     event: bytes
     """A `PackedEvent`."""
+    place: tuple[int, int] | None = None
 
     def layout_read(self) -> Layout:
         """The layout. Raises msgspec.MsgspecError."""
@@ -62,6 +63,7 @@ class PackedFeedback(msgspec.Struct, frozen=True, array_like=True):
             decision=decision,
             context=context,
             posts=self.posts,
+            place=msgspec.UNSET if self.place is None else list(self.place),
         )
 
 

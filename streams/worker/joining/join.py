@@ -29,6 +29,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tocsin.config.settings import Settings
+from tocsin.streams.state.known_labels import Place
 from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import WAITING_SHARE, Transaction
 from tocsin.streams.state.waiting import WaitingLabel
@@ -195,7 +196,7 @@ class Join:
         most = self._settings.bounds.labels_per_target
         if _new_source(label, transaction.known.get(target.key), most):
             return self._refuse(record, _too_many_labels(target, most), transaction)
-        compared = _compare(label, target, transaction)
+        compared = _compare(WaitingLabel(label, record), target, transaction)
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
         for pending in events:
@@ -220,7 +221,7 @@ class Join:
         most = self._settings.bounds.labels_per_target
         if _new_source(label, transaction.known.get(target.key), most):
             return self._refuse(record, _too_many_labels(target, most), transaction)
-        compared = _compare(label, target, transaction)
+        compared = _compare(WaitingLabel(label, record), target, transaction)
         if compared.outcome == DUPLICATE:
             return Joined(DUPLICATE, [])
         event = Event(
@@ -256,13 +257,16 @@ class Join:
             posts=posts,
             layout=pending.layout.packed,
             event=pending.packed,
+            place=_place(record),
         )
         output = Output(topic, event.subject.encode(), packed_feedback(feedback), origin=record)
         if not self._fits(output):
             return self._refuse(record, _too_large(topic), transaction)
         # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
         key = LabelTarget(target.about, event.id if target.about == "event" else event.subject).key
-        transaction.known.add(key, label.source or "", label.label, self._settings.bounds.pending_events)
+        transaction.known.add(
+            key, label.source or "", label.label, self._settings.bounds.pending_events, _place(record)
+        )
         return Joined(compared.outcome, [output])
 
 
@@ -289,11 +293,16 @@ def _new_source(label: Label, known: Mapping[str, str], most: int) -> bool:
     return len(known) >= most and (label.source or "") not in known
 
 
-def _compare(label: Label, target: LabelTarget, transaction: Transaction) -> _Comparison:
+def _place(record: Record) -> Place:
+    return record.partition, record.offset
+
+
+def _compare(waiting: WaitingLabel, target: LabelTarget, transaction: Transaction) -> _Comparison:
     """How a label stands to those known already, and which one it contradicts."""
+    label, record = waiting
     known = transaction.known.get(target.key)
     source = label.source or ""
-    if known.get(source) == label.label:
+    if known.get(source) == label.label or transaction.known.passed(target.key, source, _place(record)):
         return _Comparison(DUPLICATE)
     others = [known[source]] if source in known else list(known.values())
     contradicted = [other for other in others if other != label.label]

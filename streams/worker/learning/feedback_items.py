@@ -43,6 +43,11 @@ class FeedbackItem(NamedTuple):
         return self.feedback.event.id
 
     @property
+    def place(self) -> tuple[int, int] | None:
+        """Partition and offset of the label; None where an earlier version wrote the record."""
+        return self.feedback.place if isinstance(self.feedback, PackedFeedback) else None
+
+    @property
     def target(self) -> LabelTarget:
         """What the label speaks of."""
         about = self.feedback.about

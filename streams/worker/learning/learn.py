@@ -155,7 +155,7 @@ class Learn:
 def note_known(item: FeedbackItem, transaction: Transaction, most: int) -> None:
     """Note that the feedback log holds this label."""
     key, source = item.target.key, item.feedback.source or ""
-    transaction.known.add(key, source, item.label, most)
+    transaction.known.add(key, source, item.label, most, item.place)
     transaction.pending.note_label(item.event_id)  # a copy of another worker's event, which may come back
     transaction.waiting.drop(key, source, item.label)
 

@@ -204,9 +204,13 @@ def write_and_label(service: Service) -> None:
         drain(worker)
 
 
+MANY = [{"kind": "ss3", "name": "ss3"}, *({"kind": "persistence", "name": f"p{i}", "by": "subject"} for i in range(60))]
+"""So many experts that what the model saw is most of a record without posts."""
+
+
 def least_size(directory: Path) -> int:
     """The bytes of that feedback without earlier posts and without its context."""
-    service = limited(text_settings(directory), feedback=MOST_RECORD_BYTES)
+    service = limited(text_settings(directory, experts=MANY), feedback=MOST_RECORD_BYTES)
     write_and_label(service)
     found = read(service.records("feedback")[0].value or b"")
     assert isinstance(found, PackedFeedback)
@@ -222,7 +226,7 @@ def test_feedback_too_large_drops_the_oldest_posts_then_the_context_then_is_a_de
     assert some["context"] == whole["context"]
     assert letters == []
     bare = least_size(tmp_path / "size") + 101
-    [least], letters = label_of_subject(text_settings(tmp_path / "least"), bare)
+    [least], letters = label_of_subject(text_settings(tmp_path / "least", experts=MANY), bare)
     assert (least["posts"], least["context"]) == ([], None)
     assert letters == []
     feedback, [(kind, value)] = label_of_subject(text_settings(tmp_path / "none"), 500)

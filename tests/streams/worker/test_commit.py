@@ -21,7 +21,7 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.worker.commit import Commit
 
-from ..support import Service, crash, drain, settings, stream
+from ..support import START, Service, crash, drain, event, label, settings, stream
 
 
 class Frail:
@@ -254,3 +254,26 @@ def test_a_zombie_that_wakes_with_a_batch_in_hand_writes_nothing(tmp_path: Path)
         check_all_is_there_once(service, 60)
         assert zombie.classifier.learnt == other.classifier.learnt == 60
     other.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("transactional", [True, False], ids=["exactly once", "at least once"])
+def test_labels_that_were_corrected_are_not_learnt_again_after_a_crash(tmp_path: Path, transactional: bool) -> None:
+    """Read again, the first of them contradicts what its source said last: it must be known for the one it was."""
+    service = Service(settings(tmp_path / "state"), transactional=transactional)
+    plan = {"after commit": 0}
+    worker = service.worker(open_transport=frail(service, plan, TransportError("killed")))
+    worker.__enter__()
+    drain(worker)
+    service.send(event("e"), event("other"))
+    service.tell(label("other"))
+    drain(worker)
+    service.tell(*[label("e", truth) for truth in ("yes", "no", "yes")])
+    plan["after commit"] = 1
+    with pytest.raises(TransportError, match="killed"):
+        drain(worker)
+    crash(worker)
+    with service.worker() as again:
+        drain(again)
+        service.tell(label("e", "no", time=START + 4))
+        drain(again)
+    assert [item["label"] for item in service.feedback][1:] == ["yes", "no", "yes", "no"]

@@ -15,6 +15,8 @@ import pytest
 
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Partition, Record
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.joining.join import DUPLICATE, LEFT, WAITING, Joined
 from tocsin.streams.worker.worker import Worker
 
@@ -156,7 +158,9 @@ class Account:
         self.totals["dead events"] += sum(letters[topics.events].values())
         for topic in topics.names():
             if topic in OTHERS and (found := list(self._taken(topic))):
-                self.last.append(orjson.loads(found[-1].value or b"null"))
+                packed = topic == topics.feedback
+                written = encode(read_feedback(found[-1])) if packed else found[-1].value or b"null"
+                self.last.append(orjson.loads(written))
             self._forget(topic)
 
     def _taken(self, topic: str) -> Iterator[Record]:

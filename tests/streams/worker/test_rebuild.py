@@ -39,8 +39,9 @@ def test_no_more_is_read_than_may_be_pending(service: Service, tmp_path: Path) -
         kept = t.pending.get("e19")
         assert kept is not None
         assert kept.event.features["a"] != 9.0
-        assert kept.decision is not None
-        assert kept.decision.event == "e19"
+        decision = kept.unpacked().decision
+        assert decision is not None
+        assert decision.event == "e19"
         assert kept.context is None
         assert t.positions.get(EVENTS) == 22
     assert again(EVENTS, 22, START) == (0, 0, 0)
