@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import shutil
@@ -102,17 +104,38 @@ def parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(value["float"]) if isinstance(value, dict) else value for name, value in plain.items()}
 
 
-def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write a snapshot; one that is there already is replaced only when the new one is whole on disk.
+def digest(arrays: Arrays) -> str:
+    """The SHA-256 over the name, dtype, shape and bytes of every array, in the order of their names; 64 hex digits.
 
-    The manifest gets the keys `format` and `tocsin`, which is the version that writes. Raises SnapshotError, and
-    writes nothing, for a manifest that JSON cannot hold or an array of Python objects; OSError where the disk is full,
-    and leaves nothing there then.
+    Neither the order in which the arrays are given nor how they lie in memory makes a difference.
+
+    >>> one, other = np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    >>> digest({"a": one, "b": np.zeros(0)}) == digest({"b": np.zeros(0), "a": other})
+    True
+    >>> digest({"a": one}) == digest({"a": one.reshape(3, 2)})
+    False
     """
-    text = _as_json({"format": FORMAT, "tocsin": __version__, **manifest})
+    whole = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        # The line before the bytes tells how many they are, so that no two sets of arrays give the same stream.
+        whole.update(json.dumps([name, array.dtype.str, array.shape]).encode() + b"\n")
+        whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
+def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> str:
+    """Write a snapshot, and return the digest of its arrays.
+
+    One that is there already is replaced only when the new one is whole on disk. The manifest gets the keys `format`,
+    `tocsin`, which is the version that writes, and `sha256`, the digest. Raises SnapshotError, and writes nothing, for
+    a manifest that JSON cannot hold or an array of Python objects; OSError where the disk is full, and leaves nothing
+    there then.
+    """
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise SnapshotError(f"the array {name} holds Python objects, which a snapshot cannot")
+    sha256 = digest(arrays)
+    text = _as_json({"format": FORMAT, "tocsin": __version__, **manifest, "sha256": sha256})
     new = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -127,6 +150,7 @@ def write(directory: Path, manifest: Mapping[str, Any], arrays: Arrays) -> None:
         directory.rename(old)
     new.rename(directory)
     shutil.rmtree(old, ignore_errors=True)
+    return sha256
 
 
 def _write_files(directory: Path, manifest: bytes, arrays: Arrays) -> None:
@@ -157,7 +181,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def read(directory: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The manifest and the arrays. Raises SnapshotError where there is none, or it is damaged or of another format."""
+    """The manifest and the arrays. Raises SnapshotError where there is none, or it is damaged or of another format.
+
+    Earlier releases wrote no `sha256` into the manifest: what they wrote is taken as it is.
+    """
     try:
         manifest: dict[str, Any] = orjson.loads((directory / MANIFEST).read_bytes())
         # The file is opened here because numpy leaves a file open that turns out to be no archive.
@@ -169,4 +196,6 @@ def read(directory: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise SnapshotError(f"the manifest in {directory} is not a JSON object")
     if manifest.get("format") != FORMAT:
         raise SnapshotError(f"{directory} has snapshot format {manifest.get('format')!r}; this version reads {FORMAT}")
+    if "sha256" in manifest and manifest["sha256"] != digest(arrays):
+        raise SnapshotError(f"{directory} is damaged: its arrays are not those whose SHA-256 its manifest names")
     return manifest, arrays

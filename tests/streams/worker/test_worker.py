@@ -165,6 +165,16 @@ def lose_one_array(directory: Path) -> None:
         np.savez(file, **arrays)
 
 
+def change_one_number(directory: Path) -> None:
+    """A snapshot that reads well and fits, and is that of no model."""
+    with np.load(directory / "arrays.npz") as file:
+        arrays = {name: file[name].copy() for name in file.files}
+    weights = next(array for name, array in arrays.items() if name.startswith("expert.linear/") and array.ndim > 1)
+    weights.flat[0] += 1e-9
+    with (directory / "arrays.npz").open("wb") as file:
+        np.savez(file, **arrays)
+
+
 def lose_a_key(directory: Path) -> None:
     manifest = orjson.loads((directory / "manifest.json").read_bytes())
     del manifest["history"]
@@ -178,7 +188,7 @@ def of_another_config(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_arrays, damage_manifest, lose_arrays, lose_one_array, lose_a_key, of_another_config],
+    [damage_arrays, damage_manifest, lose_arrays, lose_one_array, change_one_number, lose_a_key, of_another_config],
     ids=lambda f: f.__name__,
 )
 def test_a_damaged_snapshot_changes_nothing(service: Service, damage: Any, caplog: pytest.LogCaptureFixture) -> None:
