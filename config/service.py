@@ -64,7 +64,7 @@ class StateSettings(FrozenSettings):
     max_bytes: int = Field(default=4 * 1024**3, ge=1024**2, le=16 * 1024**4)
     """Size of the LMDB map: reserved address space, not disk."""
     snapshot_every: int = Field(default=20_000, ge=1, le=1_000_000_000)
-    """Feedback records between two snapshots of the model."""
+    """A snapshot of the model is written at each feedback offset that is a multiple of this."""
 
 
 class ReviewSettings(FrozenSettings):

@@ -17,7 +17,17 @@ import typer
 from typer.core import TyperGroup
 
 import tocsin
-from tocsin.streams.cli.commands import check, demo, explain, monitor, replay, run, schema, topics
+from tocsin.streams.cli.commands import (
+    check,
+    demo,
+    explain,
+    model,
+    monitor,
+    replay,
+    run,
+    schema,
+    topics,
+)
 from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
@@ -54,7 +64,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (check, schema, topics, run, replay, monitor, explain, demo):
+for command in (check, schema, topics, run, replay, monitor, explain, model, demo):
     app.add_typer(command.app)
 
 

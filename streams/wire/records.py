@@ -315,3 +315,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Labels that wait for their event."""
     lag: dict[str, int] = {}
     """Records that the worker has not read yet, by topic."""
+    snapshot_offset: int | None = None
+    """The feedback offset of the last snapshot of the model; null where there is none, or from an older worker."""
+    snapshot_sha256: str | None = None
+    """The SHA-256 of the arrays of that snapshot: workers of one `config` have the same at one offset."""

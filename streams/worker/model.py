@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.snapshot import SnapshotError, read_manifest, write
+from tocsin.models.data.snapshot import MANIFEST, SnapshotError, read_manifest, write
 from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Partition, Record, Transport
@@ -16,6 +17,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.telemetry import SnapshotTaken
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +47,10 @@ class Model:
         """How much of another config the log was told of."""
         self._topic_id: str | None = None
         """The id of the feedback topic, where the broker tells one."""
-        self._snapshot_at = 0
-        """Records that the model of the last snapshot had learnt."""
+        self.snapshot: SnapshotTaken | None = None
+        """The last snapshot that was written or loaded."""
+        self._tried_at = 0
+        """The feedback offset of the last snapshot that was written, loaded or failed."""
         self._use(Classifier.from_config(settings))
 
     def _use(self, classifier: Classifier) -> None:
@@ -68,10 +72,10 @@ class Model:
         try:
             self._use(self._of_snapshot(reader))
             log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
+            self._tried_at = self.classifier.feedback_offset
         except SnapshotError as error:
             log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
             self._use(Classifier.from_config(self._settings))
-        self._snapshot_at = self.classifier.learnt
 
     def _of_snapshot(self, reader: Transport) -> Classifier:
         """The model of the snapshot. Raises SnapshotError where it is not to be used."""
@@ -87,12 +91,15 @@ class Model:
         if offset > end:
             raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
         try:
-            return Classifier.load(self._directory, settings.model, settings.kernels.backend)
+            made = Classifier.load(self._directory, settings.model, settings.kernels.backend)
         except SnapshotError as error:
             first = next((record.offset for record in reader.read(partition, 0, end)), end)
             if first == 0 or "settings" not in manifest:
                 raise
             return self._successor(first, offset, error)
+        if sha256 := manifest.get("sha256"):  # earlier releases wrote none
+            self.snapshot = SnapshotTaken(offset, sha256)
+        return made
 
     def _successor(self, first: int, offset: int, foreign: SnapshotError) -> Classifier:
         """The model that goes on from the snapshot at an offset, where the log begins only at `first`."""
@@ -112,14 +119,16 @@ class Model:
         log.warning("experts that begin anew: %s", anew)
         return made
 
-    def save_snapshot(self, unless_learnt_less_than: int = 1) -> None:
-        """Write a snapshot, if the model has learnt so many records since the last one."""
-        if not self._snapshots or self.classifier.learnt - self._snapshot_at < unless_learnt_less_than:
+    def save_snapshot(self) -> None:
+        """Write a snapshot, unless the one that is there is of this very offset."""
+        offset = self._tried_at = self.classifier.feedback_offset
+        there = self.snapshot is not None and self.snapshot.offset == offset and (self._directory / MANIFEST).exists()
+        if there or not self._snapshots:
             return
         try:
             manifest, arrays = self.classifier.to_snapshot()
             topic = {"topic": self._settings.topics.feedback, "topic_id": self._topic_id}
-            write(self._directory, {**manifest, **topic}, arrays)
+            self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **topic}, arrays))
         except SnapshotError as error:
             self._snapshots = False
             self._counts.snapshots_failed += 1
@@ -132,13 +141,13 @@ class Model:
                 self._directory,
                 error,
             )
-        self._snapshot_at = self.classifier.learnt
 
     def catch_up(self, reader: Transport, state: State) -> None:
         """Fold the feedback log to its end. Raises FeedbackError.
 
         A log whose beginning is deleted is read on by a model that has learnt what is missing, and by no other: two
-        workers at one offset of it would hold two models.
+        workers at one offset of it would hold two models. Of the snapshots on the way only the last is written, which
+        the other workers have, too.
         """
         ends = self._ends(reader)
         if len(ends) != 1:
@@ -152,13 +161,15 @@ class Model:
                 raise beginning_deleted(partition, first, self.classifier.feedback_offset)
             with state.transaction() as t:
                 start = max(first, min(t.positions.get(partition) or 0, self.classifier.feedback_offset))
+            every = self._settings.state.snapshot_every
+            last_snapshot = end // every * every
             chunk: list[Record] = []
             for record in reader.read(partition, start, end):
                 chunk.append(record)
                 if len(chunk) >= LEARN_CHUNK:
-                    self._fold(chunk, state)
+                    self._fold(chunk, state, last_snapshot)
                     chunk = []
-            self._fold(chunk, state)
+            self._fold(chunk, state, last_snapshot)
         self._say_what_is_of_another_config()
 
     def _say_what_is_of_another_config(self) -> None:
@@ -177,16 +188,33 @@ class Model:
             topic, first = self._settings.topics.feedback, min(unknown.values())
             log.warning("%s: from offset %d on there are labels of other classes (%s): %s", topic, first, names, WAYS)
 
-    def _fold(self, records: Sequence[Record], state: State) -> None:
+    def _fold(self, records: Sequence[Record], state: State, first_snapshot: int) -> None:
         if not records:
             return
         with state.transaction() as t:
-            self.fold(records, t)
+            self.fold(records, t, first_snapshot)
             t.positions.set(next_offsets(records))
 
-    def fold(self, records: Sequence[Record], transaction: Transaction) -> None:
-        """Learn feedback records in their order. Raises FeedbackError."""
-        self._counts.feedback += self.learn(records, transaction)
+    def fold(self, records: Sequence[Record], transaction: Transaction, first_snapshot: int = 1) -> None:
+        """Learn feedback records in their order. Raises FeedbackError.
+
+        They are cut at the multiples of `state.snapshot_every` from `first_snapshot` on, and a snapshot is written at
+        each: so all workers have one of the same offset, however their polls were cut.
+        """
+        every = self._settings.state.snapshot_every
+        for number, piece in itertools.groupby(records, lambda record: record.offset // every):
+            self._arrive(number * every, first_snapshot)
+            self._counts.feedback += self.learn(list(piece), transaction)
+            if self.classifier.feedback_offset == (number + 1) * every:
+                self._arrive(self.classifier.feedback_offset, first_snapshot)
+
+    def _arrive(self, offset: int, first_snapshot: int) -> None:
+        """Write the snapshot of an offset below which there is no record any more to learn, if it is due."""
+        due = offset >= max(first_snapshot, 1) and offset != self._tried_at
+        if due and self.classifier.feedback_offset <= offset:
+            # Offsets just below it may hold no record (the marks of transactions): then the model stood before them.
+            self.classifier.feedback_offset = offset
+            self.save_snapshot()
 
     def _ends(self, reader: Transport) -> dict[Partition, int]:
         return reader.end_offsets(self._settings.topics.feedback)

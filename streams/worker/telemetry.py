@@ -36,10 +36,25 @@ class Backlog(NamedTuple):
     """By topic, records that are there and not read yet."""
 
 
+class SnapshotTaken(NamedTuple):
+    """A snapshot of the model, by which two workers can tell whether their models are the same."""
+
+    offset: int
+    """The feedback offset: the model had learnt all records below it."""
+    sha256: str
+    """The digest of its arrays, see `tocsin.models.data.snapshot.digest`."""
+
+
 def report(
-    identity: Identity, now: int, classifier: Classifier, counts: Counts, last: Scores | None, backlog: Backlog
+    identity: Identity,
+    now: int,
+    classifier: Classifier,
+    counts: Counts,
+    last: Scores | None,
+    backlog: Backlog,
+    snapshot: SnapshotTaken | None = None,
 ) -> Telemetry:
-    """The record at an instant (epoch ms); `last` are the scores of the latest batch."""
+    """The record at an instant (epoch ms); `last` are the scores of the latest batch, `snapshot` the latest one."""
     return Telemetry(
         service=identity.service,
         worker=identity.worker,
@@ -65,6 +80,8 @@ def report(
         labelled=backlog.labelled,
         waiting=backlog.waiting,
         lag=backlog.lag,
+        snapshot_offset=None if snapshot is None else snapshot.offset,
+        snapshot_sha256=None if snapshot is None else snapshot.sha256,
     )
 
 

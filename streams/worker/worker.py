@@ -175,8 +175,8 @@ class Worker:
             if exception[0] is None:
                 with self._state.transaction() as t:
                     t.notes.stopped_cleanly = True
-                self._say_goodbye()
                 self._model.save_snapshot()
+                self._say_goodbye()
         finally:
             self._transport.close()
             self._reader.close()
@@ -338,7 +338,7 @@ class Worker:
             self._transport.produce(fitting.topic, fitting.key, fitting.value, fitting.headers)
 
     def _housekeep(self) -> None:
-        """What need not be done at every batch: expiry, telemetry, snapshots."""
+        """What need not be done at every batch: expiry, telemetry."""
         interval = self.settings.monitor.interval_seconds * 1000
         if self._reported_at is None or self._ticks() - self._reported_at >= interval:
             self._transport.add_new_partitions()
@@ -346,7 +346,6 @@ class Worker:
                 self._pipeline.expire(transaction, self.clock())
                 self._commit(transaction, {}, {})
             self._report()
-        self._model.save_snapshot(unless_learnt_less_than=self.settings.state.snapshot_every)
 
     def _report(self, force: bool = False) -> None:
         """Produce a telemetry record, unless this very millisecond has one."""
@@ -359,7 +358,8 @@ class Worker:
             pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
             backlog = Backlog(pending - labelled, labelled, t.waiting.count(), self._transport.lag())
         identity = Identity(self.settings.name, self.name, self._started_at)
-        telemetry = report(identity, now, self.classifier, self.counts, self._model.decide.last, backlog)
+        last, snapshot = self._model.decide.last, self._model.snapshot
+        telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
         self._transport.commit({})
 
