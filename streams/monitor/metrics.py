@@ -95,6 +95,7 @@ FAMILIES = (
     Family("gauge", "tocsin_worker_info", "Always 1.", ("worker", "service", "backend", "config")),
     Family("age", "tocsin_telemetry_age_seconds", "Since the last telemetry of the worker.", ("worker",)),
     Family("gauge", "tocsin_workers", "Workers heard of lately."),
+    Family("gauge", "tocsin_models_disagree", "Snapshot offsets at which models of one config differ."),
     Family("counter", "tocsin_decision_records", "Records read from the decisions topic."),
     Family("counter", "tocsin_distinct_events", "Event ids met for the first time in the decisions topic."),
     Family("counter", "tocsin_repeated_decisions", "Decisions of an event id that had a decision already."),

@@ -7,7 +7,8 @@ from html import escape
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
 from tocsin.streams.monitor.shown_name import beginning
-from tocsin.streams.monitor.workers import WorkerStatus
+from tocsin.streams.monitor.snapshot_digests import in_words
+from tocsin.streams.monitor.workers import WorkerStatus, disagreeing
 
 _REFRESH_SECONDS = 5
 _WORKER_COLUMNS = ("worker", "events/s", "events", "decided", "abstained", "learnt", "pending", "heard")
@@ -19,6 +20,7 @@ p { margin: .3rem 0; color: #47525f } a { color: #0b5cad }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .8rem .3rem 0; text-align: right; border-bottom: 1px solid #dfe4ea; white-space: nowrap }
 th { font-weight: 600; color: #47525f } .text { text-align: left } .retired td { color: #6b7682 }
+.warning { color: #a3160e; font-weight: 600 }
 """
 
 
@@ -30,8 +32,15 @@ def overview(service: str, workers: Sequence[WorkerStatus], now: float) -> str:
         f'<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="{_REFRESH_SECONDS}">'
         f"<style>{_STYLE}</style></head><body><h1>Tocsin monitor: {name}</h1>"
         '<p><a href="metrics">metrics</a> for Prometheus, <a href="healthz">healthz</a>: whether the monitor reads</p>'
-        f"<h2>Workers</h2>{_workers(workers, now)}<h2>Experts</h2>{_experts(workers)}</body></html>\n"
+        f"{_warning(workers)}<h2>Workers</h2>{_workers(workers, now)}"
+        f"<h2>Experts</h2>{_experts(workers)}</body></html>\n"
     )
+
+
+def _warning(workers: Sequence[WorkerStatus]) -> str:
+    """A line that says whose models differ and must not; of several offsets the latest."""
+    differ = disagreeing(workers)
+    return f'<p class="warning">{escape(in_words(differ[0]))}</p>' if differ else ""
 
 
 def _workers(workers: Sequence[WorkerStatus], now: float) -> str:

@@ -17,7 +17,8 @@ from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engag
 from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.monitor.record_counts import DeadLetterCounts
 from tocsin.streams.monitor.shown_name import beginning
-from tocsin.streams.monitor.workers import Workers, WorkerStatus
+from tocsin.streams.monitor.snapshot_digests import in_words
+from tocsin.streams.monitor.workers import Workers, WorkerStatus, disagreeing
 
 _DRAW_SECONDS = 1.0
 _LINE_SECONDS = 5.0
@@ -72,6 +73,7 @@ class View:
         side_by_side.add_row(_reasons(active), _classes(active))
         return Group(
             Text(f"{self._service}   {self._address}", style="bold"),
+            *(Text(in_words(differ), style="red") for differ in disagreeing(active)[:1]),
             _workers(active, now),
             side_by_side,
             _experts(active),
@@ -175,6 +177,7 @@ def _line(active: Sequence[WorkerStatus], metrics: Metrics) -> str:
         f"coverage {_percent(counts['decided'], counts['events'])}, abstained {counts['abstained']}, "
         f"learnt {counts['feedback']}, alerts {counts['alerts']}, dead letters {letters}, "
         f"decided again {metrics.get('tocsin_repeated_decisions'):.0f}"
+        + "".join(f"; {in_words(differ)}" for differ in disagreeing(active)[:1])
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
+from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import BATCH_SECONDS
 
@@ -54,6 +55,8 @@ class WorkerStatus:
     """Events a second between its last two reports."""
     runs: OrderedDict[int, Totals] = field(default_factory=OrderedDict)
     """By start time, the totals that are counted already."""
+    snapshots: ToldSnapshots = field(default_factory=ToldSnapshots)
+    """The digests of its model."""
 
 
 class Workers:
@@ -82,6 +85,7 @@ class Workers:
             if telemetry.time >= worker.last.time:
                 worker.rate = _rate(worker.last, telemetry)
                 worker.last = telemetry
+                worker.snapshots.note(telemetry)
                 if worker.label != OTHER:
                     self._set_gauges(worker.label, telemetry)
 
@@ -92,9 +96,11 @@ class Workers:
                 yield worker
 
     def refresh(self, now: float) -> None:
-        """Remove the gauges of workers that are gone; to be called once in a while."""
+        """Compare the models, and remove the gauges of workers that are gone; to be called once in a while."""
         with self._metrics.atomically():
-            self._metrics.set("tocsin_workers", sum(1 for _ in self.active(now)))
+            active = list(self.active(now))
+            self._metrics.set("tocsin_workers", len(active))
+            self._metrics.set("tocsin_models_disagree", len(disagreeing(active)))
             for worker in self._workers.values():
                 if worker.label == OTHER or self._is_active(worker, now):
                     continue
@@ -203,6 +209,11 @@ class Workers:
         gauge("tocsin_expert_active", report.state == "active", *labels)
         for event, count in sorted(report.lifecycle.items()):
             gauge("tocsin_expert_lifecycle_events", count, *labels, self._lifecycle_events(event))
+
+
+def disagreeing(workers: Sequence[WorkerStatus]) -> list[Disagreement]:
+    """Where the models of these workers differ and must not, the latest offset first."""
+    return disagreements({worker.last.worker: worker.snapshots for worker in workers})
 
 
 def _batch_times(telemetry: Telemetry) -> Totals:

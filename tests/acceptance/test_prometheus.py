@@ -212,6 +212,8 @@ class Workers:
                 lag={"events": lag},
                 config="a" if well or first else "b",
                 feedback_offset=self._offset if first or well else 0,
+                snapshot_offset=self._offset,
+                snapshot_sha256="b" * 64 if name == "w4" and not well else "a" * 64,
                 batch_seconds=batch_seconds(*[0.01] * (counts["batches"] // 10)),
                 experts={"tree": {"accuracy": 0.9 if well else 0.5}},
             )

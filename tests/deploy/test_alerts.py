@@ -85,6 +85,7 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         15,
         30,
     ),
+    "TocsinModelsDisagree": ({"tocsin_models_disagree": "0x5 1x10 0x20"}, 9, 20),
     "TocsinSnapshotsFail": ({f"tocsin_snapshots_failed_total{{{W1}}}": "0x5 1x100"}, 10, 80),
 }
 
