@@ -21,6 +21,7 @@ from tocsin.streams.cli.commands import (
     check,
     demo,
     explain,
+    feedback,
     model,
     monitor,
     replay,
@@ -64,7 +65,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (check, schema, topics, run, replay, monitor, explain, model, demo):
+for command in (check, schema, topics, run, replay, monitor, explain, feedback, model, demo):
     app.add_typer(command.app)
 
 

@@ -51,7 +51,8 @@ COMMANDS = commands(typer.main.get_command(app))
 
 
 def test_all_commands_of_the_contract_are_there() -> None:
-    assert {c[0] for c in COMMANDS} >= {"check", "topics", "run", "replay", "monitor", "explain", "demo", "schema"}
+    contract = {"check", "topics", "run", "replay", "monitor", "explain", "feedback", "model", "demo", "schema"}
+    assert {c[0] for c in COMMANDS} >= contract
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -1,0 +1,57 @@
+"""`tocsin feedback`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.streams.cli.config_argument import ConfigFile, load_settings
+from tocsin.streams.cli.console import log_to_stderr, print_message, print_result
+from tocsin.streams.cli.failures import reporting_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tocsin.streams.transport.base import Transport
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: `tocsin feedback config/presets/electricity.yaml --limit 10`")
+def feedback(
+    config: ConfigFile,
+    start: Annotated[int, typer.Option("--from", min=0, metavar="OFFSET", help="The first offset to print.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
+) -> None:
+    """Print what the models learn from: the records of the feedback topic as JSON lines, oldest first."""
+    settings = load_settings(config)
+    from tocsin.streams.transport.kafka import KafkaTransport
+
+    log_to_stderr()
+    with (
+        reporting_errors(),
+        closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
+    ):
+        for line in islice(json_lines(transport, settings.topics.feedback, start), limit):
+            print_result(line)
+
+
+def json_lines(transport: Transport, topic: str, start: int) -> Iterator[str]:
+    """The records of the feedback topic from an offset on, each as a line of JSON. Raises TransportError.
+
+    One that is no feedback is named on standard error and left out.
+    """
+    from tocsin.streams.wire.encode import encode
+    from tocsin.streams.wire.feedback import UNREADABLE, read_feedback
+
+    for partition, end in transport.end_offsets(topic).items():
+        for record in transport.read(partition, start, end):
+            try:
+                line = encode(read_feedback(record)).decode()
+            except UNREADABLE as error:
+                print_message(f"{partition.name}, offset {record.offset} is no feedback record: {error}")
+                continue
+            yield line
