@@ -45,7 +45,7 @@ def json_lines(transport: Transport, topic: str, start: int) -> Iterator[str]:
     One that is no feedback is named on standard error and left out.
     """
     from tocsin.streams.wire.encode import encode
-    from tocsin.streams.wire.feedback import UNREADABLE, read_feedback
+    from tocsin.streams.wire.packed.feedback import UNREADABLE, read_feedback
 
     for partition, end in transport.end_offsets(topic).items():
         for record in transport.read(partition, start, end):

@@ -23,7 +23,7 @@ from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.transport.kafka import KafkaTransport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
-from tocsin.streams.wire.feedback import MARK
+from tocsin.streams.wire.packed.feedback import MARK
 
 from ..support import Service, drain, event, label, running, settings
 
