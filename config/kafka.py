@@ -47,7 +47,7 @@ class KafkaSettings(FrozenSettings):
     """Consumer group. Without a value it is `tocsin-<name>`."""
     instance: PlainText | None = Field(default=None, min_length=1)
     """Static membership: a worker that restarts under the same instance id keeps its partitions."""
-    session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
+    session_timeout_ms: int = Field(default=6_000, ge=1_000, le=300_000)
     """A worker that sends no heartbeat for this long loses its partitions."""
     fetch_wait_ms: int = Field(default=100, ge=1, le=60_000)
     """How long the broker may hold an empty fetch. The embedded broker does not answer one when a record arrives, so

@@ -42,7 +42,7 @@ def test_no_more_is_read_than_may_be_pending(service: Service, tmp_path: Path) -
         decision = kept.unpacked().decision
         assert decision is not None
         assert decision.event == "e19"
-        assert kept.context is None
+        assert kept.unpacked().context is None
         assert t.positions.get(EVENTS) == 22
     assert again(EVENTS, 22, START) == (0, 0, 0)
     state.close()
