@@ -105,7 +105,7 @@ class Rebuild:
                 more = None if decision is None else More(decision=decision)
                 new = t.pending.add(PendingEvent.of(event, layout, partition.index, content_of(record), more), now)
                 remembered += new
-                if new and t.known.get(LabelTarget("event", event.id).key):
+                if new and t.known.get(LabelTarget.of("event", event.id).key):
                     t.pending.note_label(event.id)
                 without_decision += new and decision is None
                 if spent is not None and new and decision is not None and reviewable(decision.reason, review):

@@ -15,12 +15,12 @@ class Tallies:
 
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
-        self._changed: dict[bytes, int] = {}
+        self._changed: dict[tuple[Tally, int], int] = {}
 
     def of(self, tally: Tally, partition: int) -> int:
         """How many there are of a partition."""
-        key = _key(tally, partition)
-        return self._changed[key] if key in self._changed else int(self._entries.get(_DATABASE, key) or 0)
+        changed = self._changed.get((tally, partition))
+        return int(self._entries.get(_DATABASE, _key(tally, partition)) or 0) if changed is None else changed
 
     def add(self, tally: Tally, partition: int, by: int) -> None:
         """Count up, or down where `by` is negative."""
@@ -28,12 +28,12 @@ class Tallies:
 
     def set(self, tally: Tally, partition: int, count: int) -> None:
         """Say how many there are of a partition."""
-        self._changed[_key(tally, partition)] = count
+        self._changed[tally, partition] = count
 
     def save(self) -> None:
         """Write what has changed."""
-        for key, count in self._changed.items():
-            self._entries.put(_DATABASE, key, b"%d" % count)
+        for (tally, partition), count in self._changed.items():
+            self._entries.put(_DATABASE, _key(tally, partition), b"%d" % count)
         self._changed = {}
 
 

@@ -116,7 +116,7 @@ class Join:
     def event(self, identity: str, subject: str, transaction: Transaction) -> list[Joined]:
         """What becomes of the labels that waited for an event, by its id or its subject, that is pending now."""
         results = []
-        for target in (LabelTarget("event", identity), LabelTarget("subject", subject)):
+        for target in (LabelTarget.of("event", identity), LabelTarget.of("subject", subject)):
             for waiting in transaction.waiting.take(target.key):
                 events = self._events(target, transaction)
                 results.append(self._join(waiting, target, events, transaction))
@@ -165,7 +165,7 @@ class Join:
             return _no_room_for_class(label)
         if _new_source(label, transaction.known.get(target.key), most):
             return _too_many_labels(target, most)
-        about, identity = target
+        about, identity, _ = target
         return UnfitError(
             "unknown-event",
             f"{about} {identity!r} did not turn up: never sent, or older than bounds.pending_ttl_hours",
@@ -263,7 +263,7 @@ class Join:
         if not self._fits(output):
             return self._refuse(record, _too_large(topic), transaction)
         # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
-        key = LabelTarget(target.about, event.id if target.about == "event" else event.subject).key
+        key = LabelTarget.of(target.about, event.id if target.about == "event" else event.subject).key
         transaction.known.add(
             key, label.source or "", label.label, self._settings.bounds.pending_events, _place(record)
         )
@@ -282,7 +282,7 @@ def _no_room_for_class(label: Label) -> UnfitError:
 
 
 def _too_many_labels(target: LabelTarget, most: int) -> UnfitError:
-    about, identity = target
+    about, identity, _ = target
     return UnfitError(
         "too-many-labels", f"{about} {identity!r} has labels of {most} sources: bounds.labels_per_target allows no more"
     )

@@ -14,15 +14,18 @@ class LabelTarget(NamedTuple):
     about: Literal["event", "subject"]
     identity: str
 
-    @property
-    def key(self) -> bytes:
-        """What labels of it are kept under."""
-        return fingerprint(self.about, self.identity)
+    key: bytes
+    """What labels of it are kept under."""
+
+    @classmethod
+    def of(cls, about: Literal["event", "subject"], identity: str) -> LabelTarget:
+        """What a label speaks of that is about this."""
+        return cls(about, identity, fingerprint(about, identity))
 
 
 def target_of(label: Label) -> LabelTarget:
     """What a label speaks of: the event where it names one, else the subject."""
     if label.event is not None:
-        return LabelTarget("event", label.event)
+        return LabelTarget.of("event", label.event)
     assert label.subject is not None  # or it would have been refused
-    return LabelTarget("subject", label.subject)
+    return LabelTarget.of("subject", label.subject)

@@ -52,11 +52,11 @@ class FeedbackItem(NamedTuple):
         """What the label speaks of."""
         about = self.feedback.about
         if about == "event":
-            return LabelTarget(about, self.event_id)
+            return LabelTarget.of(about, self.event_id)
         if self.event is not None:
-            return LabelTarget(about, self.event.subject)
+            return LabelTarget.of(about, self.event.subject)
         assert isinstance(self.feedback, Feedback)
-        return LabelTarget(about, self.feedback.event.subject)
+        return LabelTarget.of(about, self.feedback.event.subject)
 
     def as_record(self) -> Feedback:
         """The record with names. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`."""
