@@ -39,14 +39,15 @@ def sentence(enough: Enough) -> str:
     now = {enough.label: enough.probability}
     if enough.rival is not None:
         now[enough.rival] = enough.rival_probability
-    told = []
+    ways: dict[str, list[str]] = {"up": [], "down": [], "otherwise": []}
     for name, then in enough.probabilities.items():
         if name in now:
-            told.append(f"{name} {'up' if then > now[name] else 'down'} from {_percent(now[name])} to {_percent(then)}")
+            way = "up" if then > now[name] else "down"
+            ways[way].append(f"{name} {way} from {_percent(now[name])} to {_percent(then)}")
         else:
-            told.append(f"{name} at {_percent(then)}")
-    more = f", {len(told) - 2 * _NAMED} more classes" if len(told) > 2 * _NAMED else ""
-    return f"{enough.label} would be decided with {', '.join(told[: 2 * _NAMED])}{more}"
+            ways["otherwise"].append(f"{name} at {_percent(then)}")
+    told = [", ".join(parts[:_NAMED]) for parts in ways.values() if parts]
+    return f"{enough.label} would be decided with {' and '.join(told)}"
 
 
 def without_sentence(enough: Enough | None) -> Enough | None:

@@ -25,7 +25,7 @@ from tocsin.config.schema import FeatureSettings
 from tocsin.config.service import ExplanationSettings
 from tocsin.explain import Explainer
 from tocsin.explain.explanation import Enough
-from tocsin.explain.recourse import enough
+from tocsin.explain.recourse import enough, sentence, without_sentence
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.feedback import FeedbackBatch
@@ -210,6 +210,19 @@ def test_the_words_tell_the_figures_and_no_others(betp: Floats, control: str) ->
 
 
 # Models that learnt real streams, with labels that come late
+
+
+@given(betp=events(2, 2), control=st.sampled_from(["coverage", "per class", "error"]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+def test_a_reader_of_a_brief_explanation_makes_the_same_sentence(betp: Floats, control: str) -> None:
+    abstention = taught(control, 2, 1, 3.0)
+    scores = scores_of(abstention, betp)
+    assume(not scores.decided[0])
+    told = enough(scores, 0, AbstentionSettings(**CONTROLS[control]), abstention.known)
+    brief = without_sentence(told)
+    assert brief is not None
+    assert (brief.words == "") == (told.change is not None)
+    assert sentence(brief) == told.words
 
 
 def gaussians(classes: int, rows: int, seed: int = 4) -> tuple[Floats, list[str]]:
