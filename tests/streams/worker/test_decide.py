@@ -45,7 +45,7 @@ def test_how_events_are_batched_changes_no_decision(tmp_path: Path) -> None:
         said = [msgspec.json.decode(outputs[0].value, type=Decision) for b in batches for outputs in b.outputs]
         together, apart = said[:20], said[20:]
         for one, other in zip(together, apart, strict=True):
-            for part in ("event", "status", "label", "set", "reason"):
+            for part in ("event", "status", "label", "set", "reason", "explanation"):
                 assert getattr(one, part) == getattr(other, part)
             assert one.belief == pytest.approx(other.belief, abs=1e-9)
 
