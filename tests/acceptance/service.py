@@ -15,6 +15,10 @@ from typing import Any
 import orjson
 import pytest
 
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.feedback import read_feedback
+
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = ROOT / "config" / "presets" / "electricity.yaml"
 ELECTRICITY = PRESET.parent / "data" / "electricity.csv.gz"
@@ -106,7 +110,19 @@ class Service:
         return done.stdout.split(b"\n")[:-1]
 
     def records(self, topic: str) -> list[dict[str, Any]]:
-        return [orjson.loads(line) for line in self.consume(topic)]
+        """All records of a topic so far; feedback, which is packed, as people read it."""
+        if topic != "feedback":
+            return [orjson.loads(line) for line in self.consume(topic)]
+        packed = (Record("feedback", 0, 0, 0, None, value) for value in self._values(topic))
+        return [orjson.loads(encode(read_feedback(record))) for record in packed]
+
+    def _values(self, topic: str) -> Iterator[bytes]:
+        """The values of a topic, whatever bytes they hold, each behind its size."""
+        rest = b"\n".join([*self.consume(topic, "%S %s\n"), b""])
+        while rest:
+            size, _, rest = rest.partition(b" ")
+            yield rest[: int(size)]
+            rest = rest[int(size) + 1 :]
 
     def wait_for(self, topic: str, count: int, seconds: float) -> None:
         """Until a topic holds at least so many records."""
