@@ -189,10 +189,11 @@ def test_feedback_made_anew_while_no_worker_runs_is_noticed_though_it_has_grown_
     time.sleep(1)
     here.make(here.names.feedback)
     here.send(here.names.feedback, *old, *old)
-    with caplog.at_level(logging.WARNING, logger="tocsin"), running(here.settings) as again:
-        wait_for(lambda: "was deleted and made anew since this state was written" in caplog.text, again)
+    with caplog.at_level(logging.INFO, logger="tocsin"), running(here.settings) as again:
+        wait_for(lambda: "ready: " in caplog.text.partition("was deleted and made anew")[2], again)
         again.stop.set()
         again.join()
+    assert "was deleted and made anew since this state was written" in caplog.text
     assert again.failed is None
     assert again.counts is not None
     assert again.counts.feedback == 40
