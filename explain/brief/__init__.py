@@ -1,5 +1,5 @@
 """Brief explanations of a whole batch, written as JSON from arrays. `Explainer.explain` says the same of one event."""
 
-from tocsin.explain.brief.explanations import FEW, Explanations
+from tocsin.explain.brief.explanations import Explanations
 
-__all__ = ["FEW", "Explanations"]
+__all__ = ["Explanations"]

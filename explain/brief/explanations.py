@@ -23,10 +23,6 @@ Column = int | Ints
 Encode = Callable[[Any], bytes]
 
 
-FEW = 3
-"""For so few events the plain form takes less time than arrays do."""
-
-
 class Explanations:
     """Writes the explanations of one classifier's decisions."""
 
@@ -40,7 +36,7 @@ class Explanations:
         level = self._explainer.level
         if level == "none":
             return [texts.fragment(b"null")]
-        if level == "full" or len(scores.batch) <= FEW:
+        if level == "full":
             explained = (self._explainer.explain(scores, i) for i in range(len(scores.batch)))
             return [texts.fragments([self._encode(one) for one in explained if one is not None])]
         explainer = self._explainer

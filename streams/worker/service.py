@@ -120,8 +120,8 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
 def _spare_garbage_collection() -> None:
     """Let the collector pass over what stays, which is nearly all: modules, kernels, the model.
 
-    A batch makes thousands of objects, none of them in a cycle. By default a full collection, which walks all that
-    stays, took a seventh of the time.
+    A batch makes thousands of objects, hardly one of them in a cycle. By default these bring about full collections,
+    each of which walks all that stays.
     """
     gc.collect()
     gc.freeze()

@@ -15,7 +15,6 @@ import msgspec
 from tocsin.streams.state.entries import (
     EXPIRED_AT_ONCE,
     FINGERPRINT,
-    ORDER,
     DamagedError,
     LmdbEntries,
     Sequence,
@@ -234,6 +233,3 @@ class PendingEvents:
 
 def _partition(kept: bytes) -> int:
     return int.from_bytes(kept[_SUBJECT:_PARTITION], "big")
-
-
-assert ORDER == FINGERPRINT  # a subject's key is one and then the other

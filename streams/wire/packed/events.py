@@ -15,6 +15,7 @@ import numpy as np
 
 from tocsin.models.data.batch import Floats
 from tocsin.models.data.feedback import Contexts
+from tocsin.streams.wire.packed.context import context_to_wire
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Context, Decision, Event, ModelVersion, Reason, Scalar, SubjectState
 
@@ -135,8 +136,9 @@ def unpacked(layout: Layout, packed: PackedEvent) -> Unpacked:
     event, more = event_of(layout, packed), packed.more or More()
     if not layout.decided:
         return Unpacked(event, more.decision, more.context)
-    row = rows_of(layout, [packed])[0]
-    return Unpacked(event, _decision(layout, packed, row, more), _context(layout, row))
+    rows = rows_of(layout, [packed])
+    row, [seen] = rows[0], contexts_of(layout, rows).unpadded()
+    return Unpacked(event, _decision(layout, packed, row, more), context_to_wire(seen))
 
 
 def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> Decision:
@@ -171,24 +173,4 @@ def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> D
         }
         | ({} if said is msgspec.UNSET else {"over_budget": said}),
         Decision,
-    )
-
-
-def _context(layout: Layout, row: Floats) -> Context:
-    seen = contexts_of(layout, row[None])
-
-    def figures(values: Floats | None) -> list[float | None] | None:
-        return None if values is None else [v if math.isfinite(v) else None for v in values[0].tolist()]
-
-    return Context(
-        history=seen.history[0].tolist(),
-        subject_label=int(seen.subject_label[0]),
-        evidence=[[v if math.isfinite(v) else None for v in expert] for expert in seen.evidence[0].tolist()],
-        betp=figures(seen.betp) or [],
-        threshold=float(seen.threshold[0]) if math.isfinite(seen.threshold[0]) else None,
-        learnt=int(seen.learnt[0]),
-        limits=figures(seen.limits),
-        nonconformity=figures(seen.nonconformity),
-        plain=figures(seen.plain),
-        ratio=figures(seen.ratio),
     )

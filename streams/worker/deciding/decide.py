@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tocsin.config.settings import Settings
-from tocsin.explain.brief import FEW, Explanations
+from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
@@ -29,6 +29,8 @@ from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 
 SEGMENT = "default"
+FEW = 3
+"""So few events are written one by one, which takes less time than arrays do."""
 
 
 class DecidedBatch(NamedTuple):
