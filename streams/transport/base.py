@@ -147,7 +147,15 @@ class Transport(Protocol):
     any more: its owner closes it, and goes back to what the group has committed.
 
     What is polled and read here is committed: records of open and of aborted transactions are never seen.
+
+    A transport belongs to one thread. To a *concurrent* one two may belong: one produces, flushes and commits a batch,
+    while the other one polls the next and asks whatever else there is to ask. Partitions come and go in `poll` only.
     """
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether a batch may be produced and committed by another thread than the one that polls."""
+        ...
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """Up to `max_records` records, in offset order within a partition; waits up to `timeout` seconds.

@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.config.settings import Settings
@@ -21,6 +22,10 @@ from tocsin.streams.worker.warm_up import StoppedError
 from tocsin.streams.worker.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_SWITCH_SECONDS = 0.0005
+"""How long the thread that commits a batch waits for the one that works, each time the broker has answered. Python's
+default is ten times as long, and a commit has several answers."""
 
 
 class KafkaTransports:
@@ -109,6 +114,7 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         terms.until_there(lambda: _prepare(settings))
         with worker:
             _spare_garbage_collection()
+            sys.setswitchinterval(_SWITCH_SECONDS)
             log.info("ready: %s reads %s on %s", worker.name, settings.topics.events, settings.kafka.bootstrap)
             worker.run(stop)
             log.info("stopping: the batch in hand is committed")

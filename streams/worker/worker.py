@@ -8,13 +8,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Protocol
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.streams.state.entries import DamagedError
-from tocsin.streams.state.store import State, Transaction, discard
+from tocsin.streams.state.store import State, discard
 from tocsin.streams.transport.base import (
     BatchFailedError,
     Offsets,
@@ -28,7 +27,7 @@ from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.fit import Fit
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
-from tocsin.streams.worker.commit import Commit
+from tocsin.streams.worker.commit import Commits, Settled
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
@@ -45,6 +44,8 @@ WAYS_BACK = (
     "if that was not meant, stop all workers, put the former records of feedback into the topic in their order, and "
     "start again"
 )
+SOON_SECONDS = 0.005
+"""How long more records are waited for before the state is committed."""
 LABELS_AT_ONCE = 1_000
 """Labels that are taken over in one transaction."""
 
@@ -135,6 +136,7 @@ class Worker:
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
+            self._commits = Commits(self._state, self._transport)
         except BaseException:
             self._state.close()
             self._reader.close()
@@ -144,7 +146,8 @@ class Worker:
     def _open_shared(self) -> Transport:
         topics = self.settings.topics
         # The labels are shared as well, because each partition of them needs an owner: see the duties.
-        return self._open_transport((topics.events, topics.labels), self._whole_positions(), self._ownership)
+        rebalance = Settled(self._ownership, lambda: self._commits.settle())
+        return self._open_transport((topics.events, topics.labels), self._whole_positions(), rebalance)
 
     def _open_state(self) -> State:
         """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
@@ -179,6 +182,7 @@ class Worker:
                 self._say_goodbye()
         finally:
             self._transport.close()
+            self._commits.close()
             self._reader.close()
             self._state.close()
 
@@ -186,7 +190,6 @@ class Worker:
         """The last telemetry record. All else is committed."""
         try:
             self._report(force=True)
-            self._transport.flush()
         except BatchFailedError as error:
             log.warning("%s: the last telemetry record of this worker is missing", error)
 
@@ -237,9 +240,9 @@ class Worker:
         self._transport.add_new_partitions()
         self._model.catch_up(self._reader, self._state)
         # What waits came before what is read again now: so a subject's labels keep their order.
-        with self._transaction() as transaction:
-            self._pipeline.after_assignment(transaction)
-            self._commit(transaction, {}, {})
+        self._pipeline.after_assignment(self._commits.transaction)
+        self._commit({}, {})
+        self._commits.settle()
         for partition in self._ownership.duties.behind():
             self._take_over_labels(partition)
         self._ownership.changed = False
@@ -251,16 +254,15 @@ class Worker:
         duty = self._ownership.duties.of(partition)
         # Labels that waited here in vain, and that the owner before has neither joined nor reported, wait anew.
         for labels in self._read_again(partition, duty.oldest, min(dropped, duty.settled, read)):
-            with self._transaction() as transaction:
-                self._pipeline.join(labels, transaction, self.clock())
-                Commit(self._transport, transaction).run({}, {}, {})
+            self._pipeline.join(labels, self._commits.transaction, self.clock())
+            self._commits.commit({}, {}, {})
         self._ownership.duties.catch_up(partition)
         if duty.settled < read:
             self._gaps.check(partition, duty.settled, read)
         for labels in self._read_again(partition, duty.settled, read):
-            with self._transaction() as transaction:
-                self._pipeline.join(labels, transaction, self.clock())
-                self._commit(transaction, {}, {partition: labels[-1].offset + 1})
+            self._pipeline.join(labels, self._commits.transaction, self.clock())
+            self._commit({}, {partition: labels[-1].offset + 1})
+        self._commits.settle()
 
     def _read_again(self, partition: Partition, start: int, stop: int) -> Iterator[list[Record]]:
         """Chunks of the records with start <= offset < stop."""
@@ -271,25 +273,29 @@ class Worker:
     # The loop
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Work until `stop` says so; the batch in hand is committed first."""
+        """Work until `stop` says so; the batches in hand are committed first."""
         while not stop():
             try:
                 self.step()
             except BatchFailedError as error:
                 self._start_over(error)
+        try:
+            self._commits.settle()
+        except BatchFailedError as error:
+            self._start_over(error)
 
     def _start_over(self, error: BatchFailedError) -> None:
         """Go back to what is committed: the batch in hand is another worker's by now, or cannot be sent as it is."""
         log.warning("%s: going back to the committed offsets", error)
         self._transport.close()
+        self._commits.drop()
         self._ownership.lose_all()
-        self._transport = self._open_shared()
+        self._transport = self._commits.transport = self._open_shared()
 
     def step(self, timeout: float | None = None) -> int:
         """One micro-batch; returns how many records it held. Raises TransportError, StateError, FeedbackError."""
-        batching = self.settings.batching
-        wait = batching.max_wait_ms / 1000 if timeout is None else timeout
-        records = self._transport.poll(batching.max_events, wait)
+        wait = self.settings.batching.max_wait_ms / 1000 if timeout is None else timeout
+        records = self._poll(wait)
         started = time.perf_counter()
         if self._ownership.changed:
             self._after_assignment()
@@ -301,6 +307,15 @@ class Worker:
         self._housekeep()
         return len(records)
 
+    def _poll(self, wait: float) -> list[Record]:
+        """The next batch. Where there is none at once, what was done before is settled first."""
+        most = self.settings.batching.max_events
+        if self._commits.unsettled:
+            if records := self._transport.poll(most, min(wait, SOON_SECONDS)):
+                return records
+            self._commits.settle()
+        return self._transport.poll(most, wait)
+
     def _work(self, records: Sequence[Record]) -> None:
         topics = self.settings.topics
         by_topic: dict[str, list[Record]] = {topics.events: [], topics.labels: [], topics.feedback: []}
@@ -311,40 +326,30 @@ class Worker:
         if lost.get(topics.feedback):
             first = Partition(topics.feedback, 0)
             raise beginning_deleted(first, feedback[0].offset, self.classifier.feedback_offset)
-        with self._transaction() as transaction:
-            self._pipeline.run(feedback, events, labels, transaction, self.clock())
-            self._commit(transaction, next_offsets(events), next_offsets([*labels, *feedback]))
+        self._pipeline.run(feedback, events, labels, self._commits.transaction, self.clock())
+        self._commit(next_offsets(events), next_offsets([*labels, *feedback]))
 
-    def _commit(self, transaction: Transaction, shared: Offsets, whole: Offsets) -> None:
+    def _commit(self, shared: Offsets, whole: Offsets) -> None:
         """Commit a batch, with how far its labels are settled. Raises TransportError, StateError."""
-        duties = self._ownership.duties
+        duties, transaction = self._ownership.duties, self._commits.transaction
         duties.advance(transaction, whole)
         transaction.notes.decided_twice = self.counts.decided_twice
         settled = duties.to_commit()
-        Commit(self._transport, transaction).run(shared, whole, settled)
+        self._commits.commit(shared, whole, settled)
         duties.committed(settled)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        """A transaction that a `Commit` ends; aborted where none does."""
-        transaction = self._state.begin()
-        try:
-            yield transaction
-        finally:
-            transaction.abort()
 
     def _produce(self, output: Output) -> None:
         for fitting in self._fit(output):
-            self._transport.produce(fitting.topic, fitting.key, fitting.value, fitting.headers)
+            self._commits.produce(fitting)
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry."""
         interval = self.settings.monitor.interval_seconds * 1000
         if self._reported_at is None or self._ticks() - self._reported_at >= interval:
             self._transport.add_new_partitions()
-            with self._transaction() as transaction:
-                self._pipeline.expire(transaction, self.clock())
-                self._commit(transaction, {}, {})
+            self._pipeline.expire(self._commits.transaction, self.clock())
+            self._commit({}, {})
+            self._commits.settle()
             self._report()
 
     def _report(self, force: bool = False) -> None:
@@ -361,7 +366,8 @@ class Worker:
         last, snapshot = self._model.decide.last, self._model.snapshot
         telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
-        self._transport.commit({})
+        self._commits.commit({}, {}, {})
+        self._commits.settle()
 
 
 def _why_of_other_logs(state: State, ids: Mapping[str, str], ends: Offsets) -> str | None:

@@ -82,9 +82,12 @@ class Clock:
 class Service:
     """One broker in memory with all topics, and any number of workers on it."""
 
-    def __init__(self, config: Settings, partitions: int = 1, transactional: bool = False) -> None:
+    def __init__(
+        self, config: Settings, partitions: int = 1, transactional: bool = False, concurrent: bool = False
+    ) -> None:
         self.settings = config
         self._transactional = transactional
+        self._concurrent = concurrent
         self.topics = config.topics
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock)
@@ -101,6 +104,7 @@ class Service:
             group=self.settings.group,
             rebalance=rebalance,
             transactional=self._transactional and bool(shared),
+            concurrent=self._concurrent,
         )
 
     def worker(self, config: Settings | None = None, open_transport: OpenTransport | None = None) -> Worker:

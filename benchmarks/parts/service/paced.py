@@ -24,7 +24,7 @@ def main() -> None:
     bootstrap, topic, file, pace = sys.argv[1:]
     values = Path(file).read_bytes().splitlines()
     keys = [orjson.loads(value)["id"].encode() for value in values]
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, **PRODUCER})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **PRODUCER})
     producer.list_topics(topic, timeout=30.0)
     began, sent, rate = time.perf_counter(), 0, float(pace)
     while sent < len(values):

@@ -36,7 +36,7 @@ RETRY_SECONDS = 30.0
 
 
 class Connection:
-    """The broker as one transport reaches it. Belongs to one thread.
+    """The broker as one transport reaches it.
 
     librdkafka reports failures in callbacks, at a time of its own choosing. The first one that is final is remembered
     and raised by the next call of `check`.

@@ -17,10 +17,11 @@ from tocsin.streams.transport.base import (
     PartitionLostError,
     Rebalance,
 )
+from tocsin.streams.transport.calls import Calls
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
-from tocsin.streams.transport.kafka.patient import Calls, close, commit
+from tocsin.streams.transport.kafka.patient import close, commit
 from tocsin.streams.transport.kafka.reading import read_first_offsets
 from tocsin.streams.transport.kafka.transactions import Transactions, group_metadata
 

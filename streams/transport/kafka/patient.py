@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from queue import SimpleQueue
+from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -14,34 +12,6 @@ _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 10.0
 """How long a consumer may take to leave its broker in order; one whose broker is away would take for ever."""
-
-
-class Calls:
-    """Makes calls one after another in a thread of its own."""
-
-    def __init__(self, name: str) -> None:
-        self._calls: SimpleQueue[tuple[Future[None], Callable[[], object]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def __call__(self, call: Callable[[], object]) -> Future[None]:
-        """Make a call; the future ends when it returns, with the exception that it raises."""
-        future: Future[None] = Future()
-        self._calls.put((future, call))
-        return future
-
-    def end(self) -> None:
-        """Let the thread end once it has nothing to do."""
-        self._calls.put(None)
-
-    def _work(self) -> None:
-        while (item := self._calls.get()) is not None:
-            future, call = item
-            try:
-                call()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(None)
 
 
 def commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:

@@ -31,9 +31,9 @@ from tocsin.streams.transport.base import (
     TransactionFailedError,
     TransportError,
 )
+from tocsin.streams.transport.calls import Calls
 from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.options import transactional_options
-from tocsin.streams.transport.kafka.patient import Calls
 
 _log = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ _TURN_SECONDS = 0.004
 
 
 class KafkaTransport:
-    """One worker's view of a Kafka cluster; implements `Transport`. Belongs to one thread."""
+    """One worker's view of a Kafka cluster; implements `Transport`."""
 
     def __init__(
         self,
@@ -125,6 +125,11 @@ class KafkaTransport:
         if self._transactions is not None:
             self._transactions.close()
         self._connection.close()
+
+    @property
+    def concurrent(self) -> bool:
+        """See `Transport.concurrent`. A commit without transactions would wait for a rebalance that `poll` is in."""
+        return self._transactions is not None
 
     # Reading
 

@@ -48,6 +48,7 @@ class MemoryTransport:
         rebalance: Rebalance | None = None,
         kept: Sequence[str] = (),
         transactional: bool = False,
+        concurrent: bool = False,
     ) -> None:
         """Join `group` for the `shared` topics and read the `whole` ones.
 
@@ -55,6 +56,8 @@ class MemoryTransport:
         TopicReplacedError then. A `transactional` one keeps what is produced until it is committed. Raises
         TransportError where a topic does not exist.
         """
+        self.concurrent = concurrent
+        """See `Transport.concurrent`. A commit takes no time here, so that nothing is gained by a second thread."""
         self._transactional = transactional
         self._produced: list[tuple[str, bytes | None, bytes, Headers]] = []
         """What the open transaction holds."""

@@ -131,7 +131,7 @@ class ModelProducer:
         if self.failed:
             raise failure(KafkaError._FATAL)
         self._queue.append((topic, value))
-        if self._chance.random.random() < 0.3:
+        if self._chance.random.random() < 0.1:
             self._send_in_background()
         self._pause()
 
@@ -163,6 +163,8 @@ class ModelProducer:
         next(with_answers)
         if self.failed:
             raise failure(KafkaError._FENCED, fatal=True)
+        for _ in 3 * self._queue:  # what was not flushed is sent now, which takes its time
+            self._pause()
         self._send()
         assert self._transaction is not None
         self._broker.commit(self._transaction)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from tocsin.streams.transport.base import (
     Transport,
     TransportError,
 )
-from tocsin.streams.worker.commit import Commit
+from tocsin.streams.wire.encode import Output
+from tocsin.streams.worker import commit
+from tocsin.streams.worker.commit import Commit, Commits
 
 from ..support import START, Service, crash, drain, event, label, settings, stream
 
@@ -64,33 +67,110 @@ def frail(service: Service, plan: dict[str, int], error: Exception) -> Any:
     return open_transport
 
 
-def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path) -> None:
-    order: list[Any] = []
+class Witness:
+    """A transport that notes in which order it is called, and waits in its flush until it may go on."""
 
-    class Witness:
-        def flush(self) -> None:
-            order.append("flush")
+    concurrent = True
 
-        def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
-            order.append((dict(offsets), dict(notes)))
+    def __init__(self) -> None:
+        self.order: list[Any] = []
+        self.go_on = threading.Event()
 
+    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        self.order.append(value)
+
+    def flush(self) -> None:
+        assert self.go_on.wait(60)
+        self.order.append("flush")
+
+    def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
+        self.order.append((dict(offsets), dict(notes)))
+
+
+@pytest.fixture
+def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
+    """Notes the commits of the state, too."""
+    seen, real = Witness(), Transaction.commit
+
+    def noted(self: Transaction) -> None:
+        seen.order.append("state")
+        real(self)
+
+    monkeypatch.setattr(Transaction, "commit", noted)
+    return seen
+
+
+EVENTS, LABELS = Partition("events", 0), Partition("labels", 0)
+
+
+def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path, witness: Witness) -> None:
     state = State(tmp_path, 2**20)
-    real = Transaction.commit
-    transaction = state.begin()
-    events, labels = Partition("events", 0), Partition("labels", 0)
-
-    class Noted(Transaction):
-        def __init__(self) -> None:
-            self.__dict__ = transaction.__dict__
-
-        def commit(self) -> None:
-            order.append("state")
-            real(self)
-
-    Commit(Witness(), Noted()).run({events: 3}, {labels: 5}, {labels: Committed(5, "2")})  # type: ignore[arg-type]
-    assert order == ["flush", ({events: 3, labels: 5}, {labels: "2"}), "state"]
+    witness.order.clear()
+    witness.concurrent = False
+    witness.go_on.set()
+    commits = Commits(state, witness)  # type: ignore[arg-type]
+    commits.produce(Output("decisions", None, b"said"))
+    commits.commit({EVENTS: 3}, {LABELS: 5}, {LABELS: Committed(5, "2")})
+    assert witness.order == [b"said", "flush", ({EVENTS: 3, LABELS: 5}, {LABELS: "2"}), "state"]
     with state.transaction() as t:
-        assert (t.positions.get(events), t.positions.get(labels)) == (3, 5)
+        assert (t.positions.get(EVENTS), t.positions.get(LABELS)) == (3, 5)
+    commits.close()
+    state.close()
+
+
+def test_what_is_worked_off_while_a_batch_is_committed_waits_for_its_turn(tmp_path: Path, witness: Witness) -> None:
+    state = State(tmp_path, 2**20)
+    witness.order.clear()
+    commits = Commits(state, witness)  # type: ignore[arg-type]
+    commits.produce(Output("decisions", None, b"first"))
+    commits.commit({EVENTS: 1}, {}, {})
+    commits.transaction.positions.set({LABELS: 9})
+    commits.produce(Output("decisions", None, b"second"))
+    assert b"second" not in witness.order
+    assert "state" not in witness.order
+    witness.go_on.set()
+    commits.commit({EVENTS: 2}, {}, {})
+    commits.settle()
+    first, second = [b"first", "flush", ({EVENTS: 1}, {})], [b"second", "flush", ({EVENTS: 2}, {})]
+    assert witness.order == [*first, *second, "state"]
+    assert not commits.unsettled
+    commits.close()
+    state.close()
+
+
+def test_a_batch_that_fails_takes_what_was_worked_off_meanwhile_out_of_the_state(
+    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path, 2**20)
+    commits = Commits(state, witness)  # type: ignore[arg-type]
+
+    def failing(offsets: Offsets, notes: Mapping[Partition, str]) -> None:
+        raise TransactionFailedError("no answer")
+
+    monkeypatch.setattr(witness, "commit", failing)
+    witness.go_on.set()
+    commits.commit({EVENTS: 1}, {}, {})
+    commits.produce(Output("decisions", None, b"second"))
+    with pytest.raises(TransactionFailedError):
+        commits.commit({EVENTS: 2}, {}, {})
+    commits.drop()
+    assert b"second" not in witness.order
+    with state.transaction() as t:
+        assert t.positions.get(EVENTS) is None
+    commits.close()
+    state.close()
+
+
+def test_the_state_of_a_worker_that_never_rests_lags_by_no_more_than_its_time(
+    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "KEEP_SECONDS", 0.0)
+    state = State(tmp_path, 2**20)
+    witness.go_on.set()
+    commits = Commits(state, witness)  # type: ignore[arg-type]
+    commits.commit({EVENTS: 1}, {}, {})
+    assert witness.order[-1] == "state"
+    commits.close()
     state.close()
 
 
@@ -105,12 +185,13 @@ def check_nothing_is_lost(service: Service, n: int) -> None:
 
 @pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit", "state"])
 @pytest.mark.parametrize("at", [1, 2, 3])
-@pytest.mark.parametrize("transactional", [True, False], ids=["exactly once", "at least once"])
+@pytest.mark.parametrize("way", ["exactly once", "exactly once, two at once", "at least once"])
 def test_a_crash_at_any_step_loses_nothing(
-    tmp_path: Path, step: str, at: int, transactional: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, step: str, at: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    transactional, concurrent = way.startswith("exactly once"), way.endswith("two at once")
     config = settings(tmp_path / "state", batching={"max_events": 40})
-    service = Service(config, partitions=2, transactional=transactional)
+    service = Service(config, partitions=2, transactional=transactional, concurrent=concurrent)
     events, labels = zip(*stream(60), strict=True)
     service.send(*events[:40])
     service.tell(*labels[20:50])  # some come before their events
@@ -118,13 +199,10 @@ def test_a_crash_at_any_step_loses_nothing(
     if step == "state":
         commits, real = iter(range(1, 99)), Commit.run
 
-        def run(self: Commit, shared: Offsets, whole: Offsets, settled: Mapping[Partition, Committed]) -> None:
-            if shared and next(commits) == at:
-                self.transport.flush()
-                notes = {partition: committed.note for partition, committed in settled.items()}
-                self.transport.commit({**shared, **{p: c.offset for p, c in settled.items()}}, notes)
+        def run(self: Commit, offsets: Offsets, settled: Mapping[Partition, Committed]) -> None:
+            real(self, offsets, settled)
+            if offsets and next(commits) == at:
                 raise TransportError("killed")
-            real(self, shared, whole, settled)
 
         monkeypatch.setattr(Commit, "run", run)
     worker = service.worker(open_transport=frail(service, plan, TransportError("killed")))
@@ -157,9 +235,10 @@ def test_a_crash_at_any_step_loses_nothing(
 def test_a_partition_lost_to_another_worker_ends_nothing(tmp_path: Path, step: str) -> None:
     service = Service(settings(tmp_path / "state", batching={"max_events": 10}), partitions=2)
     events, labels = zip(*stream(60), strict=True)
-    plan = {step: 3}
+    plan: dict[str, int] = {}
     with service.worker(open_transport=frail(service, plan, PartitionLostError("gone"))) as worker:
         drain(worker)
+        plan[step] = 3
         for raw, truth in zip(events, labels, strict=True):
             service.send(raw)
             service.tell(truth)
@@ -188,10 +267,13 @@ def test_a_worker_that_was_revoked_goes_on_with_what_it_has(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit"])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_transaction_that_failed_or_whose_answer_was_lost_doubles_nothing(tmp_path: Path, step: str, at: int) -> None:
+@pytest.mark.parametrize("concurrent", [False, True], ids=["one at a time", "two at once"])
+def test_a_transaction_that_failed_or_whose_answer_was_lost_doubles_nothing(
+    tmp_path: Path, step: str, at: int, concurrent: bool
+) -> None:
     """The worker lives, and cannot know whether its batch is done: after `commit` it is not, after the other it is."""
     config = settings(tmp_path / "state", batching={"max_events": 10})
-    service = Service(config, partitions=2, transactional=True)
+    service = Service(config, partitions=2, transactional=True, concurrent=concurrent)
     events, labels = zip(*stream(60), strict=True)
     plan = {step: at * (17 if step == "produce" else 1)}
     lost = TransactionFailedError("there is no answer")
@@ -212,10 +294,11 @@ def check_all_is_there_once(service: Service, n: int) -> None:
     assert set(Counter(d["event"] for d in service.decisions).values()) == {1}
 
 
-def test_a_zombie_that_wakes_with_a_batch_in_hand_writes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("concurrent", [False, True], ids=["one at a time", "two at once"])
+def test_a_zombie_that_wakes_with_a_batch_in_hand_writes_nothing(tmp_path: Path, concurrent: bool) -> None:
     """It was paused between its poll and its commit, while another worker did all that it had in hand."""
     config = settings(tmp_path / "one", batching={"max_events": 10})
-    service = Service(config, partitions=2, transactional=True)
+    service = Service(config, partitions=2, transactional=True, concurrent=concurrent)
     events, labels = zip(*stream(60, subjects=20), strict=True)
     paused: list[Callable[[], None]] = []
 

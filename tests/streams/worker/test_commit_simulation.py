@@ -1,6 +1,6 @@
 """The commit of batches against a model of the broker: thousands of histories, each one of a seed.
 
-The protocol is the service's own (`Commit`, `KafkaTransport`, `GroupMember.commit_with`, `Transactions`). What it
+The protocol is the service's own (`Commits`, `KafkaTransport`, `GroupMember.commit_with`, `Transactions`). What it
 commits is made by a worker of a few lines that decides, remembers, joins and folds as the real one does.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
@@ -18,7 +18,8 @@ from tocsin.streams.transport.base import BatchFailedError, Committed, Partition
 from tocsin.streams.transport.kafka import KafkaTransport, Transactional, TransactionalId
 from tocsin.streams.transport.kafka.member import GroupMember
 from tocsin.streams.transport.kafka.transactions import Transactions
-from tocsin.streams.worker.commit import Commit
+from tocsin.streams.wire.encode import Output
+from tocsin.streams.worker.commit import Commits
 
 from .commit_model import NO_GENERATION, Chance, Crash, Entry, Member, ModelBroker, ModelConnection
 
@@ -48,9 +49,38 @@ class CallsAtOnce:
         pass
 
 
+class LateCall(Future[None]):
+    """A call that is made when somebody waits for it."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self.call = call
+
+
+class CallsLate(CallsAtOnce):
+    """`Calls` whose thread comes last: the next batch was polled and worked off before a call is made."""
+
+    def __call__(self, call: Callable[[], object]) -> Future[None]:
+        return LateCall(call)
+
+
+def wait_for_late(calls: list[LateCall], seconds: float | None = None) -> Any:
+    for late in calls:
+        try:
+            late.call()
+        except BaseException as error:
+            late.set_exception(error)
+        else:
+            late.set_result(None)
+    return wait(calls, seconds)
+
+
 @pytest.fixture(autouse=True)
-def calls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def calls_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.streams.transport.kafka.transactions.Calls", CallsAtOnce)
+    monkeypatch.setattr("tocsin.streams.worker.commit.Calls", CallsLate)
+    monkeypatch.setattr("tocsin.streams.worker.commit.wait", wait_for_late)
+    monkeypatch.setattr("tocsin.streams.worker.commit.KEEP_SECONDS", 60.0)
 
 
 class SmallState:
@@ -60,8 +90,9 @@ class SmallState:
         self.kept: dict[str, Any] = {"positions": {}, "pending": {}, "known": set(), "waiting": []}
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self) -> SmallState:
         self.now = {name: copy.copy(part) for name, part in self.kept.items()}
+        return self
 
     @property
     def positions(self) -> SmallState:
@@ -69,6 +100,9 @@ class SmallState:
 
     def set(self, offsets: dict[Partition, int]) -> None:
         self.now["positions"].update(offsets)
+
+    def abort(self) -> None:
+        pass
 
     def commit(self) -> None:
         self.kept = {name: copy.copy(part) for name, part in self.now.items()}
@@ -85,6 +119,7 @@ class SmallWorker:
         self.generation = NO_GENERATION
         self.shared: dict[Partition, int] = {}
         self.whole: dict[Partition, int] = {}
+        self.commits: Commits | None = None
         self.open()
 
     def open(self) -> None:
@@ -100,6 +135,10 @@ class SmallWorker:
         member._group, member.owned, member._standing, member.read_to = "group", set(), {}, {}
         member._metadata = Member(NO_GENERATION)
         self.generation = NO_GENERATION
+        if self.commits is not None:
+            self.commits._on_its_way = None  # a call that nobody waits for any more is not made
+            self.commits.close()
+        self.commits = Commits(self.state, transport)  # type: ignore[arg-type]
 
     def step(self) -> None:
         self.busy = True
@@ -115,8 +154,11 @@ class SmallWorker:
             self.busy = False
 
     def _step(self) -> None:
-        broker, state = self.world.broker, self.state
-        state.begin()
+        broker, state, chance = self.world.broker, self.state, self.world.chance
+        assert self.commits is not None
+        if self.generation != broker.generation or chance.calm or chance.random.random() < 0.3:
+            self.commits.settle()
+        assert self.commits.transaction is state
         self.shared, self.whole = {}, {}
         if self.generation != broker.generation:
             self._take_over()
@@ -124,13 +166,13 @@ class SmallWorker:
         self._fold(broker.read(FEEDBACK, positions.get(FEEDBACK, 0), 1_000)[:5])
         for partition in sorted(self.member.owned):
             for offset, event in broker.read(partition, positions.get(partition, 0), 1_000)[:3]:
-                self.transport.produce("decisions", None, event)
+                self._produce("decisions", event)
                 state.now["pending"][event] = partition
                 self.shared[partition] = offset + 1
                 for label in [label for label in state.now["waiting"] if label == event]:
                     state.now["waiting"].remove(label)
                     self._join(label)
-        for offset, label in broker.read(LABELS, positions.get(LABELS, 0), 1_000)[:3]:
+        for offset, label in broker.read(LABELS, positions.get(LABELS, 0), 1_000)[:6]:
             self.whole[LABELS] = offset + 1
             if state.now["pending"].get(label) in self.member.owned:
                 self._join(label)
@@ -160,7 +202,9 @@ class SmallWorker:
                 state.now["waiting"].remove(label)
                 self._join(label)
         self._commit()
-        state.begin()
+        assert self.commits is not None
+        self.commits.settle()
+        assert self.commits.transaction is state
         self.shared, self.whole = {}, {}
 
     def _fold(self, records: list[tuple[int, bytes]]) -> None:
@@ -172,10 +216,15 @@ class SmallWorker:
     def _join(self, label: bytes) -> None:
         if label not in self.state.now["known"]:
             self.state.now["known"].add(label)
-            self.transport.produce("feedback", None, label)
+            self._produce("feedback", label)
+
+    def _produce(self, topic: str, value: bytes) -> None:
+        assert self.commits is not None
+        self.commits.produce(Output(topic, None, value))
 
     def _commit(self) -> None:
-        Commit(self.transport, self.state).run(self.shared, self.whole, {})  # type: ignore[arg-type]
+        assert self.commits is not None
+        self.commits.commit(self.shared, self.whole, {})
         self.world.pause(self)
 
 
@@ -250,7 +299,7 @@ class World:
         self.chance.calm = True
         self.rebalance()
         idle = 0
-        while idle < 3:  # what is done twice would be done soon
+        while idle < 6:  # so long a worker may read labels of events that are others', and commit a batch late
             before = {p: len(self.broker.logs[p]) for p in (DECISIONS, FEEDBACK)}
             for worker in self.workers:
                 worker.step()
@@ -289,13 +338,14 @@ def without_flush(patch: pytest.MonkeyPatch) -> None:
 def state_first(patch: pytest.MonkeyPatch) -> None:
     """The state leads."""
 
-    def run(self: Commit, shared: Any, whole: Any, settled: Any) -> None:
+    real = Commits.commit
+
+    def commit(self: Commits, shared: Any, whole: Any, settled: Any) -> None:
         self.transaction.positions.set({**shared, **whole})
         self.transaction.commit()
-        self.transport.flush()
-        self.transport.commit(shared)
+        real(self, shared, whole, settled)
 
-    patch.setattr(Commit, "run", run)
+    patch.setattr(Commits, "commit", commit)
 
 
 def without_an_offset(patch: pytest.MonkeyPatch) -> None:
