@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -91,6 +91,14 @@ class LmdbEntries:
         except lmdb.Error as error:
             raise self.failed(error) from error
         return None if found is None else bytes(found)
+
+    def get_all(self, database: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The entries of these keys that there are."""
+        try:
+            with self._transaction.cursor(self._databases[database]) as cursor:
+                return {bytes(key): bytes(value) for key, value in cursor.getmulti(list(keys))}
+        except lmdb.Error as error:
+            raise self.failed(error) from error
 
     def put(self, database: str, key: bytes, value: bytes) -> None:
         """See `Entries`."""

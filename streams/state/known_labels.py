@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 import msgspec
 
-from tocsin.streams.state.entries import Entries, Sequence, decoded
+from tocsin.streams.state.entries import LmdbEntries, Sequence, decoded
 
 KNOWN, BY_AGE = "known", "known_order"
 """The labels of an event or a subject by its key; the key by its order."""
@@ -12,6 +15,17 @@ MAX_CORRECTIONS = 8
 """Labels of one source for one event that are remembered."""
 Place = tuple[int, int]
 """Where a label lies in its topic: partition and offset."""
+
+
+class KnownLabel(NamedTuple):
+    """A label of the feedback log."""
+
+    key: bytes
+    """Of the event or the subject."""
+    source: str
+    """Empty for none."""
+    label: str
+    place: Place | None = None
 
 
 class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,7 +43,7 @@ _DECODER = msgspec.json.Decoder(dict[str, list[str] | _Said])
 class KnownLabels:
     """The known labels within one transaction."""
 
-    def __init__(self, entries: Entries, sequence: Sequence) -> None:
+    def __init__(self, entries: LmdbEntries, sequence: Sequence) -> None:
         self._entries = entries
         self._sequence = sequence
         self._last: tuple[bytes, bytes | None] = b"", None
@@ -54,7 +68,7 @@ class KnownLabels:
 
     def add(self, key: bytes, source: str, label: str, most: int, place: Place | None = None) -> None:
         """Note a label of the feedback log; of more than `most` events and subjects the oldest are forgotten."""
-        found, only = self._read(key), msgspec.json.encode({source: _Said([label], place)})
+        found, only = self._read(key), _only(KnownLabel(key, source, label, place))
         if found == only:
             return
         if found is None:
@@ -68,6 +82,34 @@ class KnownLabels:
             return
         known[source] = _Said([*said.labels, label][-MAX_CORRECTIONS:], place)
         self._write(key, msgspec.json.encode(known))
+
+    def add_all(self, labels: Iterable[KnownLabel], most: int) -> None:
+        """The same for many labels at once, in their order."""
+        labels = list(labels)
+        found = self._entries.get_all(KNOWN, [label.key for label in labels])
+        new: dict[bytes, bytes] = {}
+        for label in labels:
+            only = _only(label)
+            if label.key not in found and label.key not in new:
+                new[label.key] = only
+            elif found.get(label.key) != only and new.get(label.key) != only:
+                self._add_first(new, most)
+                new.clear()
+                self.add(*label[:3], most, label.place)
+        self._add_first(new, most)
+
+    def known_of(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of the keys of which labels are known."""
+        return set(self._entries.get_all(KNOWN, keys))
+
+    def _add_first(self, new: Mapping[bytes, bytes], most: int) -> None:
+        """Note the first labels of events and subjects."""
+        if not new:
+            return
+        self._entries.put_all(KNOWN, list(new.items()))
+        self._entries.put_all(BY_AGE, [(self._sequence.next(), key) for key in new])
+        self._last = b"", None
+        self._shrink(most)
 
     def count(self) -> int:
         """Of how many events and subjects labels are known."""
@@ -98,3 +140,8 @@ class KnownLabels:
     def _write(self, key: bytes, value: bytes) -> None:
         self._entries.put(KNOWN, key, value)
         self._last = key, value
+
+
+def _only(label: KnownLabel) -> bytes:
+    """The entry of an event or a subject that has this label alone."""
+    return msgspec.json.encode({label.source: _Said([label.label], label.place)})

@@ -68,7 +68,7 @@ class Pipeline:
     def join(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         """Join labels that were read now (epoch ms), and settle those that are this worker's to settle."""
         labels, rejected = self._decoder.labels(records)
-        self._finish(self._join.label(decoded, transaction, now) for decoded in labels)
+        self._finish(self._join.labels(labels, transaction, now))
         self._reject([(record, error) for record, error in rejected if self._duties.settles(record)])
 
     def after_assignment(self, transaction: Transaction) -> None:
@@ -116,8 +116,9 @@ class Pipeline:
         """Events that were not decided before; the same id with other content is a dead letter."""
         new: dict[str, int] = {}
         clashes: list[Rejected] = []
+        kept = transaction.pending.get_all(events.ids)
         for i, identity in enumerate(events.ids):
-            pending = transaction.pending.get(identity)
+            pending = kept.get(identity)
             if pending is not None:
                 again = is_again(events, i, pending.event, pending.content)
             elif identity in new:

@@ -98,6 +98,14 @@ class PendingEvents:
         order = self._entries.get(BY_ID, fingerprint(event_id))
         return None if order is None else self._at(order)
 
+    def get_all(self, event_ids: Iterable[str]) -> dict[str, PendingEvent]:
+        """What is kept of events, by their ids."""
+        keys = {event_id: fingerprint(event_id) for event_id in event_ids}
+        orders = self._entries.get_all(BY_ID, keys.values())
+        kept = self._entries.get_all(PENDING, orders.values()) if orders else {}
+        found = {event_id: kept.get(orders.get(key, b"")) for event_id, key in keys.items()}
+        return {event_id: self._pending(one) for event_id, one in found.items() if one is not None}
+
     def has(self, event_id: str) -> bool:
         """Whether an event is kept."""
         return self._entries.get(BY_ID, fingerprint(event_id)) is not None
@@ -171,6 +179,22 @@ class PendingEvents:
         key = fingerprint(pending.read.id)
         if self._entries.get(LABELLED, key) is None:
             self._note(key, pending.partition)
+
+    def note_labels_of(self, events: Iterable[PendingEvent]) -> None:
+        """The same for many events."""
+        partitions = {fingerprint(pending.read.id): pending.partition for pending in events}
+        noted = self._entries.get_all(LABELLED, partitions)
+        new = [key for key in partitions if key not in noted]
+        self._entries.put_all(LABELLED, [(key, b"") for key in new])
+        for partition, count in Counter(partitions[key] for key in new).items():
+            self._tallies.add("labelled", partition, count)
+
+    def note_labels(self, event_ids: Iterable[str]) -> None:
+        """Labels came for these events; one that is not kept is no error."""
+        keys = {event_id: fingerprint(event_id) for event_id in event_ids}
+        noted = self._entries.get_all(LABELLED, keys.values())
+        if new := [event_id for event_id, key in keys.items() if key not in noted]:
+            self.note_labels_of(self.get_all(new).values())
 
     def _note(self, key: bytes, partition: int) -> None:
         self._entries.put(LABELLED, key, b"")

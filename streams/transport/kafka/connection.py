@@ -74,10 +74,8 @@ class Connection:
 
     def producer_for(self, topic: str) -> Producer:
         """The producer whose batches a topic takes. Raises TransportError where the topic does not exist."""
-        # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape. One that is
-        # known is not asked for again, because the broker may be away, and the producer waits for it.
-        if topic not in self._known_topics:
-            self.partitions([topic])
+        # Left to the producer, a missing topic would fail seconds later, or be created in the wrong shape.
+        self.require(topic)
         batch = self.batch_bytes([topic])
         if batch not in self._producers:
             options = producer_options(self.settings, batch, endless=self.terms.endless)
@@ -142,6 +140,14 @@ class Connection:
                 remedy = f"create it with `tocsin topics` {faults.where(self.settings.bootstrap, 'topics')}"
                 raise TransportError(f"topic {missing[0]!r} does not exist: {remedy}")
             time.sleep(0.1)
+
+    def require(self, topic: str) -> None:
+        """Raise TransportError where a topic does not exist.
+
+        One that is known is not asked for again: it may be asked for with every record, and the broker may be away.
+        """
+        if topic not in self._known_topics:
+            self.partitions([topic])
 
     # Failures
 

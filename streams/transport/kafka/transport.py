@@ -287,7 +287,7 @@ class KafkaTransport:
         self._connection.check()
         if self._transactions is None:
             return self._connection.producer_for(topic).produce
-        self._connection.partitions([topic])
+        self._connection.require(topic)
         return self._transactions.send
 
     def _wait_for_room(self, began: float) -> None:
@@ -300,8 +300,7 @@ class KafkaTransport:
     def limit(self, topic: str) -> int:
         """See `Transport.limit`. Where the broker does not say it, that of the terms, else Kafka's default."""
         self._connection.check()
-        if topic not in self._sends:
-            self._connection.partitions([topic])
+        self._connection.require(topic)
         return self._connection.limits(topic)
 
     def flush(self) -> None:

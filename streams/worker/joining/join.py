@@ -25,11 +25,10 @@ because it cannot know what the owner has done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tocsin.config.settings import Settings
-from tocsin.streams.state.known_labels import Place
 from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.store import WAITING_SHARE, Transaction
 from tocsin.streams.state.waiting import WaitingLabel
@@ -40,8 +39,10 @@ from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.worker.joining import first_labels
 from tocsin.streams.worker.joining.duties import Duties
-from tocsin.streams.worker.joining.label_target import LabelTarget, target_of
+from tocsin.streams.worker.joining.first_labels import FirstLabel
+from tocsin.streams.worker.joining.label_target import LabelTarget, place_of, target_of
 
 Takes = Callable[[str], bool]
 """Whether the model has room for a class, by its name."""
@@ -52,6 +53,8 @@ Assigned = Callable[[int], bool]
 JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
 SELF_CONTAINED, WAITING, UNKNOWN = "self-contained", "waiting", "unknown"
 REFUSED, LEFT = "refused", "left to its owner"
+FEW = 3
+"""So many labels are joined one by one, which takes less time for them."""
 
 
 class Joined(NamedTuple):
@@ -83,6 +86,35 @@ class Join:
         self._assigned = assigned
         self._takes = takes
         self._fits = fits
+
+    def labels(self, labels: Sequence[DecodedLabel], transaction: Transaction, now: int) -> Iterator[Joined]:
+        """What becomes of labels that were read now (epoch ms), in their order.
+
+        Those that are the first of their events are joined together, as `label` would join each of them.
+        """
+        if len(labels) <= FEW:
+            yield from (self.label(decoded, transaction, now) for decoded in labels)
+            return
+        together: list[FirstLabel] = []
+        outputs: list[Output] = []
+        for first in first_labels.find(labels, transaction, self._takes, self._assigned):
+            if first.pending is not None:
+                label, record = first.decoded.label, first.decoded.record
+                output = self._feedback(label, record, first.target, first.pending)
+                if self._fits(output):
+                    together.append(first)
+                    outputs.append(output)
+                    continue
+            yield from self._join_together(together, outputs, transaction)
+            together, outputs = [], []
+            yield self.label(first.decoded, transaction, now)
+        yield from self._join_together(together, outputs, transaction)
+
+    def _join_together(
+        self, labels: list[FirstLabel], outputs: list[Output], transaction: Transaction
+    ) -> Iterator[Joined]:
+        first_labels.note(labels, transaction, self._settings.bounds.pending_events)
+        yield from (Joined(JOINED, [output]) for output in outputs)
 
     def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> Joined:
         """What becomes of one label that was read now (epoch ms)."""
@@ -247,27 +279,40 @@ class Join:
         transaction: Transaction,
     ) -> Joined:
         topic, event = self._settings.topics.feedback, pending.read
+        output = self._feedback(label, record, target, pending, compared.contradicts, posts)
+        if not self._fits(output):
+            return self._refuse(record, _too_large(topic), transaction)
+        # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
+        key = LabelTarget.of(target.about, event.id if target.about == "event" else event.subject).key
+        transaction.known.add(
+            key, label.source or "", label.label, self._settings.bounds.pending_events, place_of(record)
+        )
+        return Joined(compared.outcome, [output])
+
+    def _feedback(
+        self,
+        label: Label,
+        record: Record,
+        target: LabelTarget,
+        pending: PendingEvent,
+        contradicts: str | None = None,
+        posts: Sequence[str] = (),
+    ) -> Output:
+        """The feedback record of a label and the event that it found."""
         feedback = PackedFeedback(
             label=label.label,
             labelled_at=label.time,
             source=label.source,
             weight=1.0 if label.weight is None else label.weight,
             about=target.about,
-            contradicts=compared.contradicts,
-            posts=posts,
+            contradicts=contradicts,
+            posts=list(posts),
             layout=pending.layout.packed,
             event=pending.packed,
-            place=_place(record),
+            place=place_of(record),
         )
-        output = Output(topic, event.subject.encode(), packed_feedback(feedback), origin=record)
-        if not self._fits(output):
-            return self._refuse(record, _too_large(topic), transaction)
-        # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
-        key = LabelTarget.of(target.about, event.id if target.about == "event" else event.subject).key
-        transaction.known.add(
-            key, label.source or "", label.label, self._settings.bounds.pending_events, _place(record)
-        )
-        return Joined(compared.outcome, [output])
+        key = pending.read.subject.encode()
+        return Output(self._settings.topics.feedback, key, packed_feedback(feedback), origin=record)
 
 
 def _too_large(topic: str) -> UnfitError:
@@ -293,16 +338,12 @@ def _new_source(label: Label, known: Mapping[str, str], most: int) -> bool:
     return len(known) >= most and (label.source or "") not in known
 
 
-def _place(record: Record) -> Place:
-    return record.partition, record.offset
-
-
 def _compare(waiting: WaitingLabel, target: LabelTarget, transaction: Transaction) -> _Comparison:
     """How a label stands to those known already, and which one it contradicts."""
     label, record = waiting
     known = transaction.known.get(target.key)
     source = label.source or ""
-    if known.get(source) == label.label or transaction.known.passed(target.key, source, _place(record)):
+    if known.get(source) == label.label or transaction.known.passed(target.key, source, place_of(record)):
         return _Comparison(DUPLICATE)
     others = [known[source]] if source in known else list(known.values())
     contradicted = [other for other in others if other != label.label]

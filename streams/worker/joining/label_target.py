@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from tocsin.streams.state.entries import fingerprint
+from tocsin.streams.state.known_labels import Place
+from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.records import Label
 
 
@@ -29,3 +31,8 @@ def target_of(label: Label) -> LabelTarget:
         return LabelTarget.of("event", label.event)
     assert label.subject is not None  # or it would have been refused
     return LabelTarget.of("subject", label.subject)
+
+
+def place_of(record: Record) -> Place:
+    """Where a label lies in its topic."""
+    return record.partition, record.offset

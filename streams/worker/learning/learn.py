@@ -11,6 +11,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import PredictionContext
 from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.data.labels import name_among
+from tocsin.streams.state.known_labels import KnownLabel
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
@@ -67,8 +68,7 @@ class Learn:
         alone. Raises FeedbackError.
         """
         feedback = [self._read(record) for record in records]
-        for item in feedback:
-            note_known(item, transaction, self._settings.bounds.pending_events)
+        note_known(feedback, transaction, self._settings.bounds.pending_events)
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
@@ -152,12 +152,14 @@ class Learn:
         return context
 
 
-def note_known(item: FeedbackItem, transaction: Transaction, most: int) -> None:
-    """Note that the feedback log holds this label."""
-    key, source = item.target.key, item.feedback.source or ""
-    transaction.known.add(key, source, item.label, most, item.place)
-    transaction.pending.note_label(item.event_id)  # a copy of another worker's event, which may come back
-    transaction.waiting.drop(key, source, item.label)
+def note_known(items: Sequence[FeedbackItem], transaction: Transaction, most: int) -> None:
+    """Note that the feedback log holds these labels; labels are known of at most so many events and subjects."""
+    known = [KnownLabel(item.target.key, item.feedback.source or "", item.label, item.place) for item in items]
+    transaction.known.add_all(known, most)
+    transaction.pending.note_labels(item.event_id for item in items)  # copies of other workers' events may come back
+    if transaction.waiting.count():
+        for key, source, label, _ in known:
+            transaction.waiting.drop(key, source, label)
 
 
 def _garbage(record: Record, why: str) -> FeedbackError:
