@@ -151,7 +151,7 @@ class Commits:
         self._kept_at = time.monotonic()
 
     def drop(self) -> None:
-        """Give up what the state has not kept, and the batch in hand. The transport is closed, or has failed."""
+        """Give up the batch in hand, and what the state has not kept. One that is on its way may still be committed."""
         if self._on_its_way is not None:
             wait([self._on_its_way])
             self._on_its_way = None

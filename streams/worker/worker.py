@@ -294,6 +294,13 @@ class Worker:
 
     def step(self, timeout: float | None = None) -> int:
         """One micro-batch; returns how many records it held. Raises TransportError, StateError, FeedbackError."""
+        try:
+            return self._step(timeout)
+        except BaseException:
+            self._commits.drop()
+            raise
+
+    def _step(self, timeout: float | None) -> int:
         wait = self.settings.batching.max_wait_ms / 1000 if timeout is None else timeout
         records = self._poll(wait)
         started = time.perf_counter()
