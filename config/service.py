@@ -114,6 +114,8 @@ class MonitorSettings(FrozenSettings):
     port: int = Field(default=9464, ge=0, le=65_535)
     interval_seconds: float = Field(default=1.0, ge=1e-9, le=3_600)
     """Time between two telemetry records of a worker."""
+    stalled_seconds: float = Field(default=30.0, ge=1.0, le=86_400)
+    """A partition that does not advance for so long, although there are records to read, is an alarm."""
     target_coverage: float | None = Field(default=None, ge=0, le=1)
     """The share of events that should be decided. Where it is given, `/metrics` has it for an alert to compare with."""
     idle_seconds: float = Field(default=10.0, ge=0.1, le=3_600)

@@ -16,9 +16,10 @@ from tocsin.streams.monitor.overview import overview
 from tocsin.streams.monitor.reader import Reader
 from tocsin.streams.monitor.record_counts import BadRecordError, DeadLetterCounts, DecisionCounts
 from tocsin.streams.monitor.server import PageServer
+from tocsin.streams.monitor.standstill import GroupWatch
 from tocsin.streams.monitor.view import View
-from tocsin.streams.monitor.workers import Workers
-from tocsin.streams.transport.base import Record
+from tocsin.streams.monitor.workers import SILENT_RECORDS, Workers
+from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.records import Telemetry
 
@@ -51,6 +52,9 @@ class Monitor:
             self.metrics.add("tocsin_monitor_records", 0, topic)
             self.metrics.add("tocsin_monitor_bad_records", 0, topic)
         self.metrics.set("tocsin_target_coverage", settings.monitor.target_coverage)
+        self._watch = GroupWatch(settings)
+        self.unattended: dict[Partition, float] = {}
+        """For how many seconds partitions have not advanced of which no worker tells."""
         self._polled_at = time.monotonic()
         self._refreshed_at: float | None = None
 
@@ -63,11 +67,13 @@ class Monitor:
         except BaseException:
             self._reader.close()
             raise
+        self._watch.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._watch.close()
         self._server.close()
         self._reader.close()
 
@@ -108,16 +114,28 @@ class Monitor:
     def _refresh(self) -> None:
         self._refreshed_at = time.monotonic()
         self.workers.refresh(self._clock())
+        self._look_at_the_group()
         self.metrics.add("tocsin_monitor_errors", self._reader.errors)
         self._reader.errors = 0
         for topic, lag in self._reader.lag().items():
             self.metrics.set("tocsin_monitor_lag_records", lag, self._handlers[topic][0])
 
+    def _look_at_the_group(self) -> None:
+        """Find the partitions that stand still, and of which no worker has told lately."""
+        monitor, topics = self._settings.monitor, self._settings.topics
+        patience = max(monitor.stalled_seconds, SILENT_RECORDS * monitor.interval_seconds)
+        found = self._watch.unattended(self.workers.attended(self._clock() - patience), time.monotonic())
+        with self.metrics.atomically():
+            self.unattended = found or {}
+            for topic in (topics.events, topics.labels):
+                count = sum(partition.topic == topic for partition in self.unattended)
+                self.metrics.set("tocsin_unattended_partitions", None if found is None else count, topic)
+
     def _overview(self) -> str:
         """The page `/`, made in a thread of the server."""
         now = self._clock()
         with self.metrics.atomically():  # the workers are counted under the same lock
-            return overview(self._settings.name, list(self.workers.active(now)), now)
+            return overview(self._settings.name, list(self.workers.active(now)), now, self.unattended)
 
     def _healthy(self) -> bool:
         return time.monotonic() - self._polled_at < _HEALTHY_SECONDS
@@ -138,4 +156,4 @@ def run(settings: Settings, stop: Callable[[], bool], view: bool = False) -> Non
         with View(settings.name, monitor.address) as screen:
             while not stop():
                 monitor.step()
-                screen.show(monitor.workers, monitor.dead_letters, monitor.metrics, time.time())
+                screen.show(monitor.workers, monitor.dead_letters, monitor.metrics, time.time(), monitor.unattended)

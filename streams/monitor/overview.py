@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
 from tocsin.streams.monitor.shown_name import beginning
-from tocsin.streams.monitor.snapshot_digests import in_words
-from tocsin.streams.monitor.workers import WorkerStatus, disagreeing
+from tocsin.streams.monitor.workers import WorkerStatus, alarms
+from tocsin.streams.transport.base import Partition
 
 _REFRESH_SECONDS = 5
 _WORKER_COLUMNS = ("worker", "events/s", "events", "decided", "abstained", "learnt", "pending", "heard")
@@ -24,23 +24,25 @@ th { font-weight: 600; color: #47525f } .text { text-align: left } .retired td {
 """
 
 
-def overview(service: str, workers: Sequence[WorkerStatus], now: float) -> str:
-    """The whole page, of the active workers of a service; `now` in seconds since the epoch."""
+def overview(service: str, workers: Sequence[WorkerStatus], now: float, unattended: Collection[Partition] = ()) -> str:
+    """The whole page, of the active workers of a service; `now` in seconds since the epoch.
+
+    `unattended` are partitions that stand still, and of which no worker tells.
+    """
     name = escape(service)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tocsin monitor: {name}</title>'
         f'<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="{_REFRESH_SECONDS}">'
         f"<style>{_STYLE}</style></head><body><h1>Tocsin monitor: {name}</h1>"
         '<p><a href="metrics">metrics</a> for Prometheus, <a href="healthz">healthz</a>: whether the monitor reads</p>'
-        f"{_warning(workers)}<h2>Workers</h2>{_workers(workers, now)}"
+        f"{_warnings(workers, unattended)}<h2>Workers</h2>{_workers(workers, now)}"
         f"<h2>Experts</h2>{_experts(workers)}</body></html>\n"
     )
 
 
-def _warning(workers: Sequence[WorkerStatus]) -> str:
-    """A line that says whose models differ and must not; of several offsets the latest."""
-    differ = disagreeing(workers)
-    return f'<p class="warning">{escape(in_words(differ[0]))}</p>' if differ else ""
+def _warnings(workers: Sequence[WorkerStatus], unattended: Collection[Partition]) -> str:
+    """The alarms, each as a line."""
+    return "".join(f'<p class="warning">{escape(alarm)}</p>' for alarm in alarms(workers, unattended))
 
 
 def _workers(workers: Sequence[WorkerStatus], now: float) -> str:

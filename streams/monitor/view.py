@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,8 +17,8 @@ from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engag
 from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.monitor.record_counts import DeadLetterCounts
 from tocsin.streams.monitor.shown_name import beginning
-from tocsin.streams.monitor.snapshot_digests import in_words
-from tocsin.streams.monitor.workers import Workers, WorkerStatus, disagreeing
+from tocsin.streams.monitor.workers import Workers, WorkerStatus, alarms
+from tocsin.streams.transport.base import Partition
 
 _DRAW_SECONDS = 1.0
 _LINE_SECONDS = 5.0
@@ -53,8 +53,18 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, workers: Workers, dead_letters: DeadLetterCounts, metrics: Metrics, now: float) -> None:
-        """Draw, unless that was done a moment ago; `now` in seconds since the epoch."""
+    def show(
+        self,
+        workers: Workers,
+        dead_letters: DeadLetterCounts,
+        metrics: Metrics,
+        now: float,
+        unattended: Collection[Partition] = (),
+    ) -> None:
+        """Draw, unless that was done a moment ago; `now` in seconds since the epoch.
+
+        `unattended` are partitions that stand still, and of which no worker tells.
+        """
         pause = _DRAW_SECONDS if self._live is not None else _LINE_SECONDS
         moment = time.monotonic()
         if self._drawn_at is not None and moment - self._drawn_at < pause:
@@ -62,18 +72,23 @@ class View:
         self._drawn_at = moment
         active = list(workers.active(now))
         if self._live is not None:
-            self._live.update(self._screen(active, dead_letters, metrics, now), refresh=True)
+            self._live.update(self._screen(active, dead_letters, metrics, now, unattended), refresh=True)
         else:
-            self._console.print(_line(active, metrics), soft_wrap=True, markup=False, highlight=False)
+            self._console.print(_line(active, metrics, unattended), soft_wrap=True, markup=False, highlight=False)
 
     def _screen(
-        self, active: Sequence[WorkerStatus], dead_letters: DeadLetterCounts, metrics: Metrics, now: float
+        self,
+        active: Sequence[WorkerStatus],
+        dead_letters: DeadLetterCounts,
+        metrics: Metrics,
+        now: float,
+        unattended: Collection[Partition],
     ) -> RenderableType:
         side_by_side = Table.grid(padding=(0, 3))
         side_by_side.add_row(_reasons(active), _classes(active))
         return Group(
             Text(f"{self._service}   {self._address}", style="bold"),
-            *(Text(in_words(differ), style="red") for differ in disagreeing(active)[:1]),
+            *(Text(alarm, style="red") for alarm in alarms(active, unattended)),
             _workers(active, now),
             side_by_side,
             _experts(active),
@@ -165,7 +180,7 @@ def _dead_letters(active: Sequence[WorkerStatus], dead_letters: DeadLetterCounts
     return table
 
 
-def _line(active: Sequence[WorkerStatus], metrics: Metrics) -> str:
+def _line(active: Sequence[WorkerStatus], metrics: Metrics, unattended: Collection[Partition]) -> str:
     """Everything in one line, for a pipe or a file."""
     counts: Counter[str] = Counter()
     letters = 0
@@ -177,7 +192,7 @@ def _line(active: Sequence[WorkerStatus], metrics: Metrics) -> str:
         f"coverage {_percent(counts['decided'], counts['events'])}, abstained {counts['abstained']}, "
         f"learnt {counts['feedback']}, alerts {counts['alerts']}, dead letters {letters}, "
         f"decided again {metrics.get('tocsin_repeated_decisions'):.0f}"
-        + "".join(f"; {in_words(differ)}" for differ in disagreeing(active)[:1])
+        + "".join(f"; {alarm}" for alarm in alarms(active, unattended))
     )
 
 

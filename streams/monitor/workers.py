@@ -7,11 +7,13 @@ counters which it serves only ever grow, as Prometheus requires.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.streams.monitor import standstill
 from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
-from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements
+from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements, in_words
+from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import BATCH_SECONDS
 
@@ -23,6 +25,8 @@ CLASSES = 64
 EXPERTS = 64
 KINDS = 32
 """Reasons, kinds of dead letters, outcomes of labels: so many names of each, and `other` for the rest."""
+PARTITIONS = 256
+"""Numbers of partitions that have series of their own in each topic of a worker, and `other` for the rest."""
 RUNS = 4
 """Runs of one worker whose totals are remembered: two workers that share a name by mistake report in turn."""
 SILENT_SECONDS = 60.0
@@ -94,6 +98,10 @@ class Workers:
         for _, worker in sorted(self._workers.items()):
             if self._is_active(worker, now):
                 yield worker
+
+    def attended(self, since: float) -> set[Partition]:
+        """The partitions that workers told of since an instant (seconds since the epoch)."""
+        return standstill.attended((worker.last for worker in self._workers.values()), since)
 
     def refresh(self, now: float) -> None:
         """Compare the models, and remove the gauges of workers that are gone; to be called once in a while."""
@@ -190,10 +198,23 @@ class Workers:
             lag[self._topics(topic)] += records
         for topic, records in lag.items():
             gauge("tocsin_lag_records", records, label, topic)
+            gauge("tocsin_stalled_partitions", 0, label, topic)
+        self._set_partition_gauges(label, telemetry)
         gauge("tocsin_engaged_experts", telemetry.engaged, label)
         for expert, report in telemetry.experts.items():
             if (capped := self._experts(expert)) != OTHER:
                 self._set_expert_gauges(report, label, capped)
+
+    def _set_partition_gauges(self, label: str, telemetry: Telemetry) -> None:
+        partitions: Counter[tuple[str, str]] = Counter()
+        capped = CappedNames(PARTITIONS)
+        for topic, lags in telemetry.partition_lag.items():
+            for number, records in lags.items():
+                partitions[self._topics(topic), capped(number)] += records
+        for (topic, number), records in partitions.items():
+            self._metrics.set("tocsin_partition_lag_records", records, label, topic, number)
+        for topic, stalled in telemetry.stalled.items():
+            self._metrics.set("tocsin_stalled_partitions", len(stalled), label, self._topics(topic))
 
     def _set_expert_gauges(self, report: ExpertTelemetry, *labels: str) -> None:
         """Set the gauges of one expert; a figure that is not known yet has no series."""
@@ -209,6 +230,15 @@ class Workers:
         gauge("tocsin_expert_active", report.state == "active", *labels)
         for event, count in sorted(report.lifecycle.items()):
             gauge("tocsin_expert_lifecycle_events", count, *labels, self._lifecycle_events(event))
+
+
+def alarms(workers: Sequence[WorkerStatus], unattended: Collection[Partition] = ()) -> list[str]:
+    """What should not be, as sentences that are safe to show.
+
+    Whose models differ (of several offsets the latest), and which partitions stand still.
+    """
+    differ = [in_words(disagreement) for disagreement in disagreeing(workers)[:1]]
+    return [*differ, *standstill.in_words([worker.last for worker in workers], unattended)]
 
 
 def disagreeing(workers: Sequence[WorkerStatus]) -> list[Disagreement]:

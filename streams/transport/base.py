@@ -58,6 +58,20 @@ class Committed(NamedTuple):
     """What its former owner wrote beside it. Some brokers keep no notes, and give back an empty one."""
 
 
+class Progress(NamedTuple):
+    """How far one partition is read."""
+
+    position: int
+    """The offset that is polled next."""
+    end: int | None
+    """Where the partition ended at the last fetch; None where nothing was fetched from it yet."""
+
+    @property
+    def lag(self) -> int:
+        """How many offsets lie between both; 0 where the end is not known."""
+        return 0 if self.end is None else max(0, self.end - self.position)
+
+
 MOST_RECORD_BYTES = 128 << 20
 """No record is larger than this, whatever its topic takes: larger ones would not fit the producer's queue."""
 
@@ -218,12 +232,8 @@ class Transport(Protocol):
         """The end offset (the next to be written) of every partition of a topic. Raises TransportError."""
         ...
 
-    def lag(self) -> dict[str, int]:
-        """By topic that is read here, how many offsets lie between what was polled and the end. Asks no broker.
-
-        The ends are those of the last fetches. A partition that was never fetched from counts as read to its end, and a
-        topic of which this member reads no partition is left out.
-        """
+    def progress(self) -> dict[Partition, Progress]:
+        """How far each partition that is read here was polled, and where it ended at the last fetch. Asks no broker."""
         ...
 
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:

@@ -315,6 +315,11 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Labels that wait for their event."""
     lag: dict[str, int] = {}
     """Records that the worker has not read yet, by topic."""
+    partition_lag: dict[str, dict[str, int]] = {}
+    """The same by topic and partition; empty from an older worker."""
+    stalled: dict[str, dict[str, float]] = {}
+    """By topic and partition, for how many seconds it has not advanced although there are records to read. Only those
+    stand here for which that is longer than `monitor.stalled_seconds`."""
     snapshot_offset: int | None = None
     """The feedback offset of the last snapshot of the model; null where there is none, or from an older worker."""
     snapshot_sha256: str | None = None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from tocsin.kernels.fusion import backend
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
+from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.encode import finite
 from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import Counts
+
+_Number = TypeVar("_Number", int, float)
 
 
 class Identity(NamedTuple):
@@ -32,8 +36,10 @@ class Backlog(NamedTuple):
     """Events of these partitions that have a label, and are kept because another one may come."""
     waiting: int
     """Labels that wait for their event."""
-    lag: dict[str, int]
-    """By topic, records that are there and not read yet."""
+    lag: Mapping[Partition, int]
+    """Records that are there and not read yet."""
+    stalled: Mapping[Partition, float] = {}
+    """For how many seconds each stalled partition has not advanced."""
 
 
 class SnapshotTaken(NamedTuple):
@@ -79,10 +85,20 @@ def report(
         pending=backlog.pending,
         labelled=backlog.labelled,
         waiting=backlog.waiting,
-        lag=backlog.lag,
+        lag={topic: sum(lags.values()) for topic, lags in by_partition(backlog.lag).items()},
+        partition_lag=by_partition(backlog.lag),
+        stalled=by_partition(backlog.stalled),
         snapshot_offset=None if snapshot is None else snapshot.offset,
         snapshot_sha256=None if snapshot is None else snapshot.sha256,
     )
+
+
+def by_partition(figures: Mapping[Partition, _Number]) -> dict[str, dict[str, _Number]]:
+    """Figures by topic and by the number of the partition."""
+    found: dict[str, dict[str, _Number]] = {}
+    for partition, figure in sorted(figures.items()):
+        found.setdefault(partition.topic, {})[str(partition.index)] = figure
+    return found
 
 
 def _experts(classifier: Classifier, last: Scores | None) -> dict[str, ExpertTelemetry]:

@@ -32,6 +32,7 @@ from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
+from tocsin.streams.worker.overload.stalls import Stalls
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.rebuild import tail
@@ -110,6 +111,7 @@ class Worker:
             settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._started_at = clock()
+        self._stalls = Stalls(settings.monitor.stalled_seconds)
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -368,7 +370,10 @@ class Worker:
         with self._state.transaction() as t:
             owned = self._ownership.partitions
             pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
-            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), self._transport.lag())
+            progress = self._transport.progress()
+            lag = {partition: found.lag for partition, found in progress.items()}
+            stalled = self._stalls.see(progress, ticks)
+            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), lag, stalled)
         identity = Identity(self.settings.name, self.name, self._started_at)
         last, snapshot = self._model.decide.last, self._model.snapshot
         telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot)

@@ -37,6 +37,12 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         15,
         30,
     ),
+    "TocsinPartitionStalled": (
+        {f'tocsin_stalled_partitions{{{W1}, topic="events"}}': "0x5 1x10 0x20"},
+        8,
+        20,
+    ),
+    "TocsinPartitionUnattended": ({'tocsin_unattended_partitions{topic="events"}': "0x5 3x10 0x20"}, 8, 20),
     "TocsinDeadLetters": (
         {
             f'tocsin_dead_letters_total{{{W1}, kind="not-json"}}': "0x5 1+1x15 16x40",

@@ -51,7 +51,7 @@ class GroupMember:
         self.owned: set[Partition] = set()
         """The partitions that belong to this member."""
         self.read_to: dict[Partition, int] = {}
-        """Those of them whose records are read here, and to where at least; see `lag_of`."""
+        """Those of them whose records are read here, and to where at least; see `progress_of`."""
         self._standing: dict[Partition, Committed] = {}
         """What the group has committed of them, as far as this member knows."""
         self._metadata: object = None

@@ -20,6 +20,7 @@ from tocsin.streams.transport.base import (
     Headers,
     Offsets,
     Partition,
+    Progress,
     Rebalance,
     Record,
     TopicReplacedError,
@@ -29,11 +30,11 @@ from tocsin.streams.transport.base import (
 from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import read_committed
 from tocsin.streams.transport.kafka.kept import KeptTopics, read_topic_ids
-from tocsin.streams.transport.kafka.lag import lag_of
 from tocsin.streams.transport.kafka.member import GroupMember, require_owned
 from tocsin.streams.transport.kafka.messages import partition_of, record_of
 from tocsin.streams.transport.kafka.options import reader_options
 from tocsin.streams.transport.kafka.patient import close
+from tocsin.streams.transport.kafka.progress import progress_of
 from tocsin.streams.transport.kafka.reading import read_end_offsets, read_first_offsets, read_range
 from tocsin.streams.transport.kafka.terms import Terms
 from tocsin.streams.transport.kafka.transactions import Transactional, Transactions
@@ -77,7 +78,7 @@ class KafkaTransport:
         self._whole: dict[str, int] = {}
         """The whole topics, and how many partitions of each are read."""
         self._read_to: dict[Partition, int] = {}
-        """The partitions of the whole topics, and to where at least each is read; see `lag_of`."""
+        """The partitions of the whole topics, and to where at least each is read; see `progress_of`."""
         self._connection = Connection(settings, client_id, terms)
         self._sends: dict[str, Callable[..., None]] = {}
         """By topic, what hands a record to the producer of that topic."""
@@ -194,13 +195,13 @@ class KafkaTransport:
         self._connection.check()
         return read_first_offsets(self._connection, self._group, self._connection.partitions([topic]))
 
-    def lag(self) -> dict[str, int]:
-        """See `Transport.lag`."""
+    def progress(self) -> dict[Partition, Progress]:
+        """See `Transport.progress`."""
         self._connection.check()
-        lag = {} if self._reader is None else lag_of(self._reader, self._read_to)
+        progress = {} if self._reader is None else progress_of(self._reader, self._read_to)
         if self._member is not None:
-            lag |= lag_of(self._member.consumer, self._member.read_to)
-        return lag
+            progress |= progress_of(self._member.consumer, self._member.read_to)
+        return progress
 
     def end_offsets(self, topic: str) -> dict[Partition, int]:
         """See `Transport.end_offsets`."""

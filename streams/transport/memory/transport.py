@@ -11,6 +11,7 @@ from tocsin.streams.transport.base import (
     Offsets,
     Partition,
     PartitionLostError,
+    Progress,
     Rebalance,
     Record,
     TopicReplacedError,
@@ -162,14 +163,11 @@ class MemoryTransport:
         with self._lock:
             return {Partition(topic, i): p.end for i, p in enumerate(self._broker.stored_partitions(topic))}
 
-    def lag(self) -> dict[str, int]:
-        """See `Transport.lag`."""
-        lag: dict[str, int] = {}
+    def progress(self) -> dict[Partition, Progress]:
+        """See `Transport.progress`."""
         with self._lock:
-            for cursor in (*self._whole, *self._read_as_shared()):
-                topic = cursor.partition.topic
-                lag[topic] = lag.get(topic, 0) + max(0, cursor.stored.end - cursor.position)
-        return lag
+            cursors = (*self._whole, *self._read_as_shared())
+            return {cursor.partition: Progress(cursor.position, cursor.stored.end) for cursor in cursors}
 
     def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
         """See `Transport.read`. What is appended after the call is not read."""

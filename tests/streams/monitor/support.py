@@ -53,6 +53,7 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
         "threshold": 0.9, "alpha": 0.1, "latency_ms": {"p50": 2.0, "p99": 9.0, "max": 20.0},
         "batch_seconds": batch_seconds(0.002, 0.002, 0.009, 40.0),
         "pending": 5, "labelled": 3, "waiting": 2, "lag": {"events": 11, "labels": 0, "feedback": 4},
+        "partition_lag": {"events": {"0": 11}, "labels": {"0": 0}, "feedback": {"0": 4}},
         "config": "0123456789abcdef",
     } | more  # fmt: skip
 

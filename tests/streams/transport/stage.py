@@ -131,6 +131,11 @@ class Stage(ABC):
         raise AssertionError(f"the group did not settle: {[sorted(o.held) for o in owners]}")
 
 
+def lags(transport: Transport) -> dict[Partition, int]:
+    """The lag of each partition that a transport reads."""
+    return {partition: progress.lag for partition, progress in transport.progress().items()}
+
+
 def values(records: Sequence[Record]) -> list[bytes | None]:
     return [r.value for r in records]
 

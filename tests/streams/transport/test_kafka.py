@@ -30,7 +30,7 @@ from tocsin.streams.transport.security import admin_options, client_options
 
 from ...brokers import ApacheKafka
 from .behaviour import TransportBehaviour
-from .stage import Owner, Stage, numbers, values
+from .stage import Owner, Stage, lags, numbers, values
 
 pytestmark = pytest.mark.broker
 SET = AlterConfigOpType.SET
@@ -232,10 +232,10 @@ def test_the_markers_of_transactions_are_no_lag(apache: str, read: str) -> None:
     try:
         assert len(stage.drain(transport, 2)) == 2
         deadline = time.monotonic() + stage.patience
-        while time.monotonic() < deadline and transport.lag() != {topic: 0}:
+        while time.monotonic() < deadline and lags(transport) != {Partition(topic, 0): 0}:
             assert transport.poll(10, 0.2) == []
         assert transport.end_offsets(topic) == {Partition(topic, 0): 4}
-        assert transport.lag() == {topic: 0}
+        assert lags(transport) == {Partition(topic, 0): 0}
     finally:
         stage.close()
         producer.close()

@@ -1,4 +1,4 @@
-"""Lag: how far a consumer is behind the ends of what it reads."""
+"""Progress: how far a consumer is in what it reads."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tocsin.streams.transport.base import Partition
+from tocsin.streams.transport.base import Partition, Progress
 
 
-def lag_of(consumer: Consumer, read_to: Mapping[Partition, int]) -> dict[str, int]:
-    """By topic, the lag of one consumer as of its last fetches. Asks no broker.
+def progress_of(consumer: Consumer, read_to: Mapping[Partition, int]) -> dict[Partition, Progress]:
+    """The progress of one consumer as of its last fetches. Asks no broker.
 
     `read_to` are its partitions, with offsets that it has read to at least: where it began, and where it last met the
     end. The markers of transactions are no records, and the consumer's own position is that after its last record. An
     offset below 0 stands for the beginning.
     """
     targets = [TopicPartition(p.topic, p.index) for p in read_to]
-    lag: dict[str, int] = {}
+    progress: dict[Partition, Progress] = {}
     for target, (partition, least) in zip(consumer.position(targets), read_to.items(), strict=True):
         position = max(target.offset, least, 0)  # below 0 where no record came yet
         end = consumer.get_watermark_offsets(target, cached=True)[1]
-        lag[partition.topic] = lag.get(partition.topic, 0) + max(0, end - position)
-    return lag
+        progress[partition] = Progress(position, end if end >= 0 else None)
+    return progress
