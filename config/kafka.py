@@ -63,7 +63,26 @@ class KafkaSettings(FrozenSettings):
     transaction_timeout_ms: int = Field(default=10_000, ge=1_000, le=900_000)
     """How long the broker lets a transaction stay open. A killed worker's open transaction holds readers up for so
     long; a batch that takes longer is decided again. The broker's own bound is `transaction.max.timeout.ms`."""
+    poll_interval_ms: int = Field(default=300_000, ge=10_000, le=86_400_000)
+    """A worker that takes nothing from the broker for this long loses its partitions. It may not be shorter than
+    `session_timeout_ms`."""
+    fetch_queue_records: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Records that each of a worker's two clients fetches ahead at the most. With its queue full it fetches none."""
+    fetch_queue_kbytes: int = Field(default=65_536, ge=1, le=2_097_151)
+    """KB of these records. A client fetches up to 1 MB of each partition at once, so that one with large records does
+    not starve others. Fetches that are under way let the queue grow beyond its bound by some MB."""
+    send_queue_records: int = Field(default=100_000, ge=1_000, le=10_000_000)
+    """Records that wait to be sent at the most. While the queue is full, the worker waits."""
     security: SecuritySettings = SecuritySettings()
+
+    @model_validator(mode="after")
+    def _interval_holds_a_session(self) -> Self:
+        if self.poll_interval_ms < self.session_timeout_ms:
+            raise ValueError(
+                f"poll_interval_ms ({self.poll_interval_ms}) is shorter than session_timeout_ms "
+                f"({self.session_timeout_ms}): make it at least as long"
+            )
+        return self
 
     @field_validator("bootstrap")
     @classmethod

@@ -15,6 +15,10 @@ class BatchingSettings(FrozenSettings):
 
     max_events: int = Field(default=5_000, ge=1, le=100_000)
     """Records that are worked off at once, at the most. A batch is as large as the lag: only what is there is taken."""
+    max_seconds: float = Field(default=2.0, ge=0.01, le=600)
+    """How long a batch may take. It becomes smaller where the model is slow or texts are long, so that it stays within
+    this, within a quarter of `kafka.transaction_timeout_ms` and a tenth of `kafka.poll_interval_ms`. A worker that is
+    told to stop finishes one batch."""
     max_wait_ms: int = Field(default=5, ge=0, le=60_000)
 
 

@@ -18,6 +18,7 @@ from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional,
 from tocsin.streams.transport.weaknesses import weaknesses
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, too_small
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.overload.batch_size import BoundedTime
 from tocsin.streams.worker.warm_up import StoppedError
 from tocsin.streams.worker.worker import Worker
 
@@ -109,7 +110,8 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         say_seconds=settings.kafka.delivery_timeout_ms / 1000,
     )
     transports = kafka_transports(settings, terms)
-    worker = Worker(settings, transports, stop=stop, end_earlier=transports.end_earlier)
+    batch_size = BoundedTime.of(settings)
+    worker = Worker(settings, transports, stop=stop, end_earlier=transports.end_earlier, batch_size=batch_size)
     try:
         terms.until_there(lambda: _prepare(settings))
         with worker:

@@ -32,6 +32,7 @@ from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
+from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
 from tocsin.streams.worker.overload.stalls import Stalls
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
@@ -84,18 +85,21 @@ class Worker:
         stop: Callable[[], bool] = lambda: False,
         ticks: Callable[[], int] = monotonic_clock,
         end_earlier: Callable[[], None] = lambda: None,
+        batch_size: BatchSize | None = None,
     ) -> None:
         """Prepare a worker, which reaches no broker before it is entered.
 
         `clock` dates records, in epoch milliseconds. `ticks` measures intervals, in milliseconds that nobody sets back.
         `stop` is asked while the worker starts; `run` is given its own. `end_earlier` is called once the state belongs
         to this worker and before the logs are read: it ends what an earlier process of this worker left open.
+        `batch_size` cuts batches; without one they hold all that is there, up to `batching.max_events`.
         """
         self.settings = settings
         self.clock = clock
         self._ticks = ticks
         self._stop = stop
         self._end_earlier = end_earlier
+        self._batch_size = batch_size or FixedSize(settings.batching.max_events)
         self.counts = Counts()
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._open_transport = open_transport
@@ -276,6 +280,7 @@ class Worker:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop` says so; the batches in hand are committed first."""
+        self._stop = stop
         while not stop():
             try:
                 self.step()
@@ -295,7 +300,7 @@ class Worker:
         self._transport = self._commits.transport = self._open_shared()
 
     def step(self, timeout: float | None = None) -> int:
-        """One micro-batch; returns how many records it held. Raises TransportError, StateError, FeedbackError."""
+        """What one poll gives; returns how many records that were. Raises TransportError, StateError, FeedbackError."""
         try:
             return self._step(timeout)
         except BaseException:
@@ -305,25 +310,35 @@ class Worker:
     def _step(self, timeout: float | None) -> int:
         wait = self.settings.batching.max_wait_ms / 1000 if timeout is None else timeout
         records = self._poll(wait)
-        started = time.perf_counter()
         if self._ownership.changed:
             self._after_assignment()
-        if records:
-            self._work(records)
-            self.counts.batches += 1
-            if any(record.topic == self.settings.topics.events for record in records):
-                self.counts.batch_times.add(time.perf_counter() - started)
+        for batch in self._batch_size.batches(records):
+            if self._stop():
+                break  # what is left was not committed, and comes again
+            self._work_off(batch)
         self._housekeep()
         return len(records)
 
     def _poll(self, wait: float) -> list[Record]:
-        """The next batch. Where there is none at once, what was done before is settled first."""
-        most = self.settings.batching.max_events
+        """The next records. Where there are none at once, what was done before is settled first."""
+        most = self._batch_size.most
         if self._commits.unsettled:
             if records := self._transport.poll(most, min(wait, SOON_SECONDS)):
                 return records
             self._commits.settle()
         return self._transport.poll(most, wait)
+
+    def _work_off(self, batch: Sequence[Record]) -> None:
+        """One micro-batch, with how long it took."""
+        started = time.perf_counter()
+        try:
+            self._work(batch)
+        finally:
+            seconds = time.perf_counter() - started
+            self._batch_size.took(batch, seconds)
+        self.counts.batches += 1
+        if any(record.topic == self.settings.topics.events for record in batch):
+            self.counts.batch_times.add(seconds)
 
     def _work(self, records: Sequence[Record]) -> None:
         topics = self.settings.topics

@@ -31,6 +31,7 @@ def producer_options(settings: KafkaSettings, batch_bytes: int, endless: bool) -
         "batch.size": batch_bytes,
         # Whether a record fits its topic is known before it is sent (`Transport.limit`).
         "message.max.bytes": MOST_RECORD_BYTES,
+        "queue.buffering.max.messages": settings.send_queue_records,
         "queue.buffering.max.kbytes": 2 * MOST_RECORD_BYTES // 1024,
         "delivery.timeout.ms": 0 if endless else settings.delivery_timeout_ms,
         # Topics are created before a worker starts: one that is missing for longer than this is missing for good.
@@ -65,6 +66,7 @@ def member_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     options = _consumer_options(settings, group) | {
         "enable.partition.eof": True,
         "session.timeout.ms": session,
+        "max.poll.interval.ms": settings.poll_interval_ms,
         "heartbeat.interval.ms": min(3_000, session // 3),
         # Partitions of equal number of two topics go to the same member.
         "partition.assignment.strategy": "range",
@@ -81,6 +83,11 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
+        # A client with a full queue fetches nothing: this is how partitions pause when their reader falls behind. The
+        # queue is one for all partitions, first come first served, and a fetch has this much of each at the most.
+        "queued.min.messages": settings.fetch_queue_records,
+        "queued.max.messages.kbytes": settings.fetch_queue_kbytes,
+        "fetch.message.max.bytes": 1 << 20,
         # With its queue full, librdkafka would sleep a second before it fetches again.
         "fetch.queue.backoff.ms": 5,
         # With less, a record that is larger than this would end all reading.
