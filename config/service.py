@@ -22,6 +22,22 @@ class BatchingSettings(FrozenSettings):
     max_wait_ms: int = Field(default=5, ge=0, le=60_000)
 
 
+class OverloadSettings(FrozenSettings):
+    """What a worker gives up while it is too far behind, and takes back when it has caught up."""
+
+    shed: Literal["none", "explanations", "experts"] = "explanations"
+    """How far it may go. `explanations` leaves out those of events that are decided and raise no alert: what is decided
+    stays the same. `experts` then also asks fewer experts, which does change decisions."""
+    behind_seconds: float = Field(default=60.0, ge=1.0, le=86_400)
+    """A worker that needs longer than this to work off what waits for it is behind. It has caught up once it needs a
+    quarter of it."""
+    patience_seconds: float = Field(default=30.0, ge=0.0, le=86_400)
+    """How long it must be behind before it gives something up, and again before it gives up more; and as long it must
+    have caught up before it takes something back."""
+    share: float = Field(default=0.8, ge=0.01, le=1)
+    """The share of the routing that the experts hold which are asked while there are fewer: the fewest that do."""
+
+
 class BoundsSettings(FrozenSettings):
     """The most that input from outside can make the service hold.
 

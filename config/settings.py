@@ -24,6 +24,7 @@ from tocsin.config.service import (
     ExplanationSettings,
     KernelsSettings,
     MonitorSettings,
+    OverloadSettings,
     ReplaySettings,
     ReviewSettings,
     StateSettings,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     early_risk: EarlyRiskSettings = EarlyRiskSettings()
     explanation: ExplanationSettings = ExplanationSettings()
     batching: BatchingSettings = BatchingSettings()
+    overload: OverloadSettings = OverloadSettings()
     bounds: BoundsSettings = BoundsSettings()
     state: StateSettings = StateSettings()
     review: ReviewSettings = ReviewSettings()

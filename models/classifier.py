@@ -147,13 +147,15 @@ class Classifier(Face):
 
     # Scoring
 
-    def score(self, batch: Batch, priors: StreamPriors | None = None) -> Scores:
+    def score(self, batch: Batch, priors: StreamPriors | None = None, share: float = 1.0) -> Scores:
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
         `priors` are the class priors of late of the streams that the events come from. They are followed where
-        `prior_shift` is enabled and enough is known.
+        `prior_shift` is enabled and enough is known. With a `share` below 1 only the fewest experts are asked that hold
+        this share of the routing by the model's own figures.
         """
-        return self.mixture.score(batch, self.classes, priors)
+        asked = self.mixture.fewest(share) if share < 1.0 else None
+        return self.mixture.score(batch, self.classes, priors, asked)
 
     def warm_up(self, progress: Callable[[str], None] = lambda part: None) -> None:
         """Compile and load everything before the first event and the first label, which would wait for it.

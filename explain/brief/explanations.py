@@ -12,7 +12,7 @@ from tocsin.explain.brief.paths import path_columns
 from tocsin.explain.brief.votes import vote_columns
 from tocsin.explain.words import words_of_all
 from tocsin.kernels.text.fragments import NOTHING
-from tocsin.kernels.text.json_texts import JsonTexts
+from tocsin.kernels.text.json_texts import JsonTexts, stacked
 from tocsin.models.data.batch import Ints
 from tocsin.models.decision.scores import Scores
 
@@ -30,6 +30,19 @@ class Explanations:
         """`encode` writes a record as JSON; it is used for what is not written from arrays."""
         self._explainer = explainer
         self._encode = encode
+
+    def columns_of(self, kept: Ints, scores: Scores, texts: JsonTexts) -> list[Column]:
+        """`columns` where only the `kept` rows are explained; `null` stands for the others."""
+        B = len(scores.batch)
+        if len(kept) == B:
+            return self.columns(scores, texts)
+        nothing = np.full(B, texts.fragment(b"null"))
+        if not len(kept):
+            return [nothing]
+        written = stacked(self.columns(scores.take(kept), texts), len(kept))
+        explained = np.full((B, written.shape[1]), NOTHING)
+        explained[kept], nothing[kept] = written, NOTHING
+        return [nothing, explained]
 
     def columns(self, scores: Scores, texts: JsonTexts) -> list[Column]:
         """The explanations of B events as columns of fragments: what stands in the field `explanation`."""

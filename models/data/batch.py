@@ -58,6 +58,21 @@ class Batch:
             subject_texts=self.subject_texts,
         )
 
+    def take(self, rows: Ints) -> Batch:
+        """The events of these rows."""
+        places = rows.tolist()
+        return Batch(
+            ids=[self.ids[i] for i in places],
+            subjects=[self.subjects[i] for i in places],
+            times=self.times[rows],
+            X=self.X[rows],
+            texts=[self.texts[i] for i in places],
+            history=self.history[rows],
+            subject_label=self.subject_label[rows],
+            categories=[self.categories[i] for i in places] if self.categories else (),
+            subject_texts=self.subject_texts,
+        )
+
     @classmethod
     def of(
         cls,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tocsin.config.model import ModelSettings
-from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
@@ -57,14 +57,31 @@ class Mixture:
             **{f"expert.{expert.name}": expert for expert in self.pool.experts},
         }
 
-    def score(self, batch: Batch, classes: Sequence[str], priors: StreamPriors | None) -> Scores:
-        """Score B events. Pure: nothing changes, and what must be kept stands in the result."""
+    def fewest(self, share: float) -> Bools:
+        """The fewest active experts that hold this share of the routing, [E]; all where it is not known yet."""
+        shares = np.array([health.share or 0.0 for health in self.lifecycle.health()]) * self.lifecycle.active
+        if not shares.any():
+            return self.lifecycle.active.copy()
+        order = np.argsort(-shares, kind="stable")
+        ranked = shares[order]
+        asked = np.zeros(len(shares), np.bool_)
+        asked[order[ranked.cumsum() - ranked < share * shares.sum()]] = True
+        return asked
+
+    def score(
+        self, batch: Batch, classes: Sequence[str], priors: StreamPriors | None, asked: Bools | None = None
+    ) -> Scores:
+        """Score B events. Pure: nothing changes, and what must be kept stands in the result.
+
+        Where it is given, only the active experts are `asked` [E] that it names; the others say nothing.
+        """
         if batch.history.shape[1] < len(self.history):
             batch = self.history.recall(batch)
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
-        answers, subject_texts = self.pool.evidence(batch, self.lifecycle.active)
-        combined = self.combiner.combine(batch.X, answers, self.lifecycle.active)
+        active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
+        answers, subject_texts = self.pool.evidence(batch, active)
+        combined = self.combiner.combine(batch.X, answers, active)
         followed = self.judge.prior_shift.follow(combined.betp, priors)
         fused = combined.fused
         if followed.ratio is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,13 @@ from tocsin.models.data.batch import (
     PredictionContext,
 )
 from tocsin.models.data.subject_text import SubjectText
+
+_OF_EVENTS = (
+    "answers", "evidence", "reliability", "engaged", "belief", "uncertainty", "conflict", "used", "betp", "label",
+    "decided", "sets",
+)  # fmt: skip
+_OF_SOME = ("nonconformity", "plain", "ratio")
+"""The arrays with a row an event, and those that may be None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,19 @@ class Scores:
             sets=np.zeros((rows, 0), np.bool_),
             threshold=math.inf,
             learnt=learnt,
+        )
+
+    def take(self, rows: Ints) -> Scores:
+        """The scores of these events, without what must be kept of all."""
+        of_events = {name: getattr(self, name)[rows] for name in _OF_EVENTS}
+        return replace(
+            self,
+            batch=self.batch.take(rows),
+            reasons=[self.reasons[i] for i in rows.tolist()],
+            **of_events,
+            **{name: array[rows] for name in _OF_SOME if (array := getattr(self, name)) is not None},
+            priors={},
+            subject_texts={},
         )
 
     def follows(self, i: int) -> bool:

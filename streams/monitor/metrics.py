@@ -88,6 +88,13 @@ FAMILIES = (
     ),
     Family("gauge", "tocsin_lag_records", "Records that a worker has not read yet.", ("worker", "topic")),
     Family("gauge", "tocsin_partition_lag_records", "The same by partition.", ("worker", "topic", "partition")),
+    Family("gauge", "tocsin_behind_seconds", "How long a worker needs for what waits for it.", ("worker",)),
+    Family(
+        "gauge",
+        "tocsin_shedding",
+        "What a worker gives up because it is too far behind: 0 nothing, 1 explanations, 2 experts as well.",
+        ("worker",),
+    ),
     Family(
         "gauge",
         "tocsin_stalled_partitions",

@@ -22,6 +22,7 @@ from tocsin.streams.worker.overload.stalls import Stalls
 
 _log = logging.getLogger(__name__)
 
+_GIVEN_UP = {"explanations": "explanations of what it decides", "experts": "explanations and some of the experts"}
 NAMED = 3
 """Partitions that a sentence names."""
 _LOOK_SECONDS = 5.0
@@ -37,6 +38,11 @@ _UNATTENDED = "no worker tells of it: see whether one runs, and whether the ones
 def in_words(telemetry: Sequence[Telemetry], unattended: Collection[Partition]) -> Iterator[str]:
     """What the workers' last reports and the group tell of partitions that stand still, safe to show."""
     for report in telemetry:
+        if report.shed is not None:
+            yield (
+                f"Worker {beginning(report.worker)} is about {report.behind_seconds:,.0f} s behind, and gives up "
+                f"{_GIVEN_UP[report.shed]}."
+            )
         stalled = [(topic, number, s) for topic, found in report.stalled.items() for number, s in found.items()]
         if stalled:
             named = [f"{beginning(topic)}-{beginning(number)} for {s:.0f} s" for topic, number, s in stalled]

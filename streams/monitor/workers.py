@@ -16,6 +16,7 @@ from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots,
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import BATCH_SECONDS
+from tocsin.streams.worker.overload.shedding import LEVELS
 
 WORKERS = 32
 """Workers that have series of their own; the totals of others are added up under `other`."""
@@ -200,6 +201,8 @@ class Workers:
             gauge("tocsin_lag_records", records, label, topic)
             gauge("tocsin_stalled_partitions", 0, label, topic)
         self._set_partition_gauges(label, telemetry)
+        gauge("tocsin_behind_seconds", telemetry.behind_seconds, label)
+        gauge("tocsin_shedding", LEVELS.index(telemetry.shed), label)
         gauge("tocsin_engaged_experts", telemetry.engaged, label)
         for expert, report in telemetry.experts.items():
             if (capped := self._experts(expert)) != OTHER:

@@ -15,7 +15,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.packed.packing import Verdicts
-from tocsin.streams.wire.records import SubjectState
+from tocsin.streams.wire.records import Shed, SubjectState
 
 Column = int | Ints
 
@@ -60,7 +60,10 @@ def decision_texts(
 
 
 def ending(
-    over_budget: str | msgspec.UnsetType | None, priors: dict[str, float] | None, risk: SubjectState | None
+    over_budget: str | msgspec.UnsetType | None,
+    priors: dict[str, float] | None,
+    risk: SubjectState | None,
+    shed: Shed | None = None,
 ) -> bytes | None:
     """What few decisions have at their end; None for those that have nothing."""
     text = b""
@@ -70,6 +73,8 @@ def ending(
         text += b',"priors":' + orjson.dumps(priors)
     if risk is not None:
         text += b',"risk":' + encode(risk)
+    if shed is not None:
+        text += b',"shed":"%b"' % shed.encode()
     return text or None
 
 

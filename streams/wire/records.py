@@ -114,6 +114,10 @@ class SubjectState(Struct, frozen=True, omit_defaults=True):
     """What experts of whole subjects keep, by expert."""
 
 
+Shed = Literal["explanations", "experts"]
+"""What a worker gives up while it is too far behind; `experts` includes `explanations`."""
+
+
 class Decision(Struct, frozen=True, omit_defaults=True):
     """What Tocsin says of an event. On the topic `decisions`, keyed by subject."""
 
@@ -144,6 +148,9 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     """How much more frequent than usual each class is taken to be, where `prior_shift` found that this has moved."""
     risk: SubjectState | None = None
     """Only where early risk is on."""
+    shed: Shed | None = None
+    """What the worker had given up because it was too far behind: the `explanations` of events that are decided and
+    raise no alert, or `experts` as well: then only the fewest were asked that hold `overload.share` of the routing."""
 
 
 class Context(Struct, frozen=True, omit_defaults=True):
@@ -320,6 +327,10 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     stalled: dict[str, dict[str, float]] = {}
     """By topic and partition, for how many seconds it has not advanced although there are records to read. Only those
     stand here for which that is longer than `monitor.stalled_seconds`."""
+    behind_seconds: float = 0.0
+    """About how long the worker needs to work off what waits for it, if nothing more comes."""
+    shed: Shed | None = None
+    """What the worker has given up because it is too far behind; null where it does all."""
     snapshot_offset: int | None = None
     """The feedback offset of the last snapshot of the model; null where there is none, or from an older worker."""
     snapshot_sha256: str | None = None

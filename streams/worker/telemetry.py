@@ -14,6 +14,7 @@ from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.encode import finite
 from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, Telemetry
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.overload.load import SeenLoad
 
 _Number = TypeVar("_Number", int, float)
 
@@ -28,7 +29,7 @@ class Identity(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What a worker keeps, and what it has not read yet."""
+    """What a worker keeps, and how far it is behind."""
 
     pending: int
     """Events of the partitions that are assigned to this worker now, which wait for their label."""
@@ -36,10 +37,8 @@ class Backlog(NamedTuple):
     """Events of these partitions that have a label, and are kept because another one may come."""
     waiting: int
     """Labels that wait for their event."""
-    lag: Mapping[Partition, int]
-    """Records that are there and not read yet."""
-    stalled: Mapping[Partition, float] = {}
-    """For how many seconds each stalled partition has not advanced."""
+    load: SeenLoad
+    """What it has not read yet."""
 
 
 class SnapshotTaken(NamedTuple):
@@ -85,9 +84,11 @@ def report(
         pending=backlog.pending,
         labelled=backlog.labelled,
         waiting=backlog.waiting,
-        lag={topic: sum(lags.values()) for topic, lags in by_partition(backlog.lag).items()},
-        partition_lag=by_partition(backlog.lag),
-        stalled=by_partition(backlog.stalled),
+        lag={topic: sum(lags.values()) for topic, lags in by_partition(backlog.load.lag).items()},
+        partition_lag=by_partition(backlog.load.lag),
+        stalled=by_partition(backlog.load.stalled),
+        behind_seconds=round(backlog.load.behind, 3),
+        shed=backlog.load.shed,
         snapshot_offset=None if snapshot is None else snapshot.offset,
         snapshot_sha256=None if snapshot is None else snapshot.sha256,
     )

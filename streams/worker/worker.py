@@ -33,7 +33,7 @@ from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
 from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
-from tocsin.streams.worker.overload.stalls import Stalls
+from tocsin.streams.worker.overload.load import Load
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.rebuild import tail
@@ -115,7 +115,7 @@ class Worker:
             settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._started_at = clock()
-        self._stalls = Stalls(settings.monitor.stalled_seconds)
+        self._load = Load(settings)
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -336,6 +336,7 @@ class Worker:
         finally:
             seconds = time.perf_counter() - started
             self._batch_size.took(batch, seconds)
+            self._load.took(len(batch), seconds)
         self.counts.batches += 1
         if any(record.topic == self.settings.topics.events for record in batch):
             self.counts.batch_times.add(seconds)
@@ -385,10 +386,9 @@ class Worker:
         with self._state.transaction() as t:
             owned = self._ownership.partitions
             pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
-            progress = self._transport.progress()
-            lag = {partition: found.lag for partition, found in progress.items()}
-            stalled = self._stalls.see(progress, ticks)
-            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), lag, stalled)
+            load = self._load.see(self._transport.progress(), ticks)
+            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), load)
+        self._model.decide.shed = load.shed
         identity = Identity(self.settings.name, self.name, self._started_at)
         last, snapshot = self._model.decide.last, self._model.snapshot
         telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot)

@@ -13,6 +13,7 @@ from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
+from tocsin.models.data.batch import Ints
 from tocsin.models.decision.prior_shift import StreamPriors
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.state.notes import Notes
@@ -24,7 +25,7 @@ from tocsin.streams.wire.event_columns import EventColumns, batch_of
 from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
-from tocsin.streams.wire.records import ModelVersion, Reason, SubjectState
+from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 
@@ -72,6 +73,8 @@ class Decide:
         self._digest, self._config_digest = classifier.digest, settings.digest()
         self.partitions = 1
         """Of the events, among which the budget of reviews is shared."""
+        self.shed: Shed | None = None
+        """What is given up, because the worker is too far behind."""
         self.last: Scores | None = None
         """The scores of the last batch, for telemetry."""
 
@@ -83,7 +86,8 @@ class Decide:
         priors = self._read_priors(events, notes)
         budgets = self._read_budgets(events, notes)
 
-        self.last = scores = self._classifier.score(batch, priors)
+        share = self._settings.overload.share if self.shed == "experts" else 1.0
+        self.last = scores = self._classifier.score(batch, priors, share)
         over_budget = self._spend(budgets, events, scores)
         after = self._early_risk.fold(events, scores, subjects)
 
@@ -148,12 +152,13 @@ class Decide:
         risks = [None if one is None else one.state for one in after]
         layout = layout_of(scores, events.names, self._decoder.kinds, verdicts.model)
         packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
+        kept = self._to_explain(verdicts, after)
         if events.size <= FEW:
-            decisions = [self._plain(scores, i, layout, blob) for i, blob in enumerate(packed)]
+            decisions = [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
         else:
             texts = JsonTexts()
-            explanations = self._explanations.columns(scores, texts)
-            endings = [ending(*one) for one in zip(said, self._ratios(scores), risks, strict=True)]
+            explanations = self._explanations.columns_of(kept, scores, texts)
+            endings = [ending(*one, self.shed) for one in zip(said, self._ratios(scores), risks, strict=True)]
             decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
         outputs = [
             [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
@@ -169,11 +174,20 @@ class Decide:
         spent = sum(over is not None for over in over_budget)
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent)
 
-    def _plain(self, scores: Scores, i: int, layout: Layout, packed: bytes) -> bytes:
+    def _to_explain(self, verdicts: Verdicts, after: Sequence[SubjectAfter | None]) -> Ints:
+        """The events that are explained: all, or those that people look at while explanations are given up."""
+        rows = np.arange(len(after))
+        if self.shed is None:
+            return rows
+        raised = np.array([one is not None and bool(one.raised) for one in after], np.bool_)
+        return rows[~verdicts.decided | raised]
+
+    def _plain(self, scores: Scores, i: int, layout: Layout, packed: bytes, explained: bool) -> bytes:
         """The record of decision i, by way of a struct; `packed` is what is kept of it."""
         decision = unpacked(layout, read_packed(packed)).decision
         assert decision is not None  # it was made just now
-        return encode(msgspec.structs.replace(decision, explanation=self._explainer.explain(scores, i)))
+        explanation = self._explainer.explain(scores, i) if explained else None
+        return encode(msgspec.structs.replace(decision, explanation=explanation, shed=self.shed))
 
     def _ratios(self, scores: Scores) -> list[dict[str, float] | None]:
         """By class, how much more frequent than usual it is taken to be; None for an event where that is not so."""

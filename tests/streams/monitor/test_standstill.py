@@ -76,6 +76,19 @@ def test_what_stands_still_is_shown_to_people() -> None:
         assert "more to read" not in text
 
 
+def test_what_a_worker_gives_up_is_shown_and_served() -> None:
+    report = telemetry(shed="explanations", behind_seconds=90.4)
+    for text in shown(report, []):
+        assert "Worker w1 is about 90 s behind, and gives up explanations of what it decides." in text
+    metrics = Metrics()
+    Workers(metrics).count(parsed(report))
+    assert metrics.get("tocsin_shedding", "w1") == 1
+    assert metrics.get("tocsin_behind_seconds", "w1") == 90.4
+    Workers(metrics).count(parsed(telemetry(shed="experts")))
+    assert metrics.get("tocsin_shedding", "w1") == 2
+    assert not any("gives up" in text for text in shown(telemetry(), []))
+
+
 def test_a_partition_is_attended_while_a_worker_has_told_of_it_lately() -> None:
     reports = [
         parsed(telemetry("w1", time=90_000, partition_lag=LAG)),

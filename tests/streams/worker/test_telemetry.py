@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tocsin.streams.wire.records import Telemetry
+from tocsin.streams.worker.overload.load import SeenLoad
 from tocsin.streams.worker.telemetry import Backlog, Identity, report
 from tocsin.streams.worker.worker import Worker
 
@@ -19,7 +20,7 @@ LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "minimum_active": 1
 
 def reported(worker: Worker) -> Telemetry:
     last = worker._model.decide.last
-    return report(Identity("t", "w", 0), 1, worker.classifier, worker.counts, last, Backlog(0, 0, 0, {}))
+    return report(Identity("t", "w", 0), 1, worker.classifier, worker.counts, last, Backlog(0, 0, 0, SeenLoad()))
 
 
 def feed(service: Service, worker: Worker, n: int, start: int = 0) -> None:
