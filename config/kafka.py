@@ -102,7 +102,9 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 """What Kafka takes as the name of a topic."""
 
 
-Role = Literal["events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry"]
+Role = Literal[
+    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots"
+]
 """What a topic is for."""
 RECORD_LIMIT = "max.message.bytes"
 """The option of a topic that bounds its records."""
@@ -179,8 +181,10 @@ class TopicsSettings(FrozenSettings):
     review: TopicName = "review"
     dead_letters: TopicName = "dead-letters"
     telemetry: TopicName = "telemetry"
+    snapshots: TopicName = "snapshots"
     partitions: int = Field(default=4, ge=1, le=1_000)
-    """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order."""
+    """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order, and
+    so has `snapshots`."""
     replication: int | None = Field(default=None, ge=1, le=10)
     """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
     options: dict[Role, dict[str, OptionValue]] = Field(default_factory=dict)
@@ -200,6 +204,7 @@ class TopicsSettings(FrozenSettings):
             "review": self.review,
             "dead_letters": self.dead_letters,
             "telemetry": self.telemetry,
+            "snapshots": self.snapshots,
         }
 
     def names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tocsin.config.base import FilePath, FrozenSettings, PlainText
 
@@ -85,6 +85,31 @@ class StateSettings(FrozenSettings):
     """Size of the LMDB map: reserved address space, not disk."""
     snapshot_every: int = Field(default=20_000, ge=1, le=1_000_000_000)
     """A snapshot of the model is written at each feedback offset that is a multiple of this."""
+    snapshots: PlainText | None = Field(default=None, min_length=1)
+    """Where one worker of the group puts snapshots of the model for all: a directory, or a URL that fsspec knows
+    (`s3://bucket/prefix`). Passwords and keys come from the environment of the cloud's own library (`AWS_PROFILE`,
+    say). Without a value each worker has its own snapshot alone."""
+    snapshots_kept: int = Field(default=3, ge=1, le=100)
+    """Snapshots of one model that are kept there, the newest ones."""
+
+    @field_validator("snapshots")
+    @classmethod
+    def _without_secrets(cls, value: str | None) -> str | None:
+        # The value is not repeated: it may hold a secret.
+        if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "a URL has no user, key or password here: give these in the environment of the cloud's own library"
+            )
+        return value
+
+
+class FeedbackSettings(FrozenSettings):
+    """How long the feedback is kept, which every model is folded from."""
+
+    keep: int | None = Field(default=None, ge=1, le=10**15)
+    """How many of the last records of `feedback` are kept at least. An older one is deleted once every snapshot that is
+    kept in `state.snapshots` has learnt it, and it is older than `bounds.pending_ttl_hours` and a day. Without a value
+    all are kept for ever."""
 
 
 class ReviewSettings(FrozenSettings):

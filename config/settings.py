@@ -22,6 +22,7 @@ from tocsin.config.service import (
     BatchingSettings,
     BoundsSettings,
     ExplanationSettings,
+    FeedbackSettings,
     KernelsSettings,
     MonitorSettings,
     OverloadSettings,
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     overload: OverloadSettings = OverloadSettings()
     bounds: BoundsSettings = BoundsSettings()
     state: StateSettings = StateSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     review: ReviewSettings = ReviewSettings()
     replay: ReplaySettings = ReplaySettings()
     monitor: MonitorSettings = MonitorSettings()
@@ -122,6 +124,11 @@ class Settings(BaseSettings):
         if self.schema_.text is None and readers:
             article = "an" if readers[0] == "ss3" else "a"
             raise ValueError(f"experts: {article} {readers[0]} expert needs `schema.text`, the path of the text")
+        if self.feedback.keep is not None and self.state.snapshots is None:
+            raise ValueError(
+                "feedback.keep: what is deleted of feedback must stand in a snapshot that every worker can read: name "
+                "their place in `state.snapshots`, or leave `feedback.keep` out"
+            )
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")

@@ -101,7 +101,7 @@ class InProcess:
 
     def _worker_settings(self, directory: Path) -> Settings:
         """The service's settings with a state of the replay's own, and batches of a fixed size."""
-        state = self._settings.state.model_copy(update={"directory": directory})
+        state = self._settings.state.model_copy(update={"directory": directory, "snapshots": None})
         batching = self._settings.batching.model_copy(update={"max_events": _BATCH})
         return self._settings.model_copy(update={"state": state, "batching": batching})
 

@@ -25,6 +25,7 @@ _ANSWER_SECONDS = 10.0
 _NAMES = {
     AclOperation.READ: "Read",
     AclOperation.WRITE: "Write",
+    AclOperation.DELETE: "Delete",
     AclOperation.DESCRIBE: "Describe",
     AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs",
 }
@@ -51,6 +52,12 @@ def of_worker(settings: Settings) -> Needs:
     operations = {name: [write] for name in topics.names()}
     operations |= {topics.events: [read], topics.labels: [read]}
     operations |= {topics.feedback: [read, write], topics.decisions: [read, write]}
+    if settings.state.snapshots is None:
+        del operations[topics.snapshots]
+    else:
+        operations[topics.snapshots] = [read, write]
+    if settings.feedback.keep is not None:
+        operations[topics.feedback] = [read, write, AclOperation.DELETE]
     return Needs(operations, settings.group, read)
 
 

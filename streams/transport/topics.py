@@ -39,6 +39,9 @@ SAFE_COPIES = 3
 IN_SYNC = "min.insync.replicas"
 _LARGE = str(4 << 20)
 
+ONE_PARTITION: tuple[Role, ...] = ("feedback", "snapshots")
+"""Topics of one partition: their records have one order."""
+
 Outcome = Literal["created", "exists"]
 
 
@@ -131,11 +134,15 @@ def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
         # A dead letter holds the original bytes, and headers that give the reason.
         "dead_letters": as_events | {RECORD_LIMIT: _LARGE},
         "telemetry": {},
+        # The last record of a model points at its snapshots, however old it is.
+        "snapshots": {"cleanup.policy": "compact"},
     }
     replication = -1 if topics.replication is None else topics.replication
     return {
         name: NewTopic(
-            1 if role == "feedback" else topics.partitions, replication, options[role] | topics.options.get(role, {})
+            1 if role in ONE_PARTITION else topics.partitions,
+            replication,
+            options[role] | topics.options.get(role, {}),
         )
         for role, name in topics.by_role().items()
     }

@@ -105,6 +105,8 @@ def _kept_less(role: Role, name: str, topic: _Topic, wanted: dict[str, str]) -> 
             yield Weakness(name, "cleanup.policy", policy, "delete")
         if (size := value("retention.bytes", "-1")) != "-1":
             yield Weakness(name, "retention.bytes", size, "-1")
+    if role == "snapshots" and "compact" not in (policy := value("cleanup.policy", "delete")):
+        yield Weakness(name, "cleanup.policy", policy, "compact")
     for option in ("retention.ms", RECORD_LIMIT):
         if option in wanted and option in options and _less(options[option], wanted[option]):
             more = "" if wanted[option] == "-1" else " or more"

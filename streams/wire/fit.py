@@ -7,7 +7,8 @@ What is left out of a record, in this order, until it fits:
 - feedback: earlier posts of the subject, the oldest first, then the context; then a dead letter of the label replaces
   it;
 - dead letter: headers beyond `bounds.header_bytes`, a very large key, the end of the value;
-- telemetry: the experts, the classes, then the whole record.
+- telemetry: the experts, the classes, then the whole record;
+- a pointer to snapshots: all but the newest snapshot, then the whole record.
 
 What was left out of a dead letter is named in its headers. Everything is counted, and the first time of each topic is
 logged.
@@ -27,7 +28,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Headers, Record, TransportError, record_size
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
-from tocsin.streams.wire.records import Alert, Decision, LeftOut, Review, Telemetry
+from tocsin.streams.wire.records import Alert, Decision, LeftOut, Review, SnapshotPointer, Telemetry
 from tocsin.streams.wire.schema import UnfitError
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Fit:
             topics.review: _Rule("review", _smaller_review),
             topics.feedback: _Rule("feedback", _smaller_feedback),
             topics.telemetry: _Rule("telemetry", _smaller_telemetry),
+            topics.snapshots: _Rule("pointer", _smaller_pointer),
         }
 
     def __call__(self, output: Output) -> list[Output]:
@@ -91,8 +93,8 @@ class Fit:
         if smaller is not None:
             self._note(rule.name, output.topic, limit)
             return [smaller]
-        if rule.name == "telemetry":
-            self._note("telemetry", output.topic, limit)
+        if rule.name in ("telemetry", "pointer"):
+            self._note(rule.name, output.topic, limit)
             return []
         letter = self._replacement(rule.name, output, limit)
         self._dead_letters[f"{rule.name}-too-large"] += 1
@@ -232,3 +234,8 @@ def _smaller_telemetry(value: bytes, room: int) -> Iterator[bytes]:
     telemetry = msgspec.structs.replace(msgspec.json.decode(value, type=Telemetry), experts={})
     yield encode(telemetry)
     yield encode(msgspec.structs.replace(telemetry, classes={}))
+
+
+def _smaller_pointer(value: bytes, room: int) -> Iterator[bytes]:
+    pointer = msgspec.json.decode(value, type=SnapshotPointer)
+    yield encode(msgspec.structs.replace(pointer, kept=pointer.kept[:1]))

@@ -24,6 +24,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "review": records.Review,
     "dead-letter": records.DeadLetter,
     "telemetry": records.Telemetry,
+    "snapshots": records.SnapshotPointer,
 }
 _TOPICS = {
     "events": ("event", "receive"),
@@ -34,6 +35,7 @@ _TOPICS = {
     "review": ("review", "send"),
     "dead_letters": ("dead-letter", "send"),
     "telemetry": ("telemetry", "send"),
+    "snapshots": ("snapshots", "send"),
 }
 
 

@@ -246,6 +246,56 @@ class LeftOut(Struct, frozen=True, omit_defaults=True):
     """How many headers were left out, the last ones."""
 
 
+class SharedSnapshot(Struct, frozen=True):
+    """One snapshot of a model in the store that all workers share."""
+
+    offset: int
+    """The feedback offset: the model had learnt all records below it."""
+    sha256: str
+    """The digest of its arrays, 64 hex digits."""
+    place: str
+    """Its folder, below `state.snapshots`."""
+
+
+class SnapshotPointer(Struct, frozen=True):
+    """The snapshots of one model that are kept for all workers. On the topic `snapshots`, keyed by `config`."""
+
+    config: str
+    """The model digest, as `model.config` of decisions."""
+    lineage: str
+    """The digest and the offset of the model that it went on from; empty for a model of all feedback."""
+    topic: str
+    """The feedback topic that it has learnt from."""
+    topic_id: str | None
+    """The id of that topic, where the broker tells one."""
+    worker: str
+    """Who wrote this."""
+    time: int
+    kept: list[SharedSnapshot]
+    """The newest first. One that is damaged or missing is passed over for the next."""
+
+
+class Restored(Struct, frozen=True):
+    """How a worker came by its model when it started."""
+
+    seconds: float
+    """From the first look for a snapshot until all feedback of that time was learnt, without compiling kernels."""
+    snapshot: Literal["local", "shared"] | None
+    """Where the snapshot came from that it went on from; null where it folded the feedback from its beginning."""
+    offset: int
+    """The feedback offset of that snapshot, else 0."""
+    folded: int
+    """Feedback records that it learnt after that."""
+
+
+class PartitionRestored(Struct, frozen=True):
+    """How a worker took a partition of the events over."""
+
+    seconds: float
+    pending: int
+    """Pending events that were read back from the logs."""
+
+
 class ExpertTelemetry(Struct, frozen=True):
     """How one expert of a worker's model fares; null where nothing is known yet."""
 
@@ -335,3 +385,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """The feedback offset of the last snapshot of the model; null where there is none, or from an older worker."""
     snapshot_sha256: str | None = None
     """The SHA-256 of the arrays of that snapshot: workers of one `config` have the same at one offset."""
+    restored: Restored | None = None
+    """How the worker came by its model; null from an older worker."""
+    partitions_restored: dict[str, PartitionRestored] = {}
+    """By its number, how each partition of the events that is assigned to the worker now was taken over."""

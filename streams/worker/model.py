@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
@@ -14,9 +17,13 @@ from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
+from tocsin.streams.worker.snapshots.sharing import SharedModel
+from tocsin.streams.worker.snapshots.store import StoreError
 from tocsin.streams.worker.telemetry import SnapshotTaken
 
 log = logging.getLogger(__name__)
@@ -45,12 +52,14 @@ class Model:
         self._snapshots = True
         self._said = 0
         """How much of another config the log was told of."""
-        self._topic_id: str | None = None
+        self.topic_id: str | None = None
         """The id of the feedback topic, where the broker tells one."""
         self.snapshot: SnapshotTaken | None = None
         """The last snapshot that was written or loaded."""
         self._tried_at = 0
         """The feedback offset of the last snapshot that was written, loaded or failed."""
+        self.restored = Restored(0.0, None, 0, 0)
+        """How this worker came by its model."""
         self._use(Classifier.from_config(settings))
 
     def _use(self, classifier: Classifier) -> None:
@@ -60,64 +69,95 @@ class Model:
         self.learn = Learn(classifier, self._decoder, settings, self._counts)
 
     def load_snapshot(self, reader: Transport) -> None:
-        """Take over the snapshot, if there is one that fits the settings and the feedback log.
+        """Take over the newest snapshot that fits the settings and the feedback log, its own one or a shared one.
 
         One of another model is not used, so that all workers of this config fold the same records. Only where the log
         no longer has them all does the model go on from it. Raises FeedbackError where it cannot.
         """
-        topic = self._settings.topics.feedback
-        self._topic_id = reader.topic_ids([topic]).get(topic)
-        if not self._directory.exists():
-            return
+        began, topic = time.perf_counter(), self._settings.topics.feedback
+        self.topic_id = reader.topic_ids([topic]).get(topic)
+        candidates = Candidates(self._settings, self._directory, self.topic_id)
+        whole_log = max(reader.first_offsets(topic).values(), default=0) == 0
+        left = candidates.of(reader, whole_log)
         try:
-            self._use(self._of_snapshot(reader))
-            log.info("snapshot loaded: the model has learnt %d feedback records", self.classifier.learnt)
-            self._tried_at = self.classifier.feedback_offset
-        except SnapshotError as error:
-            log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
-            self._use(Classifier.from_config(self._settings))
+            while left and not self._takes_over(left.pop(0), candidates, reader, last=not left):
+                pass
+        finally:
+            candidates.end()
+        self.restored = msgspec.structs.replace(self.restored, seconds=time.perf_counter() - began)
 
-    def _of_snapshot(self, reader: Transport) -> Classifier:
-        """The model of the snapshot. Raises SnapshotError where it is not to be used."""
+    def _takes_over(self, candidate: Candidate, candidates: Candidates, reader: Transport, last: bool) -> bool:
+        """Whether the model goes on from this snapshot; the log says why not, and how it goes on if it is the last."""
+        try:
+            directory = candidate.fetch()
+            self._use(self._of_snapshot(reader, directory))
+            candidates.take_over(directory)
+        except (SnapshotError, StoreError, OSError, FeedbackError) as error:
+            if last and isinstance(error, FeedbackError):
+                raise
+            if last:
+                log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
+            else:
+                log.warning("the snapshot is not used, the one before it is tried: %s", error)
+            self._use(Classifier.from_config(self._settings))
+            self.snapshot = None
+            return False
+        self._tried_at = offset = self.classifier.feedback_offset
+        self.restored = Restored(0.0, candidate.source, offset, 0)
+        log.info(
+            "%s snapshot loaded: the model has learnt %d feedback records", candidate.source, self.classifier.learnt
+        )
+        return True
+
+    def _of_snapshot(self, reader: Transport, directory: Path) -> Classifier:
+        """The model of the snapshot in a directory. Raises SnapshotError where it is not to be used."""
         settings, topic = self._settings, self._settings.topics.feedback
-        manifest = read_manifest(self._directory)
+        manifest = read_manifest(directory)
         written = manifest.get("topic", topic)
         if written != topic:
             raise SnapshotError(f"it is of the topic {written}, and feedback is in {topic}")
-        if None not in (known := manifest.get("topic_id"), self._topic_id) and known != self._topic_id:
+        if None not in (known := manifest.get("topic_id"), self.topic_id) and known != self.topic_id:
             raise SnapshotError(f"the topic {topic} was deleted and made anew since")
         [(partition, end)] = self._ends(reader).items()
         offset = manifest.get("feedback_offset", 0)
         if offset > end:
             raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
         try:
-            made = Classifier.load(self._directory, settings.model, settings.kernels.backend)
+            made = Classifier.load(directory, settings.model, settings.kernels.backend)
         except SnapshotError as error:
             first = next((record.offset for record in reader.read(partition, 0, end)), end)
             if first == 0 or "settings" not in manifest:
                 raise
-            return self._successor(first, offset, error)
+            return self._successor(directory, first, offset, error)
         if sha256 := manifest.get("sha256"):  # earlier releases wrote none
             self.snapshot = SnapshotTaken(offset, sha256)
         return made
 
-    def _successor(self, first: int, offset: int, foreign: SnapshotError) -> Classifier:
+    def _successor(self, directory: Path, first: int, offset: int, foreign: SnapshotError) -> Classifier:
         """The model that goes on from the snapshot at an offset, where the log begins only at `first`."""
         topic, settings = self._settings.topics.feedback, self._settings
         try:
             if offset < first:
                 raise SnapshotError(f"it ends at offset {offset}")
-            made, begin_anew = successor(self._directory, settings.model, settings.kernels.backend)
+            made, begin_anew = successor(directory, settings.model, settings.kernels.backend)
         except SnapshotError as error:
             raise FeedbackError(
                 f"{topic} begins at offset {first}, so that the model cannot be folded from it, and it cannot go on "
-                f"from the snapshot in {self._directory}: {error} ({foreign}). Restore the config of the snapshot, or "
+                f"from the snapshot in {directory}: {error} ({foreign}). Restore the config of the snapshot, or "
                 "name a new topic in topics.feedback, with which learning begins anew"
             ) from error
         anew = ", ".join(begin_anew) or "none"
         log.warning("%s begins at offset %d: the model goes on from its snapshot of another config", topic, first)
         log.warning("experts that begin anew: %s", anew)
         return made
+
+    @property
+    def shared(self) -> SharedModel:
+        """The model as its snapshots are shared."""
+        classifier = self.classifier
+        return SharedModel(
+            classifier.digest, classifier.lineage, self.topic_id, self.snapshot, classifier.feedback_offset
+        )
 
     def save_snapshot(self) -> None:
         """Write a snapshot, unless the one that is there is of this very offset."""
@@ -127,7 +167,7 @@ class Model:
             return
         try:
             manifest, arrays = self.classifier.to_snapshot()
-            topic = {"topic": self._settings.topics.feedback, "topic_id": self._topic_id}
+            topic = {"topic": self._settings.topics.feedback, "topic_id": self.topic_id}
             self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **topic}, arrays))
         except SnapshotError as error:
             self._snapshots = False
@@ -141,6 +181,16 @@ class Model:
                 self._directory,
                 error,
             )
+
+    def first_catch_up(self, reader: Transport, state: State) -> None:
+        """`catch_up`, after which the log says how the model was restored. Raises FeedbackError."""
+        began, learnt = time.perf_counter(), self._counts.feedback
+        self.catch_up(reader, state)
+        folded, seconds = self._counts.feedback - learnt, self.restored.seconds + time.perf_counter() - began
+        self.restored = restored = msgspec.structs.replace(self.restored, seconds=seconds, folded=folded)
+        kind = restored.snapshot
+        source = f"the {kind} snapshot of feedback offset {restored.offset}" if kind else "no snapshot"
+        log.info("restored the model in %.2f s from %s and %d feedback records", seconds, source, folded)
 
     def catch_up(self, reader: Transport, state: State) -> None:
         """Fold the feedback log to its end. Raises FeedbackError.

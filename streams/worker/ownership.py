@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.config.settings import Settings
 from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Committed, Offsets, Partition, Transport
 from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.records import PartitionRestored
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import Duties, duty_of
@@ -34,6 +36,8 @@ class Ownership:
         self._counts = counts
         self._gaps = gaps
         self._events: set[Partition] = set()
+        self.restored: dict[int, PartitionRestored] = {}
+        """How each of the partitions of the events was taken over, by its number."""
         self.duties = Duties()
         self.changed = False
         """Whether partitions came since the owner of this object last set it to False."""
@@ -65,11 +69,25 @@ class Ownership:
                 self.duties.take_over(partition, found, duty)
                 continue
             self._events.add(partition)
-            start = self._start(partition, found)
+            start = self._take_over(partition, found)
             self._gaps.start(partition, start)
             if start is not None:
                 starts[partition] = start
         return starts
+
+    def _take_over(self, partition: Partition, committed: Committed | None) -> int | None:
+        """`_start`, after which the log and the telemetry say how long it took."""
+        began, before = time.perf_counter(), self._counts.rebuilt
+        start = self._start(partition, committed)
+        restored = PartitionRestored(time.perf_counter() - began, self._counts.rebuilt - before)
+        self.restored[partition.index] = restored
+        log.info(
+            "restored %s in %.2f s: %d pending events were read back",
+            partition.name,
+            restored.seconds,
+            restored.pending,
+        )
+        return start
 
     def _start(self, partition: Partition, committed: Committed | None) -> int | None:
         """Where to go on with a partition of the events; None for its beginning. The state follows."""
@@ -88,8 +106,6 @@ class Ownership:
                 partition.name,
                 rebuilt.unfit,
             )
-        if rebuilt.events:
-            log.info("rebuilt %d pending events of %s", rebuilt.events, partition.name)
         if rebuilt.without_decision:
             log.warning(
                 "%s: the decisions of %d pending events are in %s no more; feedback on these events will not say what "
@@ -103,9 +119,11 @@ class Ownership:
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """See `tocsin.streams.transport.base.Rebalance`."""
         self._events.difference_update(partitions)
+        self.restored = {p.index: self.restored[p.index] for p in self._events if p.index in self.restored}
         self.duties.give_up(partitions)
 
     def lose_all(self) -> None:
         """Nothing is assigned to this worker any more."""
         self._events.clear()
+        self.restored = {}
         self.duties.clear()

@@ -8,10 +8,11 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from tocsin.config.settings import Settings
 from tocsin.kernels.common import backends
-from tocsin.streams.transport import rights, topics
+from tocsin.streams.transport import rights, topics, trimming
 from tocsin.streams.transport.base import Partition, Rebalance, StoppedWaitingError, Transport
 from tocsin.streams.transport.guarantee import is_exactly_once
 from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
@@ -82,7 +83,8 @@ class KafkaTransports:
                 file = settings.state.directory / settings.name / "transactional-id"
                 identity = TransactionalId(settings.group, settings.kafka.instance, file)
                 topics = settings.topics.by_role()
-                written = [name for role, name in topics.items() if role not in ("events", "labels")]
+                unwritten = ("events", "labels") if settings.state.snapshots else ("events", "labels", "snapshots")
+                written = [name for role, name in topics.items() if role not in unwritten]
                 self._transactional = Transactional(identity, written)
             self._chosen = True
         return self._transactional
@@ -110,8 +112,14 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         say_seconds=settings.kafka.delivery_timeout_ms / 1000,
     )
     transports = kafka_transports(settings, terms)
-    batch_size = BoundedTime.of(settings)
-    worker = Worker(settings, transports, stop=stop, end_earlier=transports.end_earlier, batch_size=batch_size)
+    worker = Worker(
+        settings,
+        transports,
+        stop=stop,
+        end_earlier=transports.end_earlier,
+        batch_size=BoundedTime.of(settings),
+        trim=partial(trimming.delete_before, settings.kafka),
+    )
     try:
         terms.until_there(lambda: _prepare(settings))
         with worker:

@@ -12,7 +12,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.encode import finite
-from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, Telemetry
+from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, PartitionRestored, Restored, Telemetry
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.overload.load import SeenLoad
 
@@ -50,6 +50,13 @@ class SnapshotTaken(NamedTuple):
     """The digest of its arrays, see `tocsin.models.data.snapshot.digest`."""
 
 
+class Restores(NamedTuple):
+    """How a worker came by its model, and by each partition of the events that it has now, by its number."""
+
+    model: Restored
+    partitions: dict[int, PartitionRestored]
+
+
 def report(
     identity: Identity,
     now: int,
@@ -58,6 +65,7 @@ def report(
     last: Scores | None,
     backlog: Backlog,
     snapshot: SnapshotTaken | None = None,
+    restores: Restores | None = None,
 ) -> Telemetry:
     """The record at an instant (epoch ms); `last` are the scores of the latest batch, `snapshot` the latest one."""
     return Telemetry(
@@ -91,6 +99,8 @@ def report(
         shed=backlog.load.shed,
         snapshot_offset=None if snapshot is None else snapshot.offset,
         snapshot_sha256=None if snapshot is None else snapshot.sha256,
+        restored=None if restores is None else restores.model,
+        partitions_restored={} if restores is None else {str(n): one for n, one in sorted(restores.partitions.items())},
     )
 
 

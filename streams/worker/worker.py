@@ -37,7 +37,8 @@ from tocsin.streams.worker.overload.load import Load
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.rebuild import tail
-from tocsin.streams.worker.telemetry import Backlog, Identity, report
+from tocsin.streams.worker.snapshots.sharing import Sharing, Trim
+from tocsin.streams.worker.telemetry import Backlog, Identity, Restores, report
 from tocsin.streams.worker.warm_up import warm_up
 
 log = logging.getLogger(__name__)
@@ -86,13 +87,15 @@ class Worker:
         ticks: Callable[[], int] = monotonic_clock,
         end_earlier: Callable[[], None] = lambda: None,
         batch_size: BatchSize | None = None,
+        trim: Trim | None = None,
     ) -> None:
         """Prepare a worker, which reaches no broker before it is entered.
 
         `clock` dates records, in epoch milliseconds. `ticks` measures intervals, in milliseconds that nobody sets back.
         `stop` is asked while the worker starts; `run` is given its own. `end_earlier` is called once the state belongs
         to this worker and before the logs are read: it ends what an earlier process of this worker left open.
-        `batch_size` cuts batches; without one they hold all that is there, up to `batching.max_events`.
+        `batch_size` cuts batches; without one they hold all that is there, up to `batching.max_events`. `trim` deletes
+        feedback that is kept no more. Raises StoreError where `state.snapshots` cannot be opened at all.
         """
         self.settings = settings
         self.clock = clock
@@ -114,6 +117,7 @@ class Worker:
         self._pipeline = Pipeline(
             settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
+        self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
         self._started_at = clock()
         self._load = Load(settings)
         self._reported_at: int | None = None
@@ -138,7 +142,7 @@ class Worker:
             self._model.load_snapshot(self._reader)
             if self.classifier.classes:
                 warm_up(self.classifier, self._stop)
-            self._model.catch_up(self._reader, self._state)
+            self._model.first_catch_up(self._reader, self._state)
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
@@ -187,6 +191,7 @@ class Worker:
                 self._model.save_snapshot()
                 self._say_goodbye()
         finally:
+            self._sharing.close()
             self._transport.close()
             self._commits.close()
             self._reader.close()
@@ -373,8 +378,12 @@ class Worker:
         if self._reported_at is None or self._ticks() - self._reported_at >= interval:
             self._transport.add_new_partitions()
             self._pipeline.expire(self._commits.transaction, self.clock())
+            pointer = self._sharing.output(self._ownership.decides(0), self._model.shared, self.clock())
+            if pointer is not None:
+                self._produce(pointer)
             self._commit({}, {})
             self._commits.settle()
+            self._sharing.said(pointer, self.clock())
             self._report()
 
     def _report(self, force: bool = False) -> None:
@@ -391,7 +400,8 @@ class Worker:
         self._model.decide.shed = load.shed
         identity = Identity(self.settings.name, self.name, self._started_at)
         last, snapshot = self._model.decide.last, self._model.snapshot
-        telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot)
+        restores = Restores(self._model.restored, self._ownership.restored)
+        telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot, restores)
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
         self._commits.commit({}, {}, {})
         self._commits.settle()

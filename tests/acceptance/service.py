@@ -22,7 +22,7 @@ from tocsin.streams.wire.packed.feedback import read_feedback
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = ROOT / "config" / "presets" / "electricity.yaml"
 ELECTRICITY = PRESET.parent / "data" / "electricity.csv.gz"
-TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
+TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
 KEY = b"\x1e"
 """Stands between a record's key and its value in kcat's input."""
 

@@ -92,7 +92,7 @@ class Service:
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock)
         for name in self.topics.names():
-            self.broker.create(name, 1 if name == self.topics.feedback else partitions)
+            self.broker.create(name, 1 if name in (self.topics.feedback, self.topics.snapshots) else partitions)
         self._feeder = MemoryTransport(self.broker)
 
     def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:

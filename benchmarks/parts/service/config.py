@@ -44,7 +44,7 @@ def write_config(scenario: Scenario, bootstrap: str, directory: Path, level: str
     """Write the config of a scenario, with topics, a group and a state of its own; returns its path and itself."""
     raw: dict[str, Any] = yaml.safe_load(PRESET.read_text())
     name = scenario.name
-    roles = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
+    roles = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
     raw["name"] = name
     raw["experts"] += MORE
     if scenario.text:

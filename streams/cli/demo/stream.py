@@ -14,7 +14,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.replay.evaluation import PrequentialEvaluation
 from tocsin.streams.wire.records import Decision
 
-TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry")
+TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
 
 
 @dataclass(slots=True)
