@@ -12,8 +12,7 @@ from typing import Protocol
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.streams.state.entries import DamagedError
-from tocsin.streams.state.store import State, discard
+from tocsin.streams.state.opening import open_state
 from tocsin.streams.transport.base import (
     BatchFailedError,
     Offsets,
@@ -43,10 +42,6 @@ from tocsin.streams.worker.warm_up import warm_up
 
 log = logging.getLogger(__name__)
 
-WAYS_BACK = (
-    "if that was not meant, stop all workers, put the former records of feedback into the topic in their order, and "
-    "start again"
-)
 SOON_SECONDS = 0.005
 """How long more records are waited for before the state is committed."""
 LABELS_AT_ONCE = 1_000
@@ -133,7 +128,7 @@ class Worker:
     def __enter__(self) -> Worker:
         self._reader = self._open_transport((), {}, None)
         try:
-            self._state = self._open_state()
+            self._state = open_state(self.settings, self._reader)
         except BaseException:
             self._reader.close()
             raise
@@ -158,30 +153,6 @@ class Worker:
         # The labels are shared as well, because each partition of them needs an owner: see the duties.
         rebalance = Settled(self._ownership, lambda: self._commits.settle())
         return self._open_transport((topics.events, topics.labels), self._whole_positions(), rebalance)
-
-    def _open_state(self) -> State:
-        """The state, begun anew where it is of other logs than the broker has (topics made anew, say)."""
-        directory = self._directory / "lmdb"
-        topics = (self.settings.topics.events, self.settings.topics.labels, self.settings.topics.feedback)
-        ids = self._reader.topic_ids(topics)
-        ends = {p: end for topic in topics for p, end in self._reader.end_offsets(topic).items()}
-        try:
-            state = State(directory, self.settings.state.max_bytes)
-        except DamagedError as error:
-            log.warning("%s; it is begun anew, from the logs", error)
-            discard(directory)
-            state = State(directory, self.settings.state.max_bytes)
-        why = _why_of_other_logs(state, ids, ends)
-        if why is not None:
-            log.warning("%s: these are other logs, the state is begun anew from what they hold now; %s", why, WAYS_BACK)
-            state.close()
-            discard(directory)
-            discard(self._directory / "snapshot")
-            state = State(directory, self.settings.state.max_bytes)
-        with state.transaction() as t:
-            for topic, identity in ids.items():
-                t.notes.set_topic_id(topic, identity)
-        return state
 
     def __exit__(self, *exception: object) -> None:
         try:
@@ -405,16 +376,3 @@ class Worker:
         self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
         self._commits.commit({}, {}, {})
         self._commits.settle()
-
-
-def _why_of_other_logs(state: State, ids: Mapping[str, str], ends: Offsets) -> str | None:
-    """Why a state is not of the logs whose topics have these ids, and whose partitions end there; None where it is."""
-    with state.transaction() as t:
-        for topic, identity in ids.items():
-            known = t.notes.topic_id(topic)
-            if known not in (None, identity):
-                return f"topic {topic!r} was deleted and made anew since this state was written"
-        for partition, end in ends.items():
-            if (t.positions.get(partition) or 0) > end:
-                return f"the state is ahead of {partition.name}, which ends at offset {end}"
-    return None
