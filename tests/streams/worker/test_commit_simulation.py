@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
@@ -21,58 +20,13 @@ from tocsin.streams.transport.kafka.transactions import Transactions
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.worker.commit import Commits
 
+from .calls_without_threads import CallsAtOnce, CallsLate, wait_for_late
 from .commit_model import NO_GENERATION, Chance, Crash, Entry, Member, ModelBroker, ModelConnection
 
 EVENTS = [Partition("events", i) for i in range(3)]
 LABELS, DECISIONS, FEEDBACK = Partition("labels", 0), Partition("decisions", 0), Partition("feedback", 0)
 WORKERS, ROUNDS = 3, 40
 HISTORIES = 2_000
-
-
-class CallsAtOnce:
-    """`Calls` without a thread, which would make a history a hundred times as long."""
-
-    def __init__(self, name: str) -> None:
-        pass
-
-    def __call__(self, call: Callable[[], object]) -> Future[None]:
-        future: Future[None] = Future()
-        try:
-            call()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-        return future
-
-    def end(self) -> None:
-        pass
-
-
-class LateCall(Future[None]):
-    """A call that is made when somebody waits for it."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        super().__init__()
-        self.call = call
-
-
-class CallsLate(CallsAtOnce):
-    """`Calls` whose thread comes last: the next batch was polled and worked off before a call is made."""
-
-    def __call__(self, call: Callable[[], object]) -> Future[None]:
-        return LateCall(call)
-
-
-def wait_for_late(calls: list[LateCall], seconds: float | None = None) -> Any:
-    for late in calls:
-        try:
-            late.call()
-        except BaseException as error:
-            late.set_exception(error)
-        else:
-            late.set_result(None)
-    return wait(calls, seconds)
 
 
 @pytest.fixture(autouse=True)
