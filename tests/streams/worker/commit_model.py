@@ -225,8 +225,8 @@ class ModelConnection:
     def batch_bytes(self, topics: object) -> int:
         return 1_000
 
-    def partitions(self, topics: object) -> list[Partition]:
-        return []
+    def require(self, topic: str) -> None:
+        pass
 
     def retry(self, doing: str, call: Callable[[], object]) -> None:
         call()
