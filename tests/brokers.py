@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -113,6 +114,11 @@ class ApacheKafka:
         if process is not None:
             process.kill()
             process.wait()
+
+    def send(self, which: signal.Signals) -> None:
+        """Send a signal: SIGSTOP and SIGCONT, as a machine that stands still for a while."""
+        assert self._process is not None
+        self._process.send_signal(which)
 
     def stop(self) -> None:
         """End in order; SIGKILL for one that does not."""
