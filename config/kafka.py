@@ -49,6 +49,11 @@ class KafkaSettings(FrozenSettings):
     """Static membership: a worker that restarts under the same instance id keeps its partitions."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000, le=300_000)
     """A worker that sends no heartbeat for this long loses its partitions."""
+    assignor: Literal["cooperative-sticky", "range", "broker"] = "cooperative-sticky"
+    """Who divides the partitions among the workers of a group, and how. `cooperative-sticky` moves only the partitions
+    that must move. `range` takes all away at every change, as earlier releases did. `broker` is Kafka's newer group
+    protocol (KIP-848), in which the broker divides; `session_timeout_ms` has no effect then, and workers of both other
+    kinds may be in the group meanwhile, which those two may not."""
     fetch_wait_ms: int = Field(default=100, ge=1, le=60_000)
     """How long the broker may hold an empty fetch. The embedded broker does not answer one when a record arrives, so
     that with it this adds to the delay of events."""

@@ -13,9 +13,19 @@ LOST = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.FENCED_MEMBER_EPOCH,
     }
 )
 """The partitions of this member may belong to another one by now."""
+REBALANCING = frozenset(
+    {
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.STALE_MEMBER_EPOCH,
+    }
+)
+"""Those that also come while the group divides its partitions anew and this member keeps its own."""
 PASSING = frozenset(
     {
         KafkaError._TIMED_OUT,
@@ -88,6 +98,8 @@ def setting(code: int) -> str:
         return "topics"
     if code in REFUSED or code in FORBIDDEN:
         return "kafka.security"
+    if code == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+        return "kafka.assignor"
     if code in UNSUPPORTED:
         return "kafka.guarantee"
     if code == KafkaError.INVALID_TRANSACTION_TIMEOUT:

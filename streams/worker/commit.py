@@ -31,7 +31,7 @@ that has none (a label that another worker settles was joined, say) commits one 
 broker asks only with an offset for the generation of the group.
 
 **A zombie** is a worker that was paused or cut off while its partitions went to another one. The broker refuses its
-offsets at step 3, since they come with the generation in which it got its partitions. Its transaction fails as a whole,
+offsets at step 3, since they come with the last generation in which it was a member. Its transaction fails as a whole,
 and it goes back to what the group has committed. One that had passed step 3 before its partitions went may still
 commit; so whoever has them next waits until that is settled: the broker does not tell offsets that stand in an open
 transaction, and `Transport.read` waits below the end of a log for transactions to end. Step 2 comes before step 3, so

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
+from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import (
     BrokerAwayError,
     Committed,
@@ -25,6 +26,7 @@ from tocsin.streams.transport.kafka.patient import close, commit
 from tocsin.streams.transport.kafka.reading import read_first_offsets
 from tocsin.streams.transport.kafka.transactions import Transactions, group_metadata
 
+_PAUSE_SECONDS = 0.05
 _TURN_SECONDS = 0.5
 """Time between two looks at whether a commit that takes long is to be given up."""
 
@@ -60,6 +62,10 @@ class GroupMember:
         """Whether partitions came or went since the owner of this object last set it to False."""
         self._revoking = False
         """Whether the client is calling `_on_revoke` now."""
+        self._identity: str | None = None
+        """The id that the broker gave this member when its partitions came last."""
+        self._eager = connection.settings.assignor == "range"
+        """Whether a rebalance takes all partitions away before it gives any, instead of moving those that move."""
         self.consumer = connection.consumer(member_options(connection.settings, group))
         self._calls = Calls("commits")
         self.consumer.subscribe(
@@ -69,9 +75,18 @@ class GroupMember:
     def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
         """Commit offsets synchronously. Raises TransportError, PartitionLostError where a partition is another's."""
         require_owned(offsets, self.owned, self._group)
-        if offsets:
-            wanted = [TopicPartition(p.topic, p.index, offset, notes.get(p, "")) for p, offset in offsets.items()]
-            self._connection.retry("the offsets were not committed", partial(self._commit, wanted))
+        wanted = [TopicPartition(p.topic, p.index, offset, notes.get(p, "")) for p, offset in offsets.items()]
+        began, patience = time.monotonic(), self._connection.settings.session_timeout_ms / 1000
+        while wanted:
+            try:
+                self._connection.retry("the offsets were not committed", partial(self._commit, wanted))
+                return
+            except PartitionLostError as lost:
+                # A rebalance that goes on in the background takes nothing from this member between two polls.
+                code = lost.__cause__.args[0].code() if isinstance(lost.__cause__, KafkaException) else None
+                if code not in faults.REBALANCING or not self._is_member() or time.monotonic() > began + patience:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def commit_with(self, transactions: Transactions, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
         """Commit offsets in the open transaction. Raises TransportError; see `Transactions.commit`.
@@ -84,8 +99,25 @@ class GroupMember:
         if not wanted and self.owned:
             wanted = self._any_standing()
         sent = [TopicPartition(p.topic, p.index, found.offset, found.note) for p, found in wanted.items()]
-        transactions.commit(sent, self._metadata)
+        transactions.commit(sent, self._proof())
         self._standing |= wanted
+
+    def _proof(self) -> object:
+        """What proves to the broker that this member has its partitions in the present generation.
+
+        Where partitions move one by one, the client takes part in a rebalance in the background and keeps what it has,
+        so that the generation grows between two polls. It is read anew as long as the client is the member that got the
+        partitions. A client that was removed from its group is not: it knows no generation, which the broker takes for
+        a producer without a group, so that it must prove the generation in which it was a member last.
+        """
+        metadata = group_metadata(self.consumer)
+        if self._is_member():
+            self._metadata = metadata
+        return self._metadata
+
+    def _is_member(self) -> bool:
+        """Whether the client is the member that got the partitions, as far as it knows."""
+        return self._identity is not None and self.consumer.memberid() == self._identity
 
     def _any_standing(self) -> dict[Partition, Committed]:
         """What stands committed of one of this member's partitions. Raises TransportError."""
@@ -114,19 +146,22 @@ class GroupMember:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._connection.closed:
-            consumer.unassign()
+            _give(consumer, [], self._eager)
             return
         names = [Partition(p.topic, p.partition) for p in partitions]
         committed = self._committed(consumer, partitions)
-        self.owned = set(names)
-        self._standing = {p: found for p, found in committed.items() if found is not None}
-        self._metadata = group_metadata(consumer)
+        self.owned |= set(names)
+        self._standing |= {p: found for p, found in committed.items() if found is not None}
+        self._metadata, self._identity = group_metadata(consumer), consumer.memberid()
+        if not names:  # others moved, and nothing came here
+            _give(consumer, [], self._eager)
+            return
         self.moved = True
         wanted = self._rebalance.assigned(committed) if self._rebalance is not None else {}
         usual = {p: OFFSET_BEGINNING if found is None else found.offset for p, found in committed.items()}
         starts = {p: wanted.get(p, usual[p]) for p in names}
-        consumer.assign([TopicPartition(p.topic, p.index, start) for p, start in starts.items()])
-        self.read_to = {p: start for p, start in starts.items() if p.topic not in self._unread}
+        _give(consumer, [TopicPartition(p.topic, p.index, start) for p, start in starts.items()], self._eager)
+        self.read_to |= {p: start for p, start in starts.items() if p.topic not in self._unread}
         consumer.pause([TopicPartition(p.topic, p.index) for p in names if p.topic in self._unread])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -137,10 +172,15 @@ class GroupMember:
                 self._rebalance.revoked(names)
         finally:
             self._revoking = False
-            self.owned = set()
-            self.read_to = {}
+            for name in names:
+                self.owned.discard(name)
+                self.read_to.pop(name, None)
+                self._standing.pop(name, None)
             self.moved = True
-            consumer.unassign()
+            if self._eager:
+                consumer.unassign()
+            else:
+                consumer.incremental_unassign(partitions)
 
     def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, Committed | None]:
         """What the group has committed of each partition, None where it has nothing."""
@@ -149,6 +189,14 @@ class GroupMember:
         names = [Partition(p.topic, p.partition) for p in partitions]
         found = committed_of(self._connection, consumer, names)
         return {partition: found.get(partition) for partition in names}
+
+
+def _give(consumer: Consumer, partitions: list[TopicPartition], eager: bool) -> None:
+    """Let a consumer read partitions, beside those that it has or, where it is `eager`, instead of them."""
+    if eager:
+        consumer.assign(partitions)
+    else:
+        consumer.incremental_assign(partitions)
 
 
 def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:

@@ -65,14 +65,18 @@ def member_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     session = settings.session_timeout_ms
     options = _consumer_options(settings, group) | {
         "enable.partition.eof": True,
-        "session.timeout.ms": session,
         "max.poll.interval.ms": settings.poll_interval_ms,
-        "heartbeat.interval.ms": min(3_000, session // 3),
-        # Partitions of equal number of two topics go to the same member.
-        "partition.assignment.strategy": "range",
         # Partitions that are added to a topic are noticed after this time.
         "topic.metadata.refresh.interval.ms": 10_000,
     }
+    if settings.assignor == "broker":
+        options["group.protocol"] = "consumer"  # in which session and heartbeat are the broker's to say
+    else:
+        options |= {
+            "session.timeout.ms": session,
+            "heartbeat.interval.ms": min(3_000, session // 3),
+            "partition.assignment.strategy": settings.assignor,
+        }
     return options | ({"group.instance.id": settings.instance} if settings.instance else {})
 
 

@@ -2,9 +2,9 @@
 
 Two things keep a worker out that was replaced without knowing it:
 
-- The *generation* of the consumer group. Every transaction sends an offset of the group with the metadata that this
-  member got with its partitions, and the broker refuses those of an older generation. So correctness does not depend on
-  the transactional id (KIP-447).
+- The *generation* of the consumer group. Every transaction sends an offset of the group with the metadata of the last
+  generation in which this client was the member that got its partitions, and the broker refuses those of an older one.
+  So correctness does not depend on the transactional id (KIP-447).
 - The *transactional id* stays with a worker's place (`kafka.instance`, else the state directory), so that a worker that
   starts again ends at once what it left open when it was killed. Otherwise readers of committed records would wait
   until `kafka.transaction_timeout_ms` is over. Where the broker says that another producer has the id, the worker takes
@@ -247,9 +247,9 @@ class Transactions:
 
 
 def group_metadata(consumer: Consumer) -> object:
-    """What proves that a member has its partitions in the present generation.
+    """What proves that a member has its partitions in the present generation; see `GroupMember`.
 
-    It is taken when partitions are assigned, and not when a transaction is committed: a client that was removed from
-    its group knows no generation any more, and the broker takes that for a producer that has no group.
+    A client that was removed from its group knows no generation any more, and the broker takes that for a producer that
+    has no group.
     """
     return consumer.consumer_group_metadata()

@@ -41,6 +41,10 @@ from tocsin.streams.transport.kafka.transactions import Transactional, Transacti
 
 _log = logging.getLogger(__name__)
 
+OTHER_ASSIGNOR = (
+    "group {group!r} cannot be joined: other workers of the group divide its partitions in another way; move over as "
+    "Rolling over to another assignor in docs/operations.md says"
+)
 _TURN_SECONDS = 0.004
 """How long one consumer is waited for before the other one is asked: the most that one may delay the other by."""
 
@@ -254,6 +258,8 @@ class KafkaTransport:
             self._connection.terms.say(f"reading {partition.name}: {error.str()}")
         elif error.code() in faults.MISSING and partition.topic in self._connection.terms.kept:
             raise TopicReplacedError(partition.topic)
+        elif error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+            raise self._connection.error(OTHER_ASSIGNOR.format(group=self._group), error)
         else:
             raise self._connection.error(f"{partition.name} cannot be read", error)
 

@@ -254,9 +254,10 @@ class MemoryTransport:
         return self._revoked_generation != group.generation or group.available(self)
 
     def _rebalance_to(self, group: Group) -> None:
-        """Give up what was owned, then take over the new share once its former owners have given it up.
+        """Give up what goes to others, then take over what comes once its former owners have given it up.
 
-        `Rebalance` is called without the broker's lock: an owner that rebuilds its state must not stop the others.
+        What stays is left as it is. `Rebalance` is called without the broker's lock: an owner that rebuilds its state
+        must not stop the others.
         """
         with self._lock:
             generation = group.generation
@@ -269,12 +270,12 @@ class MemoryTransport:
                 self._broker.join(self._group_name, self)  # it was evicted
             if group.generation != generation or not group.available(self):
                 return
-            share = group.target[self]
+            share = [p for p in group.target[self] if p not in self._owned]
             group.owners.update(dict.fromkeys(share, self))
             committed = {p: group.committed.get(p) for p in share}
-            self._owned = {p: self._cursor(p, None if c is None else c.offset) for p, c in committed.items()}
+            self._owned |= {p: self._cursor(p, None if c is None else c.offset) for p, c in committed.items()}
             self._settled_generation = generation
-        starts = self._rebalance.assigned(committed) if self._rebalance is not None else {}
+        starts = self._rebalance.assigned(committed) if self._rebalance is not None and share else {}
         with self._lock:
             for partition, offset in starts.items():
                 if partition in self._owned:
@@ -283,16 +284,18 @@ class MemoryTransport:
             self._turn = 0
 
     def _give_up(self, group: Group) -> None:
-        owned = list(self._owned)
-        self._cursors = list(self._whole)
+        with self._lock:
+            stays = set(group.target.get(self, ()))
+            gone = [p for p in self._owned if p not in stays or group.owners.get(p) is not self]
+        self._cursors = [cursor for cursor in self._cursors if cursor.partition not in gone or cursor in self._whole]
         self._turn = 0
         try:
-            if owned and self._rebalance is not None:
-                self._rebalance.revoked(owned)
+            if gone and self._rebalance is not None:
+                self._rebalance.revoked(gone)
         finally:
             with self._lock:
-                self._owned = {}
-                for partition in owned:
+                for partition in gone:
+                    del self._owned[partition]
                     if group.owners.get(partition) is self:
                         del group.owners[partition]
                 self._broker.notify()

@@ -201,6 +201,33 @@ class TransportBehaviour(TopicBehaviour, TransactionBehaviour):
             first.poll(100, 0.1)
         assert len(a.held) == 4
 
+    def test_a_rebalance_never_takes_away_what_stays(self, stage: Stage) -> None:
+        topic = stage.topic(4)
+        group = f"g-{topic}"
+        a, b = Owner(), Owner()
+        first = stage.open([topic], group=group, rebalance=a)
+        stage.settle([first], a, total=4)
+        stage.fill(topic, 40)
+        assert len(stage.drain(first, 40)) == 40
+        second = stage.open([topic], group=group, rebalance=b)
+        deadline = time.monotonic() + stage.patience
+        seen: list[Record] = []
+        while not (b.held and len(a.held) + len(b.held) == 4) and time.monotonic() < deadline:
+            assert not first.poll(100, 0.1)  # it goes on where it was
+            seen += second.poll(100, 0.1)
+        assert set(a.given_up) == b.held
+        assert len(b.held) == 2
+        assert len(a.committed) == 1
+        stage.fill(topic, 40, start=40)
+        fresh = [r for r in [*stage.drain(first, 4), *seen, *stage.drain(second, 4)] if int(r.value or b"") >= 40]
+        assert {Partition(r.topic, r.partition) for r in fresh} & a.held
+        second.close()
+        deadline = time.monotonic() + stage.patience
+        while len(a.held) < 4 and time.monotonic() < deadline:
+            first.poll(100, 0.1)
+        assert len(a.held) == 4
+        assert set(a.given_up) & a.held == set(a.committed[-1])
+
     def test_work_finished_while_giving_up_is_not_done_again(self, stage: Stage) -> None:
         topic, out = stage.topic(2), stage.topic()
         group = f"g-{topic}"

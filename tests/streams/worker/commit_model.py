@@ -6,6 +6,8 @@ One seed is one history. What the model knows of the broker:
 - Readers of committed records stop before the first open transaction.
 - Offsets of a group that stand in an open transaction are not told.
 - A generation of the group that is over is refused, while a producer that names none is not.
+- A member that keeps its partitions in a rebalance is told the new generation without noticing; one that was removed
+  knows none any more.
 - A younger producer of the same id, or the end of its time, ends a transaction.
 """
 
@@ -199,6 +201,24 @@ class ModelProducer:
             partition = Partition(topic, 0)
             self._broker.logs[partition].append(Entry(value, self._registered()))
             self._queue.pop(0)
+
+
+class ModelConsumer:
+    """The member of the group as its client knows it, which takes part in rebalances in the background."""
+
+    def __init__(self, identity: str | None = None, generation: int = NO_GENERATION) -> None:
+        self.identity = identity
+        self.generation = generation
+
+    def memberid(self) -> str | None:
+        return self.identity
+
+    def consumer_group_metadata(self) -> Member:
+        return Member(self.generation)
+
+    def forget(self) -> None:
+        """The client has heard that it was removed from the group."""
+        self.identity, self.generation = None, NO_GENERATION
 
 
 class ModelConnection:

@@ -21,7 +21,7 @@ from tocsin.streams.wire.encode import Output
 from tocsin.streams.worker.commit import Commits
 
 from .calls_without_threads import CallsAtOnce, CallsLate, wait_for_late
-from .commit_model import NO_GENERATION, Chance, Crash, Entry, Member, ModelBroker, ModelConnection
+from .commit_model import NO_GENERATION, Chance, Crash, Entry, Member, ModelBroker, ModelConnection, ModelConsumer
 
 EVENTS = [Partition("events", i) for i in range(3)]
 LABELS, DECISIONS, FEEDBACK = Partition("labels", 0), Partition("decisions", 0), Partition("feedback", 0)
@@ -87,6 +87,8 @@ class SmallWorker:
         transport._transactions = Transactions(connection, how)
         transport._member, transport._sends = member, {}
         member._group, member.owned, member._standing, member.read_to = "group", set(), {}, {}
+        self.consumer = ModelConsumer()
+        member.consumer, member._identity = self.consumer, None  # type: ignore[assignment]
         member._metadata = Member(NO_GENERATION)
         self.generation = NO_GENERATION
         if self.commits is not None:
@@ -141,6 +143,8 @@ class SmallWorker:
         self.world.wait_for_offsets(owned)
         found = {p: broker.committed[p] for p in owned if p in broker.committed}
         member.owned, member._standing = set(owned), found
+        self.consumer = ModelConsumer(f"{self.number} since {broker.generation}", broker.generation)
+        member.consumer, member._identity = self.consumer, self.consumer.identity  # type: ignore[assignment]
         member._metadata, self.generation = Member(broker.generation), broker.generation
         member.read_to = dict.fromkeys(owned, 0)
         for partition in owned:
@@ -200,7 +204,7 @@ class World:
             raise Crash
         if self.chance.happens(0.02):
             self.broker.end_open(lambda t: t.identity == worker.identity.value)
-        if self.chance.happens(0.03):
+        if self.chance.happens(0.06):
             self.rebalance()
         if self.depth < WORKERS and self.chance.happens(0.1):
             self.depth += 1
@@ -209,11 +213,23 @@ class World:
             self.depth -= 1
 
     def rebalance(self) -> None:
-        """The partitions go to workers that are not busy, if there are any: the busy ones do not notice."""
+        """The partitions go to workers that are not busy, if there are any: the busy ones do not notice.
+
+        A busy one keeps what it has where it is a member still, or is removed from the group.
+        """
+        before, keep = self.broker.generation, self.chance.random.random() < 0.5
         there = [worker.number for worker in self.workers if not worker.busy] or list(range(WORKERS))
         self.broker.generation += 1
         self.broker.assigned = {number: [] for number in range(WORKERS)}
-        for partition in EVENTS:
+        left = list(EVENTS)
+        for worker in [worker for worker in self.workers if worker.busy]:
+            if keep and worker.consumer.generation == before:
+                worker.consumer.generation = self.broker.generation
+                self.broker.assigned[worker.number] = sorted(worker.member.owned)
+                left = [partition for partition in left if partition not in worker.member.owned]
+            else:
+                worker.consumer.forget()
+        for partition in left:
             self.broker.assigned[self.chance.random.choice(there)].append(partition)
 
     def step_one(self) -> None:
@@ -313,6 +329,11 @@ def with_no_generation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Transactions, "commit", lambda self, offsets, member: real(self, offsets, Member(NO_GENERATION)))
 
 
+def without_asking_whether_it_is_a_member(patch: pytest.MonkeyPatch) -> None:
+    """A client that was removed from its group proves the generation that it knows then, which is none."""
+    patch.setattr(GroupMember, "_is_member", lambda self: True)
+
+
 def without_waiting_for_the_end(patch: pytest.MonkeyPatch) -> None:
     """The feedback is folded to the first open transaction only."""
     patch.setattr(World, "wait_for", lambda self, partition, end: None)
@@ -344,6 +365,7 @@ def with_a_lost_answer_for_a_yes(patch: pytest.MonkeyPatch) -> None:
         state_first,
         without_an_offset,
         with_no_generation,
+        without_asking_whether_it_is_a_member,
         without_waiting_for_the_end,
         without_waiting_for_offsets,
         with_a_lost_answer_for_a_yes,
