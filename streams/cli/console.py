@@ -65,5 +65,5 @@ def log_to_stderr(verbose: bool = False) -> None:
     handler.setFormatter(PrintableFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The client libraries report every attempt to connect, and Tocsin logs what matters of it in its own words.
-    for client in ("kafka", "tocsin.streams.transport.kafka.client"):
+    for client in ("kafka", "aiokafka", "faust", "mode", "tocsin.streams.transport.kafka.client"):
         logging.getLogger(client).setLevel(logging.INFO if verbose else logging.CRITICAL)

@@ -1,6 +1,6 @@
 """The seam between Tocsin and whatever carries its records.
 
-Each transport (`memory`, `kafka`) implements `Transport`, and one behaviour suite,
+Each transport (`memory`, `kafka`, `faust`) implements `Transport`, and one behaviour suite,
 `tests/streams/transport/behaviour.py`, holds them to it.
 """
 

@@ -14,6 +14,7 @@ from tocsin.config.settings import Settings
 from tocsin.kernels.common import backends
 from tocsin.streams.transport import rights, topics, trimming
 from tocsin.streams.transport.base import Partition, Rebalance, StoppedWaitingError, Transport
+from tocsin.streams.transport.faust import AT_LEAST_ONCE, require_faust
 from tocsin.streams.transport.guarantee import is_exactly_once
 from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
 from tocsin.streams.transport.weaknesses import weaknesses
@@ -33,13 +34,14 @@ default is ten times as long, and a commit has several answers."""
 class KafkaTransports:
     """Opens the transports of one worker to the settings' broker; see `tocsin.streams.worker.worker.OpenTransport`."""
 
-    def __init__(self, settings: Settings, terms: Terms | None = None) -> None:
-        """The transports wait for the broker as the terms say."""
+    def __init__(self, settings: Settings, terms: Terms | None = None, faust: bool = False) -> None:
+        """The transports wait for the broker as the terms say. With `faust` a Faust agent reads the shared topics."""
         self._settings = settings
         self._terms = terms or Terms()
         self._transactional: Transactional | None = None
-        self._chosen = False
-        """Whether it is known if this broker has transactions."""
+        self._faust = faust
+        self._chosen = faust
+        """Whether it is known if this worker writes in transactions. Through Faust it does not."""
 
     def __call__(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
         """A transport at these positions, which writes in transactions where it is a member. Raises TransportError."""
@@ -65,10 +67,24 @@ class KafkaTransports:
         rebalance: Rebalance | None,
         transactional: Transactional | None,
     ) -> Transport:
+        settings = self._settings
+        if shared and self._faust:
+            from tocsin.streams.transport.faust.transport import FaustTransport  # an extra of its own
+
+            return FaustTransport(
+                settings.kafka,
+                group=settings.group,
+                directory=settings.state.directory / settings.name / "faust",
+                client_id=settings.name,
+                shared=shared,
+                whole=whole,
+                rebalance=rebalance,
+                terms=self._terms,
+            )
         return KafkaTransport(
-            self._settings.kafka,
-            group=self._settings.group,
-            client_id=self._settings.name,
+            settings.kafka,
+            group=settings.group,
+            client_id=settings.name,
             shared=shared,
             whole=whole,
             rebalance=rebalance,
@@ -95,11 +111,17 @@ def kafka_transports(settings: Settings, terms: Terms | None = None) -> KafkaTra
     return KafkaTransports(settings, terms)
 
 
-def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
+def run(settings: Settings, stop: Callable[[], bool], faust: bool = False) -> Counts:
     """Run a worker until `stop` says so; returns what it did. Raises TransportError, StateError, FeedbackError.
 
-    While the broker is away it waits, and says so in the log.
+    While the broker is away it waits, and says so in the log. With `faust` a Faust agent reads the shared topics.
     """
+    needed = settings
+    if faust:
+        require_faust(settings.kafka)
+        log.warning("%s", AT_LEAST_ONCE)
+        at_least_once = settings.kafka.model_copy(update={"guarantee": "at-least-once"})
+        needed = settings.model_copy(update={"kafka": at_least_once})
     if "torch" in (settings.kernels.backend, os.environ.get(backends.VARIABLE)):
         import torch  # here, because only this back end needs it
 
@@ -111,7 +133,7 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         limits=topics.configured_limits(settings.topics),
         say_seconds=settings.kafka.delivery_timeout_ms / 1000,
     )
-    transports = kafka_transports(settings, terms)
+    transports = KafkaTransports(settings, terms, faust)
     worker = Worker(
         settings,
         transports,
@@ -121,7 +143,7 @@ def run(settings: Settings, stop: Callable[[], bool]) -> Counts:
         trim=partial(trimming.delete_before, settings.kafka),
     )
     try:
-        terms.until_there(lambda: _prepare(settings))
+        terms.until_there(lambda: _prepare(needed))
         with worker:
             _spare_garbage_collection()
             sys.setswitchinterval(_SWITCH_SECONDS)

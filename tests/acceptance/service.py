@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ def need_kcat() -> None:
 class Service:
     """One service on a broker, with topics and a state of its own."""
 
-    def __init__(self, bootstrap: str, prefix: str, directory: Path) -> None:
+    def __init__(self, bootstrap: str, prefix: str, directory: Path, options: Sequence[str] = ()) -> None:
+        """`options` are those of `tocsin run`."""
         self.bootstrap = bootstrap
         self.topics = {name: f"{prefix}-{name}" for name in TOPICS}
         self._directory = directory
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._logs = 0
 
@@ -70,15 +72,14 @@ class Service:
     def start(self) -> None:
         self._logs += 1
         with (self._directory / f"log-{self._logs}").open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin.streams.cli", "run", str(PRESET)], env=self.environment, stderr=log
-            )
+            command = [sys.executable, "-m", "tocsin.streams.cli", "run", str(PRESET), *self._options]
+            self._process = subprocess.Popen(command, env=self.environment, stderr=log)
         wait_for(lambda: "ready:" in self.log, 60, "the service to be ready", self)
 
-    def interrupt(self) -> int:
-        """Ctrl-C; returns the exit code."""
+    def interrupt(self, number: int = signal.SIGINT) -> int:
+        """Ctrl-C, or another signal; returns the exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(number)
         return self._process.wait(60)
 
     def kill(self) -> None:

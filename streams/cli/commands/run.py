@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,9 +21,20 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+class TransportName(StrEnum):
+    """What reads the events for the service."""
+
+    kafka = "kafka"
+    faust = "faust"
+
+
 @app.command(epilog="Example: `tocsin run config/presets/electricity.yaml`")
 def run(
     config: ConfigFile,
+    transport: Annotated[
+        TransportName,
+        typer.Option(help="What reads the events: Tocsin's own Kafka clients, or an agent of Faust (at-least-once)."),
+    ] = TransportName.kafka,
     verbose: Annotated[bool, typer.Option(help="Also log what the Kafka clients say.")] = False,
 ) -> None:
     """Run the service: decide events, join labels, learn, until Ctrl-C (or SIGTERM) stops it cleanly."""
@@ -32,7 +44,7 @@ def run(
     log_to_stderr(verbose)
     started = time.monotonic()
     with reporting_errors(), until_interrupted() as stop:
-        counts = service.run(settings, stop)
+        counts = service.run(settings, stop, faust=transport is TransportName.faust)
     err.print(summary(counts, time.monotonic() - started))
 
 
