@@ -21,6 +21,7 @@ from tocsin.streams.transport.base import (
     Offsets,
     Partition,
     PartitionLostError,
+    Progress,
     Rebalance,
     Record,
     TransportError,
@@ -43,6 +44,9 @@ class FaustTransport:
 
     It never writes in transactions. Belongs to one thread; Faust runs in two others.
     """
+
+    concurrent = False
+    """See `Transport.concurrent`."""
 
     def __init__(
         self,
@@ -145,15 +149,15 @@ class FaustTransport:
         """See `Transport.end_offsets`."""
         return self._kafka.end_offsets(topic)
 
-    def lag(self) -> dict[str, int]:
-        """See `Transport.lag`."""
-        lag = self._kafka.lag()
+    def progress(self) -> dict[Partition, Progress]:
+        """See `Transport.progress`."""
+        progress = self._kafka.progress()
         for partition, following in self._member.following().items() if self._member is not None else ():
-            end = self._end_of(partition) or 0
-            if end > following and self._host is not None:
+            end = self._end_of(partition)
+            if end is not None and end > following and self._host is not None:
                 following = self._host.read_to(partition, following)
-            lag[partition.topic] = lag.get(partition.topic, 0) + max(0, end - following)
-        return lag
+            progress[partition] = Progress(following, end)
+        return progress
 
     def _end_of(self, partition: Partition) -> int | None:
         """Where a partition of this member ended at the last fetch; None where none was fetched from it yet."""
