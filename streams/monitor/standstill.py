@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tocsin.config.settings import Settings
 from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.transport import faults
-from tocsin.streams.transport.base import Partition, Progress
+from tocsin.streams.transport.base import Partition, Progress, TransportError
 from tocsin.streams.transport.kafka import Terms
 from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.options import reader_options
@@ -104,19 +104,16 @@ class GroupWatch:
         consumer = connection.consumer(reader_options(self._settings.kafka, self._settings.group))
         while not self._closed.is_set():
             try:
-                self._found = (time.monotonic(), self._look(consumer))
-            except KafkaException as error:
+                self._found = (time.monotonic(), self._look(connection, consumer))
+            except (KafkaException, TransportError) as error:
                 self._fail(error)
             self._closed.wait(_LOOK_SECONDS)
         consumer.close()
         connection.close()
 
-    def _look(self, consumer: Consumer) -> dict[Partition, Progress]:
-        """Ask once. Raises KafkaException."""
-        topics = self._settings.topics
-        known = consumer.list_topics(timeout=_ANSWER_SECONDS).topics
-        names = [name for name in (topics.events, topics.labels) if name in known]
-        partitions = [Partition(name, index) for name in names for index in known[name].partitions]
+    def _look(self, connection: Connection, consumer: Consumer) -> dict[Partition, Progress]:
+        """Ask once. Raises KafkaException, TransportError."""
+        partitions = connection.partitions([self._settings.topics.events, self._settings.topics.labels])
         found: dict[Partition, Progress] = {}
         answer = consumer.committed([TopicPartition(p.topic, p.index) for p in partitions], _ANSWER_SECONDS)
         raise_first(answer)

@@ -110,6 +110,20 @@ def test_a_batch_is_explained_as_each_of_its_events(case: str) -> None:
     assert scores.decided.any() or case == "cost"
 
 
+@pytest.mark.parametrize("case", ["a tree of river among others", "per class", "trees"])
+def test_what_is_explained_of_some_events_is_what_is_explained_of_all(case: str) -> None:
+    model = Classifier(ModelSettings(features=FEATURES, **CASES[case]))
+    learn(model, *events(600, 1))
+    explanations = Explanations(Explainer(model, ExplanationSettings()), msgspec.json.encode)
+    scores = model.score(events(50, 2)[0])
+    texts = JsonTexts()
+    every = texts.join(explanations.columns(scores, texts), 50)
+    for kept in (np.arange(50), np.array([3, 4, 20, 49]), np.array([], np.int64)):
+        texts = JsonTexts()
+        found = texts.join(explanations.columns_of(kept, scores, texts), 50)
+        assert found == [text if i in kept else b"null" for i, text in enumerate(every)]
+
+
 @pytest.mark.parametrize("level", ["none", "full"])
 def test_the_other_levels_are_written_as_the_plain_form_says(level: Any) -> None:
     model = Classifier(ModelSettings(features=FEATURES, experts=TREES[:2]))

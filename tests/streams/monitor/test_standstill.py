@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 
 from tocsin.config.service import MonitorSettings
@@ -145,24 +145,3 @@ def commit_the_end(stage: Stage, topic: str, partition: int) -> None:
     offset = consumer.get_watermark_offsets(target, 10)[1]
     consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
     consumer.close()
-
-
-@pytest.mark.broker
-def test_a_monitor_that_may_not_look_at_the_group_says_so_and_goes_on(
-    apache: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object) -> object:
-        raise KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
-
-    monkeypatch.setattr("tocsin.streams.monitor.standstill.GroupWatch._look", refuse)
-    monkeypatch.setattr("tocsin.streams.monitor.monitor._REFRESH_SECONDS", 0.0)
-    stage = Stage(apache)
-    stage.report()
-    with Monitor(stage.settings) as monitor:
-        stage.drain(monitor)
-        monitor.step(0.5)
-        found = scrape(monitor)
-        assert value(found, "tocsin_workers") == 1
-        assert value(found, "tocsin_unattended_partitions", topic=stage.settings.topics.events) is None
-    assert "the monitor cannot tell whether every partition has a worker" in caplog.text
-    stage.close()

@@ -205,6 +205,39 @@ def test_a_monitor_with_the_documented_rights_reads(secure: SecureKafka, tmp_pat
             assert time.monotonic() < deadline
 
 
+def test_a_monitor_that_may_not_look_at_the_workers_group_says_so_and_looks_once_it_may(
+    secure: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tocsin.streams.monitor.standstill._LOOK_SECONDS", 0.2)
+    config = of_user(secure, secure.mutual_tls, tmp_path)
+    config = config.model_copy(
+        update={"monitor": config.monitor.model_copy(update={"stalled_seconds": 1.0, "port": 0})}
+    )
+    owner = owned(secure, config)
+    topics.create(owner)
+    for topic in (config.topics.telemetry, config.topics.decisions, config.topics.dead_letters):
+        secure.allow("User:CN=client", TOPIC, topic, READ)
+    secure.allow("User:CN=client", GROUP, f"{config.group}-monitor", DESCRIBE)
+    feeder = KafkaTransport(owner.kafka, group="feeder")
+    feeder.produce(config.topics.events, b"s", b"{}")
+    feeder.flush()
+    feeder.close()
+    with Monitor(config) as monitor:
+
+        def until(condition: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 30
+            while not condition():
+                monitor.step(0.2)
+                assert time.monotonic() < deadline
+
+        until(lambda: "the monitor cannot tell whether every partition has a worker" in caplog.text)
+        for topic in (config.topics.events, config.topics.labels):
+            secure.allow("User:CN=client", TOPIC, topic, DESCRIBE)
+            assert not monitor.unattended
+        secure.allow("User:CN=client", GROUP, config.group, DESCRIBE)
+        until(lambda: len(monitor.unattended) == 1)
+
+
 def test_check_names_what_is_missing(secure: SecureKafka, tmp_path: Path) -> None:
     config = of_user(secure, secure.scram, tmp_path)
     lacking = rights.missing(config.kafka, rights.of_worker(config))
