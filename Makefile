@@ -58,9 +58,10 @@ bench: develop  ## every benchmark, one question a file; hours, for the rivals o
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
-bench-service: develop  ## the whole path beside a bare consume, decode, produce, and what each stage of it takes
+bench-service: develop  ## the whole path beside a bare loop and beside other libraries, and what each stage of it takes
 	$(BIN)/python benchmarks/service.py --guarantee both --text
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/engines.py --install
 
 package: develop  ## an sdist, and a wheel built from it, into dist/
 	$(BIN)/python -m build
