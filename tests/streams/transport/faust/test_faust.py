@@ -19,7 +19,7 @@ from tocsin.streams.transport.kafka import Terms
 from ....acceptance.service import need_kcat
 from ....brokers import ApacheKafka
 from ..behaviour import TransportBehaviour
-from ..stage import Owner, Stage, numbers, values
+from ..stage import Owner, Stage, lags, numbers, values
 from ..test_kafka import KafkaStage
 
 pytestmark = pytest.mark.broker
@@ -123,9 +123,9 @@ class TestFaustTransport(TransportBehaviour):
         transport = stage.open([topic], rebalance=owner)
         assert values(stage.drain(transport, 4)) == [b"0", b"1", b"3", b"4"]
         deadline = time.monotonic() + stage.patience
-        while transport.lag() != {topic: 0} and time.monotonic() < deadline:
+        while lags(transport) != {Partition(topic, 0): 0} and time.monotonic() < deadline:
             assert transport.poll(10, 0.2) == []
-        assert transport.lag() == {topic: 0}
+        assert lags(transport) == {Partition(topic, 0): 0}
 
     def test_a_record_is_never_lost_nor_out_of_order_when_members_come_and_go(self, stage: Stage) -> None:
         """Faust delivers some again after a rebalance. All that was polled is committed, so none may come twice."""
