@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -146,27 +148,68 @@ def test_a_worker_whose_assignor_is_not_the_groups_ends_with_an_error_that_names
     assert len(old.owner.held) == PARTITIONS
 
 
+FIRST = """
+import sys
+from tocsin.config.kafka import KafkaSettings
+from tocsin.streams.transport.base import Partition
+from tocsin.streams.transport.kafka import KafkaTransport, Transactional, TransactionalId
+
+bootstrap, group, topic, partitions = sys.argv[1:]
+settings = KafkaSettings(bootstrap=bootstrap, instance="place-1", session_timeout_ms=60_000)
+how = Transactional(TransactionalId(group, "place-1"), [topic])
+transport = KafkaTransport(settings, group=group, shared=[topic], transactional=how)
+while True:
+    transport.poll(10, 0.1)
+    if len(transport._member.owned) == int(partitions):
+        transport.commit({Partition(topic, 0): 0})
+        print("joined", flush=True)
+        partitions = 0
+"""
+
+
+@contextmanager
+def killed_after_joining(stage: KafkaStage, group: str, topic: str) -> Iterator[None]:
+    """A process that has all partitions under the instance `place-1` while the block runs, and is killed after it."""
+    command = [sys.executable, "-c", FIRST, stage.bootstrap, group, topic, str(PARTITIONS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "joined\n"
+            yield
+        finally:
+            process.kill()
+
+
 def test_a_second_process_under_the_same_instance_takes_over_without_waiting_for_the_session(
     stage: KafkaStage,
 ) -> None:
-    """The first one is killed, as far as the broker can tell: it says nothing any more."""
     topic, out, group = stage.topic(PARTITIONS), stage.topic(), f"g-{uuid.uuid4().hex[:8]}"
     stage.settings = stage.settings.model_copy(update={"session_timeout_ms": 60_000})
-    first = Relay(stage, group, topic, out, instance="place-1")
-    turn_until([first], lambda: len(first.owner.held) == PARTITIONS)
+    with killed_after_joining(stage, group, topic):
+        pass
     standby = Relay(stage, group, topic, out, instance="place-1")
     began = time.monotonic()
     turn_until([standby], lambda: len(standby.owner.held) == PARTITIONS, seconds=50)
-    print(f"a second process under the same instance had all partitions after {time.monotonic() - began:.2f} s")
+    print(f"a second process had the place of one that was killed after {time.monotonic() - began:.2f} s")
     feeder = stage.open()
     for i in range(20):
         feeder.produce(topic, b"%d" % i, b"%d" % i)
     feeder.flush()
     turn_until([standby], lambda: len(copied(stage, out)) >= 20)
-    # The one that was replaced can commit nothing, whatever it still does.
+    assert sorted(values(copied(stage, out)), key=lambda v: int(v or b"")) == numbers(0, 20)
+
+
+def test_a_static_member_that_was_replaced_while_it_lives_can_commit_nothing(stage: KafkaStage) -> None:
+    topic, out, group = stage.topic(PARTITIONS), stage.topic(), f"g-{uuid.uuid4().hex[:8]}"
+    first = Relay(stage, group, topic, out, instance="place-1")
+    turn_until([first], lambda: len(first.owner.held) == PARTITIONS)
+    second = Relay(stage, group, topic, out, instance="place-1")
+    turn_until([second], lambda: len(second.owner.held) == PARTITIONS)
     first.transport.produce(out, None, b"of the one that was replaced")
     with pytest.raises(TransportError):
         first.transport.commit({Partition(topic, 0): 1})
     with suppress(TransportError):
         first.transport.close()
-    assert sorted(values(copied(stage, out)), key=lambda v: int(v or b"")) == numbers(0, 20)
+    second.transport.produce(out, None, b"of the one that has the place")
+    second.transport.commit({Partition(topic, 0): 0})
+    assert values(copied(stage, out)) == [b"of the one that has the place"]
