@@ -21,7 +21,7 @@ from tocsin.streams.worker.snapshots.store import SnapshotStore, folder_of, plac
 
 log = logging.getLogger(__name__)
 
-_PLACE = re.compile(r"[A-Za-z0-9._-]{1,249}(-[A-Za-z0-9_=-]{1,64})?/[0-9a-f]{16}/[0-9]{20}-[0-9a-f]{64}")
+_PLACE = re.compile(r"[A-Za-z0-9._-]{1,249}(-[A-Za-z0-9_-]{1,64})?/[0-9a-f]{16}/[0-9]{20}-[0-9a-f]{64}")
 
 
 class Candidate(NamedTuple):

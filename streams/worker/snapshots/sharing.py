@@ -99,7 +99,7 @@ class Sharing:
             return None
         self._look_after_task(now)
         if not elected:
-            self._unsaid = []
+            self._unsaid, self._shared_at = [], 0  # whoever is elected anew looks what there is in the store
             return None
         if self._task is None and not self._unsaid and now >= self._not_before and self._is_due(model):
             self._begin(store, model, now)

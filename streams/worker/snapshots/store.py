@@ -17,6 +17,7 @@ from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.wire.records import SharedSnapshot
 
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{64})")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _COPY_BYTES = 1 << 20
 
 
@@ -108,9 +109,11 @@ def _as_store_error(doing: str) -> Iterator[None]:
 def folder_of(topic: str, topic_id: str | None, config: str) -> str:
     """The folder of a model's snapshots below the place of the store.
 
-    A feedback topic that is made anew has another id, and its offsets begin again.
+    A feedback topic that is made anew has another id, and its offsets begin again. The client writes ids with signs
+    that mean something in a path.
     """
-    return f"{topic}{'' if topic_id is None else f'-{topic_id}'}/{config}"
+    safe = "" if topic_id is None else f"-{_UNSAFE.sub('_', topic_id)}"
+    return f"{topic}{safe}/{config}"
 
 
 def place_of(folder: str, offset: int, sha256: str) -> str:

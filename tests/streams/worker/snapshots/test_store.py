@@ -13,13 +13,18 @@ from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.wire.records import SharedSnapshot
 from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of, place_of
 
-FOLDER = folder_of("feedback", "id", "0123456789abcdef")
+FOLDER = folder_of("feedback", "a+b/../c==", "0123456789abcdef")
 
 
 @pytest.fixture(params=["directory", "file", "memory"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     places = {"directory": str(tmp_path / "store"), "file": f"file://{tmp_path}/store", "memory": "memory://"}
     return places[request.param] + (uuid.uuid4().hex if request.param == "memory" else "")
+
+
+def test_the_id_of_a_topic_makes_no_folders() -> None:
+    """Apache Kafka's ids are written in base64, with slashes."""
+    assert FOLDER == "feedback-a_b____c__/0123456789abcdef"
 
 
 def digest(offset: int) -> str:
