@@ -73,13 +73,17 @@ class TopicRow(NamedTuple):
     messages: int | None
 
 
-def create(settings: Settings) -> list[tuple[str, Outcome]]:
+def create(settings: Settings, unused: bool = True) -> list[tuple[str, Outcome]]:
     """Create the topics that are missing; those that exist stay as they are.
+
+    Where `unused` is false, those that this config has no use for are left out.
 
     Raises TransportError where the broker cannot be reached or refuses, and where `feedback` exists with more than
     one partition, because the order of its records is the order in which every worker learns.
     """
     wanted = wanted_topics(settings)
+    if not unused and settings.state.snapshots is None:
+        del wanted[settings.topics.snapshots]
     with _admin(settings.kafka) as admin:
         outcomes = _create(admin, wanted, settings.kafka)
         feedback = settings.topics.feedback

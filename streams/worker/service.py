@@ -171,7 +171,7 @@ def _prepare(settings: Settings) -> None:
     needs = rights.of_worker(settings)
     rights.require(settings.kafka, needs)
     if settings.topics.create:
-        created = [topic for topic, outcome in topics.create(settings) if outcome == "created"]
+        created = [topic for topic, outcome in topics.create(settings, unused=False) if outcome == "created"]
         for topic in created:
             log.info("created topic %s", topic)
         if created:
