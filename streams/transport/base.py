@@ -143,6 +143,13 @@ class TransactionFailedError(BatchFailedError):
     """
 
 
+class CommitAgainError(BatchFailedError):
+    """The transaction of the batch in hand was refused and aborted. The same batch can be produced and committed again.
+
+    The group divided its partitions anew meanwhile, and those of the batch are still the member's.
+    """
+
+
 class RecordRefusedError(BatchFailedError):
     """A record is larger than its topic takes by now. A transport that is opened anew knows the topic's new limit."""
 
@@ -177,6 +184,10 @@ class Transport(Protocol):
         Returns as soon as there is any record; an empty list means that none came in time.
         Raises TransportError.
         """
+        ...
+
+    def attend(self) -> None:
+        """Give a concurrent transport its turn, while the thread that polls waits for the one that commits."""
         ...
 
     def caught_up(self) -> bool:

@@ -37,6 +37,10 @@ commit; so whoever has them next waits until that is settled: the broker does no
 transaction, and `Transport.read` waits below the end of a log for transactions to end. Step 2 comes before step 3, so
 that every record which such a transaction can still make visible stands below the end that the next owner is told.
 
+**A generation that grew** while a batch was on its way is no zombie's: where partitions move one by one, the client
+takes part in a rebalance in the background and keeps its own. The broker refuses the old generation at step 3. Then the
+transaction is aborted, and the batch goes through the steps from 1 on once more, with the present generation.
+
 **A lost answer** at step 3 or 4 is no answer. The same call is repeated, and the broker knows what it has done already.
 Where no answer comes at all, nobody knows whether the batch is done: the transport is opened anew with the same
 transactional id, which settles it either way, and what the group has committed tells.
@@ -59,17 +63,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tocsin.streams.state.store import State, Transaction
-from tocsin.streams.transport.base import Committed, Offsets, Partition, Rebalance, Transport
+from tocsin.streams.transport.base import CommitAgainError, Committed, Offsets, Partition, Rebalance, Transport
 from tocsin.streams.transport.calls import Calls
 from tocsin.streams.wire.encode import Output
 
 KEEP_SECONDS = 1.0
 """So long after the state was committed it is committed again, although there is more to poll."""
-_LOOK_SECONDS = 0.2
-"""How long a signal may have to wait for the thread that waits for a commit."""
+_LOOK_SECONDS = 0.05
+"""How often a thread that waits for a commit lets the transport have its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +91,15 @@ class Commit:
         Raises TransportError; what comes later in the order has then not happened. After a BatchFailedError nobody may
         go on from what is in memory or in the state's open transaction: it is aborted.
         """
-        for output in self.outputs:
-            self.transport.produce(output.topic, output.key, output.value, output.headers)
-        self.transport.flush()
         both = {**offsets, **{partition: committed.offset for partition, committed in settled.items()}}
-        self.transport.commit(both, {partition: committed.note for partition, committed in settled.items()})
+        notes = {partition: committed.note for partition, committed in settled.items()}
+        while True:
+            for output in self.outputs:
+                self.transport.produce(output.topic, output.key, output.value, output.headers)
+            self.transport.flush()
+            with suppress(CommitAgainError):
+                self.transport.commit(both, notes)
+                return
 
 
 class Commits:
@@ -169,7 +178,7 @@ class Commits:
         """Wait for the batch that is on its way. Raises what its commit raised."""
         if self._on_its_way is not None:
             while not wait([self._on_its_way], _LOOK_SECONDS).done:
-                pass
+                self.transport.attend()
             done, self._on_its_way = self._on_its_way, None
             done.result()
 

@@ -121,6 +121,9 @@ class FaustTransport:
             else:
                 self._member.wait(min(0.1, left))
 
+    def attend(self) -> None:
+        """See `Transport.attend`. There is nothing to do."""
+
     def caught_up(self) -> bool:
         """See `Transport.caught_up`."""
         return self._kafka.caught_up()

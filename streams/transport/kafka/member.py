@@ -6,12 +6,14 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
+from typing import NoReturn
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import (
     BrokerAwayError,
+    CommitAgainError,
     Committed,
     Offsets,
     Partition,
@@ -23,8 +25,9 @@ from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
 from tocsin.streams.transport.kafka.patient import close, commit
+from tocsin.streams.transport.kafka.proof import Proof
 from tocsin.streams.transport.kafka.reading import read_first_offsets
-from tocsin.streams.transport.kafka.transactions import Transactions, group_metadata
+from tocsin.streams.transport.kafka.transactions import Transactions
 
 _PAUSE_SECONDS = 0.05
 _TURN_SECONDS = 0.5
@@ -56,17 +59,16 @@ class GroupMember:
         """Those of them whose records are read here, and to where at least; see `progress_of`."""
         self._standing: dict[Partition, Committed] = {}
         """What the group has committed of them, as far as this member knows."""
-        self._metadata: object = None
-        """What proves to the broker that they belong to this member."""
         self.moved = False
         """Whether partitions came or went since the owner of this object last set it to False."""
         self._revoking = False
         """Whether the client is calling `_on_revoke` now."""
-        self._identity: str | None = None
-        """The id that the broker gave this member when its partitions came last."""
+        self._refused_since: float | None = None
+        """Since when the broker has refused what this member proves."""
         self._eager = connection.settings.assignor == "range"
         """Whether a rebalance takes all partitions away before it gives any, instead of moving those that move."""
         self.consumer = connection.consumer(member_options(connection.settings, group))
+        self.proof = Proof(self.consumer)
         self._calls = Calls("commits")
         self.consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
@@ -83,8 +85,7 @@ class GroupMember:
                 return
             except PartitionLostError as lost:
                 # A rebalance that goes on in the background takes nothing from this member between two polls.
-                code = lost.__cause__.args[0].code() if isinstance(lost.__cause__, KafkaException) else None
-                if code not in faults.REBALANCING or not self._is_member() or time.monotonic() > began + patience:
+                if not _is_rebalancing(lost) or not self.proof.is_of_member() or time.monotonic() > began + patience:
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
@@ -99,25 +100,25 @@ class GroupMember:
         if not wanted and self.owned:
             wanted = self._any_standing()
         sent = [TopicPartition(p.topic, p.index, found.offset, found.note) for p, found in wanted.items()]
-        transactions.commit(sent, self._proof())
+        try:
+            transactions.commit(sent, self.proof.metadata)
+        except PartitionLostError as lost:
+            self._prove_again(transactions, lost)
+        self._refused_since = None
         self._standing |= wanted
 
-    def _proof(self) -> object:
-        """What proves to the broker that this member has its partitions in the present generation.
-
-        Where partitions move one by one, the client takes part in a rebalance in the background and keeps what it has,
-        so that the generation grows between two polls. It is read anew as long as the client is the member that got the
-        partitions. A client that was removed from its group is not: it knows no generation, which the broker takes for
-        a producer without a group, so that it must prove the generation in which it was a member last.
-        """
-        metadata = group_metadata(self.consumer)
-        if self._is_member():
-            self._metadata = metadata
-        return self._metadata
-
-    def _is_member(self) -> bool:
-        """Whether the client is the member that got the partitions, as far as it knows."""
-        return self._identity is not None and self.consumer.memberid() == self._identity
+    def _prove_again(self, transactions: Transactions, lost: PartitionLostError) -> NoReturn:
+        """Raise what to do after the broker refused the proof of this member."""
+        now, patience = time.monotonic(), self._connection.settings.session_timeout_ms / 1000
+        self._refused_since = self._refused_since or now
+        if not _is_rebalancing(lost) or now > self._refused_since + patience:
+            raise lost
+        # A rebalance that goes on in the background takes nothing from this member between two polls.
+        transactions.abort()
+        time.sleep(_PAUSE_SECONDS)
+        if not self.proof.newer(patience):
+            raise lost
+        raise CommitAgainError(str(lost)) from lost
 
     def _any_standing(self) -> dict[Partition, Committed]:
         """What stands committed of one of this member's partitions. Raises TransportError."""
@@ -152,7 +153,7 @@ class GroupMember:
         committed = self._committed(consumer, partitions)
         self.owned |= set(names)
         self._standing |= {p: found for p, found in committed.items() if found is not None}
-        self._metadata, self._identity = group_metadata(consumer), consumer.memberid()
+        self.proof.take()
         if not names:  # others moved, and nothing came here
             _give(consumer, [], self._eager)
             return
@@ -197,6 +198,11 @@ def _give(consumer: Consumer, partitions: list[TopicPartition], eager: bool) -> 
         consumer.assign(partitions)
     else:
         consumer.incremental_assign(partitions)
+
+
+def _is_rebalancing(lost: PartitionLostError) -> bool:
+    cause = lost.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in faults.REBALANCING
 
 
 def require_owned(offsets: Offsets, owned: set[Partition], group: str) -> None:

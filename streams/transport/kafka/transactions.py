@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.base import (
@@ -166,6 +166,11 @@ class Transactions:
         self._call("the transaction was not committed", self._producer.commit_transaction)
         self._began = None
 
+    def abort(self) -> None:
+        """Abort the transaction that is open, after a commit that was refused. Raises TransportError."""
+        self._call("the transaction was not aborted", self._producer.abort_transaction)
+        self._began = None
+
     def not_accepted(self, doing: str, error: KafkaError) -> TransportError:
         """What to raise where the producer takes a record no more: its transaction is at an end, mostly."""
         if error.code() in faults.FENCED:
@@ -244,12 +249,3 @@ class Transactions:
         if seconds * 1000 < self._connection.settings.transaction_timeout_ms:
             return "in time"
         return f"in {seconds:.1f} s, which is more than kafka.transaction_timeout_ms"
-
-
-def group_metadata(consumer: Consumer) -> object:
-    """What proves that a member has its partitions in the present generation; see `GroupMember`.
-
-    A client that was removed from its group knows no generation any more, and the broker takes that for a producer that
-    has no group.
-    """
-    return consumer.consumer_group_metadata()

@@ -144,6 +144,7 @@ class KafkaTransport:
         if self._kept is not None:
             self._kept.check()
         self._connection.serve()
+        self.attend()
         records: list[Record] = []
         # The consumer that is asked first may fill the whole batch, so they take turns at being first.
         self._consumers.reverse()
@@ -155,6 +156,11 @@ class KafkaTransport:
             records = self._wait(max_records, time.monotonic() + timeout)
         self._connection.check()
         return records
+
+    def attend(self) -> None:
+        """See `Transport.attend`. The generation of the group may have grown, and only this thread may ask for it."""
+        if self._member is not None and self._transactions is not None:
+            self._member.proof.renew()
 
     def caught_up(self) -> bool:
         """See `Transport.caught_up`."""

@@ -103,6 +103,9 @@ class MemoryTransport:
             return records
         return self._wait(max_records, time.monotonic() + timeout)
 
+    def attend(self) -> None:
+        """See `Transport.attend`. There is nothing to do."""
+
     def caught_up(self) -> bool:
         """See `Transport.caught_up`."""
         return all(cursor.position >= end for cursor, end in self._first_ends)

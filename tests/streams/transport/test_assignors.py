@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pytest
 
 from tocsin.streams.transport.base import BatchFailedError, Partition, Record, Transport, TransportError
 from tocsin.streams.transport.kafka import KafkaTransport, Transactional, TransactionalId
+from tocsin.streams.wire.encode import Output
+from tocsin.streams.worker.commit import Commit
 
 from .stage import Owner, numbers, values
 from .test_kafka import KafkaStage
@@ -132,6 +135,30 @@ def test_the_transactions_of_a_member_that_keeps_its_partitions_go_on_through_ev
     assert stays.owner.committed
     # A generation that grows between the question for it and its use fails a batch; it must not be the rule.
     assert stays.failed <= 1
+
+
+def test_a_batch_that_is_on_its_way_while_the_generation_grows_is_committed_once(stage: KafkaStage) -> None:
+    """The thread that commits has read the generation before; only the thread that polls may ask for the new one."""
+    topic, out, group = stage.topic(PARTITIONS), stage.topic(), f"g-{uuid.uuid4().hex[:8]}"
+    stays = Relay(stage, group, topic, out)
+    turn_until([stays], lambda: len(stays.owner.held) == PARTITIONS)
+    transport = stays.transport
+    assert isinstance(transport, KafkaTransport)
+    assert transport._member is not None
+    proof = transport._member.proof
+    before = proof.metadata
+    turn_until([stays, comes := Relay(stage, group, topic, out)], lambda: divided([stays, comes]))
+    proof.metadata = before
+    refused = []
+    batch = Commit(transport, [Output(out, None, b"said")])
+    thread = threading.Thread(target=lambda: refused.append(batch.run({min(stays.owner.held): 0}, {})))
+    thread.start()
+    while thread.is_alive():
+        transport.attend()
+        thread.join(0.05)
+    assert refused == [None], "it was given up"
+    assert proof.metadata is not before
+    assert values(copied(stage, out)) == [b"said"]
 
 
 def test_a_worker_whose_assignor_is_not_the_groups_ends_with_an_error_that_names_the_setting(

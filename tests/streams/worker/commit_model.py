@@ -216,6 +216,11 @@ class ModelConsumer:
     def consumer_group_metadata(self) -> Member:
         return Member(self.generation)
 
+    def hear(self, broker: ModelBroker) -> None:
+        """Time passes: a client that has no part in the present generation hears that it was removed."""
+        if self.generation != broker.generation:
+            self.forget()
+
     def forget(self) -> None:
         """The client has heard that it was removed from the group."""
         self.identity, self.generation = None, NO_GENERATION

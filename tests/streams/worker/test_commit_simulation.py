@@ -16,6 +16,7 @@ import pytest
 from tocsin.streams.transport.base import BatchFailedError, Committed, Partition
 from tocsin.streams.transport.kafka import KafkaTransport, Transactional, TransactionalId
 from tocsin.streams.transport.kafka.member import GroupMember
+from tocsin.streams.transport.kafka.proof import Proof
 from tocsin.streams.transport.kafka.transactions import Transactions
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.worker.commit import Commits
@@ -35,6 +36,7 @@ def calls_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.streams.worker.commit.Calls", CallsLate)
     monkeypatch.setattr("tocsin.streams.worker.commit.wait", wait_for_late)
     monkeypatch.setattr("tocsin.streams.worker.commit.KEEP_SECONDS", 60.0)
+    monkeypatch.setattr("tocsin.streams.transport.kafka.member._PAUSE_SECONDS", 0.0)
 
 
 class SmallState:
@@ -62,6 +64,19 @@ class SmallState:
         self.kept = {name: copy.copy(part) for name, part in self.now.items()}
 
 
+class PromptProof(Proof):
+    """A proof that the thread which polls renews as soon as it is waited for."""
+
+    def __init__(self, consumer: ModelConsumer, broker: ModelBroker) -> None:
+        super().__init__(consumer)  # type: ignore[arg-type]
+        self.client, self.broker = consumer, broker
+
+    def newer(self, seconds: float) -> bool:
+        self.client.hear(self.broker)
+        self.renew()
+        return not self._gone
+
+
 class SmallWorker:
     """A worker that is killed, paused and replaced; its state survives."""
 
@@ -87,14 +102,19 @@ class SmallWorker:
         transport._transactions = Transactions(connection, how)
         transport._member, transport._sends = member, {}
         member._group, member.owned, member._standing, member.read_to = "group", set(), {}, {}
-        self.consumer = ModelConsumer()
-        member.consumer, member._identity = self.consumer, None  # type: ignore[assignment]
-        member._metadata = Member(NO_GENERATION)
+        member._refused_since = None
+        self.join(ModelConsumer())
         self.generation = NO_GENERATION
         if self.commits is not None:
             self.commits._on_its_way = None  # a call that nobody waits for any more is not made
             self.commits.close()
         self.commits = Commits(self.state, transport)  # type: ignore[arg-type]
+
+    def join(self, consumer: ModelConsumer) -> None:
+        self.consumer = consumer
+        self.member.consumer = consumer  # type: ignore[assignment]
+        self.member.proof = PromptProof(consumer, self.world.broker)
+        self.member.proof.take()
 
     def step(self) -> None:
         self.busy = True
@@ -112,6 +132,7 @@ class SmallWorker:
     def _step(self) -> None:
         broker, state, chance = self.world.broker, self.state, self.world.chance
         assert self.commits is not None
+        self.transport.attend()
         if self.generation != broker.generation or chance.calm or chance.random.random() < 0.3:
             self.commits.settle()
         assert self.commits.transaction is state
@@ -143,9 +164,8 @@ class SmallWorker:
         self.world.wait_for_offsets(owned)
         found = {p: broker.committed[p] for p in owned if p in broker.committed}
         member.owned, member._standing = set(owned), found
-        self.consumer = ModelConsumer(f"{self.number} since {broker.generation}", broker.generation)
-        member.consumer, member._identity = self.consumer, self.consumer.identity  # type: ignore[assignment]
-        member._metadata, self.generation = Member(broker.generation), broker.generation
+        self.join(ModelConsumer(f"{self.number} since {broker.generation}", broker.generation))
+        self.generation = broker.generation
         member.read_to = dict.fromkeys(owned, 0)
         for partition in owned:
             committed = found.get(partition, Committed(0)).offset
@@ -331,7 +351,7 @@ def with_no_generation(patch: pytest.MonkeyPatch) -> None:
 
 def without_asking_whether_it_is_a_member(patch: pytest.MonkeyPatch) -> None:
     """A client that was removed from its group proves the generation that it knows then, which is none."""
-    patch.setattr(GroupMember, "_is_member", lambda self: True)
+    patch.setattr(Proof, "is_of_member", lambda self: True)
 
 
 def without_waiting_for_the_end(patch: pytest.MonkeyPatch) -> None:
