@@ -95,8 +95,8 @@ class StateSettings(FrozenSettings):
     @field_validator("snapshots")
     @classmethod
     def _without_secrets(cls, value: str | None) -> str | None:
-        # The value is not repeated: it may hold a secret.
-        if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
+        # The value is not repeated: it may hold a secret. Places within places are chained by `::`.
+        if value is not None and any(map(_holds_a_secret, value.split("::"))):
             raise ValueError(
                 "a URL has no user, key or password here: give these in the environment of the cloud's own library"
             )
@@ -179,3 +179,18 @@ class ExplanationSettings(FrozenSettings):
     """Experts that a brief explanation names."""
     words: int = Field(default=5, ge=1, le=100)
     """Words that a brief explanation names."""
+
+
+def _holds_a_secret(url: str) -> bool:
+    """Whether a URL has a user with a password, or a query, in which signatures and keys stand.
+
+    What stands before the `@` of `abfs://container@account/path` is no user.
+
+    >>> _holds_a_secret("ftp://user:pw@h/x"), _holds_a_secret("https://h/x?sig=0"), _holds_a_secret("s3://key@b")
+    (True, True, True)
+    >>> _holds_a_secret("abfs://container@account.dfs.core.windows.net/p"), _holds_a_secret("s3://bucket/a@b")
+    (False, False)
+    """
+    scheme, _, rest = url.partition("://")
+    before, at, _ = rest.partition("/")[0].rpartition("@")
+    return bool(rest and "?" in rest) or (bool(at) and (":" in before or scheme not in ("abfs", "abfss")))

@@ -137,7 +137,11 @@ class Lifecycle:
         `fresh` makes expert e anew, as one that has learnt nothing.
         """
         self._windows += 1
-        self._figures, self._engaged = self._measured()
+        figures, self._engaged = self._measured()
+        # An expert that was hardly heard keeps its share: else one that is not asked could never come back.
+        silent = (2 * self._window.spoke < self._settings.window) & ~np.isnan(self._figures[:, 0])
+        figures[silent, 0] = self._figures[silent, 0]
+        self._figures = figures
         drifted = router.drifts > self._drifts
         self._drifts = router.drifts
         if self._settings.enabled:

@@ -96,7 +96,7 @@ class GroupWatch:
         found = self._found
         if found is None or time.monotonic() - found[0] > _OLD_SECONDS:
             return None
-        return self._stalls.see({p: one for p, one in found[1].items() if p not in attended}, round(1000 * now))
+        return self._stalls.see(found[1], round(1000 * now), attended)
 
     def _run(self) -> None:
         connection = Connection(self._settings.kafka, f"{self._settings.name}-watch", Terms(_ANSWER_SECONDS))

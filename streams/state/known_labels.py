@@ -88,12 +88,15 @@ class KnownLabels:
         labels = list(labels)
         found = self._entries.get_all(KNOWN, [label.key for label in labels])
         new: dict[bytes, bytes] = {}
+        written: set[bytes] = set()
+        """Keys that have an entry since this call began; whatever else comes of them is added by itself."""
         for label in labels:
             only = _only(label)
-            if label.key not in found and label.key not in new:
+            if label.key not in found and label.key not in new and label.key not in written:
                 new[label.key] = only
-            elif found.get(label.key) != only and new.get(label.key) != only:
+            elif label.key in written or only not in (found.get(label.key), new.get(label.key)):
                 self._add_first(new, most)
+                written |= new.keys()
                 new.clear()
                 self.add(*label[:3], most, label.place)
         self._add_first(new, most)

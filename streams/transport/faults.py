@@ -11,13 +11,14 @@ LOST = frozenset(
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
         KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,
         KafkaError.STALE_MEMBER_EPOCH,
         KafkaError.FENCED_MEMBER_EPOCH,
     }
 )
 """The partitions of this member may belong to another one by now."""
+REPLACED = frozenset({KafkaError.FENCED_INSTANCE_ID})
+"""Another process has taken this member's place in the group, `kafka.instance`. This one must not take it back."""
 REBALANCING = frozenset(
     {
         KafkaError.REBALANCE_IN_PROGRESS,
@@ -82,6 +83,8 @@ NEVER = FORBIDDEN | MISSING | REFUSED | {KafkaError.MSG_SIZE_TOO_LARGE}
 
 def error(doing: str, found: KafkaError, bootstrap: str) -> TransportError:
     """The exception to raise for an error that came while `doing` something with the broker at `bootstrap`."""
+    if found.code() in REPLACED:
+        doing = f"another process has taken this worker's place in the group, so this one must end: {doing}"
     kind = PartitionLostError if found.code() in LOST else BrokerAwayError if found.code() in AWAY else TransportError
     return kind(f"{doing}: {found.str()} ({found.name()}) {where(bootstrap, setting(found.code()))}")
 
@@ -94,6 +97,8 @@ def where(bootstrap: str, named: str = "kafka.bootstrap") -> str:
 
 def setting(code: int) -> str:
     """The setting that most likely has to do with an error."""
+    if code in REPLACED:
+        return "kafka.instance"
     if code in MISSING:
         return "topics"
     if code in REFUSED or code in FORBIDDEN:

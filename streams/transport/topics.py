@@ -96,10 +96,11 @@ def create(settings: Settings, unused: bool = True) -> list[tuple[str, Outcome]]
 
 
 def missing(settings: Settings) -> list[str]:
-    """The topics that do not exist, in the order of an event's way through them. Raises TransportError."""
+    """The topics that a worker uses and that do not exist, in the order of an event's way. Raises TransportError."""
     with _admin(settings.kafka) as admin:
         there = set(admin.list_topics())
-    return [name for name in settings.topics.names() if name not in there]
+    unused = settings.topics.snapshots if settings.state.snapshots is None else None
+    return [name for name in settings.topics.names() if name not in there and name != unused]
 
 
 def describe(settings: Settings) -> list[TopicRow]:

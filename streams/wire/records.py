@@ -258,7 +258,7 @@ class SharedSnapshot(Struct, frozen=True):
 
 
 class SnapshotPointer(Struct, frozen=True):
-    """The snapshots of one model that are kept for all workers. On the topic `snapshots`, keyed by `config`."""
+    """The snapshots of one model that are kept for all workers. On the topic `snapshots`, keyed by what it is of."""
 
     config: str
     """The model digest, as `model.config` of decisions."""

@@ -62,6 +62,7 @@ class Ownership:
         self.changed = True
         labels = self._settings.topics.labels
         ends = self._reader.end_offsets(labels) if any(p.topic == labels for p in committed) else {}
+        rebuild = Rebuild(self._settings, self._decoder, self._state, self._reader)
         for partition, found in committed.items():
             if partition.topic == labels:
                 with self._state.transaction() as t:
@@ -69,16 +70,16 @@ class Ownership:
                 self.duties.take_over(partition, found, duty)
                 continue
             self._events.add(partition)
-            start = self._take_over(partition, found)
+            start = self._take_over(partition, found, rebuild)
             self._gaps.start(partition, start)
             if start is not None:
                 starts[partition] = start
         return starts
 
-    def _take_over(self, partition: Partition, committed: Committed | None) -> int | None:
+    def _take_over(self, partition: Partition, committed: Committed | None, rebuild: Rebuild) -> int | None:
         """`_start`, after which the log and the telemetry say how long it took."""
         began, before = time.perf_counter(), self._counts.rebuilt
-        start = self._start(partition, committed)
+        start = self._start(partition, committed, rebuild)
         restored = PartitionRestored(time.perf_counter() - began, self._counts.rebuilt - before)
         self.restored[partition.index] = restored
         log.info(
@@ -89,12 +90,11 @@ class Ownership:
         )
         return start
 
-    def _start(self, partition: Partition, committed: Committed | None) -> int | None:
+    def _start(self, partition: Partition, committed: Committed | None, rebuild: Rebuild) -> int | None:
         """Where to go on with a partition of the events; None for its beginning. The state follows."""
         if committed is None:  # the group's offset may have expired, and the state still knows
             with self._state.transaction() as t:
                 return t.positions.get(partition)
-        rebuild = Rebuild(self._settings, self._decoder, self._state, self._reader)
         rebuilt = rebuild(partition, committed.offset, self._clock())
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision

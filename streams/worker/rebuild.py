@@ -42,7 +42,7 @@ class Rebuilt(NamedTuple):
 
 
 class Rebuild:
-    """Brings the state of an events partition up to the group's committed offset."""
+    """Brings the state of partitions of the events that came together up to the group's committed offsets."""
 
     def __init__(self, settings: Settings, decoder: Decoder, state: State, reader: Transport) -> None:
         self._settings = settings
@@ -50,6 +50,8 @@ class Rebuild:
         self._state = state
         self._reader = reader
         self._unfit = 0
+        self._read, self._found = 0, dict[str, bytes]()
+        """How many decisions of every partition were looked through, and what was found: once for all partitions."""
         self._group = peer_group(settings.early_risk)
 
     def __call__(self, partition: Partition, committed: int, now: int) -> Rebuilt:
@@ -84,11 +86,14 @@ class Rebuild:
 
     def _decisions(self, most: int) -> dict[str, bytes]:
         """The last decisions by event id, without their explanations, as JSON: a million structs would not fit."""
+        if most <= self._read:
+            return self._found
         found: dict[str, bytes] = {}
         for record in tail(self._reader, self._settings.topics.decisions, most):
             decision = read_own(record, Decision)
             if decision is not None:
                 found[decision.event] = encode(msgspec.structs.replace(decision, explanation=None))
+        self._read, self._found = most, found
         return found
 
     def _remember(

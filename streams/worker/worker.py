@@ -274,6 +274,8 @@ class Worker:
         self._commits.drop()
         self._ownership.lose_all()
         self._transport = self._commits.transport = self._open_shared()
+        # The state went back and the model did not. What the feedback holds is known before a label is read again.
+        self._model.catch_up(self._reader, self._state)
 
     def step(self, timeout: float | None = None) -> int:
         """What one poll gives; returns how many records that were. Raises TransportError, StateError, FeedbackError."""
@@ -352,6 +354,7 @@ class Worker:
             pointer = self._sharing.output(self._ownership.decides(0), self._model.shared, self.clock())
             if pointer is not None:
                 self._produce(pointer)
+                pointer = pointer if self._fit.fits(pointer) else None  # what is not pointed at replaces nothing
             self._commit({}, {})
             self._commits.settle()
             self._sharing.said(pointer, self.clock())

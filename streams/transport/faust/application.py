@@ -22,9 +22,6 @@ from tocsin.streams.transport.faust.security import credentials
 
 _log = logging.getLogger("faust.tocsin")
 
-_POLL_SECONDS = 300.0
-"""A worker that takes nothing for this long loses its partitions, as with librdkafka; so long may it give them up."""
-
 
 class AgentOwner(Protocol):
     """Who owns the application. Its coroutines run in the loop of Faust's consumer, or in that of the agent."""
@@ -106,9 +103,9 @@ class AgentConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             session_timeout_ms=session,
             heartbeat_interval_ms=min(3_000, session // 3),
-            max_poll_interval_ms=int(_POLL_SECONDS * 1000),
-            rebalance_timeout_ms=int(_POLL_SECONDS * 1000),
-            request_timeout_ms=int(_POLL_SECONDS * 1000) + 10_000,  # a rebalance is one request
+            max_poll_interval_ms=settings.poll_interval_ms,
+            rebalance_timeout_ms=settings.poll_interval_ms,
+            request_timeout_ms=settings.poll_interval_ms + 10_000,  # a rebalance is one request
             metadata_max_age_ms=10_000,
             fetch_max_wait_ms=settings.fetch_wait_ms,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, None),

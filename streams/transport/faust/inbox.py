@@ -71,6 +71,8 @@ class Inbox:
         """Make the calls that wait. Raises what a call raises."""
         while self._calls:
             future, call = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue  # Faust waits for it no more
             try:
                 result = call()
             except BaseException:
@@ -97,7 +99,8 @@ class Inbox:
             self._closed = True
             self._records.clear()
             for future, _ in self._calls:
-                future.set_exception(_closed())
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(_closed())
             self._calls.clear()
             self._wake()
             self._changed.notify()

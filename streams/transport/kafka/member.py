@@ -25,9 +25,8 @@ from tocsin.streams.transport.kafka.connection import RETRY_SECONDS, Connection
 from tocsin.streams.transport.kafka.group_offsets import committed_of
 from tocsin.streams.transport.kafka.options import member_options
 from tocsin.streams.transport.kafka.patient import close, commit
-from tocsin.streams.transport.kafka.proof import Proof
 from tocsin.streams.transport.kafka.reading import read_first_offsets
-from tocsin.streams.transport.kafka.transactions import Transactions
+from tocsin.streams.transport.kafka.transactions import Proof, Transactions
 
 _PAUSE_SECONDS = 0.05
 _TURN_SECONDS = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tocsin.streams.transport.base import Partition, Progress
 
@@ -27,11 +27,13 @@ class Stalls:
         """The position of each partition that stands still, and since when, in milliseconds of the caller's clock."""
         self._told: set[Partition] = set()
 
-    def see(self, progress: Mapping[Partition, Progress], now: int) -> dict[Partition, float]:
+    def see(
+        self, progress: Mapping[Partition, Progress], now: int, excused: Collection[Partition] = ()
+    ) -> dict[Partition, float]:
         """Look at the partitions that are read now, at `now` milliseconds of a clock that nobody sets back.
 
-        Returns for how many seconds each stalled partition has stood still. The log has a line where one stalls, and
-        one where it advances again.
+        Returns for how many seconds each stalled partition has stood still, without those that are `excused`. The log
+        has a line where one stalls, and one where it advances again.
         """
         since = {}
         for partition, (position, end) in progress.items():
@@ -39,7 +41,11 @@ class Stalls:
                 before, start = self._since.get(partition, (position, now))
                 since[partition] = (position, start if before == position else now)
         self._since = since
-        stalled = {p: (now - at) / 1000 for p, (_, at) in since.items() if now - at >= self._milliseconds}
+        stalled = {
+            partition: (now - at) / 1000
+            for partition, (_, at) in since.items()
+            if now - at >= self._milliseconds and partition not in excused
+        }
         self._tell(progress, stalled)
         return stalled
 

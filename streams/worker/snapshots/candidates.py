@@ -61,7 +61,7 @@ class Candidates:
         found.sort(key=lambda one: (one.offset, one.source == "local"), reverse=True)
         if local is not None and local.offset < 0:
             found.append(local)
-        elif local is None and not whole_log:
+        if (local is None or local.offset < 0) and not whole_log:
             others = [one for p in shared if not _fits(ours, p) for one in self._of_pointer(p)]
             found += sorted(others, key=lambda one: one.offset, reverse=True)
         return found
@@ -90,7 +90,7 @@ class Candidates:
         return Candidate("local", offset, f"in {self._directory}", lambda: self._directory)
 
     def _shared(self, reader: Transport) -> list[SnapshotPointer]:
-        """What the topic points at; nothing where no store is set, or the topic cannot be read."""
+        """What the topic points at; nothing where no store is set. Raises TransportError."""
         settings = self._settings
         if settings.state.snapshots is None:
             return []
@@ -115,9 +115,10 @@ class Candidates:
     def _fetch(self, kept: SharedSnapshot) -> Path:
         assert self._settings.state.snapshots is not None
         SnapshotStore(self._settings.state.snapshots).fetch(kept, self._fetched)
-        if read_manifest(self._fetched).get("sha256") != kept.sha256:
+        manifest = read_manifest(self._fetched)
+        if (manifest.get("sha256"), manifest.get("feedback_offset")) != (kept.sha256, kept.offset):
             raise SnapshotError(
-                f"{kept.place} is damaged: its manifest does not name the SHA-256 that it is kept under"
+                f"{kept.place} is damaged: its manifest does not name the SHA-256 and the offset that it is kept under"
             )
         return self._fetched
 

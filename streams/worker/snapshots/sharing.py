@@ -1,8 +1,8 @@
 """Sharing: one elected worker puts snapshots of the model into the store, points at them, and trims the feedback.
 
-The elected worker is the one that has partition 0 of the events, which is never more than one that can commit. The
-order is the guarantee that every pointer which stands in the topic has a snapshot, and that feedback is deleted only
-where one replaces it:
+The elected worker is the one that has partition 0 of the events, which in transactions is never more than one that can
+commit. The order is the guarantee that every pointer which stands in the topic has a snapshot, and that feedback is
+deleted only where one replaces it:
 
 1. the snapshot is stored, in a thread of its own;
 2. a pointer to all that are kept is produced, in the worker's next transaction;
@@ -189,7 +189,8 @@ class Sharing:
         pointer = SnapshotPointer(
             model.config, model.lineage, topics.feedback, model.topic_id, self._worker, now, self._unsaid
         )
-        return Output(topics.snapshots, model.config.encode(), encode(pointer))
+        # Two services that share the topic may have one model of two feedback topics.
+        return Output(topics.snapshots, self._folder(model).encode(), encode(pointer))
 
     def _folder(self, model: SharedModel) -> str:
         return folder_of(self._settings.topics.feedback, model.topic_id, model.config)

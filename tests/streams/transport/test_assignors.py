@@ -233,8 +233,9 @@ def test_a_static_member_that_was_replaced_while_it_lives_can_commit_nothing(sta
     second = Relay(stage, group, topic, out, instance="place-1")
     turn_until([second], lambda: len(second.owner.held) == PARTITIONS)
     first.transport.produce(out, None, b"of the one that was replaced")
-    with pytest.raises(TransportError):
+    with pytest.raises(TransportError, match=r"kafka\.instance") as refused:
         first.transport.commit({Partition(topic, 0): 1})
+    assert not isinstance(refused.value, BatchFailedError), "it would start over, and take the place back"
     with suppress(TransportError):
         first.transport.close()
     second.transport.produce(out, None, b"of the one that has the place")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import (
     Committed,
     Headers,
@@ -16,13 +14,13 @@ from tocsin.streams.transport.base import (
     Partition,
     PartitionLostError,
     Rebalance,
+    Record,
     TransactionFailedError,
     Transport,
     TransportError,
 )
-from tocsin.streams.wire.encode import Output
-from tocsin.streams.worker import commit
-from tocsin.streams.worker.commit import Commit, Commits
+from tocsin.streams.transport.memory import MemoryTransport
+from tocsin.streams.worker.commit import Commit
 
 from ..support import START, Service, crash, drain, event, label, settings, stream
 
@@ -65,113 +63,6 @@ def frail(service: Service, plan: dict[str, int], error: Exception) -> Any:
         return Frail(service.open(shared, whole, rebalance), plan, error)
 
     return open_transport
-
-
-class Witness:
-    """A transport that notes in which order it is called, and waits in its flush until it may go on."""
-
-    concurrent = True
-
-    def __init__(self) -> None:
-        self.order: list[Any] = []
-        self.go_on = threading.Event()
-
-    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
-        self.order.append(value)
-
-    def flush(self) -> None:
-        assert self.go_on.wait(60)
-        self.order.append("flush")
-
-    def commit(self, offsets: Offsets, notes: Mapping[Partition, str]) -> None:
-        self.order.append((dict(offsets), dict(notes)))
-
-
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
-    """Notes the commits of the state, too."""
-    seen, real = Witness(), Transaction.commit
-
-    def noted(self: Transaction) -> None:
-        seen.order.append("state")
-        real(self)
-
-    monkeypatch.setattr(Transaction, "commit", noted)
-    return seen
-
-
-EVENTS, LABELS = Partition("events", 0), Partition("labels", 0)
-
-
-def test_the_order_of_a_commit_is_its_guarantee(tmp_path: Path, witness: Witness) -> None:
-    state = State(tmp_path, 2**20)
-    witness.order.clear()
-    witness.concurrent = False
-    witness.go_on.set()
-    commits = Commits(state, witness)  # type: ignore[arg-type]
-    commits.produce(Output("decisions", None, b"said"))
-    commits.commit({EVENTS: 3}, {LABELS: 5}, {LABELS: Committed(5, "2")})
-    assert witness.order == [b"said", "flush", ({EVENTS: 3, LABELS: 5}, {LABELS: "2"}), "state"]
-    with state.transaction() as t:
-        assert (t.positions.get(EVENTS), t.positions.get(LABELS)) == (3, 5)
-    commits.close()
-    state.close()
-
-
-def test_what_is_worked_off_while_a_batch_is_committed_waits_for_its_turn(tmp_path: Path, witness: Witness) -> None:
-    state = State(tmp_path, 2**20)
-    witness.order.clear()
-    commits = Commits(state, witness)  # type: ignore[arg-type]
-    commits.produce(Output("decisions", None, b"first"))
-    commits.commit({EVENTS: 1}, {}, {})
-    commits.transaction.positions.set({LABELS: 9})
-    commits.produce(Output("decisions", None, b"second"))
-    assert b"second" not in witness.order
-    assert "state" not in witness.order
-    witness.go_on.set()
-    commits.commit({EVENTS: 2}, {}, {})
-    commits.settle()
-    first, second = [b"first", "flush", ({EVENTS: 1}, {})], [b"second", "flush", ({EVENTS: 2}, {})]
-    assert witness.order == [*first, *second, "state"]
-    assert not commits.unsettled
-    commits.close()
-    state.close()
-
-
-def test_a_batch_that_fails_takes_what_was_worked_off_meanwhile_out_of_the_state(
-    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = State(tmp_path, 2**20)
-    commits = Commits(state, witness)  # type: ignore[arg-type]
-
-    def failing(offsets: Offsets, notes: Mapping[Partition, str]) -> None:
-        raise TransactionFailedError("no answer")
-
-    monkeypatch.setattr(witness, "commit", failing)
-    witness.go_on.set()
-    commits.commit({EVENTS: 1}, {}, {})
-    commits.produce(Output("decisions", None, b"second"))
-    with pytest.raises(TransactionFailedError):
-        commits.commit({EVENTS: 2}, {}, {})
-    commits.drop()
-    assert b"second" not in witness.order
-    with state.transaction() as t:
-        assert t.positions.get(EVENTS) is None
-    commits.close()
-    state.close()
-
-
-def test_the_state_of_a_worker_that_never_rests_lags_by_no_more_than_its_time(
-    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commit, "KEEP_SECONDS", 0.0)
-    state = State(tmp_path, 2**20)
-    witness.go_on.set()
-    commits = Commits(state, witness)  # type: ignore[arg-type]
-    commits.commit({EVENTS: 1}, {}, {})
-    assert witness.order[-1] == "state"
-    commits.close()
-    state.close()
 
 
 def check_nothing_is_lost(service: Service, n: int) -> None:
@@ -337,6 +228,52 @@ def test_a_zombie_that_wakes_with_a_batch_in_hand_writes_nothing(tmp_path: Path,
         check_all_is_there_once(service, 60)
         assert zombie.classifier.learnt == other.classifier.learnt == 60
     other.__exit__(None, None, None)
+
+
+class Late(MemoryTransport):
+    """Gives the records of whole topics for some polls before partitions are assigned, as Kafka's does."""
+
+    polls = 0
+
+    def poll(self, max_records: int, timeout: float) -> list[Record]:
+        if self.shared and Late.polls > 0:
+            Late.polls -= 1
+            return self._take(max_records)
+        return super().poll(max_records, timeout)
+
+
+def test_a_label_that_was_learnt_before_a_failed_batch_is_not_learnt_again(tmp_path: Path) -> None:
+    """The state goes back by several batches, and the model, which has learnt their feedback, does not."""
+    service = Service(settings(tmp_path / "state", batching={"max_events": 1}), transactional=True, concurrent=True)
+    plan: dict[str, int] = {}
+
+    def late(shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Any:
+        inner = Late(
+            service.broker,
+            shared=shared,
+            whole=whole,
+            group=service.settings.group,
+            rebalance=rebalance,
+            transactional=bool(shared),
+            concurrent=True,
+        )
+        return Frail(inner, plan, TransactionFailedError("no answer"))
+
+    with service.worker(open_transport=late) as worker:
+        service.send(*[event(f"e{i}") for i in range(3)])
+        drain(worker)
+        worker._commits.settle()
+        service.tell(label("e0"), label("e1"))
+        while worker.classifier.feedback_offset < 2:
+            worker.step(0)
+            worker._commits._wait()
+        assert worker._commits.unsettled, "or the state lacks nothing"
+        service.send(event("e3"))
+        plan["commit"], Late.polls = 1, 6
+        steps = iter(range(30))
+        worker.run(lambda: next(steps, None) is None)
+        assert plan["commit"] <= 0
+    assert [item["event"]["id"] for item in service.feedback] == ["e0", "e1"]
 
 
 @pytest.mark.parametrize("transactional", [True, False], ids=["exactly once", "at least once"])

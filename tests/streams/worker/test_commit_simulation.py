@@ -16,8 +16,7 @@ import pytest
 from tocsin.streams.transport.base import BatchFailedError, Committed, Partition
 from tocsin.streams.transport.kafka import KafkaTransport, Transactional, TransactionalId
 from tocsin.streams.transport.kafka.member import GroupMember
-from tocsin.streams.transport.kafka.proof import Proof
-from tocsin.streams.transport.kafka.transactions import Transactions
+from tocsin.streams.transport.kafka.transactions import Proof, Transactions
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.worker.commit import Commits
 

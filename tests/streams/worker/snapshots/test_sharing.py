@@ -19,6 +19,7 @@ from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import SharedSnapshot, SnapshotPointer
 from tocsin.streams.worker.learning.learn import FeedbackError
+from tocsin.streams.worker.snapshots.store import folder_of
 from tocsin.streams.worker.worker import Worker
 
 from ...support import Service, bits, drain, settings, stream
@@ -79,7 +80,7 @@ def pointer(service: Service) -> SnapshotPointer:
     """The last one."""
     last = service.records(service.topics.snapshots)[-1]
     found = msgspec.json.decode(last.value or b"", type=SnapshotPointer)
-    assert (last.key or b"").decode() == found.config
+    assert (last.key or b"").decode() == folder_of(found.topic, found.topic_id, found.config)
     return found
 
 
@@ -197,7 +198,8 @@ def test_a_pointer_that_leads_out_of_the_store_is_not_followed(tmp_path: Path) -
     outside = tmp_path / "outside"
     shutil.copytree(tmp_path / "store" / kept.place, outside)
     forged = msgspec.structs.replace(said, kept=[SharedSnapshot(kept.offset, kept.sha256, "../outside")])
-    service._feeder.produce(service.topics.snapshots, said.config.encode(), msgspec.json.encode(forged))
+    key = folder_of(said.topic, said.topic_id, said.config).encode()
+    service._feeder.produce(service.topics.snapshots, key, msgspec.json.encode(forged))
     with working(service, shared(tmp_path, "new")) as new:
         assert new._model.restored.snapshot is None
         assert new._model.restored.folded == EVERY
@@ -291,9 +293,13 @@ def test_feedback_is_never_deleted_where_no_store_keeps_snapshots(tmp_path: Path
         settings(tmp_path, feedback={"keep": 10})
 
 
-def test_a_secret_in_the_place_of_the_store_is_refused_and_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "place",
+    ["s3://key:hunter2@bucket/prefix", "https://h/x?sig=hunter2", "zip://a.zip::ftp://user:hunter2@h/x"],
+)
+def test_a_secret_in_the_place_of_the_store_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        shared(tmp_path, state={"snapshots": "s3://key:hunter2@bucket/prefix"})
+        shared(tmp_path, state={"snapshots": place})
     assert "environment of the cloud's own library" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
