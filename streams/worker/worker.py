@@ -256,12 +256,13 @@ class Worker:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop` says so; the batches in hand are committed first."""
-        self._stop = stop
+        before, self._stop = self._stop, stop
         while not stop():
             try:
                 self.step()
             except BatchFailedError as error:
                 self._start_over(error)
+        self._stop = before
         try:
             self._commits.settle()
         except BatchFailedError as error:
@@ -290,8 +291,8 @@ class Worker:
         records = self._poll(wait)
         if self._ownership.changed:
             self._after_assignment()
-        for batch in self._batch_size.batches(records):
-            if self._stop():
+        for number, batch in enumerate(self._batch_size.batches(records)):
+            if number and self._stop():
                 break  # what is left was not committed, and comes again
             self._work_off(batch)
         self._housekeep()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -125,14 +125,14 @@ class Account:
         self.last: list[dict[str, Any]] = []
         """A record of each topic that the worker wrote last."""
         join = worker._pipeline._join
-        first = join.label
+        real = join.labels
 
-        def label(decoded: Any, *rest: Any) -> Joined:
-            joined = first(decoded, *rest)
-            self._labels[number_of(decoded.record)] = joined.outcome
-            return joined
+        def labels(decoded: Sequence[Any], *rest: Any) -> Iterator[Joined]:
+            for one, joined in zip(decoded, real(decoded, *rest), strict=True):
+                self._labels[number_of(one.record)] = joined.outcome
+                yield joined
 
-        monkeypatch.setattr(join, "label", label)  # which watches, and changes nothing
+        monkeypatch.setattr(join, "labels", labels)  # which watches, and changes nothing
 
     def settle(self, numbers: range) -> None:
         """Account for the records with these numbers, and forget what lies in the topics."""
