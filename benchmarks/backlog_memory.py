@@ -17,20 +17,14 @@ import time
 from pathlib import Path
 
 from parts.service import children
-from parts.service.broker import Reader, broker, fill_events
+from parts.service.broker import broker, fill_events
 from parts.service.config import Scenario, write_config
 from parts.service.events import Events
+from parts.service.memory import anonymous_megabytes
 
 from tocsin.streams.transport import topics
 
 _CHUNK = 20_000
-
-
-def own_megabytes(process: int) -> float:
-    """Anonymous memory of a process."""
-    status = Path(f"/proc/{process}/status").read_text()
-    [line] = [line for line in status.splitlines() if line.startswith("RssAnon:")]
-    return int(line.split()[1]) / 1024
 
 
 def measure(bootstrap: str, directory: Path, count: int) -> None:
@@ -41,21 +35,20 @@ def measure(bootstrap: str, directory: Path, count: int) -> None:
     events = Events(settings, False)
     for start in range(0, count, _CHUNK):
         fill_events(bootstrap, settings.topics.events, events.take(start, min(_CHUNK, count - start)))
-    decisions = Reader(bootstrap, settings.topics.decisions)
     began, told = time.monotonic(), []
     with children.running("worker", config, directory / "result.json", count, 0) as worker:
-        there = 0
-        while there < count and worker.poll() is None:
+        while worker.poll() is None:  # it ends when it has decided them all
             time.sleep(0.5)
-            told.append(own_megabytes(worker.pid))
-            there = sum(decisions._ends().values())
+            if (held := anonymous_megabytes(worker.pid)) is not None:
+                told.append(held)
+    if not told:
+        raise SystemExit("the worker ended at once")
     later = told[len(told) // 2 :]
     print(
         f"{count:>9,} events waiting: {max(told):.0f} MB at the most, {max(later):.0f} MB in the second half, "
         f"{time.monotonic() - began:.0f} s",
         flush=True,
     )
-    decisions.close()
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from parts.service.config import PARTITIONS, Scenario, write_config
 from parts.service.events import Events
+from parts.service.memory import anonymous_megabytes
 
 from tocsin.config import Settings
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
@@ -26,12 +27,6 @@ from tocsin.streams.worker.worker import Worker
 
 BATCH, TOLD = 5_000, 100_000
 """Events of a batch, and those after which a line is printed."""
-
-
-def own_megabytes() -> float:
-    """Anonymous memory of this process."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon:")]
-    return int(line.split()[1]) / 1024
 
 
 class Bench:
@@ -65,7 +60,7 @@ class Bench:
                 if (start + BATCH) % TOLD == 0:
                     each = 1e6 * (time.process_time() - began) / worker.counts.events
                     print(
-                        f"{worker.counts.events:>9,} events wait: {own_megabytes():4.0f} MB of anonymous memory, "
+                        f"{worker.counts.events:>9,} events wait: {anonymous_megabytes():4.0f} MB of anonymous memory, "
                         f"{data.stat().st_size / 1e6:5.0f} MB of map, {each:.0f} us each",
                         flush=True,
                     )
@@ -84,7 +79,7 @@ def main() -> None:
         _, settings = write_config(Scenario("pending", None, False), "127.0.0.1:9092", Path(folder))
         batching = settings.batching.model_copy(update={"max_events": BATCH})
         bench = Bench(settings.model_copy(update={"batching": batching}))
-        print(f"{own_megabytes():.0f} MB before the first event")
+        print(f"{anonymous_megabytes():.0f} MB before the first event")
         bench.run(arguments.events)
 
 

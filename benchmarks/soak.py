@@ -29,6 +29,7 @@ from parts.service import children
 from parts.service.broker import PRODUCER, broker, reading
 from parts.service.config import APPEND_TIME, PARTITIONS, Scenario, write_config
 from parts.service.events import Events
+from parts.service.memory import anonymous_megabytes
 
 from tocsin.config import load
 from tocsin.streams.replay.past_event import PastEvent
@@ -102,14 +103,6 @@ class Feeder:
         return len(messages)
 
 
-def anonymous_mb(process: subprocess.Popen[bytes]) -> float:
-    """The anonymous memory of a process, megabytes."""
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("this system does not tell RssAnon")
-
-
 def soak(feeder: Feeder, worker: subprocess.Popen[bytes], seconds: float) -> list[Sample]:
     """Feed for so long from the first decision on, and print what is seen."""
     samples: list[Sample] = []
@@ -129,7 +122,11 @@ def soak(feeder: Feeder, worker: subprocess.Popen[bytes], seconds: float) -> lis
         p50, p99 = np.percentile(feeder.waits, [50, 99]) if feeder.waits else (np.nan, np.nan)
         decided = (feeder.decided - before) / (time.monotonic() - now)
         under_way = float(np.mean(feeder.under_way))
-        samples.append(Sample(now - began, anonymous_mb(worker), under_way, decided, float(p50), float(p99)))
+        samples.append(
+            Sample(
+                now - began, anonymous_megabytes(worker.pid) or float("nan"), under_way, decided, float(p50), float(p99)
+            )
+        )
         print(", ".join(f"{value:.1f}" for value in samples[-1]), flush=True)
     return samples
 
