@@ -40,7 +40,10 @@ def make(bootstrap: str, topic: str) -> None:
 def test_creating_twice_leaves_what_exists(broker: str) -> None:
     settings = settings_for(broker, partitions=3)
     names = list(settings.topics.names())
-    assert topics.missing(settings) == names
+    state = settings.state.model_copy(update={"snapshots": "store"})
+    assert topics.missing(settings.model_copy(update={"state": state})) == names
+    unused = settings.topics.snapshots
+    assert topics.missing(settings) == [name for name in names if name != unused], "no store, and so no pointers to it"
     assert topics.create(settings) == [(name, "created") for name in names]
     assert topics.create(settings) == [(name, "exists") for name in names]
     assert topics.missing(settings) == []
