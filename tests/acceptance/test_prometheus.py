@@ -185,6 +185,8 @@ class Workers:
         self._counts = {name: dict.fromkeys(("events", "decided", "batches"), 0) for name in ("w1", "w2", "w3", "w4")}
         self._offset = self._letters = self._losses = self._failures = 0
         self._started_at = 1_000
+        self._events = stage.settings.topics.events
+        stage.send(self._events, b"no json", "k")
 
     def report(self, well: bool) -> None:
         """One report of each."""
@@ -210,6 +212,10 @@ class Workers:
                 dead_letters={"not-json": self._letters if first else 0},
                 lost={"events": self._losses if first else 0},
                 lag={"events": lag},
+                # Without it no worker tells of the partitions, on one of which a record waits all the time.
+                partition_lag={self._events: {"0": 0, "1": 0}} if well else {},
+                stalled={self._events: {"0": 40.0}} if first and not well else {},
+                shed="explanations" if first and not well else None,
                 config="a" if well or first else "b",
                 feedback_offset=self._offset if first or well else 0,
                 snapshot_offset=self._offset,
@@ -228,7 +234,7 @@ def test_each_alert_fires_once_and_clears(
         rule["alert"] for rule in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
     }
     port = free_port()
-    stage = Stage(own_apache.bootstrap, monitor=MonitorSettings(port=port, target_coverage=0.5))
+    stage = Stage(own_apache.bootstrap, monitor=MonitorSettings(port=port, target_coverage=0.5, stalled_seconds=2.0))
     workers = Workers(stage)
     prometheus = Prometheus(tmp_path, port)
 
