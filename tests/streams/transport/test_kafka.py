@@ -48,6 +48,8 @@ TANSU_CANNOT = {
 
 class KafkaStage(Stage):
     patience = 30.0
+    broker_patience = 10.0
+    """How long the broker may be away; without an end where a test kills it, since its start takes as it likes."""
 
     def __init__(self, bootstrap: str, session_timeout_ms: int = 6_000) -> None:
         super().__init__()
@@ -87,7 +89,7 @@ class KafkaStage(Stage):
             shared=shared,
             whole=whole,
             rebalance=rebalance,
-            terms=Terms(kept=kept),
+            terms=Terms(self.broker_patience, kept=kept),
             transactional=None if writes is None else Transactional(TransactionalId(group), writes),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -253,7 +254,7 @@ def test_a_broker_that_crashes_in_the_middle_of_a_transaction_commits_all_of_it_
     own_apache: ApacheKafka,
 ) -> None:
     stage = KafkaStage(own_apache.bootstrap)
-    stage.patience = 60.0
+    stage.patience, stage.broker_patience = 60.0, math.inf
     try:
         topic, out = stage.topic(), stage.topic()
         stage.fill(topic, 4)
