@@ -64,7 +64,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import CommitAgainError, Committed, Offsets, Partition, Rebalance, Transport
@@ -82,7 +82,7 @@ class Commit:
     """Makes one micro-batch permanent but for the state; the order is the guarantee."""
 
     transport: Transport
-    outputs: list[Output] = field(default_factory=list)
+    outputs: Sequence[Output]
     """What is to be produced."""
 
     def run(self, offsets: Offsets, settled: Mapping[Partition, Committed]) -> None:

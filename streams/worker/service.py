@@ -106,11 +106,6 @@ class KafkaTransports:
         return self._transactional
 
 
-def kafka_transports(settings: Settings, terms: Terms | None = None) -> KafkaTransports:
-    """Opens transports to the settings' broker, which wait for it as the terms say."""
-    return KafkaTransports(settings, terms)
-
-
 def run(settings: Settings, stop: Callable[[], bool], faust: bool = False) -> Counts:
     """Run a worker until `stop` says so; returns what it did. Raises TransportError, StateError, FeedbackError.
 

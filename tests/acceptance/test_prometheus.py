@@ -24,7 +24,7 @@ import yaml
 from tocsin.config.service import MonitorSettings, StateSettings
 from tocsin.streams.monitor import Monitor
 from tocsin.streams.transport.embedded import dying_with_parent, free_port
-from tocsin.streams.worker.service import kafka_transports
+from tocsin.streams.worker.service import KafkaTransports
 from tocsin.streams.worker.worker import Worker
 
 from ..brokers import ApacheKafka
@@ -148,7 +148,7 @@ def test_every_query_of_the_dashboard_shows_a_running_service(apache: str, tmp_p
     prometheus = Prometheus(tmp_path, port)
     pairs = iter(stream(100_000))
     try:
-        with monitoring(stage), Worker(stage.settings, kafka_transports(stage.settings)) as worker:
+        with monitoring(stage), Worker(stage.settings, KafkaTransports(stage.settings)) as worker:
 
             def work() -> None:
                 for event, label in (next(pairs) for _ in range(10)):
