@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,13 +19,21 @@ LARGEST = 1e150
 would stay so."""
 
 
+CODE_BITS = 53
+"""Bits of a category code: as many as a float64 holds exactly."""
+
+
 def category_code(value: str) -> int:
-    """A code for a category that every worker computes alike without agreeing first (CRC-32 of the UTF-8 bytes).
+    """A code for a category that every worker computes alike without agreeing first, 0 <= code < 2**53.
+
+    It is the first bits of BLAKE2b of the UTF-8 bytes. Among a million categories the chance that any two share a code
+    is 1 in 18,000.
 
     >>> category_code("red")
-    4200685455
+    489432828731721
     """
-    return zlib.crc32(value.encode("utf-8", "surrogatepass"))
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> (64 - CODE_BITS)
 
 
 class Standardiser:

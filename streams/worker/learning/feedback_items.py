@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from tocsin.models.data.batch import Batch
+from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.data.features import category_code
 from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.packed.events import PackedEvent, contexts_of, rows_of
@@ -107,7 +108,8 @@ def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | N
     if layout.experts != experts:
         raise ValueError(f"evidence of {layout.experts} experts")
     rows, B = rows_of(layout, events), len(items)
-    X = np.ascontiguousarray(rows[:, layout.places["features"]])
+    X = np.array(rows[:, layout.places["features"]], order="C")
+    categories = _code_categories(layout, events, X) if layout.categories else []
     batch = Batch(
         ids=[event.id for event in events],
         subjects=[event.subject for event in events],
@@ -116,7 +118,7 @@ def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | N
         texts=[event.text for event in events],
         history=np.zeros((B, 0), np.int64),
         subject_label=np.full(B, -1, np.int64),
-        categories=_categories(layout, events, X.tolist()) if layout.categories else [],
+        categories=categories,
     )
     return FeedbackBatch(
         batch=batch,
@@ -127,13 +129,20 @@ def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | N
     )
 
 
-def _categories(layout: Layout, events: Sequence[PackedEvent], X: list[list[float]]) -> list[dict[int, str]]:
-    """For each event the names behind its category codes."""
+def _code_categories(layout: Layout, events: Sequence[PackedEvent], X: Floats) -> list[dict[int, str]]:
+    """Enter the codes of categories into X [B, F]; returns for each event the names behind them.
+
+    The codes that were packed are not read: an earlier release computed others.
+    """
     places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
-    return [
-        {int(row[f]): name for f, name in zip(places, event.categories, strict=True) if name is not None}
-        for row, event in zip(X, events, strict=True)
-    ]
+    names: list[dict[int, str]] = []
+    for i, event in enumerate(events):
+        named = {f: name for f, name in zip(places, event.categories, strict=True) if name is not None}
+        codes = {f: category_code(name) for f, name in named.items()}
+        for f, code in codes.items():
+            X[i, f] = code
+        names.append({codes[f]: name for f, name in named.items()})
+    return names
 
 
 def _learnt(layout: Layout, event: PackedEvent) -> int:
