@@ -14,7 +14,8 @@ class LifecycleSettings(FrozenSettings):
 
     Every expert is judged over a window of feedback. It is *starved* where the router hardly uses it, *collapsed* where
     it always answers the same class although the pool does clearly better, and *redundant* where another expert that is
-    of the same kind and sees the same answers as it does.
+    of the same kind and sees the same answers as it does. An expert with `must_earn` is retired as well where another
+    is as accurate as it is, because it costs more time than others or helps on few streams alone.
     """
 
     renamed_keys: ClassVar[dict[str, str]] = {"keep": "minimum_active", "constant": "collapsed"}
@@ -38,6 +39,9 @@ class LifecycleSettings(FrozenSettings):
     answer."""
     agreement: float = Field(default=0.99, ge=1e-9, le=1)
     """One of two like experts is redundant from this agreement on (Cohen's kappa, agreement beyond chance)."""
+    earned: float = Field(default=0.0, ge=0, lt=1)
+    """An expert with `must_earn` has earned its place where its accuracy exceeds that of the best other expert by more
+    than this."""
     chances: int = Field(default=1, ge=0, le=100)
     """How often a starved or collapsed expert is started anew before it is retired. The count begins again after
     `patience` windows of health."""

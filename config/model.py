@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.base import ClassName, FrozenSettings, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
-from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, ExpertSettings, pool_mistake
+from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, ExpertSettings, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
+from tocsin.config.inputs import InputsSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.config.routing import ReliabilitySettings, RouterSettings
 from tocsin.config.schema import FeatureSettings
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-COMPUTATION = 1
+COMPUTATION = 2
 """Raised when the same settings compute something else than before, because a default or a formula has changed. What
 models of the earlier computation left behind is then scored anew. `tests/config/defaults.json` has the defaults."""
 
@@ -42,6 +43,7 @@ class ModelSettings(FrozenSettings):
     text: bool = False
     classes: tuple[ClassName, ...] = ()
     class_map: dict[ClassName, ClassName] = Field(default_factory=dict)
+    inputs: InputsSettings = InputsSettings()
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
@@ -54,6 +56,16 @@ class ModelSettings(FrozenSettings):
     max_text: int = Field(default=100_000, ge=1)
     max_subjects: int = Field(default=1_000_000, ge=1)
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_pool(cls, values: Any) -> Any:
+        """Where no experts are named, take those that suit what events have."""
+        if not isinstance(values, Mapping) or "experts" in values:
+            return values
+        features = values.get("features", ())
+        known = len(features) if isinstance(features, Sequence) else 0
+        return {**values, "experts": default_experts(known, values.get("text") is True)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

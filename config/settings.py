@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -10,8 +11,9 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.base import LONGEST_TEXT, ClassName, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
-from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, pool_mistake
+from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
+from tocsin.config.inputs import InputsSettings
 from tocsin.config.kafka import KafkaSettings, TopicsSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.model import ModelSettings, Seed, class_map_mistake
@@ -75,7 +77,9 @@ class Settings(BaseSettings):
     class_map: dict[ClassName, ClassName] = Field(default_factory=dict, max_length=4_096)
     """Names that classes had before, each with the name of today, for labels and for feedback that is in the log. A
     class that was split has no such name."""
+    inputs: InputsSettings = InputsSettings()
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
+    """The pool. Where none is named, it has the experts that suit what `schema` says: `features`, `text`, or both."""
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     fusion: FusionSettings = FusionSettings()
@@ -105,6 +109,21 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment overrides the file, which arrives as keyword arguments."""
         return _Environment(settings_cls), init_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_pool(cls, values: Any) -> Any:
+        """Where no experts are named, take those that suit the schema."""
+        if not isinstance(values, Mapping) or "experts" in values:
+            return values
+        schema = values.get("schema", values.get("schema_"))
+        features, text = (
+            (schema.get("features"), schema.get("text"))
+            if isinstance(schema, Mapping)
+            else (getattr(schema, "features", None), getattr(schema, "text", None))
+        )
+        known = len(features) if isinstance(features, Sequence) else 0
+        return {**values, "experts": default_experts(known, text is not None)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -161,6 +180,7 @@ class Settings(BaseSettings):
             text=self.schema_.text is not None,
             classes=self.classes,
             class_map=self.class_map,
+            inputs=self.inputs,
             experts=self.experts,
             router=self.router,
             lifecycle=self.lifecycle,

@@ -10,6 +10,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.service import ExplanationSettings
 from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
+from tocsin.explain.clipped import clipped_features
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
 from tocsin.explain.rounding import six_digits
 from tocsin.models.classifier import Classifier
@@ -46,6 +47,7 @@ class Explainer:
             conflict=six_digits(float(scores.conflict[i])),
             used=int(scores.used[i]),
             enough=self.enough(scores, i) if full else recourse.without_sentence(self.enough(scores, i)),
+            clipped=clipped_features(scores, i, self.classifier.columns),
         )
 
     def influence(self, scores: Scores) -> experts.Influence:

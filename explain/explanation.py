@@ -93,6 +93,16 @@ class Enough(msgspec.Struct, frozen=True):
     decide."""
 
 
+class ClippedFeature(msgspec.Struct, frozen=True):
+    """A feature whose value lies far outside what is usual in its column, so that it was clipped for the experts."""
+
+    feature: str
+    value: float
+    """The event's own value."""
+    seen: float
+    """What the experts saw in its place: the end of the usual range."""
+
+
 class MatteringPost(msgspec.Struct, frozen=True):
     """One of the posts that raised a subject's risk most."""
 
@@ -142,5 +152,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     rules than Dempster's that is every expert that has a say."""
     enough: Enough | None = None
     """For an abstention."""
+    clipped: list[ClippedFeature] | msgspec.UnsetType = msgspec.UNSET
+    """The features that were clipped."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

@@ -28,6 +28,9 @@ class ExpertSettings(FrozenSettings):
     name: str
     """Unique in the pool; decisions, metrics and snapshots name the expert by it."""
     strength: float
+    must_earn: bool = False
+    """Whether the expert is put to sleep where another expert is as accurate (`lifecycle.earned`). It is tried again
+    after a drift, or after `lifecycle.probation` windows, which double each time that it was in vain."""
 
     sees: ClassVar[tuple[str, ...]] = ()
     """The fields that determine what the expert sees of an event. Experts of one kind that see the same can be

@@ -18,6 +18,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
+from tocsin.models.inputs.clipping import Clipping
 from tocsin.models.routing.combiner import Combiner
 from tocsin.models.routing.lifecycle import Lifecycle
 
@@ -26,9 +27,10 @@ class Mixture:
     """All parts of a classifier that learn. Classes are known by their indices, columns by their places."""
 
     def __init__(self, settings: ModelSettings, backend: str, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        self.clipping = Clipping(settings.inputs.clipping)
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
-        self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings))
+        self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), registry.must_earn(settings))
         self.judge = Judge(settings)
         self.history = LabelHistory(
             registry.history_length(settings), registry.follows_subjects(settings), settings.max_subjects
@@ -40,6 +42,7 @@ class Mixture:
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self._classes = classes
+        self.clipping.resize(nominal)
         self.combiner.resize(len(nominal), classes)
         self.lifecycle.resize(classes)
         self.judge.resize(nominal, classes)
@@ -48,6 +51,7 @@ class Mixture:
     def parts(self) -> dict[str, Stateful]:
         """Everything that has a state, by its name in snapshots."""
         return {
+            "clipping": self.clipping,
             "router": self.combiner.router,
             "lifecycle": self.lifecycle,
             "abstention": self.judge.abstention,
@@ -79,6 +83,8 @@ class Mixture:
             batch = self.history.recall(batch)
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
+        given = batch.X
+        batch = replace(batch, X=self.clipping.apply(given))
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
         answers, subject_texts = self.pool.evidence(batch, active)
         combined = self.combiner.combine(batch.X, answers, active)
@@ -90,6 +96,7 @@ class Mixture:
         abstention = self.judge.abstention
         return Scores(
             batch=batch,
+            given=given,
             classes=tuple(classes),
             answers=answers,
             evidence=combined.evidence,
@@ -130,6 +137,7 @@ class Mixture:
 
     def _learn_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         active = self.lifecycle.active
+        batch = replace(batch, X=self.clipping.learn(batch.X))
         if contexts is None:
             batch = self.history.remember_all(batch, y)
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)

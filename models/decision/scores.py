@@ -18,8 +18,8 @@ from tocsin.models.data.batch import (
 from tocsin.models.data.subject_text import SubjectText
 
 _OF_EVENTS = (
-    "answers", "evidence", "reliability", "engaged", "belief", "uncertainty", "conflict", "used", "betp", "label",
-    "decided", "sets",
+    "given", "answers", "evidence", "reliability", "engaged", "belief", "uncertainty", "conflict", "used", "betp",
+    "label", "decided", "sets",
 )  # fmt: skip
 _OF_SOME = ("nonconformity", "plain", "ratio")
 """The arrays with a row an event, and those that may be None."""
@@ -30,7 +30,9 @@ class Scores:
     """What the model says of B events, with E experts and K classes."""
 
     batch: Batch
-    """The events as they were scored: with the label history as it was known."""
+    """The events as they were scored: with the label history as it was known, and extreme values clipped."""
+    given: Floats
+    """[B, F], the features as they came."""
     classes: tuple[str, ...]
     answers: Floats
     """[B, E, K], the experts' evidence as they gave it, in pseudo-counts."""
@@ -79,6 +81,7 @@ class Scores:
         no_class, vacuous = np.zeros((rows, 0)), np.zeros((rows, experts, 0))
         return cls(
             batch=batch,
+            given=batch.X,
             classes=(),
             answers=vacuous,
             evidence=vacuous,
@@ -96,6 +99,12 @@ class Scores:
             threshold=math.inf,
             learnt=learnt,
         )
+
+    @property
+    def clipped(self) -> Bools:
+        """[B, F], which features were extreme, so that the experts saw a smaller value."""
+        clipped: Bools = np.isfinite(self.given) & (self.given != self.batch.X)
+        return clipped
 
     def take(self, rows: Ints) -> Scores:
         """The scores of these events, without what must be kept of all."""

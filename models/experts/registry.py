@@ -61,6 +61,11 @@ def kin(settings: ModelSettings) -> list[Hashable]:
     return [expert.kin for expert in settings.experts]
 
 
+def must_earn(settings: ModelSettings) -> list[bool]:
+    """[E], which experts are put to sleep where another is as accurate as they are."""
+    return [expert.must_earn for expert in settings.experts]
+
+
 def history_length(settings: ModelSettings) -> int:
     """How many of the stream's last known labels the pool wants to see."""
     return max((expert.label_history for expert in settings.experts), default=0)

@@ -27,7 +27,9 @@ Fresh = Callable[[int], Expert]
 REGROWN, MERGED, RETIRED, REVIVED = range(4)
 EVENTS = ("regrown", "merged", "retired", "revived")
 """What can happen to an expert. One that is merged into another is retired as well; a revived one begins afresh."""
-STARVED, COLLAPSED = range(2)
+STARVED, COLLAPSED, UNEARNED = range(3)
+LONGEST_SLEEP = 5
+"""An expert that must earn its place sleeps twice as long each time, so many times over."""
 SHARE, ACCURACY, CONSISTENCY = range(3)
 COUNTERS = ("count", "drifts", "windows")
 STATE = ("active", "born", "ill", "twins", "tries", "well", "idle", "events", "figures", "engaged")
@@ -63,12 +65,15 @@ class Lifecycle:
     ----------
     kin
         [E], equal for experts that are of one kind and see the same.
+    must_earn
+        [E], which experts are retired where another is as accurate as they are; none of them, where it is not given.
     """
 
-    def __init__(self, settings: LifecycleSettings, kin: Sequence[Hashable]) -> None:
+    def __init__(self, settings: LifecycleSettings, kin: Sequence[Hashable], must_earn: Sequence[bool] = ()) -> None:
         self._settings = settings
         self._kin = list(kin)
         E = len(self._kin)
+        self._must_earn: Bools = np.array(must_earn or [False] * E, np.bool_)
         pairs = [(a, b) for b in range(E) for a in range(b) if self._kin[a] == self._kin[b]]
         self._pairs = np.array(pairs, np.int64).reshape(-1, 2)
         """[P, 2], the experts of one kin."""
@@ -80,8 +85,8 @@ class Lifecycle:
         self.active: Bools = np.ones(E, np.bool_)
         """[E], which experts score and learn."""
         self._born = np.zeros(E, np.int64)
-        self._ill = np.zeros((E, 2), np.int64)
-        """Windows in a row that found it starved, and collapsed."""
+        self._ill = np.zeros((E, 3), np.int64)
+        """Windows in a row that found it starved, collapsed, and not worth its place."""
         self._twins = np.zeros(len(pairs), np.int64)
         """[P], windows in a row that found two redundant."""
         self._tries = np.zeros(E, np.int64)
@@ -173,7 +178,7 @@ class Lifecycle:
     def _judge(self) -> None:
         """Count for how many windows in a row each expert has been ill."""
         judged = self._judged()
-        found = np.stack([judged & self._starved(), judged & self._collapsed()], axis=1)
+        found = np.stack([judged & found() for found in (self._starved, self._collapsed, self._unearned)], axis=1)
         self._ill = np.where(found, self._ill + 1, 0)
         twins = self._redundant() & judged[self._pairs].all(axis=1)
         self._twins = np.where(twins, self._twins + 1, 0)
@@ -199,6 +204,14 @@ class Lifecycle:
         collapsed: Bools = constant & (window.right / spoke + own.margin < pool)
         return collapsed
 
+    def _unearned(self) -> Bools:
+        """[E], whether an expert that must earn its place is no more accurate than the best of the others."""
+        window = self._window
+        accuracy = np.where(self.active, window.right / max(window.counters[RECORDS], 1), -np.inf)
+        best = np.array([np.delete(accuracy, e).max(initial=-np.inf) for e in range(len(accuracy))])
+        unearned: Bools = self._must_earn & (accuracy <= best + self._settings.earned)
+        return unearned
+
     def _redundant(self) -> Bools:
         """[P], whether two experts answer alike beyond chance, by Cohen's kappa."""
         window = self._window
@@ -212,9 +225,13 @@ class Lifecycle:
     # What is done
 
     def _heal(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
-        """Begin ill experts anew, or retire those for which that did not help."""
+        """Begin ill experts anew, or retire those for which that did not help, and those that are not worth it."""
         for e in np.flatnonzero((self._ill >= self._settings.patience).any(axis=1)).tolist():
-            if self._tries[e] < self._settings.chances:
+            if self._ill[e, UNEARNED] >= self._settings.patience:
+                if self.active.sum() > self._settings.minimum_active:
+                    self._tries[e] += 1
+                    self._retire(e, experts, router, fresh)
+            elif self._tries[e] < self._settings.chances:
                 self._tries[e] += 1
                 self._begin(e, experts, router, fresh)
                 self._events[e, REGROWN] += 1
@@ -246,7 +263,8 @@ class Lifecycle:
 
     def _revive(self, experts: list[Expert], router: Router, fresh: Fresh, drifted: bool) -> None:
         """Try retired experts again: after a drift, or after their probation."""
-        waited = self._idle >= (1 if drifted else self._settings.probation)
+        longer = np.where(self._must_earn, 2 ** np.clip(self._tries - 1, 0, LONGEST_SLEEP), 1)
+        waited = self._idle >= (1 if drifted else self._settings.probation * longer)
         for e in np.flatnonzero(~self.active & waited).tolist():
             # It begins anew, so that its age and its reliability are those of a new expert.
             self._begin(e, experts, router, fresh)

@@ -1,4 +1,4 @@
-"""The config that the service is timed with: the electricity preset with twelve experts, on topics of its own."""
+"""The config that the service is timed with: electricity with twelve experts, on topics of its own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ ROOT = Path(__file__).resolve().parents[3]
 PRESET = ROOT / "config" / "presets" / "electricity.yaml"
 DATA = ROOT / "config" / "presets" / "data" / "electricity.csv.gz"
 PARTITIONS = 4
-EXPERTS = 12
-MORE: list[dict[str, Any]] = [
+EXPERTS: list[dict[str, Any]] = [
     {"kind": "neighbours", "name": "nearest-500", "window": 500, "k": 1, "strength": 100},
+    {"kind": "neighbours", "name": "neighbours-500", "window": 500, "k": 3, "strength": 100},
+    {"kind": "neighbours", "name": "neighbours-2000", "window": 2000, "k": 5, "strength": 100},
+    {"kind": "linear", "name": "linear-faster", "step": 0.2, "strength": 100},
+    {"kind": "linear", "name": "linear-fast", "step": 0.02, "strength": 100},
+    {"kind": "linear", "name": "linear-slow", "step": 0.002, "strength": 100},
     {"kind": "naive-bayes", "name": "naive-bayes", "strength": 100},
+    {"kind": "persistence", "by": "stream", "strength": 100},
+    {"kind": "tree", "name": "tree", "strength": 100},
     {"kind": "tree", "name": "tree-mc", "leaf_prediction": "mc", "strength": 100},
+    {"kind": "tree", "name": "tree-history", "history": 1, "strength": 100},
+    {
+        "kind": "forest",
+        "trees": 15,
+        "grace_period": 200,
+        "warning_delta": 0.3,
+        "drift_delta": 0.1,
+        "strength": 100,
+    },
 ]
-"""The experts beside the preset's own."""
+"""Twelve experts, written out, so that rates can be compared with those of other releases."""
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 """Has the broker write into each record when it appended it."""
 GUARANTEES = ("exactly-once", "at-least-once")
@@ -46,7 +61,7 @@ def write_config(scenario: Scenario, bootstrap: str, directory: Path, level: str
     name = scenario.name
     roles = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
     raw["name"] = name
-    raw["experts"] += MORE
+    raw["experts"] = list(EXPERTS)
     if scenario.text:
         raw["schema"]["text"] = "text"
         raw["experts"].append({"kind": "ss3", "name": "ss3"})
@@ -62,8 +77,4 @@ def write_config(scenario: Scenario, bootstrap: str, directory: Path, level: str
     raw["explanation"] = {"level": level}
     path = directory / f"{name}.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
-    settings = load(path)
-    found = len(settings.experts) - scenario.text
-    if found != EXPERTS:
-        raise SystemExit(f"the preset and {len(MORE)} experts make {found}, not {EXPERTS}: the preset has changed")
-    return path, settings
+    return path, load(path)

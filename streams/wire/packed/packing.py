@@ -80,7 +80,7 @@ def numbers_of(layout: Layout, scores: Scores, verdicts: Verdicts) -> Floats:
     rows = np.empty((len(scores.batch), layout.width))
     code = {reason: n for n, reason in enumerate(REASONS)}
     values: dict[str, Floats | Ints | Bools | float] = {
-        "features": scores.batch.X[:, : len(layout.features)],
+        "features": scores.given[:, : len(layout.features)],
         "belief": scores.belief,
         "uncertainty": scores.uncertainty[:, None],
         "conflict": scores.conflict[:, None],

@@ -93,6 +93,27 @@ def test_a_retired_expert_neither_scores_nor_learns() -> None:
     np.testing.assert_array_equal(scores.evidence[:, 0], alone.score(scores.batch).evidence[:, 0])
 
 
+def test_an_expert_that_must_earn_its_place_sleeps_where_another_is_as_good_and_longer_each_time() -> None:
+    twice = NeighboursSettings(name="extra", window=100, k=1, must_earn=True)
+    model = classifier(LinearSettings(), twice)
+    right(model, events(450))
+    # 200 young, found at 300 and 400 and acted on at 400: it is not begun anew first.
+    assert happened(model) == [{}, {"retired": 1}]
+    right(model, events(400, seed=1))
+    # It comes back after 4 windows, at 800, sleeps again after 4 more, and then for twice as long.
+    assert happened(model) == [{}, {"retired": 1, "revived": 1}]
+    right(model, events(1_100, seed=2))
+    assert happened(model) == [{}, {"retired": 2, "revived": 1}]
+    right(model, events(200, seed=3))
+    assert happened(model) == [{}, {"retired": 2, "revived": 2}]
+
+
+def test_an_expert_that_earns_its_place_stays_awake() -> None:
+    model = classifier(STUMP, LinearSettings(must_earn=True))
+    right(model, events(2_000))
+    assert happened(model)[1] == {}
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_two_linear_experts_alike_are_merged(late: bool) -> None:
     experts = LinearSettings(name="one"), LinearSettings(name="two"), TreeSettings()

@@ -1,0 +1,266 @@
+"""Extreme values of a column are clipped to what is usual in it, one row after the other.
+
+From the first `FIRST` values of a column its centre m (their median) and spread q are taken, where q is the 90th
+percentile of |x - m| over that of a normal distribution. After them a running mean and variance are learnt from the
+clipped values themselves, so that an extreme value moves them little, and a true change of scale is followed within
+some hundred values. The bounds are mean +- `deviations` standard deviations.
+
+A column that is nearly always m (a count, an indicator, a constant) has q = 0. Its other values are judged by their own
+size: the bounds are m +- `RARE_FACTOR` times the running geometric mean of |x - m| over the values that are not m.
+
+`reference_learn` is the same in plain numpy, and a test holds the two together. The method is Huber's idea of a
+winsorised estimate (Robust Statistics, 1981), applied online.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.moments import LARGEST
+from tocsin.kernels.common.sorting import stable_order
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+FIRST = 100
+"""Values of a column that its centre and spread are taken from."""
+ENOUGH = 20
+"""From so many values on, the bounds are those of the values so far."""
+NORMAL_90 = 1.645
+"""The 90th percentile of |x| of a standard normal distribution."""
+RARE_FACTOR = 32.0
+"""How many times its usual size a value may have in a column that is nearly always the same."""
+RARE_SHARE = 0.01
+"""The least share that one such value has in the running mean of log sizes."""
+
+
+class Usual(NamedTuple):
+    """What is usual in F columns, changed in place."""
+
+    first: Floats
+    """[F, FIRST], the first values of each column."""
+    known: Floats
+    """[F], values that were known, up to `FIRST` and the memory."""
+    centre: Floats
+    """[F], the median of the first values."""
+    mean: Floats
+    """[F], of clipped values; so is the next."""
+    square: Floats
+    """[F], mean squared deviations."""
+    rare: Bools
+    """[F], whether the column is nearly always its centre."""
+    others: Floats
+    """[F], values that were not the centre, up to 1 / RARE_SHARE."""
+    log_size: Floats
+    """[F], the running mean of log |x - centre| over those."""
+
+
+def new(columns: int) -> Usual:
+    """No column has a value yet."""
+    F = columns
+    return Usual(
+        np.zeros((F, FIRST)),
+        np.zeros(F),
+        np.zeros(F),
+        np.zeros(F),
+        np.zeros(F),
+        np.zeros(F, np.bool_),
+        np.zeros(F),
+        np.zeros(F),
+    )
+
+
+def widened(usual: Usual, columns: int) -> Usual:
+    """The same with room for more columns."""
+    more = columns - len(usual.known)
+    if more <= 0:
+        return usual
+    padded: list[Any] = [np.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1))) for array in usual]
+    return Usual(*padded)
+
+
+@kernel
+def quantile(ordered: Floats, order: NDArray[np.int64], share: float) -> float:
+    """The quantile of values [n] of which `order` is the ascending order, between neighbours in proportion."""
+    place = share * (order.size - 1)
+    low = math.floor(place)
+    lower: float = ordered[order[low]]
+    if place > low:
+        lower += (place - low) * (ordered[order[low + 1]] - lower)
+    return lower
+
+
+@kernel
+def centre_and_spread(values: Floats) -> tuple[float, float]:
+    """The median m of values [n], and the 90th percentile of |x - m| as a standard deviation."""
+    centre = quantile(values, stable_order(values), 0.5)
+    distances = np.abs(values - centre)
+    return centre, quantile(distances, stable_order(distances), 0.9) / NORMAL_90
+
+
+@kernel
+def around(middle: float, reach: float) -> tuple[float, float]:
+    """The bounds around a middle, whose squares are finite."""
+    return max(middle - reach, -LARGEST), min(middle + reach, LARGEST)
+
+
+@kernel
+def rare_bounds(centre: float, others: float, log_size: float) -> tuple[float, float]:
+    """The bounds of a column that is nearly always its centre; there are none before another value came."""
+    if others == 0.0:
+        return -LARGEST, LARGEST
+    return around(centre, RARE_FACTOR * math.exp(log_size))
+
+
+@kernel
+def bounds(usual: Usual, f: int, deviations: float) -> tuple[float, float]:
+    """The least and the greatest value that column f may have now."""
+    n = int(usual.known[f])
+    if n < ENOUGH:
+        return -LARGEST, LARGEST
+    if n < FIRST:
+        centre, spread = centre_and_spread(usual.first[f, :n])
+        if spread == 0.0:
+            return -LARGEST, LARGEST
+        return around(centre, deviations * spread)
+    if usual.rare[f]:
+        return rare_bounds(usual.centre[f], usual.others[f], usual.log_size[f])
+    return around(usual.mean[f], deviations * math.sqrt(usual.square[f]))
+
+
+@kernel
+def learn_value(usual: Usual, f: int, x: float, memory: float) -> None:
+    """Take in one value of a column whose centre is known; it is clipped already."""
+    usual.known[f] = min(usual.known[f] + 1.0, memory)
+    if usual.rare[f]:
+        size = abs(x - usual.centre[f])
+        if size > 0.0:
+            usual.others[f] = min(usual.others[f] + 1.0, 1.0 / RARE_SHARE)
+            usual.log_size[f] += (math.log(size) - usual.log_size[f]) / usual.others[f]
+        return
+    share = 1.0 / usual.known[f]
+    delta = x - usual.mean[f]
+    usual.mean[f] += share * delta
+    usual.square[f] += share * (delta * (x - usual.mean[f]) - usual.square[f])
+
+
+@kernel
+def settle(usual: Usual, f: int, deviations: float) -> None:
+    """Take a column's centre and spread from its first values, and learn these, clipped."""
+    centre, spread = centre_and_spread(usual.first[f])
+    usual.centre[f] = centre
+    usual.rare[f] = spread == 0.0
+    usual.known[f] = 0.0
+    reach = deviations * spread
+    for i in range(FIRST):
+        x = usual.first[f, i]
+        if not usual.rare[f]:
+            x = min(max(x, centre - reach), centre + reach)
+        learn_value(usual, f, x, float(FIRST))
+    usual.known[f] = FIRST
+
+
+@kernel
+def clip(usual: Usual, nominal: Bools, X: Floats, deviations: float, out: Floats) -> None:
+    """Write X [B, F] with its extreme values clipped into `out`; categories and what is not finite stay as they are."""
+    for f in range(X.shape[1]):
+        low, high = bounds(usual, f, deviations)
+        for b in range(X.shape[0]):
+            x = X[b, f]
+            out[b, f] = x if nominal[f] or not math.isfinite(x) else min(max(x, low), high)
+
+
+@kernel
+def learn(usual: Usual, nominal: Bools, X: Floats, deviations: float, memory: float, out: Floats) -> None:
+    """Write each row of X [B, F], clipped by the rows before it, into `out`, and learn it, in order.
+
+    `memory` is how many values of a column are remembered, at least `FIRST`.
+    """
+    for b in range(X.shape[0]):
+        for f in range(X.shape[1]):
+            x = X[b, f]
+            out[b, f] = x
+            if nominal[f] or not math.isfinite(x):
+                continue
+            low, high = bounds(usual, f, deviations)
+            x = out[b, f] = min(max(x, low), high)
+            n = int(usual.known[f])
+            if n >= FIRST:
+                learn_value(usual, f, x, memory)
+                continue
+            # What is learnt first is the value itself: a centre of clipped values could not tell what is usual.
+            usual.first[f, n] = min(max(X[b, f], -LARGEST), LARGEST)
+            usual.known[f] = n + 1.0
+            if n + 1 == FIRST:
+                settle(usual, f, deviations)
+
+
+# ------------------------------------------------------------ reference
+
+
+class ReferenceColumn:
+    """One column, a value at a time, by numpy's own medians and percentiles."""
+
+    def __init__(self, deviations: float, memory: float) -> None:
+        self._deviations, self._memory = deviations, memory
+        self._first: list[float] = []
+        self._known: list[float] = []
+        self._mean = self._square = self._count = 0.0
+        self._logs = self._others = 0.0
+        self._centre = self._spread = 0.0
+
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value that the column may have now."""
+        low, high = self._bounds()
+        return max(low, -LARGEST), min(high, LARGEST)
+
+    def _bounds(self) -> tuple[float, float]:
+        everything = -LARGEST, LARGEST
+        if len(self._first) < ENOUGH:
+            return everything
+        if len(self._first) < FIRST:
+            centre, spread = self._of_first()
+            reach = self._deviations * spread
+            return (centre - reach, centre + reach) if reach > 0.0 else everything
+        if self._spread == 0.0:
+            reach = RARE_FACTOR * np.exp(self._logs)
+            if not self._others:
+                return everything
+            return self._centre - reach, self._centre + reach
+        reach = self._deviations * np.sqrt(self._square)
+        return self._mean - reach, self._mean + reach
+
+    def _of_first(self) -> tuple[float, float]:
+        centre = float(np.quantile(self._first, 0.5))
+        return centre, float(np.quantile(np.abs(np.array(self._first) - centre), 0.9)) / NORMAL_90
+
+    def learn(self, x: float) -> float:
+        """Take in one finite value; returns it as it is clipped."""
+        clipped = float(np.clip(x, *self.bounds()))
+        if len(self._first) == FIRST:
+            self._learn(clipped, self._memory)
+            return clipped
+        self._first.append(float(np.clip(x, -LARGEST, LARGEST)))
+        if len(self._first) == FIRST:
+            self._centre, self._spread = self._of_first()
+            reach = self._deviations * self._spread if self._spread > 0.0 else np.inf
+            for value in self._first:
+                self._learn(float(np.clip(value, self._centre - reach, self._centre + reach)), float(FIRST))
+        return clipped
+
+    def _learn(self, x: float, memory: float) -> None:
+        self._count = min(self._count + 1.0, memory)
+        if self._spread == 0.0:
+            size = abs(x - self._centre)
+            if size > 0.0:
+                self._others = min(self._others + 1.0, 1.0 / RARE_SHARE)
+                self._logs += (np.log(size) - self._logs) / self._others
+            return
+        delta = x - self._mean
+        self._mean += delta / self._count
+        self._square += (delta * (x - self._mean) - self._square) / self._count

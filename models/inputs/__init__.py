@@ -1,0 +1,1 @@
+"""What is done to the features of an event before any expert sees them."""

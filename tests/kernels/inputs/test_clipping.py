@@ -1,0 +1,119 @@
+"""What is usual in a column: the compiled pass against plain numpy, and what it does to values that are not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tocsin.kernels.inputs.clipping import FIRST, LARGEST, ReferenceColumn, clip, learn, new, widened
+
+DEVIATIONS, MEMORY = 8.0, 10_000.0
+Floats = NDArray[np.float64]
+
+
+def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> Floats:
+    """X as it is clipped, learnt in pieces."""
+    usual, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), np.empty_like(X)
+    for start, stop in zip((0, *cuts), (*cuts, len(X)), strict=True):
+        learn(usual, nominal, X[start:stop], DEVIATIONS, MEMORY, out[start:stop])
+    return out
+
+
+def plainly(column: Floats) -> list[float]:
+    reference = ReferenceColumn(DEVIATIONS, MEMORY)
+    return [reference.learn(x) if math.isfinite(x) else x for x in column.tolist()]
+
+
+values = st.one_of(
+    st.floats(-100, 100),
+    st.sampled_from([0.0, 0.0, 1.0, math.nan, math.inf, 1e12, -1.7e308, 1.7e308]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1_000), st.lists(values, max_size=40), st.sampled_from(["normal", "counts", "constant"]))
+def test_the_compiled_pass_says_what_plain_numpy_says(seed: int, odd: list[float], kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    column = {
+        "normal": rng.normal(3.0, 2.0, 260),
+        "counts": rng.poisson(0.05, 260).astype(float),
+        "constant": np.full(260, 7.0),
+    }[kind]
+    column[rng.integers(0, 260, len(odd))] = odd
+    np.testing.assert_allclose(learnt(column[:, None])[:, 0], plainly(column), rtol=1e-9)
+
+
+def test_how_rows_are_cut_into_calls_changes_no_bit() -> None:
+    X = np.random.default_rng(1).standard_t(2, size=(500, 3))
+    np.testing.assert_array_equal(learnt(X), learnt(X, (1, 20, 99, 100, 101, 337)))
+
+
+def test_scoring_clips_as_the_next_row_would_be_and_learns_nothing() -> None:
+    rng = np.random.default_rng(2)
+    usual, nominal = new(2), np.array([False, True])
+    out = np.empty((300, 2))
+    learn(usual, nominal, rng.normal(size=(300, 2)), DEVIATIONS, MEMORY, out)
+    before = [array.copy() for array in usual]
+    asked, scored, taken = np.array([[1e9, 1e9], [math.nan, 0.0]]), np.empty((2, 2)), np.empty((1, 2))
+    clip(usual, nominal, asked, DEVIATIONS, scored)
+    for old, array in zip(before, usual, strict=True):
+        np.testing.assert_array_equal(old, array)
+    assert scored[0, 0] < 12.0
+    assert scored[0, 1] == 1e9  # a category
+    assert math.isnan(scored[1, 0])
+    learn(usual, nominal, asked[:1], DEVIATIONS, MEMORY, taken)
+    np.testing.assert_array_equal(taken, scored[:1])
+
+
+@pytest.mark.parametrize("place", [30, FIRST - 1, FIRST, 5_000])
+def test_one_wrong_value_does_not_widen_what_is_usual(place: int) -> None:
+    X = np.random.default_rng(3).normal(size=(6_000, 1))
+    spoilt = X.copy()
+    spoilt[place] = 1.7e308
+    out = learnt(spoilt)
+    assert out[place, 0] < 30.0
+    rest = np.arange(len(X)) != place
+    np.testing.assert_array_equal(out[rest], X[rest])
+
+
+def test_a_new_scale_is_followed_within_some_thousand_values() -> None:
+    X = np.random.default_rng(4).normal(size=(8_000, 1))
+    X[2_000:] *= 100.0  # from pounds to pence
+    out = learnt(X)
+    assert np.abs(out[2_000:2_010]).max() < 20.0
+    np.testing.assert_array_equal(out[5_000:], X[5_000:])
+
+
+def test_counts_that_are_mostly_zero_are_not_flattened() -> None:
+    """A column that is 0 in 98 of 100 events has a percentile of 0: its ones and twos are what it has to say."""
+    X = np.random.default_rng(5).poisson(0.02, size=(5_000, 1)).astype(float)
+    np.testing.assert_array_equal(learnt(X), X)
+    X[4_000] = 1e9
+    assert learnt(X)[4_000, 0] < 100.0
+
+
+def test_a_constant_column_that_begins_to_vary_is_let_through() -> None:
+    X = np.zeros((1_000, 1))
+    X[500:] = np.random.default_rng(6).normal(50.0, 5.0, size=(500, 1))
+    np.testing.assert_array_equal(learnt(X), X)
+
+
+def test_values_beyond_what_can_be_squared_are_finite_afterwards() -> None:
+    X = np.full((300, 1), 1.7e308)
+    X[::2] = -1.7e308
+    assert np.abs(learnt(X)).max() <= LARGEST
+
+
+def test_a_column_that_comes_later_begins_at_nothing() -> None:
+    usual = new(1)
+    learn(
+        usual, np.array([False]), np.random.default_rng(7).normal(size=(200, 1)), DEVIATIONS, MEMORY, np.empty((200, 1))
+    )
+    wider = widened(usual, 2)
+    assert wider.known.tolist() == [200.0, 0.0]
+    assert widened(wider, 1) is wider

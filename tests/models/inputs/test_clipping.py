@@ -1,0 +1,83 @@
+"""The guard before all experts: what it spares a model, and that its decisions say what was clipped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tocsin.config.experts.linear import LinearSettings
+from tocsin.config.experts.neighbours import NeighboursSettings
+from tocsin.config.inputs import InputsSettings
+from tocsin.config.inputs.clipping import ClippingSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.schema import FeatureSettings
+from tocsin.config.service import ExplanationSettings
+from tocsin.explain import Explainer
+from tocsin.models import Batch, Classifier
+from tocsin.models.data.snapshot import SnapshotError
+from tocsin.models.inputs.clipping import Clipping
+
+ON, OFF = InputsSettings(), InputsSettings(clipping=ClippingSettings(enabled=False))
+
+
+def model(inputs: InputsSettings = ON) -> Classifier:
+    return Classifier(
+        ModelSettings(
+            features=(FeatureSettings(name="amount"), FeatureSettings(name="age")),
+            classes=("a", "b"),
+            experts=(LinearSettings(), NeighboursSettings(window=200)),
+            inputs=inputs,
+        )
+    )
+
+
+def stream(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(seed).normal(size=(n, 2))
+    return X, (X[:, 0] > 0).astype(np.int64)
+
+
+def right(classifier: Classifier, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    betp = classifier.learn_at_once(Batch.of(X), y, np.ones(len(y)))
+    return betp.argmax(axis=1) == y
+
+
+@pytest.mark.parametrize("wrong", [1.7e308, -1e12])
+def test_one_wrong_record_costs_a_model_nothing_that_lasts(wrong: float) -> None:
+    X, y = stream(3_000)
+    spoilt = X.copy()
+    spoilt[1_000] = wrong
+    clean, guarded, open_ = right(model(), X, y), right(model(), spoilt, y), right(model(OFF), spoilt, y)
+    assert guarded[1_001:].mean() >= clean[1_001:].mean() - 0.003
+    assert open_[1_001:].mean() < clean[1_001:].mean() - 0.01
+
+
+def test_a_decision_says_what_was_clipped_and_keeps_the_features_as_they_came() -> None:
+    classifier = model()
+    X, y = stream(500)
+    right(classifier, X, y)
+    scores = classifier.score(Batch.of(np.array([[1e9, 0.5], [0.1, 0.2]])))
+    np.testing.assert_array_equal(scores.given, [[1e9, 0.5], [0.1, 0.2]])
+    assert scores.clipped.tolist() == [[True, False], [False, False]]
+    explainer = Explainer(classifier, ExplanationSettings())
+    explained = [explainer.explain(scores, i) for i in range(2)]
+    assert explained[0] is not None
+    assert explained[1] is not None
+    (one,) = explained[0].clipped or []
+    assert (one.feature, one.value) == ("amount", 1e9)
+    assert one.seen == scores.batch.X[0, 0]
+    assert not explained[1].clipped
+
+
+def test_a_snapshot_brings_back_what_is_usual() -> None:
+    clipping, other = (Clipping(ClippingSettings()) for _ in range(2))
+    for one in (clipping, other):
+        one.resize([False, True])
+    X, _ = stream(300)
+    clipping.learn(X)
+    other.load_state_dict(clipping.state_dict())
+    odd = np.full((1, 2), 1e9)
+    np.testing.assert_array_equal(other.apply(odd), clipping.apply(odd))
+    narrow = Clipping(ClippingSettings())
+    narrow.resize([False])
+    with pytest.raises(SnapshotError, match="clipping"):
+        narrow.load_state_dict(clipping.state_dict())
