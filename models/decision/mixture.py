@@ -43,7 +43,7 @@ class Mixture:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self._classes = classes
         self.clipping.resize(nominal)
-        self.combiner.resize(len(nominal), classes)
+        self.combiner.resize(nominal, classes)
         self.lifecycle.resize(classes)
         self.judge.resize(nominal, classes)
         self.pool.resize(classes)

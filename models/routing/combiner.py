@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,11 +51,14 @@ class Combiner:
         self._configured_prior = settings.fusion.prior
         self._backend = backend
         self._classes = 0
+        self._categories: Ints = np.zeros(0, np.int64)
+        """The columns of categories. The router does not see them, because their codes are no quantities."""
 
-    def resize(self, features: int, classes: int) -> None:
-        """Make room for more columns or classes. Never shrinks."""
+    def resize(self, nominal: Sequence[bool], classes: int) -> None:
+        """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self._classes = classes
-        self.router.resize(features)
+        self._categories = np.flatnonzero(nominal)
+        self.router.resize(len(nominal))
         self.class_discount.resize(classes)
 
     @property
@@ -69,7 +73,7 @@ class Combiner:
     def combine(self, X: Floats, answers: Floats, active: Bools) -> Combined:
         """The belief about B events from X [B, F] and the answers [B, E, K] of the active [E] experts."""
         evidence = self.class_discount.discount(answers, self.prior)
-        reliability = np.where(active, self.router.reliability(X, evidence), 0.0)
+        reliability = np.where(active, self.router.reliability(self._quantities(X), evidence), 0.0)
         engaged, fused = self.fuse(evidence, reliability, active)
         return Combined(evidence, reliability, engaged, fused, self.betp(fused, self._temperatures(len(X))))
 
@@ -79,7 +83,15 @@ class Combiner:
         `delay` [B] is how many records were learnt between an event's decision and its label.
         """
         evidence = self.class_discount.learn(answers, y, self.prior)
-        return Learnt(evidence, *self.router.learn(X, evidence, y, weight, delay))
+        return Learnt(evidence, *self.router.learn(self._quantities(X), evidence, y, weight, delay))
+
+    def _quantities(self, X: Floats) -> Floats:
+        """X [B, F] with NaN in the place of categories."""
+        if not len(self._categories):
+            return X
+        seen = X.copy()
+        seen[:, self._categories] = np.nan
+        return seen
 
     def engaged(self, evidence: Floats, reliability: Floats, active: Bools) -> Bools:
         """[B, E], the active experts that the router engages."""

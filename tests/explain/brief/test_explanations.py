@@ -49,7 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
     "error": {"experts": TREES, "abstention": AbstentionSettings(controls="error", error=0.05)},
     "per class": {"experts": TREES, "abstention": AbstentionSettings(error=0.05, per_class=True)},
     "cost": {"experts": TREES[:2], "abstention": AbstentionSettings(controls="cost", abstain_cost=0.05)},
-    "novel": {"experts": TREES[:2], "abstention": AbstentionSettings(abstain_novel=True, error=0.02)},
+    "novel": {"experts": TREES[:2], "abstention": AbstentionSettings(abstain_novel=True, error=0.1)},
 }
 
 

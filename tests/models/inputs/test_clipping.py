@@ -42,13 +42,14 @@ def right(classifier: Classifier, X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("wrong", [1.7e308, -1e12])
-def test_one_wrong_record_costs_a_model_nothing_that_lasts(wrong: float) -> None:
+def test_one_wrong_record_costs_a_model_a_fraction_of_what_it_did(wrong: float) -> None:
     X, y = stream(3_000)
     spoilt = X.copy()
     spoilt[1_000] = wrong
     clean, guarded, open_ = right(model(), X, y), right(model(), spoilt, y), right(model(OFF), spoilt, y)
-    assert guarded[1_001:].mean() >= clean[1_001:].mean() - 0.003
-    assert open_[1_001:].mean() < clean[1_001:].mean() - 0.01
+    lost, lost_without = (clean[1_001:].mean() - after[1_001:].mean() for after in (guarded, open_))
+    assert lost_without > 0.015
+    assert lost < lost_without / 4
 
 
 def test_a_decision_says_what_was_clipped_and_keeps_the_features_as_they_came() -> None:

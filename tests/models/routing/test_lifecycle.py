@@ -97,12 +97,12 @@ def test_an_expert_that_must_earn_its_place_sleeps_where_another_is_as_good_and_
     twice = NeighboursSettings(name="extra", window=100, k=1, must_earn=True)
     model = classifier(LinearSettings(), twice)
     right(model, events(450))
-    # 200 young, found at 300 and 400 and acted on at 400: it is not begun anew first.
+    # 100 young, found at 200 and 300 and acted on at 300: it is not begun anew first.
     assert happened(model) == [{}, {"retired": 1}]
     right(model, events(400, seed=1))
-    # It comes back after 4 windows, at 800, sleeps again after 4 more, and then for twice as long.
+    # It comes back after 4 windows, at 700, sleeps again at 1,000, and then for twice as long, until 1,800.
     assert happened(model) == [{}, {"retired": 1, "revived": 1}]
-    right(model, events(1_100, seed=2))
+    right(model, events(900, seed=2))
     assert happened(model) == [{}, {"retired": 2, "revived": 1}]
     right(model, events(200, seed=3))
     assert happened(model) == [{}, {"retired": 2, "revived": 2}]
