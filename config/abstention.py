@@ -29,6 +29,11 @@ class AbstentionSettings(FrozenSettings):
     per_class: bool = False
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
     coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all."""
+    rare_share: float = Field(default=0.1, ge=0, le=1)
+    """A class is rare where its share of the labels is below this part of an even share. A rare class is decided for
+    from the probability on that would have given it the greatest F1 score on the labels of late, although another class
+    is more probable: else one in a hundred is never found. At 0 the most probable class is always decided for. It goes
+    with `controls: coverage` without `per_class`."""
     costs: dict[ClassName, dict[ClassName, CostValue]] = Field(default_factory=dict)
     """What a decision costs, by true class and then by decided class. A cost that is not given is 0 for a right
     decision and 1 for a wrong one."""

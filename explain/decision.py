@@ -12,6 +12,7 @@ from tocsin.explain import experts, recourse, tree_path
 from tocsin.explain import words as word_parts
 from tocsin.explain.clipped import clipped_features
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
+from tocsin.explain.rare_class import rare_class
 from tocsin.explain.rounding import six_digits
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
@@ -48,6 +49,7 @@ class Explainer:
             used=int(scores.used[i]),
             enough=self.enough(scores, i) if full else recourse.without_sentence(self.enough(scores, i)),
             clipped=clipped_features(scores, i, self.classifier.columns),
+            rare=rare_class(scores, i),
         )
 
     def influence(self, scores: Scores) -> experts.Influence:

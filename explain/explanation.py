@@ -103,6 +103,16 @@ class ClippedFeature(msgspec.Struct, frozen=True):
     """What the experts saw in its place: the end of the usual range."""
 
 
+class RareClass(msgspec.Struct, frozen=True):
+    """Why an event was decided for a rare class, though another class is more probable."""
+
+    label: str
+    probability: float
+    """Its probability: pignistic, after inverse temperature and prior shift."""
+    threshold: float
+    """The probability from which on the class is decided for: that of its greatest F1 score on the labels of late."""
+
+
 class MatteringPost(msgspec.Struct, frozen=True):
     """One of the posts that raised a subject's risk most."""
 
@@ -154,5 +164,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """For an abstention."""
     clipped: list[ClippedFeature] | msgspec.UnsetType = msgspec.UNSET
     """The features that were clipped."""
+    rare: RareClass | msgspec.UnsetType = msgspec.UNSET
+    """For an event that was decided for a rare class, though another class is more probable."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

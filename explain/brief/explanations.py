@@ -11,6 +11,7 @@ from tocsin.explain.brief.enough import enough_columns
 from tocsin.explain.brief.paths import path_columns
 from tocsin.explain.brief.votes import vote_columns
 from tocsin.explain.clipped import clipped_columns
+from tocsin.explain.rare_class import rare_class_columns
 from tocsin.explain.words import words_of_all
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts, stacked
@@ -66,6 +67,7 @@ class Explanations:
             texts.numbers(np.asarray(scores.used, np.int64)),
             *enough_columns(explainer, scores, texts, self._encode),
             *clipped_columns(scores, explainer.classifier.columns, texts, self._encode),
+            *rare_class_columns(scores, texts, self._encode),
             texts.fragment(b"}"),
         ]
 

@@ -12,8 +12,9 @@ from tocsin.config.model import ModelSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
 from tocsin.models.data.feedback import Contexts
-from tocsin.models.decision.abstention import Abstention
+from tocsin.models.decision.abstention import COLD_START, Abstention
 from tocsin.models.decision.novelty import Novelty, support
+from tocsin.models.decision.operating_point import OperatingPoint, Raised
 from tocsin.models.decision.prior_shift import prior_shift
 
 
@@ -28,6 +29,9 @@ class Verdict(NamedTuple):
     """Why an event was abstained from; None where it was decided."""
     sets: Bools
     """[B, K], the prediction sets."""
+    raised_at: Floats
+    """[B], the probability from which on the event's rare class is decided for, which it reached; NaN where the most
+    probable class, or that of least cost, is the label."""
     nonconformity: Floats | None
     """[B, 2], see `tocsin.models.decision.novelty`; None where abstention is off."""
 
@@ -48,15 +52,20 @@ class Judge:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._enabled = settings.abstention.enabled
+        self._abstains_novel = settings.abstention.abstain_novel
         self.abstention = Abstention(settings.abstention)
         self.novelty = Novelty(settings.abstention)
         self.prior_shift = prior_shift(settings.prior_shift)
+        one = settings.abstention
+        applies = one.enabled and one.controls == "coverage" and not one.per_class
+        self.operating_point = OperatingPoint(one.rare_share if applies else 0.0)
         self._classes = 0
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or more classes."""
         self._classes = classes
         self.prior_shift.resize(classes)
+        self.operating_point.resize(classes)
         self.novelty.resize(nominal)
 
     def judge(
@@ -68,7 +77,18 @@ class Judge:
             nonconformity = self.novelty.nonconformity(X, support(evidence, engaged))
             novel = self.novelty.novel(nonconformity)
         decided, reasons, sets = self.abstention.judge(betp, conflict, novel, classes)
-        return Verdict(self.abstention.labels(betp, classes), decided, reasons, sets, nonconformity)
+        raised = self.operating_point.raise_(betp, self.abstention.labels(betp, classes))
+        self._decide_raised(raised, novel, decided, reasons, sets)
+        return Verdict(raised.label, decided, reasons, sets, raised.threshold, nonconformity)
+
+    def _decide_raised(
+        self, raised: Raised, novel: Bools, decided: Bools, reasons: list[str | None], sets: Bools
+    ) -> None:
+        """Decide the events whose rare class reached its operating point, though its set may hold another class."""
+        for i in np.flatnonzero(raised.rows).tolist():
+            sets[i, raised.label[i]] = True
+            if reasons[i] not in (None, COLD_START) and not (self._abstains_novel and novel[i]):
+                decided[i], reasons[i] = True, None
 
     def learn_at_once(self, X: Floats, y: Ints, betp: Floats, evidence: Floats, engaged: Bools, learnt: int) -> None:
         """Learn B labels that came with their events, each judged by the thresholds of that very moment.
@@ -79,12 +99,14 @@ class Judge:
         if self._enabled:
             self.novelty.predict_then_learn(X, support(evidence, engaged))
             self._learn_thresholds(y, betp, learnt, None)
+            self.operating_point.learn(betp, y, learnt + np.arange(len(y)))
         for i, label in enumerate(y.tolist()):
             self.prior_shift.learn(betp[i], None, label, learnt + i)
 
     def learn_late(self, X: Floats, y: Ints, betp: Floats, contexts: Contexts, learnt: int) -> None:
         """Learn B late labels, each event judged by what its context says of its own time."""
         self._learn_thresholds(y, betp, learnt, contexts)
+        self.operating_point.learn(betp, y, contexts.learnt)
         self.prior_shift.learn_late(y, contexts)
         if self._enabled and contexts.nonconformity is None:
             self.novelty.learn(X, np.full((len(y), 2), np.nan))

@@ -19,7 +19,7 @@ from tocsin.models.data.subject_text import SubjectText
 
 _OF_EVENTS = (
     "given", "answers", "evidence", "reliability", "engaged", "belief", "uncertainty", "conflict", "used", "betp",
-    "label", "decided", "sets",
+    "label", "raised_at", "decided", "sets",
 )  # fmt: skip
 _OF_SOME = ("nonconformity", "plain", "ratio")
 """The arrays with a row an event, and those that may be None."""
@@ -51,8 +51,10 @@ class Scores:
     betp: Floats
     """[B, K], pignistic probabilities raised to the inverse temperature that the router has learnt."""
     label: Ints
-    """[B], the most probable class, or that of least expected cost where costs are controlled; -1 while no class is
-    known."""
+    """[B], the most probable class, that of least expected cost where costs are controlled, or a rare class that
+    reached its operating point; -1 while no class is known."""
+    raised_at: Floats
+    """[B], the probability from which on that rare class is decided for; NaN where there is none."""
     decided: Bools
     reasons: Sequence[str | None]
     """Why an event was abstained from; None where it was decided."""
@@ -93,6 +95,7 @@ class Scores:
             used=np.zeros(rows, np.int64),
             betp=no_class,
             label=np.full(rows, -1, np.int64),
+            raised_at=np.full(rows, np.nan),
             decided=np.zeros(rows, np.bool_),
             reasons=["cold-start"] * rows,
             sets=np.zeros((rows, 0), np.bool_),

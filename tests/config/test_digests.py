@@ -96,6 +96,7 @@ MODEL_SETTINGS = {
     "abstention.window": 500,
     "abstention.late_window": 2_000,
     "abstention.cold_start": 31,
+    "abstention.rare_share": 0.05,
     "abstention.conflict": 0.5,
     "abstention.novelty": 0.05,
     "abstention.novelty_window": 500,

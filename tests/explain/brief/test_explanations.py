@@ -48,6 +48,7 @@ CASES: dict[str, dict[str, Any]] = {
     "a tree of river among others": {"experts": (RiverSettings(name="river", history=1, parameters=QUICK), *TREES[:1])},
     "error": {"experts": TREES, "abstention": AbstentionSettings(controls="error", error=0.05)},
     "per class": {"experts": TREES, "abstention": AbstentionSettings(error=0.05, per_class=True)},
+    "rare": {"experts": TREES[:2], "abstention": AbstentionSettings(rare_share=1.0)},
     "cost": {"experts": TREES[:2], "abstention": AbstentionSettings(controls="cost", abstain_cost=0.05)},
     "novel": {"experts": TREES[:2], "abstention": AbstentionSettings(abstain_novel=True, error=0.1)},
 }
