@@ -7,6 +7,7 @@ by `read_fields`, which accepts more and words the refusals. A property test hol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tocsin.streams.wire.schema import Field
+
+_UNNAMED = re.compile(r'["\\\x00-\x1f]')
+"""Characters that msgspec takes in no name of a field."""
 
 
 class NotTakenError(Exception):
@@ -79,10 +83,11 @@ class CompiledDecoder:
 def compiled(fields: Sequence[Field], nesting: int) -> CompiledDecoder | None:
     """A decoder of these fields, whose records nest no deeper than `nesting`.
 
-    None where two fields stand at one place, or one within another: only the plain reader can tell such apart.
+    None where two fields stand at one place, or one within another: only the plain reader can tell such apart. None,
+    too, where a key holds a character that msgspec takes in no name.
     """
     tree = _tree(fields)
-    if tree is None or any(len(field.keys) > nesting for field in fields):
+    if tree is None or any(len(field.keys) > nesting or any(map(_UNNAMED.search, field.keys)) for field in fields):
         return None
     return CompiledDecoder(fields, _node(tree, fields))
 

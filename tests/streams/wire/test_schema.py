@@ -153,3 +153,11 @@ def test_the_words_of_a_refused_label(tmp_path: Path) -> None:
         with pytest.raises(UnfitError) as found:
             schema.read_label({**good, **change})
         assert str(found.value) == words
+
+
+@pytest.mark.parametrize("name", ['say "hi"', "back\\slash", "line\nbreak", "nul\0"])
+def test_a_feature_of_any_name_is_read(tmp_path: Path, name: str) -> None:
+    """A quotation mark in the name of a feature ended every command in a traceback."""
+    config = settings(tmp_path, schema={"features": [{"name": name}]})
+    found = Decoder(EventSchema(config)).event(record({"subject": "s", "time": START, "features": {name: 3}}))
+    assert found.features == {name: 3.0}
