@@ -22,6 +22,7 @@ from tocsin.streams.cli.commands import (
     demo,
     explain,
     feedback,
+    init,
     model,
     monitor,
     replay,
@@ -65,7 +66,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (check, schema, topics, run, replay, monitor, explain, feedback, model, demo):
+for command in (init, check, schema, topics, run, replay, monitor, explain, feedback, model, demo):
     app.add_typer(command.app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.files import COMPRESSED
@@ -25,17 +26,27 @@ def read_source(settings: Settings, source: str, open_reader: Callable[[], Trans
     """
     if source.startswith("kafka:"):
         return _read_topic(settings, source, open_reader)
+    path, kind = Path(source), kind_of(source)
+    if kind == "csv":
+        return _not_empty(read_csv(settings, path), path)
+    if kind == "json lines":
+        return _not_empty(read_json_lines(settings, path), path)
+    return _not_empty(read_parquet(settings, path), path)
+
+
+def kind_of(source: str) -> Literal["csv", "json lines", "parquet"]:
+    """What a file holds, by its name. Raises SourceError where that does not tell, or no such file is there."""
     path = Path(source)
     if not path.is_file():
         raise SourceError(f"{source}: no such file; a topic range is written kafka:events?from=OFFSET_OR_TIME&to=...")
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
-    kind = suffixes[-1] if suffixes else ""
-    if kind in _CSV:
-        return _not_empty(read_csv(settings, path), path)
-    if kind in _JSON_LINES:
-        return _not_empty(read_json_lines(settings, path), path)
-    if kind == ".parquet":
-        return _not_empty(read_parquet(settings, path), path)
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in _CSV:
+        return "csv"
+    if suffix in _JSON_LINES:
+        return "json lines"
+    if suffix == ".parquet":
+        return "parquet"
     raise SourceError(f"{source}: cannot tell its format; name it .csv, .tsv, .jsonl or .parquet (.gz, .xz, .bz2)")
 
 

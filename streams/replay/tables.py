@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import orjson
 
@@ -22,7 +22,9 @@ from tocsin.streams.wire.values import epoch_milliseconds
 
 Row = Mapping[str, Any]
 """One row, by the names of the columns."""
-_MISSING = ("", "?", "NA", "N/A", "null", "NULL", "None")
+OpenFile = Callable[[Path], IO[bytes]]
+"""What opens a file that may be compressed."""
+MISSING = ("", "?", "NA", "N/A", "null", "NULL", "None")
 """How tools write a number or a boolean that is not known."""
 
 _PARQUET_ROWS = 10_000
@@ -31,22 +33,23 @@ _PARQUET_ROWS = 10_000
 
 def read_csv(settings: Settings, path: Path) -> Iterator[PastEvent]:
     """The rows of a CSV or TSV file. Raises SourceError."""
-    return _past_events(settings, _csv_rows(settings, path), path)
+    return _past_events(settings, csv_rows(settings, path), path)
 
 
 def read_parquet(settings: Settings, path: Path) -> Iterator[PastEvent]:
     """The rows of a Parquet file. Raises SourceError."""
-    return _past_events(settings, _parquet_rows(path), path)
+    return _past_events(settings, parquet_rows(path), path)
 
 
-def _csv_rows(settings: Settings, path: Path) -> Iterator[Row]:
+def csv_rows(settings: Settings, path: Path, open_file: OpenFile = open_binary) -> Iterator[Row]:
+    """The rows of a CSV or TSV file as they stand. Cells beyond the last column are under None. Raises SourceError."""
     replay = settings.replay
     delimiter = "\t" if ".tsv" in path.suffixes and replay.delimiter == "," else replay.delimiter
     # Tab-separated files often hold text with single quotation marks, and do not use them to quote.
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     csv.field_size_limit(settings.bounds.record_bytes)
     try:
-        with open_binary(path) as file:
+        with open_file(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             rows = csv.DictReader(text, list(replay.header) or None, delimiter=delimiter, quoting=quoting)
             _refuse_doubles(rows.fieldnames or (), path)
@@ -55,7 +58,8 @@ def _csv_rows(settings: Settings, path: Path) -> Iterator[Row]:
         raise SourceError(f"{path}: {error}") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """The rows of a Parquet file as they stand. Raises SourceError."""
     import pyarrow.parquet  # only here, because it takes long to import
 
     try:
@@ -164,7 +168,7 @@ def _feature(feature: FeatureSettings, value: Any) -> Any:
         return float(value)
     if not isinstance(value, str):
         return value
-    if value == "" or (feature.kind != "category" and value.strip() in _MISSING):
+    if value == "" or (feature.kind != "category" and value.strip() in MISSING):
         return None
     if feature.kind == "number":
         try:
@@ -183,7 +187,7 @@ def _text(value: Any, default: str) -> str:
 
 def _time(value: Any, unit: TimeUnit, place: str) -> int:
     """A time from a column, as epoch milliseconds. Raises SourceError."""
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # with a time of day or without
         value = value.isoformat()
     try:
         return epoch_milliseconds(value, unit)

@@ -1,0 +1,175 @@
+"""Features: what kind each remaining column is, or why no feature is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from tocsin.streams.replay.inference.flat import path_to
+from tocsin.streams.replay.inference.leaks import LEAK, SUSPICIOUS, avoided
+from tocsin.streams.replay.inference.past_rows import Shape
+from tocsin.streams.replay.inference.profile import Profile
+from tocsin.streams.replay.inference.roles import Roles
+from tocsin.streams.replay.inference.words import CODE, may_be_secret, words_of
+
+MOST_FEATURES = 1_000
+"""More columns than that are left out, so that the config stays one that a person can read."""
+_LONGEST_NAME, _LONGEST_CATEGORY = 128, 512
+_DISTINCT_SHARE = 0.8
+"""Categories of which more than this share differ say nothing of the next event."""
+_ENOUGH_ROWS = 50
+_FEW = 10
+"""Whole numbers of so few different values may be codes."""
+_LEAKS = (
+    "suspicious, it leaks the label: alone it avoids {:.1%} of the errors of the commonest class. Is it a copy of the "
+    "label, or set once the label was known? Add it to `features` only if it is known when the event comes"
+)
+Kind = Literal["number", "category", "boolean"]
+
+
+class InferredFeature(NamedTuple):
+    """One feature of the config to be."""
+
+    name: str
+    kind: Kind
+    path: str | None
+    """Where it stands; None where that follows from the name."""
+    required: bool
+    note: str
+    """What is to be said of it."""
+
+
+class LeftOutError(Exception):
+    """No feature can be made of a column; the text says why."""
+
+
+def find_features(
+    profiles: Mapping[str, Profile], roles: Roles, columns: Mapping[str, Sequence[Any]], labels: Sequence[str | None]
+) -> list[InferredFeature]:
+    """The features among the columns without a role; `roles.left_out` is told of the others.
+
+    `columns` holds the values by column, and `labels` the class of each row. Columns that leak the label are kept where
+    nothing else is there to tell it by.
+    """
+    found: list[InferredFeature] = []
+    leaks: dict[str, InferredFeature] = {}
+    for name, profile in profiles.items():
+        if name in roles.taken or name in roles.left_out:
+            continue
+        try:
+            if len(found) >= MOST_FEATURES:
+                raise LeftOutError(f"there are {MOST_FEATURES:,} features before it")
+            kind = _kind(profile)
+            feature_name, path = _place(name, profile.shape)
+            share = avoided(_values(profile, kind, columns[name]), labels) or 0.0
+            told = f"SUSPICIOUS: alone it avoids {share:.1%} of the errors of the commonest class"
+            note = ", ".join(filter(None, (_described(profile, kind), told if share >= SUSPICIOUS else "")))
+            required = not (profile.shape == "json" and profile.absent)
+            feature = InferredFeature(feature_name, kind, path, required, note)
+            if share >= LEAK:
+                leaks[name] = feature
+                raise LeftOutError(_LEAKS.format(share))
+            found.append(feature)
+        except LeftOutError as why:
+            roles.left_out[name] = str(why)
+    if not found and roles.text is None:
+        found = list(leaks.values())
+        for name in leaks:
+            del roles.left_out[name]
+    return _with_names_of_their_own(found, roles)
+
+
+def _kind(profile: Profile) -> Kind:
+    """The kind of a feature. Raises LeftOutError."""
+    _refuse_unfit(profile)
+    if profile.is_boolean:
+        return "boolean"
+    asked = profile.present - profile.said_missing
+    if profile.number_share == 1.0 and asked and not profile.is_code:
+        named_as_code = profile.is_whole and bool(CODE & set(words_of(profile.name)))
+        if not named_as_code or profile.types - {str, int}:
+            return "number"
+    _refuse_no_category(profile)
+    return "category"
+
+
+def _refuse_unfit(profile: Profile) -> None:
+    """Raise LeftOutError for what is no feature of any kind."""
+    if may_be_secret(profile.name):
+        raise LeftOutError("by its name it may be a secret")
+    if profile.nested:
+        raise LeftOutError("it holds lists or objects: name one of their places, as `items.0.price`, for a feature")
+    if not profile.present or profile.present == profile.said_missing:
+        raise LeftOutError("it holds no value")
+    if profile.distinct == 1 and not profile.missing:
+        raise LeftOutError("constant: every row has the same value")
+    if profile.looks_like_dates:
+        raise LeftOutError("dates, of which none is the event's time: Tocsin reads ISO 8601 and epoch numbers there")
+    if profile.has_decimal_commas:
+        raise LeftOutError("numbers with a comma before the fraction: write a point there")
+
+
+def _refuse_no_category(profile: Profile) -> None:
+    """Raise LeftOutError where a column that holds no numbers holds no categories, either."""
+    fractions = not profile.types <= {str, int, bool} and not profile.is_whole
+    if 0.5 <= profile.number_share < 1.0 and (fractions or profile.distinct > _ENOUGH_ROWS):
+        raise LeftOutError(
+            f"mixed: {profile.number_share:.1%} of its values are numbers, the others are none. Have one kind sent"
+        )
+    if float in profile.types and profile.is_code:
+        raise LeftOutError("whole numbers so large that JSON's readers round them: send them as texts")
+    if fractions:
+        raise LeftOutError("mixed: fractions among texts, which are neither numbers nor categories")
+    if profile.longest > _LONGEST_CATEGORY:
+        raise LeftOutError(f"it has values of {profile.longest:,} characters, and a category has {_LONGEST_CATEGORY}")
+    if profile.present >= _ENOUGH_ROWS and profile.distinct > _DISTINCT_SHARE * profile.present:
+        raise LeftOutError(f"nearly an id: {profile.distinct:,} different values in {profile.present:,} rows")
+
+
+def _values(profile: Profile, kind: Kind, column: Sequence[Any]) -> Sequence[Any]:
+    """The values of a column as its feature will have them."""
+    if kind != "number":
+        return column
+    numbers = profile.numbers
+    return [numbers.get((type(value), value)) for value in column]
+
+
+def _described(profile: Profile, kind: Kind) -> str:
+    gone = profile.missing + (profile.said_missing if kind != "category" else 0)
+    missing = f"{gone / profile.rows:.1%} missing" if gone else ""
+    if kind == "boolean":
+        return missing
+    if kind == "category":
+        return ", ".join(filter(None, (f"{profile.distinct:,} different values", missing)))
+    numbers = profile.numbers.values()
+    span = f"from {min(numbers):g} to {max(numbers):g}"
+    codes = ""
+    if profile.is_whole and 2 < len(profile.numbers) <= _FEW:
+        codes = f"{len(profile.numbers)} whole numbers (if these are codes: kind: category)"
+    return ", ".join(filter(None, (span, missing, codes)))
+
+
+def _place(name: str, shape: Shape) -> tuple[str, str | None]:
+    """The feature's name, and its path where that does not follow. Raises LeftOutError."""
+    if shape == "json":
+        inner = name.removeprefix("features.")
+        if inner != name and "." not in inner and "\\" not in inner and len(inner) <= _LONGEST_NAME:
+            return inner, None
+        return name[-_LONGEST_NAME:], name
+    if len(name) <= _LONGEST_NAME:
+        return name, None
+    path = path_to([name])
+    if path is None:
+        raise LeftOutError("its name is too long")
+    return name[:_LONGEST_NAME], path
+
+
+def _with_names_of_their_own(found: Sequence[InferredFeature], roles: Roles) -> list[InferredFeature]:
+    """The features of which none has the name of one before it."""
+    kept: dict[str, InferredFeature] = {}
+    for feature in found:
+        if feature.name in kept:
+            roles.left_out[feature.path or feature.name] = f"another feature is called {feature.name}"
+        else:
+            kept[feature.name] = feature
+    return list(kept.values())
