@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 import tocsin
 from tocsin.streams.cli.commands import (
+    bootstrap,
     check,
     demo,
     explain,
@@ -66,7 +67,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (init, check, schema, topics, run, replay, monitor, explain, feedback, model, demo):
+for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, model, demo):
     app.add_typer(command.app)
 
 

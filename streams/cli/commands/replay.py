@@ -6,15 +6,14 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
-from tocsin.streams.cli.console import err, log_to_stderr, out, print_message, print_result
+from tocsin.streams.cli.console import log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.failures import reporting_errors
+from tocsin.streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +55,7 @@ def replay(
     refused: Counter[str] = Counter()
     nothing_fitted = False
     delay = settings.replay.label_delay if label_delay is None else label_delay
-    with reporting_errors(), _progress("replaying" if in_process else "sending", limit) as advance:
+    with reporting_errors(), progress("replaying" if in_process else "sending", limit) as advance:
         past_events = itertools.islice(read_source(settings, source, lambda: _open_reader(settings)), limit)
         if in_process:
             from tocsin.streams.replay.in_process import InProcess
@@ -94,23 +93,6 @@ def _open_reader(settings: Settings) -> Transport:
     from tocsin.streams.transport.kafka import KafkaTransport
 
     return KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error where that is a terminal; gives the function that counts one event."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} events"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
 
 
 def table(result: ReplayReport | ProduceReport) -> Table:

@@ -51,7 +51,20 @@ COMMANDS = commands(typer.main.get_command(app))
 
 
 def test_all_commands_of_the_contract_are_there() -> None:
-    contract = {"init", "check", "topics", "run", "replay", "monitor", "explain", "feedback", "model", "demo", "schema"}
+    contract = {
+        "init",
+        "bootstrap",
+        "check",
+        "topics",
+        "run",
+        "replay",
+        "monitor",
+        "explain",
+        "feedback",
+        "model",
+        "demo",
+        "schema",
+    }
     assert {c[0] for c in COMMANDS} >= contract
 
 

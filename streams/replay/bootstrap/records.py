@@ -1,0 +1,130 @@
+"""From past events to feedback records, through the code by which a worker reads events and labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tocsin.config.settings import Settings
+from tocsin.streams.replay.bootstrap.history import Survey
+from tocsin.streams.replay.past_event import PastEvent, label_record
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.encode import Output, dead_letter
+from tocsin.streams.wire.event_columns import EventColumns, content_of
+from tocsin.streams.wire.packed.events import pack, packed_alone
+from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback
+from tocsin.streams.wire.records import Label
+from tocsin.streams.wire.schema import EventSchema, UnfitError
+
+UNLABELLED, TWICE = "unlabelled", "twice"
+
+
+Numbered = tuple[int, PastEvent]
+"""A past event, and its place in the history."""
+
+
+class Made(NamedTuple):
+    """What became of one past event."""
+
+    number: int
+    """Its place in the history."""
+    output: Output
+    is_feedback: bool
+    """Else it is a dead letter."""
+
+
+class FeedbackMaker:
+    """Makes the feedback of one history, as a worker does of a label that brings its own features.
+
+    What a model saw of these events at their time does not exist, so that their feedback has no prediction context: a
+    model that learns it scores them anew at that point of the fold.
+    """
+
+    def __init__(self, settings: Settings, source: str, survey: Survey) -> None:
+        """`source` names the history in dead letters."""
+        self._settings = settings
+        self._source = source
+        self._decoder = Decoder(EventSchema(settings))
+        self._layout = self._decoder.layout
+        self._classes: set[str] = set()
+        self._twice = survey.twice
+        self._seen: dict[str, tuple[bytes, str]] = {}
+        """Of the ids that come more than once: content and label of the first event."""
+        self.skipped: Counter[str] = Counter()
+        """Events of which nothing is made, by the reason."""
+        self.reasons: Counter[str] = Counter()
+        """Why events cannot be used."""
+
+    def make(self, events: Sequence[Numbered]) -> Iterator[Made]:
+        """What becomes of some events, each with its number, in their order; of those without a label nothing does."""
+        labelled = [(number, past) for number, past in events if past.label is not None]
+        self.skipped[UNLABELLED] += len(events) - len(labelled)
+        records = [Record(self._source, 0, number, past.time, past.key, past.event) for number, past in labelled]
+        columns, rejected = self._decoder.events(records)
+        refused = {record.offset: error for record, error in rejected}
+        places = {record.offset: place for place, record in enumerate(columns.records)}
+        for (number, past), record in zip(labelled, records, strict=True):
+            try:
+                if number in refused:
+                    raise refused[number]
+                label = self._label(past, record)
+                if not self._is_again(past, record, label):
+                    yield Made(number, self._feedback(columns, places[number], label), True)
+            except UnfitError as error:
+                yield self._dead_letter(record, error)
+
+    def pass_by(self, events: Sequence[Numbered]) -> None:
+        """Take note of events that an earlier run has worked off: of their classes, and of ids that come twice."""
+        if self._twice or not self._settings.classes:
+            for _ in self.make(events):
+                pass
+            self.skipped.clear()
+            self.reasons.clear()
+
+    def _label(self, past: PastEvent, record: Record) -> Label:
+        """The label of an event. Raises UnfitError."""
+        label = self._decoder.label(record._replace(value=label_record(self._settings, past)))
+        if not self._settings.classes:
+            if label.label not in self._classes and len(self._classes) >= self._settings.bounds.classes:
+                raise UnfitError("too-many-classes", f"{label.label!r} is a new class: bounds.classes allows no more")
+            self._classes.add(label.label)
+        return label
+
+    def _is_again(self, past: PastEvent, record: Record, label: Label) -> bool:
+        """Whether an event and its label came before. Raises UnfitError where the id is that of another one."""
+        if hash(past.id) not in self._twice:
+            return False
+        this = content_of(record), label.label
+        first = self._seen.setdefault(past.id, this)
+        if first is this:
+            return False
+        if first != this:
+            raise UnfitError(
+                "id-taken", f"id {past.id!r} is that of another event, or this one has another label there"
+            )
+        self.skipped[TWICE] += 1
+        return True
+
+    def _feedback(self, columns: EventColumns, place: int, label: Label) -> Output:
+        event = columns.event(place)
+        feedback = PackedFeedback(
+            label=label.label,
+            labelled_at=label.time,
+            source=label.source,
+            weight=1.0 if label.weight is None else label.weight,
+            about="event",
+            contradicts=None,
+            posts=[],
+            layout=self._layout.packed,
+            event=pack(packed_alone(event, self._layout, 0, columns.content(place))),
+        )
+        key = event.subject.encode()
+        return Output(self._settings.topics.feedback, key, packed_feedback(feedback), origin=columns.records[place])
+
+    def _dead_letter(self, record: Record, error: UnfitError) -> Made:
+        reason = str(error)
+        if reason in self.reasons or len(self.reasons) < 10_000:
+            self.reasons[reason] += 1
+        return Made(record.offset, dead_letter(self._settings.topics.dead_letters, record, error), False)
