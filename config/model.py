@@ -79,6 +79,12 @@ class ModelSettings(FrozenSettings):
             raise ValueError(f"class_map: {mistake}")
         return self
 
+    def in_order(self, classes: Sequence[str]) -> Self:
+        """The same with the named classes in this order, which may be that of a model that another went on from."""
+        if not self.classes or self.classes == tuple(classes):
+            return self
+        return self.model_copy(update={"classes": tuple(classes)})
+
     def reader_digest(self, expert: ExpertSettings) -> str:
         """What names all that an expert's reading of texts depends on: itself and the classes, in their order."""
         depends = {"classes": self.classes, "class_map": self.class_map, "bounds": [self.max_classes, self.max_text]}

@@ -80,7 +80,7 @@ class Classifier(Face):
         self._columns = Columns(names, nominal, bool(model.features), model.text)
         self.classes: list[str] = list(classes)
         self._index = {name: i for i, name in enumerate(self.classes)}
-        self.mixture = Mixture(model, self.backend, names, nominal)
+        self.mixture = Mixture(model.in_order(classes), self.backend, names, nominal)
         """All parts that learn."""
         self.feedback_offset = 0
         """The next offset of the feedback log to learn from."""

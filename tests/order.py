@@ -36,6 +36,7 @@ OTHER_KERNELS = (
     "models/experts/test_linear_text.py",
     "models/experts/test_naive_bayes.py",
     "models/experts/test_neighbours.py",
+    "models/experts/rules",
     "models/data",
 )
 """Tests that compile other kernels, and no tree."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.models.data.batch import Batch, Floats, Ints
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.snapshot import Arrays as Arrays
 from tocsin.models.data.snapshot import SnapshotError as SnapshotError
 from tocsin.models.data.subject_text import SubjectText
@@ -30,6 +30,8 @@ class PoolContext(NamedTuple):
     max_vocabulary: int = 200_000
     max_text: int = 100_000
     """Characters of a text that an expert reads."""
+    classes: Sequence[str] = ()
+    """The names of the classes, in the order of their indices; empty where they are found in labels."""
 
 
 class TreeCondition(NamedTuple):
@@ -62,6 +64,24 @@ class TreePaths(NamedTuple):
     """[B, S], one number for each test: where it is the same, so are feature, operator and value."""
     length: Ints
     """[B], how many tests the path has; what stands behind them means nothing."""
+
+
+class RuleStanding(NamedTuple):
+    """How one rule that a team declared stands."""
+
+    name: str
+    label: int
+    """The class that it speaks for."""
+    says: str
+    """What its author wants to be said where it fires; it may be empty."""
+    confidence: float
+    """The share of the events on which it fires that its author expects to be of that class."""
+    precision: float
+    """That share as it is believed now: by labels, of which old ones fade, and by `confidence` while there are few."""
+    events: float
+    """The weight of the labelled events on which it fired, old ones faded."""
+    turned_bad: bool
+    """Whether it is right clearly less often than `confidence` says."""
 
 
 class Expert(ABC):
@@ -136,6 +156,15 @@ class Expert(ABC):
     def n_nodes(self) -> int | None:
         """Branches and leaves of the trees that answer; None for an expert that has no tree."""
         return None
+
+    @property
+    def rules(self) -> Sequence[RuleStanding]:
+        """How its declared rules stand, [R]; empty for an expert that has none."""
+        return ()
+
+    def fired(self, batch: Batch) -> Bools:
+        """Which of its declared `rules` fire on each event, [B, R]."""
+        return np.zeros((len(batch), 0), np.bool_)
 
     def explain(self, batch: Batch, i: int, label: int) -> list[TreeCondition]:
         """The path of event i through the tree that answers, for the class `label`; empty where there is no tree."""

@@ -17,6 +17,7 @@ KINDS: dict[str, str | type[Expert]] = {
     "neighbours": "tocsin.models.experts.neighbours:NeighboursExpert",
     "persistence": "tocsin.models.experts.persistence:PersistenceExpert",
     "river": "tocsin.models.experts.river.expert:RiverExpert",
+    "rules": "tocsin.models.experts.rules.expert:RulesExpert",
     "ss3": "tocsin.models.experts.ss3:SS3Expert",
     "tree": "tocsin.models.experts.trees.tree:TreeExpert",
 }
@@ -52,7 +53,7 @@ def build_one(settings: ModelSettings, e: int, names: Sequence[str], nominal: Se
 
 
 def _build(expert: ExpertSettings, settings: ModelSettings, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
-    pool = PoolContext(names, nominal, settings.seed, settings.max_vocabulary, settings.max_text)
+    pool = PoolContext(names, nominal, settings.seed, settings.max_vocabulary, settings.max_text, settings.classes)
     return expert_class(expert.kind).from_settings(expert, pool)
 
 

@@ -96,7 +96,8 @@ def _build_model(path: Path, settings: Settings) -> None:
     except ValueError as error:
         where, _, what = str(error).partition(": ")
         group, *keys = where.split(".")
+        below = [int(key) if key.isdigit() else key for key in keys[1:]]
         index = next((i for i, expert in enumerate(settings.experts) if keys[:1] == [expert.name]), None)
         if group != "experts" or index is None:
             raise ConfigError(f"{path}: {error}") from None
-        raise ConfigError(f"{place(path, [group, index, *keys[1:]])}: {what}") from None
+        raise ConfigError(f"{place(path, [group, index, *below])}: {what}") from None

@@ -146,6 +146,13 @@ def test_check_never_prints_a_password() -> None:
         assert "hunter2" not in result.output
 
 
+RULE = """classes: [x, y]
+experts:
+  - kind: rules
+    name: house
+    rules: [{{name: big, when: "{}", class: {}}}]"""
+
+
 @pytest.mark.parametrize(
     ("change", "line", "words"),
     [
@@ -155,6 +162,9 @@ def test_check_never_prints_a_password() -> None:
         ("experts: [{kind: ss3, name: x}]", 7, "schema.text"),
         ("experts: [{kind: river, name: t, model: tree.NoSuchTree}]", None, "NoSuchTree"),
         ("experts: [{kind: river, name: t, parameters: {no_such: 1}}]", None, "no_such"),
+        (RULE.format("aa > 1", "x"), 11, "experts.0.rules.0.when: the rule 'big': 'aa' is no feature"),
+        (RULE.format("a = 1", "x"), 11, "write == to compare"),
+        (RULE.format("a > 1", "z"), 11, "experts.0.rules.0.class: the rule 'big' speaks for 'z', which is not one of"),
         ("name: twice", 7, "stands here and on line 1"),
         ("a: [", None, "line"),
     ],

@@ -1,0 +1,1 @@
+"""Rules that a team declares, as an expert."""
