@@ -179,6 +179,8 @@ class ExplanationSettings(FrozenSettings):
     """Experts that a brief explanation names."""
     words: int = Field(default=5, ge=1, le=100)
     """Words that a brief explanation names."""
+    rules: int = Field(default=10, ge=1, le=256)
+    """Declared rules that a brief explanation names."""
 
 
 def _holds_a_secret(url: str) -> bool:

@@ -14,6 +14,7 @@ from tocsin.explain.clipped import clipped_features
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
 from tocsin.explain.rare_class import rare_class
 from tocsin.explain.rounding import six_digits
+from tocsin.explain.rules import rules
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 
@@ -43,6 +44,7 @@ class Explainer:
             experts=experts.votes(influence, i, self.names, most),
             path=self._path(scores, i),
             words=self.words(scores, i),
+            rules=rules(self.classifier.experts, scores, i, None if full else self.settings.rules),
             opinions=experts.opinions_before_fusion(scores, i, self.names, influence.prior) if full else None,
             fused=experts.by_class(scores.classes, scores.betp[i]) if full else None,
             conflict=six_digits(float(scores.conflict[i])),

@@ -61,6 +61,20 @@ class Word(msgspec.Struct, frozen=True):
     records."""
 
 
+class FiredRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rule that a team declared, and that fired on the event."""
+
+    rule: str
+    """Its name in the config."""
+    expert: str
+    label: str
+    """The class that it speaks for."""
+    precision: float
+    """The share of the events on which it fires that are of this class, as the model believes it now."""
+    says: str = ""
+    """What its author wants to be said."""
+
+
 class Opinion(msgspec.Struct, frozen=True):
     """An expert's evidence before fusion: belief and uncertainty, before its reliability discounts them."""
 
@@ -150,6 +164,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Engaged experts, those of greatest weight first."""
     path: TreePath | None = None
     words: list[Word] | None = None
+    rules: list[FiredRule] | None = None
+    """The declared rules of engaged experts that fired on the event, in the config's order."""
     opinions: list[Opinion] | None = None
     """Evidence before fusion (full)."""
     fused: dict[str, float] | None = None

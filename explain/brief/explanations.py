@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.explain.brief.enough import enough_columns
 from tocsin.explain.brief.paths import path_columns
+from tocsin.explain.brief.rules import rule_columns
 from tocsin.explain.brief.votes import vote_columns
 from tocsin.explain.clipped import clipped_columns
 from tocsin.explain.rare_class import rare_class_columns
@@ -61,6 +62,7 @@ class Explanations:
             texts.fragment(b"]"),
             *path_columns(explainer.classifier, scores, texts, self._encode),
             *self._words(scores, texts),
+            *rule_columns(explainer.classifier.experts, scores, explainer.settings.rules, texts, self._encode),
             texts.fragment(b',"conflict":'),
             texts.numbers(np.round(scores.conflict, 6)),
             texts.fragment(b',"used":'),

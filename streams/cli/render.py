@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.explain.explanation import Condition, Explanation, FiredRule, TreePath, Vote, Word
 from tocsin.explain.recourse import sentence
 from tocsin.streams.printable import printable
 from tocsin.streams.wire.records import Decision
@@ -71,7 +71,7 @@ def _moment(time: int) -> str:
 
 
 def _explanation(explanation: Explanation) -> list[str]:
-    lines: list[str] = []
+    lines: list[str] = list(map(_rule, explanation.rules or []))
     if explanation.experts:
         lines += ["The experts:", *(_vote(vote) for vote in explanation.experts)]
     if explanation.path is not None:
@@ -80,6 +80,11 @@ def _explanation(explanation: Explanation) -> list[str]:
     if explanation.enough is not None:
         lines.append(f"What would have been enough: {sentence(explanation.enough)}.")
     return lines
+
+
+def _rule(rule: FiredRule) -> str:
+    says = f": {rule.says}" if rule.says else "."
+    return f"The rule {rule.rule} of {rule.expert} fired, which is right in {rule.precision:.0%} for {rule.label}{says}"
 
 
 def _vote(vote: Vote) -> str:

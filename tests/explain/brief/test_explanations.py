@@ -13,6 +13,7 @@ from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.persistence import PersistenceSettings
 from tocsin.config.experts.river import RiverSettings
+from tocsin.config.experts.rules import RulesSettings
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.config.model import ModelSettings
@@ -52,6 +53,15 @@ CASES: dict[str, dict[str, Any]] = {
     "cost": {"experts": TREES[:2], "abstention": AbstentionSettings(controls="cost", abstain_cost=0.05)},
     "novel": {"experts": TREES[:2], "abstention": AbstentionSettings(abstain_novel=True, error=0.1)},
 }
+
+
+RULES = RulesSettings(
+    rules=[
+        {"name": 'b"ig', "when": "size > 0.5", "class": "c1", "says": "Bïg."},
+        {"name": "not red", "when": 'colour != "red"', "class": "c0", "confidence": 0.5},
+        {"name": "never", "when": "size > 1e9", "class": "c2"},
+    ]
+)
 
 
 def events(rows: int, seed: int) -> tuple[Batch, list[str]]:
@@ -123,6 +133,28 @@ def test_what_is_explained_of_some_events_is_what_is_explained_of_all(case: str)
         texts = JsonTexts()
         found = texts.join(explanations.columns_of(kept, scores, texts), 50)
         assert found == [text if i in kept else b"null" for i, text in enumerate(every)]
+
+
+@pytest.mark.parametrize("most", [1, 10])
+def test_the_declared_rules_that_fired_are_told(most: int) -> None:
+    other = RulesSettings(name="others", rules=[{"name": "small", "when": "size < 0", "class": "c0"}])
+    experts = (RULES, *TREES[:1], other)
+    model = Classifier(ModelSettings(features=FEATURES, classes=("c0", "c1", "c2"), experts=experts))
+    explainer = Explainer(model, ExplanationSettings(rules=most))
+    batch, labels = events(300, 1)
+    fresh, _ = events(60, 2)
+    for _ in range(2):  # before any label, and after
+        scores = model.score(fresh)
+        compare(explainer, scores)
+        found = written(explainer, scores)
+        assert {len(one.rules or ()) for one in found} == set(range(min(most, 2) + 1))
+        learn(model, batch, labels)
+    said = {rule.rule: rule for one in found for rule in one.rules or ()}
+    assert (said['b"ig'].says, said['b"ig'].label, said['b"ig'].expert) == ("Bïg.", "c1", "rules")
+    assert said["small"].expert == "others"
+    assert "never" not in said
+    if most > 2:
+        assert all((one.rules is None) == (not scores.evidence[i, [0, 2]].any()) for i, one in enumerate(found))
 
 
 @pytest.mark.parametrize("level", ["none", "full"])

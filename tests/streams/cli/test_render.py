@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tocsin.explain.explanation import Condition, Explanation, TreePath, Vote, Word
+from tocsin.explain.explanation import Condition, Explanation, FiredRule, TreePath, Vote, Word
 from tocsin.streams.cli.commands.run import summary
 from tocsin.streams.cli.render import REASONS, render
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason
@@ -79,6 +79,13 @@ def test_a_weight_is_not_sold_as_what_an_expert_moves() -> None:
     assert "without it 11% of the probability would lie with other classes" in explained(experts=[new])
     assert "68%" not in explained(experts=[new])
     assert "its weight is 68% of all" in explained(experts=[old])
+
+
+def test_declared_rules_are_told_by_their_names() -> None:
+    rules = [FiredRule("big", "house", "yes", 0.751, "A large amount."), FiredRule("new", "house", "no", 0.5)]
+    told = explained(rules=rules)
+    assert "The rule big of house fired, which is right in 75% for yes: A large amount.\n" in told
+    assert "The rule new of house fired, which is right in 50% for no.\n" in told
 
 
 def test_a_condition_that_rounding_would_make_false_is_told_with_all_digits() -> None:
