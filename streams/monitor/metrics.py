@@ -77,6 +77,8 @@ FAMILIES = (
         "How often an expert was regrown, merged, retired and revived, by the model's own count.",
         ("worker", "expert", "event"),
     ),
+    Family("gauge", "tocsin_rule_precision", "How often a declared rule is right.", ("worker", "expert", "rule")),
+    Family("gauge", "tocsin_rule_turned_bad", "1 for a rule that has turned bad.", ("worker", "expert", "rule")),
     Family("gauge", "tocsin_engaged_experts", "Mean experts engaged for an event, latest batch.", ("worker",)),
     Family("gauge", "tocsin_conformal_threshold", "Threshold that a decision has to pass.", ("worker",)),
     Family("gauge", "tocsin_conformal_alpha", "Error level that the threshold aims at.", ("worker",)),

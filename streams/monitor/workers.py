@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tocsin.streams.monitor import standstill
+from tocsin.streams.monitor import rules, standstill
 from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
 from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements, in_words
 from tocsin.streams.transport.base import Partition
@@ -26,6 +26,8 @@ CLASSES = 64
 EXPERTS = 64
 KINDS = 32
 """Reasons, kinds of dead letters, outcomes of labels: so many names of each, and `other` for the rest."""
+RULES = 256
+"""Declared rules that have series of their own."""
 PARTITIONS = 256
 """Numbers of partitions that have series of their own in each topic of a worker, and `other` for the rest."""
 RUNS = 4
@@ -80,6 +82,7 @@ class Workers:
         self._topics = CappedNames(KINDS)
         self._reasons_passed_over = CappedNames(KINDS)
         self._lifecycle_events = CappedNames(KINDS)
+        self._rules = CappedNames(RULES)
 
     def count(self, telemetry: Telemetry) -> None:
         """Count one report."""
@@ -233,15 +236,21 @@ class Workers:
         gauge("tocsin_expert_active", report.state == "active", *labels)
         for event, count in sorted(report.lifecycle.items()):
             gauge("tocsin_expert_lifecycle_events", count, *labels, self._lifecycle_events(event))
+        for name, rule in report.rules.items():
+            if (capped := self._rules(name)) != OTHER:
+                gauge("tocsin_rule_precision", rule.precision, *labels, capped)
+                gauge("tocsin_rule_turned_bad", rule.turned_bad, *labels, capped)
 
 
 def alarms(workers: Sequence[WorkerStatus], unattended: Collection[Partition] = ()) -> list[str]:
     """What should not be, as sentences that are safe to show.
 
-    Whose models differ (of several offsets the latest), and which partitions stand still.
+    Whose models differ (of several offsets the latest), which partitions stand still, and which declared rules have
+    turned bad.
     """
     differ = [in_words(disagreement) for disagreement in disagreeing(workers)[:1]]
-    return [*differ, *standstill.in_words([worker.last for worker in workers], unattended)]
+    reports = [worker.last for worker in workers]
+    return [*differ, *standstill.in_words(reports, unattended), *rules.in_words(reports)]
 
 
 def disagreeing(workers: Sequence[WorkerStatus]) -> list[Disagreement]:

@@ -296,11 +296,19 @@ class PartitionRestored(Struct, frozen=True):
     """Pending events that were read back from the logs."""
 
 
+class RuleTelemetry(Struct, frozen=True):
+    """How one declared rule fares, as `tocsin.models.experts.base.RuleStanding` has it."""
+
+    confidence: float
+    precision: float
+    events: float
+    turned_bad: bool
+
+
 class ExpertTelemetry(Struct, frozen=True):
-    """How one expert of a worker's model fares; null where nothing is known yet."""
+    """How one expert of a model fares, null where nothing is known yet. A retired one neither scores nor learns."""
 
     state: Literal["active", "retired"] = "active"
-    """A retired expert neither scores nor learns."""
     age: int | None = None
     """Feedback records since it began, or began anew; of a retired one, since it was retired."""
     nodes: int | None = None
@@ -319,6 +327,7 @@ class ExpertTelemetry(Struct, frozen=True):
     """Of the records of that window after one that it led, the share that it led as well."""
     lifecycle: dict[str, int] = {}
     """How often it was regrown, merged, retired and revived since the first feedback record."""
+    rules: dict[str, RuleTelemetry] = {}
 
 
 class BatchSeconds(Struct, frozen=True):

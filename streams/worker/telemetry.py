@@ -12,7 +12,14 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.encode import finite
-from tocsin.streams.wire.records import BatchSeconds, ExpertTelemetry, PartitionRestored, Restored, Telemetry
+from tocsin.streams.wire.records import (
+    BatchSeconds,
+    ExpertTelemetry,
+    PartitionRestored,
+    Restored,
+    RuleTelemetry,
+    Telemetry,
+)
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.overload.load import SeenLoad
 
@@ -131,6 +138,10 @@ def _experts(classifier: Classifier, last: Scores | None) -> dict[str, ExpertTel
             engaged_accuracy=health[e].accuracy,
             consistency=health[e].consistency,
             lifecycle=health[e].events,
+            rules={
+                rule.name: RuleTelemetry(rule.confidence, rule.precision, rule.events, rule.turned_bad)
+                for rule in expert.rules
+            },
         )
     return result
 

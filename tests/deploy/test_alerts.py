@@ -75,6 +75,7 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         85,
         100,
     ),
+    "TocsinRuleTurnedBad": ({f'tocsin_rule_turned_bad{{{W1}, expert="house", rule="big"}}': "0x5 1x20 0x20"}, 12, 30),
     "TocsinConfigsDiffer": (
         {
             f'tocsin_worker_info{{{W1}, config="a"}}': "1x60",
