@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -19,6 +20,7 @@ Keys = tuple[str, ...]
 """A dot path, taken apart."""
 
 
+@lru_cache(maxsize=16_384)  # past events ask for the same few with every event
 def keys_of(path: str) -> Keys:
     r"""The keys that a dot path consists of.
 
