@@ -15,7 +15,6 @@ from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.event_columns import EventColumns, content_of
 from tocsin.streams.wire.packed.events import pack, packed_alone
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback
-from tocsin.streams.wire.records import Label
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 
 UNLABELLED, TWICE = "unlabelled", "twice"
@@ -48,7 +47,8 @@ class FeedbackMaker:
         self._source = source
         self._decoder = Decoder(EventSchema(settings))
         self._layout = self._decoder.layout
-        self._classes: set[str] = set()
+        self._classes: dict[str, str] = {}
+        """By what labels say, the class that they name."""
         self._twice = survey.twice
         self._seen: dict[str, tuple[bytes, str]] = {}
         """Of the ids that come more than once: content and label of the first event."""
@@ -69,9 +69,9 @@ class FeedbackMaker:
             try:
                 if number in refused:
                     raise refused[number]
-                label = self._label(past, record)
+                label = self._class(past, record)
                 if not self._is_again(past, record, label):
-                    yield Made(number, self._feedback(columns, places[number], label), True)
+                    yield Made(number, self._feedback(columns, places[number], past.time, label), True)
             except UnfitError as error:
                 yield self._dead_letter(record, error)
 
@@ -83,20 +83,23 @@ class FeedbackMaker:
             self.skipped.clear()
             self.reasons.clear()
 
-    def _label(self, past: PastEvent, record: Record) -> Label:
-        """The label of an event. Raises UnfitError."""
-        label = self._decoder.label(record._replace(value=label_record(self._settings, past)))
-        if not self._settings.classes:
-            if label.label not in self._classes and len(self._classes) >= self._settings.bounds.classes:
-                raise UnfitError("too-many-classes", f"{label.label!r} is a new class: bounds.classes allows no more")
-            self._classes.add(label.label)
-        return label
+    def _class(self, past: PastEvent, record: Record) -> str:
+        """The class that the label of an event names. Raises UnfitError."""
+        said = past.label or ""
+        if (known := self._classes.get(said)) is not None:
+            return known
+        named = self._decoder.label(record._replace(value=label_record(self._settings, past))).label
+        new = not self._settings.classes and named not in self._classes.values()
+        if new and len(set(self._classes.values())) >= self._settings.bounds.classes:
+            raise UnfitError("too-many-classes", f"{named!r} is a new class: bounds.classes allows no more")
+        self._classes[said] = named
+        return named
 
-    def _is_again(self, past: PastEvent, record: Record, label: Label) -> bool:
+    def _is_again(self, past: PastEvent, record: Record, label: str) -> bool:
         """Whether an event and its label came before. Raises UnfitError where the id is that of another one."""
         if hash(past.id) not in self._twice:
             return False
-        this = content_of(record), label.label
+        this = content_of(record), label
         first = self._seen.setdefault(past.id, this)
         if first is this:
             return False
@@ -107,13 +110,13 @@ class FeedbackMaker:
         self.skipped[TWICE] += 1
         return True
 
-    def _feedback(self, columns: EventColumns, place: int, label: Label) -> Output:
+    def _feedback(self, columns: EventColumns, place: int, time: int, label: str) -> Output:
         event = columns.event(place)
         feedback = PackedFeedback(
-            label=label.label,
-            labelled_at=label.time,
-            source=label.source,
-            weight=1.0 if label.weight is None else label.weight,
+            label=label,
+            labelled_at=time,
+            source=None,
+            weight=1.0,
             about="event",
             contradicts=None,
             posts=[],
