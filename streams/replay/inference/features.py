@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from tocsin.streams.replay.inference.flat import path_to
@@ -24,6 +25,12 @@ _LEAKS = (
     "suspicious, it leaks the label: alone it avoids {:.1%} of the errors of the commonest class. Is it a copy of the "
     "label, or set once the label was known? Add it to `features` only if it is known when the event comes"
 )
+_COUNTS = (
+    "it only grows from row to row, as a counter or a clock does, and no later event has such values. Add it to "
+    "`features` if the file is merely sorted by it"
+)
+_GROWING = 0.1
+"""The share of rows in which a counter grows at the least."""
 Kind = Literal["number", "category", "boolean"]
 
 
@@ -48,35 +55,58 @@ def find_features(
 ) -> list[InferredFeature]:
     """The features among the columns without a role; `roles.left_out` is told of the others.
 
-    `columns` holds the values by column, and `labels` the class of each row. Columns that leak the label are kept where
-    nothing else is there to tell it by.
+    `columns` holds the values by column, and `labels` the class of each row. Counters, and columns that leak the label,
+    are kept where nothing else is there to tell it by.
     """
     found: list[InferredFeature] = []
-    leaks: dict[str, InferredFeature] = {}
+    doubtful: dict[str, InferredFeature] = {}
     for name, profile in profiles.items():
         if name in roles.taken or name in roles.left_out:
             continue
         try:
             if len(found) >= MOST_FEATURES:
                 raise LeftOutError(f"there are {MOST_FEATURES:,} features before it")
-            kind = _kind(profile)
-            feature_name, path = _place(name, profile.shape)
-            share = avoided(_values(profile, kind, columns[name]), labels) or 0.0
-            told = f"SUSPICIOUS: alone it avoids {share:.1%} of the errors of the commonest class"
-            note = ", ".join(filter(None, (_described(profile, kind), told if share >= SUSPICIOUS else "")))
-            required = not (profile.shape == "json" and profile.absent)
-            feature = InferredFeature(feature_name, kind, path, required, note)
-            if share >= LEAK:
-                leaks[name] = feature
-                raise LeftOutError(_LEAKS.format(share))
-            found.append(feature)
+            feature, doubt = _feature(profile, columns[name], labels)
         except LeftOutError as why:
             roles.left_out[name] = str(why)
+            continue
+        if doubt:
+            doubtful[name], roles.left_out[name] = feature, doubt
+        else:
+            found.append(feature)
     if not found and roles.text is None:
-        found = list(leaks.values())
-        for name in leaks:
+        found = list(doubtful.values())
+        for name in doubtful:
             del roles.left_out[name]
     return _with_names_of_their_own(found, roles)
+
+
+def _feature(profile: Profile, column: Sequence[Any], labels: Sequence[str | None]) -> tuple[InferredFeature, str]:
+    """The feature that a column is, and why it had better be left out; empty where nothing speaks against it.
+
+    Raises LeftOutError where no feature can be made of it.
+    """
+    kind = _kind(profile)
+    name, path = _place(profile.name, profile.shape)
+    values = _values(profile, kind, column)
+    share, counts = avoided(values, labels) or 0.0, kind == "number" and _only_grows(values)
+    notes = [_described(profile, kind)]
+    if share >= SUSPICIOUS:
+        notes.append(f"SUSPICIOUS: alone it avoids {share:.1%} of the errors of the commonest class")
+    if counts:
+        notes.append("it only grows from row to row")
+    required = not (profile.shape == "json" and profile.absent)
+    doubt = _LEAKS.format(share) if share >= LEAK else _COUNTS if counts else ""
+    return InferredFeature(name, kind, path, required, ", ".join(filter(None, notes))), doubt
+
+
+def _only_grows(numbers: Sequence[float | None]) -> bool:
+    """Whether numbers are those of a counter or a clock: none is less than the one before, and many are greater."""
+    known = [number for number in numbers if number is not None]
+    if len(known) < _ENOUGH_ROWS:
+        return False
+    steps = [after - before for before, after in pairwise(known)]
+    return min(steps) >= 0 and sum(step > 0 for step in steps) >= _GROWING * len(steps)
 
 
 def _kind(profile: Profile) -> Kind:

@@ -101,6 +101,11 @@ def _take(past: PastRows, most_rows: int) -> tuple[dict[str, list[Any]], int]:
         raise SourceError(
             f"{past.source}: {past.unread:,} lines hold no JSON object ({past.why_unread}): write one event a line"
         )
+    if past.too_long > rows / 2:
+        raise SourceError(
+            f"{past.source}: {past.too_long:,} of {rows:,} rows have more cells than the first line names columns: "
+            "name all of them there, or say --no-header where it names none"
+        )
     if not rows:
         raise SourceError(
             f"{past.source}: holds no event (a table has the names of its columns first, then a row an event)"

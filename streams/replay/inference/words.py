@@ -32,7 +32,7 @@ TEXT = _set(
 )
 CODE = _set(
     "code zip zipcode postcode postal type category class kind status country region mcc channel group segment id "
-    "merchant"
+    "merchant terminal shop store branch agent vendor seller product item sku"
 )
 """What whole numbers are named for that are codes rather than amounts."""
 LABEL = _set("label labels class target y outcome verdict classification")

@@ -251,6 +251,7 @@ def test_an_id_and_a_time_that_do_not_hold_to_the_end_are_none(tmp_path: Path) -
         ("wide.csv", "a,label\n1,x\n".encode("utf-16"), 1, "is not UTF-8 text"),
         ("cut.csv.gz", gzip.compress(as_csv(payments()))[:200], 1, "cut.csv.gz"),
         ("doubles.csv", b"a,a,label\n1,2,x\n", 1, "several columns named 'a'"),
+        ("short.csv", b"n,label\n" + b"1,2,x\n3,4,y\n" * 20, 1, "say --no-header where it names none"),
         ("one.csv", b"label\nx\ny\n" * 20, 2, "nothing is left to tell the label by"),
         ("none.csv", b"a,b\n" + b"".join(b"%d.5,%d\n" % (i, i) for i in range(90)), 2, "nothing has from 2 to 64"),
         ("two.csv", b"is_fraud,is_spam,a\n" + b"1,0,3\n0,1,4\n" * 20, 2, "which is the label? Name one with --label"),

@@ -82,7 +82,7 @@ def some(*values: Any) -> list[Any]:
         ("title", [f"number {i}" for i in range(N)], "text"),
         ("a", some("a fixed sentence of many words", "another one of those it seems"), "category"),
         ("a", ["x" * 600 if i % 2 else "y" for i in range(N)], "it has values of 600 characters"),
-        ("a", [decimal.Decimal(i) / 4 for i in range(N)], "number"),
+        ("a", [decimal.Decimal(i * 7 % N) / 4 for i in range(N)], "number"),
         ("a", some([1, 2], [3]), "it holds lists or objects"),
         ("a", some(b"bytes", b"more"), "it holds lists or objects"),
         ("", some("0", "1"), "nothing names it"),
@@ -103,7 +103,7 @@ def test_a_column_of_a_table_is_taken_for_what_its_values_are(name: str, values:
         ("a", some("x", 1, True), "category"),
         ("a", some("x", 1.5), "mixed"),
         ("a", some("NA", 1), "category"),
-        ("order_id", [i + 0.5 for i in range(N)], "number"),
+        ("order_id", [i * 7 % N + 0.5 for i in range(N)], "number"),
         ("order_id", list(range(N)), "id"),
         ("order", [2.0**70 + (i % 3) * 2.0**30 for i in range(N)], "whole numbers so large"),
         ("account", some("u", "v", "w", None), "category"),  # JSON without a subject would be refused
@@ -114,6 +114,22 @@ def test_a_column_of_a_table_is_taken_for_what_its_values_are(name: str, values:
 )
 def test_a_value_of_json_is_taken_for_what_its_type_is(name: str, values: Sequence[Any], said: str) -> None:
     assert kind(name, values, "json").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (list(range(N)), False),
+        ([i // 5 / 8 for i in range(N)], False),
+        ([i // 20 for i in range(N)], True),  # a few steps are no counter
+        ([i if i != 90 else 3 for i in range(N)], True),
+        ([N - i for i in range(N)], True),
+    ],
+)
+def test_a_counter_is_left_out_because_no_later_event_has_its_values(values: Sequence[Any], kept: bool) -> None:
+    found = inferred(seconds=values)
+    assert ("seconds" in [feature.name for feature in found.features]) is kept
+    assert kept or found.roles.left_out["seconds"].startswith("it only grows from row to row")
 
 
 def test_a_key_that_some_events_lack_is_not_required() -> None:
