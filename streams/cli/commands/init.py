@@ -52,7 +52,7 @@ def init(
         inferred = infer(past, label, rows, label_needed=not is_topic)
         text = written(inferred, source, bootstrap, out.encoding)
         settings = settings_of(text)
-        if not is_topic and (said := misfit(settings, source, rows)) is not None:
+        if not is_topic and (said := misfit(settings, source, inferred.rows)) is not None:
             inferred.remarks.append(said)
             text = written(inferred, source, bootstrap, out.encoding)
     print_result(text)

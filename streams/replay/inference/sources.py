@@ -45,7 +45,9 @@ def open_rows(source: str, bounds: ReadingBounds, names_first: bool | None, open
     if kind == "csv":
         return _csv(path, bounds, names_first)
     if kind == "parquet":
-        return PastRows(source, "table", parquet_rows(path))
+        past = PastRows(source, "table")
+        past.rows = _within_size(parquet_rows(path), bounds.size, past)
+        return past
     past = PastRows(source, "json")
     past.rows = _json_rows(_lines(path, bounds, past), past)
     return past
@@ -98,6 +100,16 @@ def _within_columns(rows: Iterator[Row], past: PastRows) -> Iterator[Row]:
     for row in rows:
         past.too_long += None in row
         yield {name: value for name, value in row.items() if name is not None}
+
+
+def _within_size(rows: Iterator[Row], most: int, past: PastRows) -> Iterator[Row]:
+    """The first rows whose texts, with eight bytes for each other value, have so many bytes at the most."""
+    for row in rows:
+        most -= sum(len(value) if isinstance(value, str | bytes) else 8 for value in row.values())
+        if most < 0:
+            past.cut = True
+            return
+        yield row
 
 
 def _lines(path: Path, bounds: ReadingBounds, past: PastRows) -> Iterator[bytes]:

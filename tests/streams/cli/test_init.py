@@ -268,6 +268,9 @@ def test_a_bomb_is_read_no_further_than_its_bound(tmp_path: Path) -> None:
     bombs = {
         "rows.csv.gz": gzip.compress(b"a,label\n" + b"1,x\n2,y\n" * 400_000),
         "line.jsonl.xz": lzma.compress(b'{"a": 1, "label": "x"}\n{"a": 2, "label": "y"}\n' * 20 + b" " * 30_000_000),
+        "cells.parquet": as_parquet(
+            [{"a": i, "note": "z" * 400 * (i % 5), "label": "xy"[i % 2]} for i in range(9_000)]
+        ),
     }
     for name, data in bombs.items():
         result, config = written(tmp_path, name, data, "--megabytes", 1)
