@@ -30,6 +30,9 @@ def init(
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether a CSV begins with the names of its columns.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="The topic of labels, where they come in one of their own.", metavar="TOPIC")
+    ] = None,
     bootstrap: Annotated[
         str | None, typer.Option(help="The broker of a topic, host:port; its security is in the environment.")
     ] = None,
@@ -40,16 +43,20 @@ def init(
     """
     from tocsin.streams.replay.inference.document import written
     from tocsin.streams.replay.inference.infer import infer
+    from tocsin.streams.replay.inference.label import UnclearError
+    from tocsin.streams.replay.inference.reading.sources import ReadingBounds, open_rows
     from tocsin.streams.replay.inference.self_check import misfit, settings_of
-    from tocsin.streams.replay.inference.sources import ReadingBounds, open_rows
 
     log_to_stderr()
     with reporting_errors():
         is_topic = source.startswith("kafka:")
+        if labels is not None and not is_topic:
+            raise UnclearError("--labels: names the topic of labels of a topic; a file has its label in a column")
         bounds = ReadingBounds(rows, megabytes << 20)
         kafka = _kafka(bootstrap)
         past = open_rows(source, bounds, header, lambda: _open_reader(kafka))
-        inferred = infer(past, label, rows, label_needed=not is_topic)
+        told = None if labels is None else open_rows(f"kafka:{labels}", bounds, None, lambda: _open_reader(kafka))
+        inferred = infer(past, label, rows, not is_topic, told)
         text = written(inferred, source, bootstrap, out.encoding)
         settings = settings_of(text)
         if not is_topic and (said := misfit(settings, source, inferred.rows)) is not None:
@@ -64,7 +71,8 @@ def init(
 def _summary(inferred: Inferred) -> str:
     """What was found, in one line."""
     roles = inferred.roles
-    parts = {"label": roles.label, "id": roles.id, "subject": roles.subject, "time": roles.time, "text": roles.text}
+    label = roles.label if inferred.told is None else inferred.told.paths["label"]
+    parts = {"label": label, "id": roles.id, "subject": roles.subject, "time": roles.time, "text": roles.text}
     found = ", ".join(f"{part} {column!r}" for part, column in parts.items() if column is not None)
     classes = f"{len(inferred.classes)} classes" if inferred.classes else "no classes"
     return f"{found or 'no roles'}; {len(inferred.features)} features, {classes}; {len(roles.left_out)} left out"

@@ -13,7 +13,7 @@ from tocsin.config.loading.document import Loader
 from tocsin.streams.printable import printable
 from tocsin.streams.replay.inference.features import InferredFeature
 from tocsin.streams.replay.inference.infer import Inferred
-from tocsin.streams.replay.inference.sources import topic_of
+from tocsin.streams.replay.inference.reading.sources import topic_of
 
 _LISTED = 200
 """Columns that are left out and named one by one."""
@@ -80,7 +80,9 @@ class _Document:
         address = self._bootstrap or "127.0.0.1:9092"
         yield self._line({"kafka": {"bootstrap": address}}, flow=True, comment="the address of your broker")
         if self._source.startswith("kafka:"):
-            yield self._line({"topics": {"events": topic_of(self._source)}}, flow=True)
+            told = self._inferred.told
+            labels = {} if told is None else {"labels": told.topic}
+            yield self._line({"topics": {"events": topic_of(self._source)} | labels}, flow=True)
 
     def _schema(self) -> Iterator[str]:
         found, roles = self._inferred, self._inferred.roles
@@ -90,6 +92,11 @@ class _Document:
             yield "  # producers that send another shape need dot paths here. `replay` below names the file's columns."
         for part, column in (("id", roles.id), ("subject", roles.subject), ("time", roles.time)):
             yield from self._part(part, column)
+        if found.told is not None:
+            paths, columns = found.told.paths, found.told.columns
+            others = [part for part in ("event", "time") if part not in paths and _is_taken(part, columns)]
+            free = {part: _free(part, columns) for part in others}
+            yield self._line({"label": {**paths, **free}}, indent=2, flow=True)
         if roles.text is not None:
             yield self._line({"text": roles.text if found.shape == "json" else "text"}, indent=2)
         if found.features:
@@ -99,25 +106,17 @@ class _Document:
 
     def _part(self, part: str, column: str | None) -> Iterator[str]:
         """Where the id, the subject or the time stands."""
-        found, taken = self._inferred, self._is_taken(part)
+        found, taken = self._inferred, _is_taken(part, self._inferred.columns)
         if found.shape == "json" and column is not None:
             yield self._line({part: column}, indent=2)
         elif found.shape == "json" and part == "subject":
-            path = found.roles.id or self._free("id")
+            path = found.roles.id or _free("id", found.columns)
             why = "no field says who an event is about, so each event is a subject of its own"
+            why += "" if found.roles.id else ", and has to have this field"
             yield self._line({part: path}, indent=2, comment=why)
         elif column is None and taken:
             why = f"{part} is the name of something else"
-            yield self._line({part: self._free(part)}, indent=2, comment=why)
-
-    def _is_taken(self, part: str) -> bool:
-        return any(one == part or one.startswith(f"{part}.") for one in self._inferred.columns)
-
-    def _free(self, part: str) -> str:
-        """A path for the id or the like at which nothing stands."""
-        while self._is_taken(part):
-            part = f"event_{part}"
-        return part
+            yield self._line({part: _free(part, found.columns)}, indent=2, comment=why)
 
     def _feature(self, feature: InferredFeature) -> str:
         settings: dict[str, Any] = {"name": feature.name}
@@ -182,3 +181,14 @@ class _Document:
 def _quoted(name: str) -> str:
     """A name from outside as it stands in a comment."""
     return printable(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...") or '""'
+
+
+def _is_taken(part: str, columns: frozenset[str]) -> bool:
+    return any(one == part or one.startswith(f"{part}.") for one in columns)
+
+
+def _free(part: str, columns: frozenset[str]) -> str:
+    """A path for the id or the like at which nothing stands: the part's own name where that is free."""
+    while _is_taken(part, columns):
+        part = f"event_{part}"
+    return part

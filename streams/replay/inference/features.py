@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from tocsin.streams.replay.inference.flat import path_to
 from tocsin.streams.replay.inference.leaks import LEAK, SUSPICIOUS, avoided
-from tocsin.streams.replay.inference.past_rows import Shape
 from tocsin.streams.replay.inference.profile import Profile
+from tocsin.streams.replay.inference.reading.flat import path_to
+from tocsin.streams.replay.inference.reading.past_rows import Shape
 from tocsin.streams.replay.inference.roles import Roles
 from tocsin.streams.replay.inference.words import CODE, may_be_secret, words_of
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from tocsin.streams.replay.inference.features import InferredFeature, find_features
 from tocsin.streams.replay.inference.label import Classes, UnclearError, check_classes, choose_label
-from tocsin.streams.replay.inference.past_rows import ABSENT, NO_PATH, PastRows, Shape
+from tocsin.streams.replay.inference.label_topic import ToldLabels, read_labels
 from tocsin.streams.replay.inference.profile import Profile, is_event_time
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT, PastRows, Shape, has_name, take
+from tocsin.streams.replay.inference.reading.sources import topic_of
 from tocsin.streams.replay.inference.roles import Roles, find_roles
-from tocsin.streams.replay.past_event import SourceError
 
-_CELLS = 4_000_000
-"""Values of the rows that are looked at; where columns are many, rows are fewer."""
 _SHOWN = 10
 """Columns that an error lists."""
 _COUNTED = 2_000_000
@@ -42,36 +41,41 @@ class Inferred:
     """Rows whose classes were counted, those among them."""
     whole: bool
     """Whether the source was read to its end."""
+    told: ToldLabels | None = None
+    """Labels of a topic of their own."""
     remarks: list[str] = field(default_factory=list)
     """What the user should know, a sentence each."""
 
 
-def infer(past: PastRows, asked: str | None, most_rows: int, label_needed: bool) -> Inferred:
-    """What the rows say. `asked` is the column of the label where its user names it.
+def infer(
+    past: PastRows, asked: str | None, most_rows: int, label_needed: bool, told: PastRows | None = None
+) -> Inferred:
+    """What the rows say. `asked` is the column of the label where its user names it; `told` is a topic of labels.
 
     Raises SourceError, TransportError, and UnclearError where the user has to say more.
     """
-    columns, rows = _take(past, most_rows)
-    profiles = {name: Profile.of(name, past.shape, values) for name, values in columns.items() if _has_name(name)}
-    choice = choose_label(profiles, asked, label_needed)
+    columns, rows = take(past, most_rows)
+    profiles = {name: Profile.of(name, past.shape, values) for name, values in columns.items() if has_name(name)}
+    choice = None if told is not None else choose_label(profiles, asked, label_needed)
     label = None if choice is None else choice.name
     roles = find_roles(profiles, label)
-    roles.left_out |= {name: "nothing names it" for name in columns if not _has_name(name)}
+    roles.left_out |= {name: "nothing names it" for name in columns if not has_name(name)}
+    found = None if told is None else _told(told, roles, columns, asked, most_rows)
     classes = Classes()
-    for value in columns[label] if label is not None else ():
+    for value in found.labels if found is not None else columns.get(label or "", ()):
         classes.add(value)
     counted = rows + _read_on(past, roles, columns, classes)
     whole = not past.cut
-    if label is not None:
-        check_classes(label, classes, whole)
-    labels = [None] * rows if label is None else [classes.meaning(value) for value in columns[label]]
+    if found is not None or label is not None:
+        check_classes(label or "the label", classes, whole)
+    labels = _labels(rows, roles, columns, found, classes)
     features = find_features(profiles, roles, columns, labels)
     if not features and roles.text is None:
         why = "; ".join(f"{name!r}: {why}" for name, why in islice(roles.left_out.items(), _SHOWN))
         raise UnclearError(f"{past.source}: nothing is left to tell the label by" + (f" ({why})" if why else ""))
     inferred = Inferred(
         past.shape, past.delimiter, past.header, frozenset(profiles), roles, features, classes.frequencies(),
-        classes.unlabelled, rows, counted, whole,
+        classes.unlabelled, rows, counted, whole, found,
     )  # fmt: skip
     if choice is not None and choice.why:
         inferred.remarks.append(f"the label is taken to be {choice.name!r}, {choice.why}; --label names another")
@@ -79,38 +83,23 @@ def infer(past: PastRows, asked: str | None, most_rows: int, label_needed: bool)
     return inferred
 
 
-def _has_name(column: str) -> bool:
-    """Whether a config can name a column, or a dot path lead to it."""
-    return bool(column) and not column.startswith(NO_PATH)
+def _told(
+    told: PastRows, roles: Roles, columns: Mapping[str, Sequence[Any]], asked: str | None, most: int
+) -> ToldLabels:
+    ids, subjects = columns.get(roles.id or "", ()), columns.get(roles.subject or "", ())
+    return read_labels(told, topic_of(told.source), ids, subjects, asked, most)
 
 
-def _take(past: PastRows, most_rows: int) -> tuple[dict[str, list[Any]], int]:
-    """The first rows as columns of equal length, and how many rows these are. Raises SourceError."""
-    columns: dict[str, list[Any]] = {}
-    rows = 0
-    for row in islice(past.rows, most_rows):
-        for name in row:
-            if name not in columns:
-                columns[name] = [ABSENT] * rows
-        for name, values in columns.items():
-            values.append(row.get(name, ABSENT))
-        rows += 1
-        if rows * len(columns) >= _CELLS:
-            break
-    if past.unread > rows:
-        raise SourceError(
-            f"{past.source}: {past.unread:,} lines hold no JSON object ({past.why_unread}): write one event a line"
-        )
-    if past.too_long > rows / 2:
-        raise SourceError(
-            f"{past.source}: {past.too_long:,} of {rows:,} rows have more cells than the first line names columns: "
-            "name all of them there, or say --no-header where it names none"
-        )
-    if not rows:
-        raise SourceError(
-            f"{past.source}: holds no event (a table has the names of its columns first, then a row an event)"
-        )
-    return columns, rows
+def _labels(
+    rows: int, roles: Roles, columns: Mapping[str, Sequence[Any]], told: ToldLabels | None, classes: Classes
+) -> list[str | None]:
+    """The class of each row."""
+    values: Sequence[Any] = [None] * rows
+    if told is not None:
+        values = told.of(columns[(roles.id if told.about == "event" else roles.subject) or ""])
+    elif roles.label is not None:
+        values = columns[roles.label]
+    return [classes.meaning(value) for value in values]
 
 
 def _read_on(past: PastRows, roles: Roles, columns: Mapping[str, Sequence[Any]], classes: Classes) -> int:
@@ -162,7 +151,7 @@ def _remarks(inferred: Inferred, past: PastRows, classes: Classes) -> list[str]:
     odd = [name for name in inferred.classes if name.strip() in ("NA", "N/A", "null", "NULL", "None", "?", "nan")]
     if odd:
         found.append(f"{odd[0]!r} is taken for a class: where it means that there is no label, leave the cell empty")
-    if inferred.roles.label is None:
+    if inferred.roles.label is None and inferred.told is None:
         found.append(
             "no field is named as a label is: labels are to come on the topic of labels, and classes are found there"
         )

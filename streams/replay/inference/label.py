@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from tocsin.config.base import class_name
 from tocsin.models.data.values import number_in
-from tocsin.streams.replay.inference.past_rows import ABSENT
 from tocsin.streams.replay.inference.profile import Profile
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT
 from tocsin.streams.replay.inference.words import is_label, is_perhaps_label
 from tocsin.streams.wire.values import Spellings, class_label
 

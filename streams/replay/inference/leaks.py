@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.models.data.batch import Bools, Floats, Ints
-from tocsin.streams.replay.inference.past_rows import ABSENT
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT
 
 LEAK = 0.98
 """A column that alone avoids so much of the error of the commonest class is left out."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from tocsin.models.data.values import number_in
-from tocsin.streams.replay.inference.past_rows import ABSENT, Shape
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT, Shape
 from tocsin.streams.replay.tables import MISSING
 from tocsin.streams.wire.values import epoch_milliseconds
 

@@ -337,6 +337,49 @@ def test_the_newest_records_of_a_topic_make_a_config_that_replays_the_topic(tans
 
 
 @pytest.mark.broker
+@pytest.mark.parametrize("about", ["event", "subject"])
+def test_labels_of_a_topic_of_their_own_are_found_by_what_they_name(tansu: str, tmp_path: Path, about: str) -> None:
+    mark = uuid.uuid4().hex[:8]
+    names: dict[str, Any] = {role: f"{role}-{mark}" for role in ("events", "labels", "feedback", "decisions")}
+    values: dict[str, Any] = {"kafka": KafkaSettings(bootstrap=tansu), "topics": names, "schema": {"text": "text"}}
+    settings = Settings(**values)
+    topics.create(settings)
+    transport = KafkaTransport(settings.kafka, group=settings.group)
+    for row in payments():
+        event = {"payment": {"id": row["payment_id"]}, "customer": row["customer_id"], "amount": row["amount"]}
+        transport.produce(names["events"], None, orjson.dumps(event))
+        said = {
+            "who": row["payment_id"] if about == "event" else row["customer_id"],
+            "event": "review",
+            "time": "later",
+        }
+        truth = {"verdict": row["verdict"], "closed": {"at": "2024-06-01T00:00:00Z"}}
+        transport.produce(names["labels"], None, orjson.dumps(said | truth))
+    transport.flush()
+    transport.close()
+    result = tocsin("init", f"kafka:{names['events']}", "--labels", names["labels"], "--bootstrap", tansu)
+    assert result.exit_code == 0, result.stderr
+    config = tmp_path / "config.yaml"
+    config.write_text(result.stdout)
+    found = load(config)
+    paths = found.schema_.label
+    assert (getattr(paths, about), paths.label, paths.time) == ("who", "verdict", "closed.at")
+    assert found.topics.labels == names["labels"]
+    assert set(found.classes) == {"fraud", "good"}
+    assert [feature.name for feature in found.schema_.features] == ["amount"]
+    replay = ("replay", config, f"kafka:{names['events']}", "--in-process", "--report", "json")
+    report = tocsin(*replay, **CHEAP)
+    assert report.exit_code == 0, report.stderr
+    figures = json.loads(report.stdout.splitlines()[-1])
+    assert (figures["events"], figures["dead_letters"]) == (ROWS if about == "event" else 0, 0)
+    lost = tocsin("init", f"kafka:{names['events']}", "--labels", names["events"], "--bootstrap", tansu, "--label", "x")
+    assert lost.exit_code == 2
+    file = tocsin("init", __file__, "--labels", names["labels"])
+    assert file.exit_code == 2
+    assert "--labels" in file.stderr
+
+
+@pytest.mark.broker
 def test_a_topic_that_is_missing_is_named(tansu: str) -> None:
     result = tocsin("init", "kafka:no-such-topic", "--bootstrap", tansu)
     assert result.exit_code == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tocsin.streams.replay.inference.infer import Inferred, infer
-from tocsin.streams.replay.inference.past_rows import ABSENT, PastRows, Shape
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT, PastRows, Shape
 
 N = 120
 LABELS = random.Random(1).choices("xy", k=N)

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from tocsin.streams.replay.inference.document import written
 from tocsin.streams.replay.inference.features import InferredFeature
-from tocsin.streams.replay.inference.flat import flat, path_to
 from tocsin.streams.replay.inference.infer import Inferred
-from tocsin.streams.replay.inference.past_rows import Shape
+from tocsin.streams.replay.inference.reading.flat import flat, path_to
+from tocsin.streams.replay.inference.reading.past_rows import Shape
 from tocsin.streams.replay.inference.roles import Roles
 from tocsin.streams.replay.inference.self_check import settings_of
 from tocsin.streams.wire.dot_paths import walk

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from tocsin.streams.replay.inference.leaks import LEAK, SUSPICIOUS, avoided
-from tocsin.streams.replay.inference.past_rows import ABSENT
+from tocsin.streams.replay.inference.reading.past_rows import ABSENT
 
 N = 2_000
 

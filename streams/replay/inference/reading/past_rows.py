@@ -6,10 +6,12 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from tocsin.streams.replay.files import open_binary
+from tocsin.streams.replay.past_event import SourceError
 
 Shape = Literal["table", "json"]
 Row = Mapping[str, Any]
@@ -23,6 +25,8 @@ class Absence(Enum):
 
 
 ABSENT = Absence.ABSENT
+_CELLS = 4_000_000
+"""Values of the rows that are looked at; where columns are many, rows are fewer."""
 NO_PATH = "(no path leads to it) "
 """How the name of a JSON value begins to which no dot path can be written."""
 
@@ -79,3 +83,37 @@ class BoundedFile(io.RawIOBase):
 def open_bounded(path: Path, most: int, past: PastRows) -> IO[bytes]:
     """The first bytes of a file that may be compressed, as `BoundedFile` gives them."""
     return io.BufferedReader(BoundedFile(open_binary(path), most, past))
+
+
+def has_name(column: str) -> bool:
+    """Whether a config can name a column, or a dot path lead to it."""
+    return bool(column) and not column.startswith(NO_PATH)
+
+
+def take(past: PastRows, most_rows: int) -> tuple[dict[str, list[Any]], int]:
+    """The first rows as columns of equal length, and how many rows these are. Raises SourceError."""
+    columns: dict[str, list[Any]] = {}
+    rows = 0
+    for row in islice(past.rows, most_rows):
+        for name in row:
+            if name not in columns:
+                columns[name] = [ABSENT] * rows
+        for name, values in columns.items():
+            values.append(row.get(name, ABSENT))
+        rows += 1
+        if rows * len(columns) >= _CELLS:
+            break
+    if past.unread > rows:
+        raise SourceError(
+            f"{past.source}: {past.unread:,} lines hold no JSON object ({past.why_unread}): write one event a line"
+        )
+    if past.too_long > rows / 2:
+        raise SourceError(
+            f"{past.source}: {past.too_long:,} of {rows:,} rows have more cells than the first line names columns: "
+            "name all of them there, or say --no-header where it names none"
+        )
+    if not rows:
+        raise SourceError(
+            f"{past.source}: holds no event (a table has the names of its columns first, then a row an event)"
+        )
+    return columns, rows

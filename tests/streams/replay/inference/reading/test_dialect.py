@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.streams.replay.inference.dialect import Dialect, dialect_of
+from tocsin.streams.replay.inference.reading.dialect import Dialect, dialect_of
 from tocsin.streams.replay.past_event import SourceError
 
 

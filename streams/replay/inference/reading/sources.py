@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
-from tocsin.streams.replay.inference.dialect import dialect_of
-from tocsin.streams.replay.inference.flat import flat, path_to
-from tocsin.streams.replay.inference.past_rows import NO_PATH, PastRows, Row, open_bounded
+from tocsin.streams.replay.inference.reading.dialect import dialect_of
+from tocsin.streams.replay.inference.reading.flat import flat, path_to
+from tocsin.streams.replay.inference.reading.past_rows import NO_PATH, PastRows, Row, open_bounded
 from tocsin.streams.replay.past_event import SourceError
 from tocsin.streams.replay.source import kind_of
 from tocsin.streams.replay.tables import csv_rows, parquet_rows

@@ -1,0 +1,1 @@
+"""Reading: a source as flat rows of past events, within bounds."""
