@@ -10,6 +10,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.models.experts.base import Expert, PoolContext
 
 KINDS: dict[str, str | type[Expert]] = {
+    "boosted": "tocsin.models.experts.boosted.expert:BoostedExpert",
     "forest": "tocsin.models.experts.trees.forest:ForestExpert",
     "linear": "tocsin.models.experts.linear:LinearExpert",
     "linear-text": "tocsin.models.experts.linear_text:LinearTextExpert",

@@ -111,7 +111,7 @@ def test_every_kind_that_a_config_can_name_has_an_expert() -> None:
 
 
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"'oracle' is no kind of expert; the kinds are forest, .*tree"):
+    with pytest.raises(ValueError, match=r"'oracle' is no kind of expert; the kinds are boosted, forest, .*tree"):
         registry.expert_class("oracle")
 
 
