@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from simpleeval import EvalWithCompoundTypes
 
 from tocsin.models.data.features import category_code
-from tocsin.models.experts.rules.clauses import fired
+from tocsin.models.experts.rules.clauses import FEW, fired, fired_by_columns
 from tocsin.models.experts.rules.language import DEEPEST, RuleError, clause_of
 
 NAMES = ["amount", "limit", "country", "home", "new", "card-type", "account.age", "feature"]
@@ -36,7 +36,9 @@ def matrix(events: list[Event]) -> np.ndarray[Any, Any]:
 
 
 def holds(text: str, *events: Event) -> list[bool]:
-    found: list[bool] = fired((clause_of(text, NAMES, NOMINAL),), matrix(list(events)))[:, 0].tolist()
+    clause, X = clause_of(text, NAMES, NOMINAL), matrix(list(events))
+    found: list[bool] = fired((clause,), X)[:, 0].tolist()
+    assert fired((clause,), np.repeat(X, FEW + 1, axis=0)).all(axis=1)[:: FEW + 1].tolist() == found
     return found
 
 
@@ -116,11 +118,11 @@ events = st.fixed_dictionaries(
 
 @given(rules, st.lists(events, min_size=1, max_size=5))
 @settings(max_examples=300, deadline=None)
-def test_columns_say_what_the_evaluator_of_the_library_says_of_each_event(text: str, some: list[Event]) -> None:
+def test_both_ways_say_what_the_evaluator_of_the_library_says_of_each_event(text: str, some: list[Event]) -> None:
     found = clause_of(text, NAMES, NOMINAL)
-    together = fired((found,), matrix(some))[:, 0]
-    assert together.tolist() == [by_simpleeval(text, event) for event in some]
-    assert together.tolist() == [bool(fired((found,), matrix([event]))[0, 0]) for event in some]
+    by_columns = fired_by_columns((found,), matrix(some))[:, 0].tolist()
+    assert by_columns == [by_simpleeval(text, event) for event in some]
+    assert by_columns == fired((found,), matrix(some))[:, 0].tolist()  # one event after the other
 
 
 def test_what_is_not_known_makes_every_comparison_false_and_never_raises() -> None:
