@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,30 +100,35 @@ class Boosted:
 class Training:
     """A model that is being trained, or that was. Copies and snapshots wait for it, so that no thread is seen."""
 
-    def __init__(self, model: Future[Boosted] | Boosted, at: int) -> None:
-        self._model = model
+    def __init__(self, model: Boosted | Callable[[], Boosted], at: int) -> None:
+        """`model` may be what trains it, which the thread for that then does."""
         self.at = at
         """Labelled events learnt when its window ended."""
+        self._model = model
+        self._process = os.getpid()
+        self._future = None if isinstance(model, Boosted) else _thread(self._process).submit(model)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has the model itself."""
-        return {"_model": self.result(), "at": self.at}
+        return {"at": self.at, "_model": self.result(), "_process": self._process, "_future": None}
 
     def result(self) -> Boosted:
         """The model, once it is trained."""
-        if isinstance(self._model, Future):
-            self._model = self._model.result()
+        if not isinstance(self._model, Boosted):
+            # A process that was forked off meanwhile has no thread to wait for.
+            own = self._future if self._process == os.getpid() else None
+            self._model = self._model() if own is None else own.result()
         return self._model
 
 
 def begin(examples: Examples, settings: BoostedSettings, at: int) -> Training:
     """Train a model in the thread for it; the arrays of the examples must not change any more."""
-    return Training(_thread().submit(trained, examples, settings), at)
+    return Training(partial(trained, examples, settings), at)
 
 
 @cache
-def _thread() -> ThreadPoolExecutor:
-    """One thread for all boosted experts of the process."""
+def _thread(process: int) -> ThreadPoolExecutor:
+    """One thread for all boosted experts of a process; a fork of it has none, and needs its own."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="boosting")
 
 

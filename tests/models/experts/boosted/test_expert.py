@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -14,7 +15,12 @@ import numpy as np
 import pytest
 
 from tocsin.config.experts.boosted import BoostedSettings
+from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.model import ModelSettings
+from tocsin.config.schema import FeatureSettings
+from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch
+from tocsin.models.data.snapshot import digest
 from tocsin.models.experts.base import SnapshotError
 from tocsin.models.experts.boosted import trained
 from tocsin.models.experts.boosted.expert import BoostedExpert
@@ -101,7 +107,9 @@ def test_learning_before_the_answer_is_not_seen_in_it() -> None:
         asked = other.evidence(rows)
         told = other.predict_then_learn(rows, y[i : i + 30], np.ones(30))
         assert asked[0].tobytes() == told[0].tobytes() == answers[i].tobytes()
-    assert bits(one) == bits(other)
+    plain = new()
+    plain.learn(Batch.of(X), y, np.ones(len(y)))
+    assert bits(one) == bits(other) == bits(plain)
     assert not answers[:190].any()
     assert answers[190:].any(axis=1).all()
 
@@ -115,6 +123,50 @@ def test_a_copy_that_is_made_while_a_model_is_trained_goes_on_alike(copied: Any)
     for one in (expert, other):
         learn(one, X[460:], y[460:])
     assert bits(expert) == bits(other)
+
+
+def test_a_classifier_that_was_saved_while_a_model_was_trained_goes_on_alike(tmp_path: Path) -> None:
+    features = tuple(FeatureSettings(name=f"x{f}", kind="category" if n else "number") for f, n in enumerate(NOMINAL))
+    settings = ModelSettings(
+        features=features, classes=("a", "b", "c"), experts=(BoostedSettings(**SMALL, history=1), PersistenceSettings())
+    )
+    X, y = events(600)
+
+    def teach(model: Classifier, rows: slice) -> None:
+        model.learn_at_once(Batch.of(X[rows]), y[rows], np.ones(len(y[rows])))
+
+    model = Classifier(settings)
+    teach(model, slice(0, 460))
+    model.save(tmp_path)
+    restored = Classifier.load(tmp_path)
+    for one in (model, restored):
+        teach(one, slice(460, 600))
+    assert digest(restored.state_dict()) == digest(model.state_dict())
+
+
+def test_a_process_that_is_forked_does_not_wait_for_a_thread_that_it_lacks() -> None:
+    code = """
+import os
+import numpy as np
+from tocsin.config.experts.boosted import BoostedSettings
+from tocsin.models.data.batch import Batch
+from tocsin.models.experts.boosted.expert import BoostedExpert
+X = np.random.default_rng(0).normal(size=(2_000, 2))
+y = (X[:, 0] > 0).astype(np.int64)
+expert = BoostedExpert(BoostedSettings(window=2_000, every=1_000, trees=5), [False] * 2)
+expert.resize(2, 2)
+expert.learn(Batch.of(X[:1_000]), y[:1_000], np.ones(1_000))
+child = os.fork()
+expert.learn(Batch.of(X[1_000:]), y[1_000:], np.ones(1_000))
+print({name: array.sum() for name, array in expert.state_dict().items()}, flush=True)
+if not child:
+    os._exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    parent, child = done.stdout.splitlines()
+    assert parent == child
+    assert "model.text" in parent
 
 
 def test_it_learns_and_forgets() -> None:
