@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from tocsin.config.base import FrozenSettings
 from tocsin.config.inputs.clipping import ClippingSettings
+from tocsin.config.inputs.tails import TailsSettings
 
 
 class InputsSettings(FrozenSettings):
     """What is done to the features of an event before any expert sees them."""
 
     clipping: ClippingSettings = ClippingSettings()
+    """How extreme values are clipped."""
+    tails: TailsSettings = TailsSettings()
+    """When a column goes by rank."""

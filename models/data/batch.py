@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,17 @@ from tocsin.models.data.subject_text import SubjectText
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+class Views(NamedTuple):
+    """What `tocsin.models.inputs.preparation` makes of the features of B events."""
+
+    ranked: Floats
+    """[B, F], see `Batch.ranked`."""
+
+    def rows(self, some: slice | Ints) -> Views:
+        """Those of some of the events."""
+        return Views(*(view[some] for view in self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,13 @@ class Batch:
     """For each event the names behind its category codes, by column; empty where no feature is a category."""
     subject_texts: Mapping[tuple[str, str], SubjectText] = field(default_factory=dict)
     """The subject text states before the first of these events, by expert and subject."""
+    views: Views | None = None
+    """What was made of the features; None where nothing was, and all see `X`."""
+
+    @property
+    def ranked(self) -> Floats:
+        """[B, F], the features for experts that standardise them: columns of heavy tails by rank."""
+        return self.X if self.views is None else self.views.ranked
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,6 +74,7 @@ class Batch:
             subject_label=self.subject_label[start:stop],
             categories=self.categories[start:stop],
             subject_texts=self.subject_texts,
+            views=None if self.views is None else self.views.rows(slice(start, stop)),
         )
 
     def take(self, rows: Ints) -> Batch:
@@ -71,6 +90,7 @@ class Batch:
             subject_label=self.subject_label[rows],
             categories=[self.categories[i] for i in places] if self.categories else (),
             subject_texts=self.subject_texts,
+            views=None if self.views is None else self.views.rows(rows),
         )
 
     @classmethod

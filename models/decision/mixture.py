@@ -18,7 +18,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
-from tocsin.models.inputs.clipping import Clipping
+from tocsin.models.inputs.preparation import Preparation
 from tocsin.models.routing.combiner import Combiner
 from tocsin.models.routing.lifecycle import Lifecycle
 
@@ -27,7 +27,7 @@ class Mixture:
     """All parts of a classifier that learn. Classes are known by their indices, columns by their places."""
 
     def __init__(self, settings: ModelSettings, backend: str, names: Sequence[str], nominal: Sequence[bool]) -> None:
-        self.clipping = Clipping(settings.inputs.clipping)
+        self.inputs = Preparation(settings.inputs)
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
         self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), registry.must_earn(settings))
@@ -42,7 +42,7 @@ class Mixture:
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self._classes = classes
-        self.clipping.resize(nominal)
+        self.inputs.resize(nominal)
         self.combiner.resize(nominal, classes)
         self.lifecycle.resize(classes)
         self.judge.resize(nominal, classes)
@@ -51,7 +51,7 @@ class Mixture:
     def parts(self) -> dict[str, Stateful]:
         """Everything that has a state, by its name in snapshots."""
         return {
-            "clipping": self.clipping,
+            **self.inputs.parts(),
             "router": self.combiner.router,
             "lifecycle": self.lifecycle,
             "abstention": self.judge.abstention,
@@ -85,10 +85,10 @@ class Mixture:
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
         given = batch.X
-        batch = replace(batch, X=self.clipping.apply(given))
+        batch = self.inputs.apply(batch)
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
         answers, subject_texts = self.pool.evidence(batch, active)
-        combined = self.combiner.combine(batch.X, answers, active)
+        combined = self.combiner.combine(batch.ranked, answers, active)
         followed = self.judge.prior_shift.follow(combined.betp, priors)
         fused = combined.fused
         if followed.ratio is not None:
@@ -139,7 +139,7 @@ class Mixture:
 
     def _learn_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         active = self.lifecycle.active
-        batch = replace(batch, X=self.clipping.learn(batch.X))
+        batch = self.inputs.learn(batch)
         if contexts is None:
             batch = self.history.remember_all(batch, y)
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)
@@ -149,7 +149,7 @@ class Mixture:
             self.pool.learn(batch, y, weight, posts, active)
             answers = self._answers_of(contexts)
             delay = self.learnt + np.arange(len(y)) - contexts.learnt
-        learnt = self.combiner.learn(batch.X, answers, y, weight, delay)
+        learnt = self.combiner.learn(batch.ranked, answers, y, weight, delay)
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
             betp = self.combiner.betp(fused, learnt.inverse_temperature)

@@ -77,7 +77,7 @@ class LinearExpert(Expert):
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; N grows with what was learnt, up to the configured strength."""
         p = np.empty((len(batch), self._weights.shape[0]))
-        kernel.probabilities(self._model(), np.ascontiguousarray(batch.X, np.float64), self._settings.buckets, p)
+        kernel.probabilities(self._model(), np.ascontiguousarray(batch.ranked, np.float64), self._settings.buckets, p)
         return proportional(p, min(self._seen / self._weights.shape[0], self._settings.strength))
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
@@ -93,7 +93,7 @@ class LinearExpert(Expert):
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
         settings = self._settings
         rates = kernel.Rates(settings.buckets, settings.step, self._scaler.memory, settings.strength)
-        self._seen = kernel.learn(self._model(), labelled(batch.X, y, weight), rates, self._seen, answers)
+        self._seen = kernel.learn(self._model(), labelled(batch.ranked, y, weight), rates, self._seen, answers)
 
     def merge(self, other: LinearExpert, share: float) -> None:
         """See `Expert`; the weights of the other are first made those on inputs standardised as these are.

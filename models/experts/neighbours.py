@@ -110,7 +110,7 @@ class NeighboursExpert(Expert):
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
-        return proportional(self.votes(batch.X), self.strength)
+        return proportional(self.votes(batch.ranked), self.strength)
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`; an event's weight is that of its vote."""
@@ -127,7 +127,7 @@ class NeighboursExpert(Expert):
         voting = window.Voting(settings.window, settings.k, self._classes, settings.strength)
         progress = window.Progress(self._stop, self._strength, self._seen)
         self._stop, self._strength, self._seen = window.learn(
-            self._window(), self._scaler.moments, labelled(batch.X, y, weight), voting, progress, answers
+            self._window(), self._scaler.moments, labelled(batch.ranked, y, weight), voting, progress, answers
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
