@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.config.base import FrozenSettings
 from tocsin.config.inputs.clipping import ClippingSettings
+from tocsin.config.inputs.imputation import ImputationSettings
 from tocsin.config.inputs.tails import TailsSettings
 
 
@@ -12,5 +13,7 @@ class InputsSettings(FrozenSettings):
 
     clipping: ClippingSettings = ClippingSettings()
     """How extreme values are clipped."""
+    imputation: ImputationSettings = ImputationSettings()
+    """How what is not known is guessed."""
     tails: TailsSettings = TailsSettings()
     """When a column goes by rank."""

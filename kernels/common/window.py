@@ -15,7 +15,9 @@ from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.common.moments import Moments, inverse_scale, learn_row
 from tocsin.kernels.decision.calibration import fitted
+from tocsin.kernels.experts import own_class
 from tocsin.kernels.experts.neighbours import Nearest, Query, Remembered, none_found, search
+from tocsin.kernels.inputs.imputation import has_gap
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -105,12 +107,14 @@ def learn(
 ) -> tuple[int, float, int]:
     """Learn B events in order; returns the progress after them, as a plain tuple: numba is slow to make another.
 
+    Numbers that are not known are remembered as the nearest of their own class have them.
+
     `moments` are those of the stream. `answers` [B, K] is filled with the evidence for each event just before it is
     learnt; [0, 0] where nobody asks.
     """
     values, classes, most = window.values, voting.classes, voting.most_strength
     stop, strength, seen = progress
-    horizons = np.empty(1, np.int64)
+    horizons, row = np.empty(1, np.int64), np.empty(len(values))
     horizons[0] = voting.length
     for i in range(len(events.X)):
         due = seen % EVERY == 0
@@ -130,8 +134,14 @@ def learn(
         learn_row(moments.rows, moments.mean, moments.square, moments.memory, events.X[i])
         if stop == values.shape[1]:
             stop = _move_to_front(window, voting.length - 1)
+        row[:] = events.X[i]
+        if has_gap(window.nominal, row):
+            # One event fewer than vote: as many as there are right after the window was moved.
+            held = Remembered(values, max(0, stop - voting.length + 1), stop)
+            factor = factors(window.nominal, moments.rows, moments.square)
+            own_class.fill(held, window.labels, events.y[i], row, factor, window.nominal)
         for f in range(len(values)):
-            values[f, stop] = events.X[i, f]
+            values[f, stop] = row[f]
         window.labels[stop], window.weights[stop] = events.y[i], events.weight[i]
         stop += 1
         seen += 1

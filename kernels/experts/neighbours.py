@@ -7,9 +7,9 @@ nothing in the window is ever written again. float64, because amounts and times 
 The squared distance of two events is the sum over columns, in their order, of
 - numbers: the squared difference in standard deviations, bounded by LIMIT squared, so that no outlier rules;
 - categories: 0 where equal, 1 where not;
-- 1 where either value is not known (the heterogeneous metric of Wilson and Martinez 1997, JAIR 6: 1-34);
-a column whose factor is 0 (it never varied) is left out. Of neighbours at the same distance the later event is
-nearer.
+- 1 where the event in the window lacks the value (the heterogeneous metric of Wilson and Martinez 1997, JAIR 6: 1-34);
+a column whose factor is 0 (it never varied) is left out, and so is one that is not known of the query. Of neighbours at
+the same distance the later event is nearer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Bools = NDArray[np.bool_]
 LIMIT = 5.0
 """The most standard deviations by which two numbers differ."""
 UNKNOWN = 1.0
-"""What a value that is not known adds to the squared distance."""
+"""What a value that an event in the window lacks adds to the squared distance."""
 BLOCK = 128
 """Rows of the window whose distances are summed at once: their sums stay in the first cache."""
 CHUNK = 1 << 24
@@ -163,11 +163,12 @@ def reference(remembered: Remembered, query: Query) -> Nearest:
     squared = np.zeros((len(X), window.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
         for f in np.flatnonzero(factor):
+            asked = ~np.isnan(X[:, f, None])
             if nominal[f]:
-                squared += np.where(X[:, f, None] == window[f], 0.0, UNKNOWN)
+                squared += np.where(asked & (X[:, f, None] != window[f]), UNKNOWN, 0.0)
             else:
                 apart = np.abs(X[:, f, None] - window[f]) * factor[f]
-                squared += np.where(np.isnan(apart), UNKNOWN, np.minimum(apart, LIMIT) ** 2)
+                squared += np.where(asked, np.where(np.isnan(apart), UNKNOWN, np.minimum(apart, LIMIT) ** 2), 0.0)
     result = _none(len(X), len(horizons), k)
     for h, length in enumerate(horizons):
         order = np.argsort(squared[:, :length], axis=1, kind="stable")[:, :k]
@@ -210,7 +211,7 @@ def search(remembered: Remembered, query: Query, found: Nearest) -> None:
             low = max(start, stop - query.horizons[h])
             while high > low:
                 block = max(low, high - BLOCK)
-                _distances(values, block, high, query.X[b], query.factor, query.nominal, squared)
+                squared_distances(values, block, high, query.X[b], query.factor, query.nominal, squared)
                 _take_nearer(squared, high - block, stop - high, age[b, h], distance[b, h])
                 high = block
 
@@ -227,7 +228,7 @@ def none_found(queries: int, k: int) -> Nearest:
 
 
 @kernel
-def _distances(
+def squared_distances(
     values: Floats,
     low: int,
     high: int,
@@ -241,15 +242,12 @@ def _distances(
     sums = squared[:n]
     sums[:] = 0.0
     for f in range(len(x)):
-        if factor[f] == 0.0:
+        if factor[f] == 0.0 or math.isnan(x[f]):
             continue
         value, scale, column = x[f], factor[f], values[f, low:high]
         if nominal[f]:
             for j in range(n):
                 sums[j] += 0.0 if value == column[j] else UNKNOWN
-        elif math.isnan(value):
-            for j in range(n):
-                sums[j] += UNKNOWN
         else:
             for j in range(n):
                 apart = abs(value - column[j]) * scale
@@ -313,8 +311,9 @@ def torch_distances(queries: Any, window: Any, factor: Floats, nominal: Bools) -
     for f in np.flatnonzero(factor).tolist():
         x, column = queries[:, f, None], window[f]
         if nominal[f]:
-            squared += (x != column) * UNKNOWN
+            apart = (x != column) * UNKNOWN
         else:
             apart = ((x - column).abs() * float(factor[f])).clamp(max=LIMIT)
-            squared += torch.nan_to_num(apart * apart, nan=UNKNOWN)
+            apart = torch.nan_to_num(apart * apart, nan=UNKNOWN)
+        squared += apart.masked_fill(x.isnan(), 0.0)
     return squared

@@ -20,6 +20,8 @@ Bools = NDArray[np.bool_]
 class Views(NamedTuple):
     """What `tocsin.models.inputs.preparation` makes of the features of B events."""
 
+    filled: Floats
+    """[B, F], see `Batch.filled`."""
     ranked: Floats
     """[B, F], see `Batch.ranked`."""
 
@@ -53,9 +55,20 @@ class Batch:
     """What was made of the features; None where nothing was, and all see `X`."""
 
     @property
+    def filled(self) -> Floats:
+        """[B, F], the features with guesses in place of numbers that are not known."""
+        return self.X if self.views is None else self.views.filled
+
+    @property
     def ranked(self) -> Floats:
-        """[B, F], the features for experts that standardise them: columns of heavy tails by rank."""
+        """[B, F], the features for experts that standardise them: `filled`, and columns of heavy tails by rank."""
         return self.X if self.views is None else self.views.ranked
+
+    @property
+    def ranked_where_known(self) -> Floats:
+        """[B, F], `ranked` without the guesses: NaN where a number is not known."""
+        unknown = np.isnan(self.X)
+        return np.where(unknown, np.nan, self.ranked) if unknown.any() else self.ranked
 
     def __len__(self) -> int:
         return len(self.ids)

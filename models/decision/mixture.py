@@ -139,16 +139,17 @@ class Mixture:
 
     def _learn_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         active = self.lifecycle.active
-        batch = self.inputs.learn(batch)
+        delay = np.zeros(len(y), np.int64)
+        if contexts is not None:
+            delay = self.learnt + np.arange(len(y)) - contexts.learnt
+        batch = self.inputs.learn(batch, delay)
         if contexts is None:
             batch = self.history.remember_all(batch, y)
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)
-            delay = np.zeros(len(y), np.int64)
         else:
             batch = _as_predicted(batch, contexts)
             self.pool.learn(batch, y, weight, posts, active)
             answers = self._answers_of(contexts)
-            delay = self.learnt + np.arange(len(y)) - contexts.learnt
         learnt = self.combiner.learn(batch.ranked, answers, y, weight, delay)
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)

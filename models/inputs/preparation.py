@@ -2,12 +2,14 @@
 
 Extreme values are clipped first, for everybody. What an expert is given then depends on how it looks at a number:
 
-- trees and naive Bayes see it as it is (`Batch.X`);
-- whatever standardises its inputs (neighbours, linear experts, the router) takes `Batch.ranked`, where columns of heavy
-  tails go by rank. A tree has nothing to gain by that: its splits are the same for any values in the same order, and
-  ranks among the latest values would move its thresholds.
+- trees see numbers that are not known as they are guessed (`Batch.filled`), and all others as they are;
+- whatever standardises its inputs and adds them up (linear experts, the router) takes `Batch.ranked`: the same, and
+  columns of heavy tails by rank. A tree has nothing to gain by that: its splits are the same for any values in the same
+  order, and ranks among the latest values would move its thresholds;
+- neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
+- naive Bayes and the search for novel events take `Batch.X`, and leave out what is not known, too.
 
-All of it is learnt from labelled events in their order, as experts are.
+All of it is learnt from labelled events in their order, as experts are. What is shown of an event is `Batch.X`.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tocsin.config.inputs import InputsSettings
-from tocsin.models.data.batch import Batch, Views
+from tocsin.models.data.batch import Batch, Ints, Views
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.inputs.clipping import Clipping
+from tocsin.models.inputs.imputation import Imputation
 from tocsin.models.inputs.tails import HeavyTails
 
 
@@ -27,23 +32,30 @@ class Preparation:
 
     def __init__(self, settings: InputsSettings) -> None:
         self.clipping = Clipping(settings.clipping)
+        self.imputation = Imputation(settings.imputation)
         self.tails = HeavyTails(settings.tails)
 
     def resize(self, nominal: Sequence[bool]) -> None:
         """Make room for more columns, of which `nominal` are categories. Never shrinks."""
         self.clipping.resize(nominal)
+        self.imputation.resize(nominal)
         self.tails.resize(nominal)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that has a state, by its name in snapshots."""
-        return {"clipping": self.clipping, "tails": self.tails}
+        return {"clipping": self.clipping, "imputation": self.imputation, "tails": self.tails}
 
     def apply(self, batch: Batch) -> Batch:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
-        return replace(batch, X=X, views=Views(ranked=self.tails.apply(X)))
+        filled = self.imputation.apply(X)
+        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled)))
 
-    def learn(self, batch: Batch) -> Batch:
-        """Learn labelled events, in order; returns each as `apply` gave it just before."""
+    def learn(self, batch: Batch, delay: Ints) -> Batch:
+        """Learn labelled events, in order; returns each as `apply` gave it just before.
+
+        `delay` int64 [B] is how many events were learnt between an event's decision and its label.
+        """
         X = self.clipping.learn(batch.X)
-        return replace(batch, X=X, views=Views(ranked=self.tails.learn(X)))
+        filled = self.imputation.learn(X, delay)
+        return replace(batch, X=X, views=Views(filled, self.tails.learn(filled, ~np.isnan(X))))

@@ -145,7 +145,8 @@ class ForestExpert(Expert):
         """See `Expert`: the path through the tree whose recent accuracy is highest, of those that have branched."""
         x = label_history_and_features_of(batch, i, self._settings.history)
         steps = hoeffding.path(self._forest.pool, self._most_accurate(), x, MAX_CONDITIONS)
-        return conditions(steps, x, column_names(self._names, x, self._settings.history))
+        own = label_history_and_features_of(batch, i, self._settings.history, guessed=False)
+        return conditions(steps, own, column_names(self._names, x, self._settings.history))
 
     def paths(self, batch: Batch, rows: Ints, labels: Ints) -> TreePaths:
         """See `Expert`."""

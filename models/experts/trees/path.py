@@ -20,10 +20,10 @@ def column_names(names: Sequence[str], x: Floats, history: int) -> list[str]:
 
 
 def conditions(steps: Sequence[Step], x: Floats, names: Sequence[str]) -> list[TreeCondition]:
-    """The steps through a compiled tree as conditions; x [H + F] are the inputs, called `names`."""
+    """The steps through a compiled tree as conditions; x [H + F] are the inputs as they came, called `names`."""
     result = []
     for column, operator, value, known in steps:
-        actual = float(x[column]) if known else None
+        actual = float(x[column]) if known and not np.isnan(x[column]) else None
         coded = operator in ("=", "!=")
         if coded:
             value, actual = int(value), None if actual is None else int(actual)
@@ -40,7 +40,8 @@ def tree_paths(pool: Pool, e: int, batch: Batch, rows: Ints, names: Sequence[str
     steps = paths(pool, e, X, MAX_CONDITIONS)
     feature, operator, child = (array.astype(np.int64) for array in (steps.feature, steps.operator, steps.child))
     feature = np.clip(feature, 0, max(X.shape[1] - 1, 0))  # behind a path's end there is anything
-    actual = np.where(steps.known > 0, np.take_along_axis(X, feature, axis=1), np.nan) if X.shape[1] else steps.value
+    own = label_history_and_features(batch, history, guessed=False)[rows]
+    actual = np.where(steps.known > 0, np.take_along_axis(own, feature, axis=1), np.nan) if X.shape[1] else steps.value
     columns = column_names(names, X[0] if len(X) else np.empty(X.shape[1]), history)
     return TreePaths(columns, feature, operator, steps.value, actual, child, steps.length.astype(np.int64))
 

@@ -79,7 +79,8 @@ class TreeExpert(Expert):
         """See `Expert`: with `one_vs_rest`, the path through the tree that tells `label` from the rest."""
         x = label_history_and_features_of(batch, i, self._settings.history)
         steps = hoeffding.path(self._trees[label if self._settings.one_vs_rest else 0], 0, x, MAX_CONDITIONS)
-        return conditions(steps, x, column_names(self._names, x, self._settings.history))
+        own = label_history_and_features_of(batch, i, self._settings.history, guessed=False)
+        return conditions(steps, own, column_names(self._names, x, self._settings.history))
 
     def paths(self, batch: Batch, rows: Ints, labels: Ints) -> TreePaths:
         """See `Expert`."""

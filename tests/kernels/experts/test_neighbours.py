@@ -31,9 +31,9 @@ def plainly(values: Floats, x: Floats, factor: Floats, nominal: list[bool], hori
     for age in range(min(horizon, values.shape[1])):
         total = 0.0
         for f, past in enumerate(values[:, values.shape[1] - 1 - age]):
-            if factor[f] == 0:
+            if factor[f] == 0 or math.isnan(x[f]):
                 continue
-            if math.isnan(x[f]) or math.isnan(past):
+            if math.isnan(past):
                 total += UNKNOWN
             elif nominal[f]:
                 total += float(x[f] != past)
