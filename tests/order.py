@@ -33,6 +33,7 @@ OTHER_KERNELS = (
     "kernels/decision",
     "kernels/experts",
     "kernels/common",
+    "models/experts/logistic",
     "models/experts/test_linear_text.py",
     "models/experts/test_naive_bayes.py",
     "models/experts/test_neighbours.py",

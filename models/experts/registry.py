@@ -14,6 +14,7 @@ KINDS: dict[str, str | type[Expert]] = {
     "forest": "tocsin.models.experts.trees.forest:ForestExpert",
     "linear": "tocsin.models.experts.linear:LinearExpert",
     "linear-text": "tocsin.models.experts.linear_text:LinearTextExpert",
+    "logistic": "tocsin.models.experts.logistic.expert:LogisticExpert",
     "naive-bayes": "tocsin.models.experts.naive_bayes:NaiveBayesExpert",
     "neighbours": "tocsin.models.experts.neighbours:NeighboursExpert",
     "persistence": "tocsin.models.experts.persistence:PersistenceExpert",

@@ -1,0 +1,46 @@
+"""The settings of the second-order logistic experts."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tocsin.config.base import FrozenSettings
+from tocsin.config.experts.base import ExpertSettings
+
+
+class SecondOrderSettings(FrozenSettings):
+    """What the logistic experts have in common: how they learn, and what they may cost."""
+
+    fading_factor: float = Field(default=0.9998, ge=0.9, le=1)
+    """What the expert keeps, at each event, of what it knows about the inputs that the event has; 1 forgets nothing."""
+    noise: float = Field(default=0.05, ge=1e-4, le=0.45)
+    """The share of labels that are taken to be wrong whatever the inputs say, at first. It is learnt."""
+    restart_threshold: float = Field(default=3.5, ge=1, le=1_000)
+    """By how many standard deviations the error of late must exceed that of the long run for the expert to learn as
+    fast as at first again."""
+    variance: float = Field(default=10.0, ge=1e-6, le=1e6)
+    """The prior variance of a weight: the larger it is, the longer are the first steps."""
+    buckets: int = Field(default=16, ge=1, le=4_096)
+    """One-hot columns that the categories of a feature are hashed to."""
+    max_inputs: int = Field(default=256, ge=2, le=2_048)
+    """The most inputs. An event costs time by their square: about 30 microseconds for 256. A number is one input, a
+    category `buckets`."""
+    max_own: int = Field(default=40_000, ge=0, le=1_000_000)
+    """Up to classes x inputs x inputs of so much, each class has a covariance of its own; beyond, they share one. Two
+    classes count as one."""
+
+
+class LogisticSettings(SecondOrderSettings, ExpertSettings):
+    """One-vs-rest logistic regression by Newton steps, which learns anew after a drift.
+
+    With more than `max_inputs` inputs the expert is silent and costs nothing.
+    """
+
+    sees: ClassVar[tuple[str, ...]] = ("buckets",)
+
+    kind: Literal["logistic"] = "logistic"
+    name: str = Field(default="logistic", min_length=1, max_length=64)
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

@@ -1,0 +1,49 @@
+"""Second-order logistic regression on the features of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.config.experts.logistic import LogisticSettings
+from tocsin.kernels.common.labelled import Labelled
+from tocsin.kernels.experts import logistic as kernel
+from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.experts.base import PoolContext
+from tocsin.models.experts.logistic.base import SecondOrderExpert
+
+
+class LogisticExpert(SecondOrderExpert):
+    """One-vs-rest logistic regression by Newton steps, with a share of wrong labels that is learnt.
+
+    The class probabilities p become evidence N p; N is fitted online by the log loss of N p
+    (`tocsin.kernels.decision.calibration`).
+
+    >>> import numpy as np
+    >>> expert = LogisticExpert(LogisticSettings(), [False])
+    >>> expert.resize(1, 2)
+    >>> expert.learn(Batch.of(np.array([[0.0], [9.0], [1.0], [8.0]] * 5)), np.array([0, 1, 0, 1] * 5), np.ones(20))
+    >>> expert.evidence(Batch.of(np.array([[2.0], [7.0]]))).argmax(axis=1).tolist()
+    [0, 1]
+    """
+
+    def __init__(self, settings: LogisticSettings, nominal: Sequence[bool] = ()) -> None:
+        super().__init__(settings, settings.name, settings.strength, nominal)
+        self._own = settings
+
+    @classmethod
+    def from_settings(cls, settings: LogisticSettings, pool: PoolContext) -> LogisticExpert:
+        """See `Expert`."""
+        return cls(settings, pool.nominal)
+
+    def _fresh(self) -> LogisticExpert:
+        return type(self)(self._own)
+
+    def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
+        rows = np.ascontiguousarray(batch.X, np.float64)
+        kernel.evidence(self._learner.model, rows, columns, self._own.strength, out)
+
+    def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
+        learner = self._learner
+        kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
