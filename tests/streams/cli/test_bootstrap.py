@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tocsin.config import load
@@ -93,6 +94,29 @@ def test_a_service_starts_with_what_a_history_teaches(broker: str, tmp_path: Pat
     assert other.exit_code == 1
     assert "1 other history" in other.stderr
     assert "--append" in other.stderr
+
+
+@pytest.mark.broker
+def test_a_range_of_a_topic_is_a_history_in_the_order_of_its_times(tansu: str, tmp_path: Path) -> None:
+    path = service(tansu, tmp_path)
+    config = load(path)
+    assert tocsin("topics", "create", path).exit_code == 0
+    transport = KafkaTransport(config.kafka, group=config.group)
+    for i in range(40):  # over four partitions, which are read one after the other
+        event = {"id": f"e{i}", "subject": f"s{i % 7}", "time": 1_700_000_000_000 + i, "features": {"a": i}}
+        transport.produce(config.topics.events, f"s{i % 7}".encode(), orjson.dumps(event))
+        if i % 4:
+            transport.produce(config.topics.labels, None, orjson.dumps({"event": f"e{i}", "label": "yes"}))
+    transport.flush()
+    transport.close()
+    source = f"kafka:{config.topics.events}?to=100"
+    result, report = bootstrapped(path, source)
+    assert result.exit_code == 0, result.stderr
+    assert (report["events"], report["written"], report["unlabelled"]) == (40, 30, 10)
+    assert feedback(config) == [f"e{i}" for i in range(40) if i % 4]
+    again, report = bootstrapped(path, source)
+    assert again.exit_code == 0, again.stderr
+    assert (report["written"], report["there_already"]) == (0, 40)
 
 
 @pytest.mark.broker
