@@ -18,8 +18,9 @@ class BoostedSettings(ExpertSettings):
     name: str = Field(default="boosted", min_length=1, max_length=64)
     history: int = Field(default=0, ge=0, le=16)
     """How many of the stream's last known labels are added to the features."""
-    window: int = Field(default=5_000, ge=50, le=1_000_000)
-    """How many of the latest labelled events it is trained on."""
+    window: int = Field(default=2_000, ge=50, le=1_000_000)
+    """How many of the latest labelled events it is trained on. A small window follows changes, a large one knows
+    more."""
     every: int = Field(default=500, ge=10, le=1_000_000)
     """It is trained anew whenever so many more labelled events were learnt."""
     lag: int = Field(default=100, ge=0, le=1_000_000)
