@@ -45,7 +45,7 @@ _EXPERTS = (
     ("forest", "trees.forest:ForestExpert"),
     ("trees", "trees.tree:TreeExpert"),
     ("linear", "linear:LinearExpert"),
-    ("logistic", "logistic.expert:LogisticExpert"),
+    ("logistic", "logistic.base:SecondOrderExpert"),
     ("naive Bayes", "naive_bayes:NaiveBayesExpert"),
     ("persistence", "persistence:PersistenceExpert"),
     ("ss3", "ss3:SS3Expert"),

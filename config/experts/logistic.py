@@ -44,3 +44,52 @@ class LogisticSettings(SecondOrderSettings, ExpertSettings):
     name: str = Field(default="logistic", min_length=1, max_length=64)
     strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
+
+
+class MovingAveragesSettings(SecondOrderSettings, ExpertSettings):
+    """A logistic expert on the features, their deviations from running means, and the last known label.
+
+    The means are over 2, 4, 8, ... 256 events. Where all of them would be more than `max_inputs` inputs, fewer are
+    taken; where not even one fits, the expert is silent and costs nothing.
+    """
+
+    sees: ClassVar[tuple[str, ...]] = ("buckets", "history")
+
+    kind: Literal["moving-averages"] = "moving-averages"
+    name: str = Field(default="moving-averages", min_length=1, max_length=64)
+    fading_factor: float = Field(default=0.9999, ge=0.9, le=1)
+    """What the expert keeps, at each event, of what it knows about the inputs that the event has; 1 forgets nothing."""
+    noise: float = Field(default=0.01, ge=1e-4, le=0.45)
+    """The share of labels that are taken to be wrong whatever the inputs say, at first. It is learnt."""
+    restart_threshold: float = Field(default=4.0, ge=1, le=1_000)
+    """By how many standard deviations the error of late must exceed that of the long run for the expert to learn as
+    fast as at first again."""
+    max_inputs: int = Field(default=128, ge=2, le=2_048)
+    """The most inputs. An event costs time by their square. A number is one input and one more for each running mean,
+    a category `buckets`, the last label as many as there are classes."""
+    history: int = Field(default=1, ge=0, le=1)
+    """Whether the last known label is an input (1) or not (0)."""
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
+
+
+class SeasonalSettings(SecondOrderSettings, ExpertSettings):
+    """A logistic expert on the features and their deviations from the mean of the last season.
+
+    The season, up to 400 events long, is found by itself. While there is none the expert is silent and costs next to
+    nothing; so it is with more than `max_inputs` inputs.
+    """
+
+    sees: ClassVar[tuple[str, ...]] = ("buckets",)
+
+    kind: Literal["seasonal"] = "seasonal"
+    name: str = Field(default="seasonal", min_length=1, max_length=64)
+    fading_factor: float = Field(default=0.9999, ge=0.9, le=1)
+    """What the expert keeps, at each event, of what it knows about the inputs that the event has; 1 forgets nothing."""
+    noise: float = Field(default=0.01, ge=1e-4, le=0.45)
+    """The share of labels that are taken to be wrong whatever the inputs say, at first. It is learnt."""
+    restart_threshold: float = Field(default=4.0, ge=1, le=1_000)
+    """By how many standard deviations the error of late must exceed that of the long run for the expert to learn as
+    fast as at first again."""
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

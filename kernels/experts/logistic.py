@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.common.labelled import Labelled
-from tocsin.kernels.common.moments import Moments, inverse_scale, learn_row
+from tocsin.kernels.common.moments import Moments, learn_row
 from tocsin.kernels.decision.calibration import fitted
 from tocsin.kernels.experts.naive_bayes import bucket
 from tocsin.kernels.experts.restarts import restarts
@@ -102,6 +102,8 @@ class Columns(NamedTuple):
 class Scratch(NamedTuple):
     """Room for what is computed of one event."""
 
+    scale: Floats
+    """[F], one over the standard deviation of each column."""
     z: Floats
     """[D], the inputs."""
     f: Floats
@@ -117,14 +119,25 @@ class Scratch(NamedTuple):
 
 
 @kernel
-def scratch(models: int, inputs: int, classes: int) -> Scratch:
+def scratch(columns: int, models: int, inputs: int, classes: int) -> Scratch:
     """Room for one event."""
     four = np.empty((4, inputs))
-    return Scratch(four[0], four[1], four[2], four[3], np.empty(models), np.empty(classes))
+    return Scratch(np.empty(columns), four[0], four[1], four[2], four[3], np.empty(models), np.empty(classes))
 
 
 @kernel
-def inputs_of(x: Floats, columns: Columns, z: Floats) -> int:
+def scales_of(moments: Moments, out: Floats) -> None:
+    """One over the standard deviation of each column into `out` [F]; 0 where it never varied.
+
+    `tocsin.kernels.common.moments.inverse_scale` of all columns, in a loop that becomes vectors.
+    """
+    for f in range(len(out)):
+        scale = math.sqrt(moments.square[f])
+        out[f] = 1.0 / scale if scale > 1e-12 and moments.rows[f] > 1.0 else 0.0
+
+
+@kernel
+def inputs_of(x: Floats, columns: Columns, scale: Floats, z: Floats) -> int:
     """The inputs of one event x [F] into the first places of `z`; returns their number.
 
     A number has one, 0 where it is not known; a category has `buckets`, of which one is 1 where it is known.
@@ -139,7 +152,7 @@ def inputs_of(x: Floats, columns: Columns, z: Floats) -> int:
                 z[place + bucket(x[f], buckets)] = 1.0
             place += buckets
         else:
-            scaled = (x[f] - moments.mean[f]) * inverse_scale(moments.rows, moments.square, f)
+            scaled = (x[f] - moments.mean[f]) * scale[f]
             z[place] = 0.0 if math.isnan(scaled) else min(max(scaled, -CLIP), CLIP)
             place += 1
     return place
@@ -305,8 +318,8 @@ def learn_event(model: Logistic, room: Scratch, y: int, weight: float, rates: Ra
 
 @kernel
 def expect(model: Logistic, row: Floats, columns: Columns, room: Scratch) -> None:
-    """Make inputs of the values of one event, row [F], and answer it: z, sigma and p into `room`."""
-    room.z[inputs_of(row, columns, room.z)] = 1.0
+    """Make inputs of the values of one event, row [F], by `room.scale`, and answer it: z, sigma and p into `room`."""
+    room.z[inputs_of(row, columns, room.scale, room.z)] = 1.0
     answer(model, room)
 
 
@@ -321,7 +334,8 @@ def tell(model: Logistic, room: Scratch, most: float, out: Floats) -> None:
 @kernel
 def evidence(model: Logistic, X: Floats, columns: Columns, most: float, out: Floats) -> None:
     """The evidence [B, K] of X [B, F] into `out`, of at most `most` pseudo-counts an event."""
-    room = scratch(model.weights.shape[0], model.weights.shape[1], out.shape[1])
+    room = scratch(len(columns.nominal), model.weights.shape[0], model.weights.shape[1], out.shape[1])
+    scales_of(columns.moments, room.scale)
     for b in range(len(X)):
         expect(model, X[b], columns, room)
         tell(model, room, most, out[b])
@@ -333,8 +347,10 @@ def learn(model: Logistic, events: Labelled, columns: Columns, rates: Rates, cla
 
     `answers` [B, K] is filled with the evidence for each event just before it is learnt; [0, 0] where nobody asks.
     """
-    room, moments = scratch(model.weights.shape[0], model.weights.shape[1], classes), columns.moments
+    moments = columns.moments
+    room = scratch(len(columns.nominal), model.weights.shape[0], model.weights.shape[1], classes)
     for b in range(len(events.X)):
+        scales_of(moments, room.scale)
         expect(model, events.X[b], columns, room)
         if len(answers) > 0:
             tell(model, room, rates.most_strength, answers[b])

@@ -15,11 +15,13 @@ KINDS: dict[str, str | type[Expert]] = {
     "linear": "tocsin.models.experts.linear:LinearExpert",
     "linear-text": "tocsin.models.experts.linear_text:LinearTextExpert",
     "logistic": "tocsin.models.experts.logistic.expert:LogisticExpert",
+    "moving-averages": "tocsin.models.experts.logistic.moving_averages:MovingAveragesExpert",
     "naive-bayes": "tocsin.models.experts.naive_bayes:NaiveBayesExpert",
     "neighbours": "tocsin.models.experts.neighbours:NeighboursExpert",
     "persistence": "tocsin.models.experts.persistence:PersistenceExpert",
     "river": "tocsin.models.experts.river.expert:RiverExpert",
     "rules": "tocsin.models.experts.rules.expert:RulesExpert",
+    "seasonal": "tocsin.models.experts.logistic.seasonal:SeasonalExpert",
     "ss3": "tocsin.models.experts.ss3:SS3Expert",
     "tree": "tocsin.models.experts.trees.tree:TreeExpert",
 }

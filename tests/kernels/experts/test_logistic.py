@@ -21,7 +21,7 @@ def new(inputs: int, classes: int, shared: bool = False, variance: float = 10.0)
 
 
 def taught(model: kernel.Logistic, z: Floats, y: int, weight: float, classes: int, rates: kernel.Rates = RATES) -> None:
-    room = kernel.scratch(*model.weights.shape, classes)
+    room = kernel.scratch(0, *model.weights.shape, classes)
     room.z[:] = z
     kernel.answer(model, room)
     kernel.learn_event(model, room, y, weight, rates)
@@ -56,7 +56,7 @@ def test_an_answer_is_what_the_formulae_say() -> None:
         model = new(7, classes)
         model.weights[:] = rng.normal(size=model.weights.shape)
         model.noise[:, 0] = rng.uniform(0.01, 0.4, len(model.noise))
-        room = kernel.scratch(*model.weights.shape, classes)
+        room = kernel.scratch(0, *model.weights.shape, classes)
         room.z[:] = rng.normal(size=7)
         kernel.answer(model, room)
         _, q = kernel.reference_answer(model.weights, model.noise[:, 0], room.z)
@@ -80,7 +80,7 @@ def test_collinear_inputs_do_not_make_the_covariance_lose_its_sign() -> None:
     model, rates = new(D, 2), RATES._replace(fade=0.9)
     unbounded = rates._replace(variance=np.inf)
     weights, P = np.zeros((1, D)), 10.0 * np.eye(D)[None]
-    room = kernel.scratch(1, D, 2)
+    room = kernel.scratch(0, 1, D, 2)
     for _ in range(8_000):
         z = collinear(rng, D)
         y = int(z[0] > 0.0)
@@ -102,7 +102,7 @@ def test_rounding_does_not_decide_what_is_learnt_of_collinear_inputs() -> None:
     """The same events with inputs that differ by rounding alone: answers stay alike to the end."""
     rng, D = np.random.default_rng(3), 64
     one, other = new(D, 2), new(D, 2)
-    rates, room = RATES._replace(fade=0.999), kernel.scratch(1, D, 2)
+    rates, room = RATES._replace(fade=0.999), kernel.scratch(0, 1, D, 2)
     far = 0.0
     for _ in range(4_000):
         z = collinear(rng, D)
