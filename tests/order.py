@@ -35,6 +35,7 @@ OTHER_KERNELS = (
     "kernels/common",
     "models/experts/logistic",
     "models/experts/test_linear_text.py",
+    "models/experts/test_moving_clusters.py",
     "models/experts/test_naive_bayes.py",
     "models/experts/test_neighbours.py",
     "models/experts/rules",

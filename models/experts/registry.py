@@ -16,6 +16,7 @@ KINDS: dict[str, str | type[Expert]] = {
     "linear-text": "tocsin.models.experts.linear_text:LinearTextExpert",
     "logistic": "tocsin.models.experts.logistic.expert:LogisticExpert",
     "moving-averages": "tocsin.models.experts.logistic.moving_averages:MovingAveragesExpert",
+    "moving-clusters": "tocsin.models.experts.moving_clusters:MovingClustersExpert",
     "naive-bayes": "tocsin.models.experts.naive_bayes:NaiveBayesExpert",
     "neighbours": "tocsin.models.experts.neighbours:NeighboursExpert",
     "persistence": "tocsin.models.experts.persistence:PersistenceExpert",
