@@ -46,6 +46,7 @@ _EXPERTS = (
     ("trees", "trees.tree:TreeExpert"),
     ("linear", "linear:LinearExpert"),
     ("logistic", "logistic.base:SecondOrderExpert"),
+    ("moving clusters", "moving_clusters:MovingClustersExpert"),
     ("naive Bayes", "naive_bayes:NaiveBayesExpert"),
     ("persistence", "persistence:PersistenceExpert"),
     ("ss3", "ss3:SS3Expert"),

@@ -125,6 +125,26 @@ def rbf(events: int, speed: float, classes: int, seed: int) -> Stream:
     return Stream(X, labels[which], classes, ())
 
 
+# ------------------------------------------------------------ Gaussians that move
+
+
+def gaussians(events: int, speed: float, classes: int, seed: int) -> Stream:
+    """As `rbf`, with clouds that are truly Gaussian. The radii of RandomRBF are a normal variable, and its directions
+    those of a cube, to which a model could be fitted."""
+    model, sample = rng(seed, 20), rng(seed, 21)
+    centre = model.random((CENTROIDS, RBF_FEATURES))
+    labels = np.concatenate([np.arange(classes), model.integers(0, classes, CENTROIDS - classes)])
+    deviation, share = model.random(CENTROIDS), model.random(CENTROIDS)
+    way = model.normal(size=(CENTROIDS, RBF_FEATURES))
+    way *= speed / np.linalg.norm(way, axis=1, keepdims=True)
+    which = sample.choice(CENTROIDS, events, p=share / share.sum())
+    walked = centre[which] + way[which] * np.arange(events)[:, None]
+    now = 1.0 - np.abs(1.0 - walked % 2.0)
+    scale = deviation[which] / np.sqrt(RBF_FEATURES)
+    X = now + sample.standard_normal((events, RBF_FEATURES)) * scale[:, None]
+    return Stream(X, labels[which], classes, ())
+
+
 # ------------------------------------------------------------ by name
 
 
@@ -147,5 +167,6 @@ STREAMS: dict[str, Callable[[int, int], Stream]] = {
     "Electricity": electricity,
     "RBF2_m": lambda events, seed: rbf(events, 1e-4, 2, seed),
     "RBF2_f": lambda events, seed: rbf(events, 1e-3, 2, seed),
+    "Gauss_f": lambda events, seed: gaussians(events, 1e-3, 5, seed),
 }
 """RBF2: two classes, as published. Absent, for they can be had from no package index: Airlines and CovType."""
