@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.config.base import FrozenSettings
 from tocsin.config.inputs.clipping import ClippingSettings
+from tocsin.config.inputs.gaps import GapsSettings
 from tocsin.config.inputs.imputation import ImputationSettings
 from tocsin.config.inputs.tails import TailsSettings
 
@@ -13,6 +14,8 @@ class InputsSettings(FrozenSettings):
 
     clipping: ClippingSettings = ClippingSettings()
     """How extreme values are clipped."""
+    gaps: GapsSettings = GapsSettings()
+    """When it counts that something is not known."""
     imputation: ImputationSettings = ImputationSettings()
     """How what is not known is guessed."""
     tails: TailsSettings = TailsSettings()

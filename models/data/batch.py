@@ -24,10 +24,12 @@ class Views(NamedTuple):
     """[B, F], see `Batch.filled`."""
     ranked: Floats
     """[B, F], see `Batch.ranked`."""
+    gaps: Floats | None = None
+    """[B, F], see `Batch.gaps`."""
 
     def rows(self, some: slice | Ints) -> Views:
         """Those of some of the events."""
-        return Views(*(view[some] for view in self))
+        return Views(self.filled[some], self.ranked[some], None if self.gaps is None else self.gaps[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class Batch:
     def ranked(self) -> Floats:
         """[B, F], the features for experts that standardise them: `filled`, and columns of heavy tails by rank."""
         return self.X if self.views is None else self.views.ranked
+
+    @property
+    def gaps(self) -> Floats | None:
+        """[B, F], 1 where a value is not known and says something by that, else 0; None where there is none."""
+        return None if self.views is None else self.views.gaps
 
     @property
     def ranked_where_known(self) -> Floats:

@@ -42,7 +42,7 @@ class Mixture:
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self._classes = classes
-        self.inputs.resize(nominal)
+        self.inputs.resize(nominal, classes)
         self.combiner.resize(nominal, classes)
         self.lifecycle.resize(classes)
         self.judge.resize(nominal, classes)
@@ -142,7 +142,7 @@ class Mixture:
         delay = np.zeros(len(y), np.int64)
         if contexts is not None:
             delay = self.learnt + np.arange(len(y)) - contexts.learnt
-        batch = self.inputs.learn(batch, delay)
+        batch = self.inputs.learn(batch, y, delay)
         if contexts is None:
             batch = self.history.remember_all(batch, y)
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)

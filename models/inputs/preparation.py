@@ -7,6 +7,7 @@ Extreme values are clipped first, for everybody. What an expert is given then de
   columns of heavy tails by rank. A tree has nothing to gain by that: its splits are the same for any values in the same
   order, and ranks among the latest values would move its thresholds;
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
+- linear experts whose steps are short see besides which gaps tell something of the class (`Batch.gaps`);
 - naive Bayes and the search for novel events take `Batch.X`, and leave out what is not known, too.
 
 All of it is learnt from labelled events in their order, as experts are. What is shown of an event is `Batch.X`.
@@ -23,6 +24,7 @@ from tocsin.config.inputs import InputsSettings
 from tocsin.models.data.batch import Batch, Ints, Views
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.inputs.clipping import Clipping
+from tocsin.models.inputs.gaps import InformativeGaps
 from tocsin.models.inputs.imputation import Imputation
 from tocsin.models.inputs.tails import HeavyTails
 
@@ -32,30 +34,38 @@ class Preparation:
 
     def __init__(self, settings: InputsSettings) -> None:
         self.clipping = Clipping(settings.clipping)
+        self.gaps = InformativeGaps(settings.gaps)
         self.imputation = Imputation(settings.imputation)
         self.tails = HeavyTails(settings.tails)
 
-    def resize(self, nominal: Sequence[bool]) -> None:
-        """Make room for more columns, of which `nominal` are categories. Never shrinks."""
+    def resize(self, nominal: Sequence[bool], classes: int) -> None:
+        """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
         self.clipping.resize(nominal)
+        self.gaps.resize(nominal, classes)
         self.imputation.resize(nominal)
         self.tails.resize(nominal)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that has a state, by its name in snapshots."""
-        return {"clipping": self.clipping, "imputation": self.imputation, "tails": self.tails}
+        return {
+            "clipping": self.clipping,
+            "gaps": self.gaps,
+            "imputation": self.imputation,
+            "tails": self.tails,
+        }
 
     def apply(self, batch: Batch) -> Batch:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
         filled = self.imputation.apply(X)
-        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled)))
+        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled), self.gaps.apply(X)))
 
-    def learn(self, batch: Batch, delay: Ints) -> Batch:
-        """Learn labelled events, in order; returns each as `apply` gave it just before.
+    def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
+        """Learn events with labels y [B], in order; returns each as `apply` gave it just before.
 
         `delay` int64 [B] is how many events were learnt between an event's decision and its label.
         """
         X = self.clipping.learn(batch.X)
         filled = self.imputation.learn(X, delay)
-        return replace(batch, X=X, views=Views(filled, self.tails.learn(filled, ~np.isnan(X))))
+        ranked = self.tails.learn(filled, ~np.isnan(X))
+        return replace(batch, X=X, views=Views(filled, ranked, self.gaps.learn(X, y)))

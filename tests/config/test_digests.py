@@ -28,6 +28,8 @@ MODEL_SETTINGS = {
     "inputs.clipping.enabled": False,
     "inputs.clipping.deviations": 9.0,
     "inputs.clipping.memory": 9_000,
+    "inputs.gaps.enabled": False,
+    "inputs.gaps.least": 30.0,
     "inputs.imputation.enabled": False,
     "inputs.imputation.rows": 900,
     "inputs.imputation.numbers": 31_000,
