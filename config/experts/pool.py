@@ -8,6 +8,8 @@ from tocsin.config.experts.base import ExpertSettings
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.linear_text import LinearTextSettings
+from tocsin.config.experts.logistic import LogisticSettings, MovingAveragesSettings, SeasonalSettings
+from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
 from tocsin.config.experts.ss3 import SS3Settings
@@ -44,6 +46,11 @@ def tabular_experts(features: int = 0, one_vs_rest: bool = False) -> tuple[Exper
         ForestSettings(
             name="forest", trees=15, grace_period=200.0, warning_delta=0.3, drift_delta=0.1, strength=STRENGTH
         ),
+        # These help much on some streams and not at all on others, so that they must earn what they cost.
+        LogisticSettings(name="logistic", strength=STRENGTH, must_earn=True),
+        MovingAveragesSettings(name="moving-averages", strength=STRENGTH, must_earn=True),
+        SeasonalSettings(name="seasonal", strength=STRENGTH, must_earn=True),
+        MovingClustersSettings(name="moving-clusters", strength=STRENGTH, must_earn=True),
     )
 
 
