@@ -25,7 +25,7 @@ class SecondOrderSettings(FrozenSettings):
     buckets: int = Field(default=16, ge=1, le=4_096)
     """One-hot columns that the categories of a feature are hashed to."""
     max_inputs: int = Field(default=256, ge=2, le=2_048)
-    """The most inputs. An event costs time by their square: about 30 microseconds for 256. A number is one input, a
+    """The most inputs. An event costs time by their square: about 50 microseconds for 256. A number is one input, a
     category `buckets`."""
     max_own: int = Field(default=40_000, ge=0, le=1_000_000)
     """Up to classes x inputs x inputs of so much, each class has a covariance of its own; beyond, they share one. Two

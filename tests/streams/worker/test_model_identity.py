@@ -29,6 +29,9 @@ EXPERTS: list[dict[str, Any]] = [
     {"kind": "forest", "name": "forest", "trees": 3},
     {"kind": "neighbours", "name": "nearest", "window": 50},
     {"kind": "naive-bayes", "name": "bayes"},
+    {"kind": "logistic"},
+    {"kind": "moving-averages"},
+    {"kind": "seasonal"},
 ]
 TEXT_EXPERTS: list[dict[str, Any]] = [{"kind": "ss3", "name": "ss3"}, {"kind": "linear-text", "name": "words"}]
 
