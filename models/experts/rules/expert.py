@@ -25,11 +25,12 @@ class RulesExpert(Expert):
     (`tocsin.kernels.experts.rules`).
 
     >>> import numpy as np
-    >>> settings = RulesSettings(rules=[{"name": "large", "when": "amount > 100", "class": "fraud"}])
+    >>> large = {"name": "large", "when": "amount > 100", "class": "fraud", "confidence": 0.75}
+    >>> settings = RulesSettings(rules=[large])
     >>> expert = RulesExpert(settings, ["amount"], [False], ["good", "fraud"])
     >>> expert.resize(1, 2)
     >>> expert.evidence(Batch.of(np.array([[50.0], [200.0]]))).tolist()
-    [[0.0, 0.0], [2.0, 8.0]]
+    [[0.0, 0.0], [2.5, 7.5]]
     """
 
     def __init__(
