@@ -182,22 +182,45 @@ class Arrays:
 class Tocsin(Arrays):
     """DriftMoE as the service runs it: late labels are learnt with what was seen at the event's own time."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, without: tuple[str, ...] = ()) -> None:
+        """`without` are kinds of experts that are left out."""
         from tocsin.models import DriftMoE
 
         super().__init__(DriftMoE(seed=seed))
-        self._seed = seed
+        self._seed, self._without = seed, without
 
-    def _late(self, stream: Stream, delay: int) -> Ints:
+    def _classifier(self, stream: Stream) -> Any:
+        """The model itself. As the rivals do, from their schema, it knows the classes beforehand."""
         from tocsin.config.presets.driftmoe import tocsin
         from tocsin.models import Classifier
+
+        settings = tocsin("data", self._seed)
+        kept = tuple(expert for expert in settings.experts if expert.kind not in self._without)
+        model = Classifier(settings.model_copy(update={"experts": kept}))
+        columns = stream.X.shape[1]
+        classes = [str(k) for k in range(stream.classes)]
+        model.widen([str(f) for f in range(columns)], [False] * columns, classes)
+        return model
+
+    def _at_once(self, stream: Stream) -> Ints:
+        if not self._without:
+            return super()._at_once(stream)
+        from tocsin.models.data.batch import Batch
+
+        model, predicted = self._classifier(stream), np.empty(len(stream.y), np.int64)
+        for start in range(0, len(stream.y), CHUNK):
+            now = slice(start, start + CHUNK)
+            y = np.asarray(stream.y[now], np.int64)
+            p = model.learn_at_once(Batch.of(np.asarray(stream.X[now], np.float64)), y, np.ones(len(y)))
+            predicted[now] = p.argmax(axis=1)
+        return predicted
+
+    def _late(self, stream: Stream, delay: int) -> Ints:
         from tocsin.models.data.batch import Batch
         from tocsin.models.data.feedback import FeedbackBatch
 
-        model = Classifier(tocsin("data", self._seed))
-        # As the rivals do, from their schema, it knows the classes beforehand.
+        model = self._classifier(stream)
         names = np.array([str(k) for k in range(stream.classes)])
-        model.widen([str(f) for f in range(stream.X.shape[1])], [False] * stream.X.shape[1], names.tolist())
         predicted = np.full(len(stream.y), -1, np.int64)
         seen: list[Any] = []
         for start in range(0, len(stream.y), LATE_CHUNK):
@@ -248,8 +271,14 @@ def _capymoa(name: str) -> Callable[[Stream, int], Model]:
     return lambda stream, seed: CapyMOA(name, stream, seed)
 
 
+TIME_FEATURES = ("seasonal", "moving-averages")
+"""What knows of time. Electricity's label is whether the price is above the mean of the last 48, which they find."""
+
 MODELS: dict[str, tuple[str, Callable[[Stream, int], Model]]] = {
     "tocsin": ("tocsin", lambda stream, seed: Tocsin(seed)),
+    "no time features": ("tocsin", lambda stream, seed: Tocsin(seed, TIME_FEATURES)),
+    "no moving clusters": ("tocsin", lambda stream, seed: Tocsin(seed, ("moving-clusters",))),
+    "neither": ("tocsin", lambda stream, seed: Tocsin(seed, (*TIME_FEATURES, "moving-clusters"))),
     "paper": ("tocsin", paper),
     "paper-task": ("tocsin", paper_task),
     "Hoeffding tree": ("tocsin", tree),
@@ -262,14 +291,23 @@ MODELS: dict[str, tuple[str, Callable[[Stream, int], Model]]] = {
     "river ARF-10": ("river", river_forest),
 }
 """By name: the package it comes from and how it is built."""
-OURS = ("tocsin", "paper", "paper-task", "Hoeffding tree", "no-change")
+OURS = (
+    "tocsin",
+    "no time features",
+    "no moving clusters",
+    "neither",
+    "paper",
+    "paper-task",
+    "Hoeffding tree",
+    "no-change",
+)
 """They cost seconds, and are run anew each time."""
 
 
 def package(model: str) -> str:
     """The package and version behind a model; of our own pool, the digest of its settings as well."""
     name = MODELS[model][0]
-    if model != "tocsin":
+    if model not in OURS[:4]:
         return f"{name} {version(name)}"
     from tocsin.config.presets.driftmoe import tocsin
 
