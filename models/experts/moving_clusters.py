@@ -110,8 +110,8 @@ class MovingClustersExpert(Expert):
             self._seen = learning.learn(self._model, events, self._settings.strength, self._seen, answers)
 
     def _rows(self, batch: Batch) -> Floats:
-        whole = len(self._columns) == batch.X.shape[1]
-        return np.ascontiguousarray(batch.X if whole else batch.X[:, self._columns], np.float64)
+        X = batch.ranked_where_known
+        return np.ascontiguousarray(X if len(self._columns) == X.shape[1] else X[:, self._columns], np.float64)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

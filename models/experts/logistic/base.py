@@ -108,13 +108,13 @@ class SecondOrderExpert(Expert):
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
         if not self.silent:
-            self._teach(batch, labelled(batch.X, y, weight), self._columns(), np.empty((0, 0)))
+            self._teach(batch, labelled(batch.ranked, y, weight), self._columns(), np.empty((0, 0)))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         answers = np.zeros((len(batch), self._learner.classes))
         if not self.silent:
-            self._teach(batch, labelled(batch.X, y, weight), self._columns(), answers)
+            self._teach(batch, labelled(batch.ranked, y, weight), self._columns(), answers)
         return answers
 
     # Snapshots

@@ -41,7 +41,7 @@ class LogisticExpert(SecondOrderExpert):
         return type(self)(self._own)
 
     def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
-        rows = np.ascontiguousarray(batch.X, np.float64)
+        rows = np.ascontiguousarray(batch.ranked, np.float64)
         kernel.evidence(self._learner.model, rows, columns, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:

@@ -65,7 +65,7 @@ class MovingAveragesExpert(SecondOrderExpert):
         return np.ascontiguousarray(batch.history[:, 0], np.int64)
 
     def _answer(self, batch: Batch, columns: logistic.Columns, out: Floats) -> None:
-        rows, last = np.ascontiguousarray(batch.X, np.float64), self._last(batch)
+        rows, last = np.ascontiguousarray(batch.ranked, np.float64), self._last(batch)
         time_features.averages_evidence(self._learner.model, rows, last, columns, self._past, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: logistic.Columns, answers: Floats) -> None:

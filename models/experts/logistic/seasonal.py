@@ -52,7 +52,7 @@ class SeasonalExpert(SecondOrderExpert):
 
     def _answer(self, batch: Batch, columns: logistic.Columns, out: Floats) -> None:
         if self.season:
-            rows = np.ascontiguousarray(batch.X, np.float64)
+            rows = np.ascontiguousarray(batch.ranked, np.float64)
             time_features.season_evidence(self._learner.model, rows, columns, self._past, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: logistic.Columns, answers: Floats) -> None:
