@@ -22,6 +22,9 @@ from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.experts.linear_text import LinearTextSettings
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.config.fusion import FusionSettings
+from tocsin.config.inputs import InputsSettings
+from tocsin.config.inputs.clipping import ClippingSettings
+from tocsin.config.inputs.tails import TailsSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.model import ModelSettings
 from tocsin.config.presets.driftmoe import tocsin
@@ -87,10 +90,10 @@ def of_stream(name: str, events: int, seed: int) -> Events:
 
 
 def quiet(model: ModelSettings) -> ModelSettings:
-    """The settings of a pool that is left as it is, with no abstention."""
-    return model.model_copy(
-        update={"lifecycle": LifecycleSettings(enabled=False), "abstention": AbstentionSettings(enabled=False)}
-    )
+    """The settings of a pool that is left as it is and sees the features as they are, with no abstention."""
+    inputs = InputsSettings(clipping=ClippingSettings(enabled=False), tails=TailsSettings(enabled=False))
+    lifecycle, abstention = LifecycleSettings(enabled=False), AbstentionSettings(enabled=False)
+    return model.model_copy(update={"lifecycle": lifecycle, "abstention": abstention, "inputs": inputs})
 
 
 SOURCES: dict[str, Callable[[int, int], Events]] = {

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.common.moments import Moments, learn_row
 from tocsin.kernels.common.window import factors
-from tocsin.kernels.experts.neighbours import Query, Remembered, none_found, search
+from tocsin.kernels.experts.neighbours import UNKNOWN, Query, Remembered, none_found, search
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+
+@kernel
+def gaps(x: Floats, factor: Floats) -> int:
+    """How many values of an event x [F] are not known, among columns with a factor."""
+    count = 0
+    for f in range(len(x)):
+        if factor[f] != 0.0 and math.isnan(x[f]):
+            count += 1
+    return count
 
 
 @kernel
@@ -27,7 +39,8 @@ def distances(values: Floats, held: int, X: Floats, nominal: Bools, moments: Mom
     found = none_found(len(X), 1)
     search(Remembered(values, 0, held), Query(X, factor, nominal, horizons, 1), found)
     for i in range(len(X)):
-        out[i] = found.distance[i, 0, 0]
+        # The search leaves the event's own gaps out, and an event of which little is known is not usual for that.
+        out[i] = found.distance[i, 0, 0] + UNKNOWN * gaps(X[i], factor)
 
 
 @kernel

@@ -53,4 +53,4 @@ def test_with_a_class_that_nobody_ever_tells_of() -> None:
     assert source.y.max() == 4
     recording = record(source, 0)
     assert recording.evidence.shape[2] == 4
-    np.testing.assert_allclose(replay(recording, "dempster").betp, late(source, 0), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(replay(recording, "dempster").betp, late(by(source, "dempster"), 0), rtol=0, atol=1e-12)

@@ -134,7 +134,9 @@ def test_what_is_said_to_have_been_enough_decides(control: str, betp: Floats, se
     assert np.maximum(betp - after, 0).sum() == pytest.approx(told.change, abs=TOLERANCE)
     assert told.probability == pytest.approx(betp[int((told.label or "")[1:])], abs=1e-6)
     assert told.rival is not None
-    assert told.needed == told.probabilities[told.rival] < told.rival_probability
+    assert told.needed == told.probabilities[told.rival] <= told.rival_probability
+    # Figures have six digits, so that a change of a few millionths among many classes is told as none of each.
+    assert told.needed < told.rival_probability or told.change < 1e-5
 
 
 GRID = np.array([(a, b, 40 - a - b) for a, b in itertools.product(range(41), repeat=2) if a + b <= 40]) / 40

@@ -21,7 +21,7 @@ from tocsin.kernels.experts.moving_clusters.density import (
     room_for,
     sum_columns,
 )
-from tocsin.kernels.experts.moving_clusters.motion import RATE, Event, move
+from tocsin.kernels.experts.moving_clusters.motion import LEAST_WEIGHT, MOST_WEIGHT, RATE, Event, move
 from tocsin.kernels.experts.moving_clusters.state import (
     LOG_RATIO,
     LOSS,
@@ -72,7 +72,7 @@ def learn(model: Model, events: Labelled, most: float, seen: int, answers: Float
     found = Likelihoods(*room_for(len(model.clusters.label)))
     shares = np.empty((2, classes))
     for i in range(len(events.X)):
-        x, y, weight = events.X[i], events.y[i], events.weight[i]
+        x, y, weight = events.X[i], events.y[i], min(max(events.weight[i], LEAST_WEIGHT), MOST_WEIGHT)
         d = likelihoods(model, x, seen, found)
         if d > 0:
             norm = better_norm(figures)

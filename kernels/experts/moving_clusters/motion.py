@@ -26,6 +26,8 @@ RATE = 0.002
 """What all clusters have in common follows an event by this part of the difference."""
 LEAST_RATE = 0.01
 """The mean squared radius of a cluster follows an event by at least this part of the difference."""
+LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e3
+"""An event counts as many times as its weight, within these bounds, so that the noise of a filter stays finite."""
 YOUNG = 3.0
 """The mean squared radius that a cluster begins with counts as that of so many events."""
 

@@ -122,6 +122,7 @@ class PlainClusters:
 
     def learn(self, x: Floats, y: int, weight: float, most: float) -> None:
         """Learn one event x [F] of class y."""
+        weight = min(max(weight, motion.LEAST_WEIGHT), motion.MOST_WEIGHT)
         now = len(self.events)
         x = np.clip(np.where(np.isfinite(x), x, np.nan), -LARGEST, LARGEST)
         logs = self.log_likelihoods(x, now)

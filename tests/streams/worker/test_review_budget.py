@@ -227,7 +227,9 @@ def test_what_was_spent_outlives_the_worker(tmp_path: Path, how: str) -> None:
 
 
 def test_decisions_give_back_what_was_counted_however_sharp_they_were(tmp_path: Path) -> None:
-    made = service(tmp_path, router={"inverse_temperature_step": 0.1})
+    # A pool that is too sure of itself at first, so that the inverse temperature has much to make up for.
+    experts = [{"kind": "tree", "delta": 1e-7}, {"kind": "linear"}, {"kind": "persistence"}]
+    made = service(tmp_path, router={"inverse_temperature_step": 0.1}, experts=experts)
     run_through(made, 40)
     with running(made) as worker:
         assert abs(math.log(worker.classifier.router.inverse_temperature)) > 0.1
