@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tocsin.config.model import ModelSettings
+from tocsin.config.model import COMPUTATION, ModelSettings
 from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.models.data import snapshot
@@ -352,13 +352,13 @@ class Classifier(Face):
             expert.resize(len(self.columns), len(self.classes))
 
     def _manifest(self) -> dict[str, Any]:
-        settings = None if self.settings is None else self.settings.model_dump(mode="json")
         return {
             "class": "Classifier",
             "target": self._target if isinstance(self._target, str | int) else None,
             "config": self.digest,
+            "computation": COMPUTATION,
             "lineage": self.lineage,
-            "settings": settings,
+            "settings": None if self.settings is None else self.settings.model_dump(mode="json"),
             "feedback_offset": self.feedback_offset,
             "learnt": self.learnt,
             "classes": self.classes,

@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.config.model import ModelSettings
+from tocsin.config.model import COMPUTATION, ModelSettings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data import snapshot
 from tocsin.models.data.kept_settings import settings_of
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 from tocsin.models.face import DOES_NOT_FIT
 
-OF_ALL_EXPERTS = ("router", "lifecycle", "abstention", "novelty", "contextual", "prior_shift")
+OF_ALL_EXPERTS = (
+    "router", "lifecycle", "abstention", "novelty", "operating_point", "contextual", "prior_shift",
+)  # fmt: skip
 """The parts whose state is of all experts together."""
+OF_INPUTS = ("clipping", "imputation", "tails")
+"""The parts that prepare the features. That of gaps counts classes, and stays where there are as many."""
 OF_EVERY_EXPERT = ("seed", "max_vocabulary", "max_text")
 """The settings of the model that its experts are built with."""
 
@@ -30,8 +34,9 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
     """The model of these settings that goes on from a snapshot of others, and the experts that begin anew in it.
 
     An expert of the same name and the same settings keeps what it learnt. Classes stay at their places, and new ones
-    follow them. What is of all experts together (router, thresholds) stays where nothing but the order and the names
-    of classes has changed. Raises SnapshotError where a class or a feature would have another meaning.
+    follow them. Where an earlier release computed otherwise, no expert keeps anything. What is of all experts together
+    (router, thresholds) stays where nothing but the order and the names of classes has changed. Raises SnapshotError
+    where a class or a feature would have another meaning.
     """
     manifest, arrays = snapshot.read(directory)
     before = settings_of(manifest, directory) or ModelSettings()
@@ -40,10 +45,15 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
         raise SnapshotError("features are others now, of another kind, or in another order")
     known = _classes(manifest["classes"], settings)
     order = [*known, *(name for name in settings.classes if name not in known)]
-    kept = _kept(settings, before)
+    same = manifest.get("computation", 1) == COMPUTATION
+    kept = _kept(settings, before) if same else set()
     parts = {f"expert.{name}" for name in kept}
-    if order == known and _differ_in_classes_alone(settings, before):
+    if same and order == known and _differ_in_classes_alone(settings, before):
         parts.update(OF_ALL_EXPERTS)
+    if same and settings.inputs == before.inputs:
+        # What the experts that stay have learnt means something only of inputs that are prepared as before.
+        parts.update(OF_INPUTS)
+        parts.discard("gaps") if len(order) > len(known) else parts.add("gaps")
     made.lineage = f"{manifest['config']} {manifest['feedback_offset']}"
     try:
         cold = Classifier(settings.model_copy(update={"classes": tuple(order), "class_map": {}}), backend)

@@ -3,10 +3,11 @@
 From the first `FIRST` values of a column its centre m (their median) and spread q are taken, where q is the 90th
 percentile of |x - m| over that of a normal distribution. After them a running mean and variance are learnt from the
 clipped values themselves, so that an extreme value moves them little, and a true change of scale is followed within
-some hundred values. The bounds are mean +- `deviations` standard deviations.
+some thousand values. The bounds are mean +- `deviations` standard deviations.
 
-A column that is nearly always m (a count, an indicator, a constant) has q = 0. Its other values are judged by their own
-size: the bounds are m +- `RARE_FACTOR` times the running geometric mean of |x - m| over the values that are not m.
+A column that is nearly always m (a count, an indicator, a constant: `OFTEN` of its values of late) has hardly a spread.
+Its other values are judged by their own size: the bounds are m +- `RARE_FACTOR` times the running geometric mean of
+|x - m| over the values that are not m.
 
 `reference_learn` is the same in plain numpy, and a test holds the two together. The method is Huber's idea of a
 winsorised estimate (Robust Statistics, 1981), applied online.
@@ -35,6 +36,10 @@ NORMAL_90 = 1.645
 """The 90th percentile of |x| of a standard normal distribution."""
 RARE_FACTOR = 32.0
 """How many times its usual size a value may have in a column that is nearly always the same."""
+OFTEN = 0.9
+"""The share of values at the centre from which on a column is nearly always the same."""
+MOSTLY = 0.8
+"""The share of the first values at the centre from which on nothing is clipped among them."""
 RARE_SHARE = 0.01
 """The least share that one such value has in the running mean of log sizes."""
 
@@ -52,8 +57,8 @@ class Usual(NamedTuple):
     """[F], of clipped values; so is the next."""
     square: Floats
     """[F], mean squared deviations."""
-    rare: Bools
-    """[F], whether the column is nearly always its centre."""
+    at_centre: Floats
+    """[F], the share of the values of late that were the centre."""
     others: Floats
     """[F], values that were not the centre, up to 1 / RARE_SHARE."""
     log_size: Floats
@@ -69,7 +74,7 @@ def new(columns: int) -> Usual:
         np.zeros(F),
         np.zeros(F),
         np.zeros(F),
-        np.zeros(F, np.bool_),
+        np.zeros(F),
         np.zeros(F),
         np.zeros(F),
     )
@@ -97,9 +102,14 @@ def quantile(ordered: Floats, order: NDArray[np.int64], share: float) -> float:
 
 @kernel
 def centre_and_spread(values: Floats) -> tuple[float, float]:
-    """The median m of values [n], and the 90th percentile of |x - m| as a standard deviation."""
+    """The median m of values [n], and the 90th percentile of |x - m| as a standard deviation.
+
+    It is 0 where `MOSTLY` of the values are m: the percentile would lie between m and the few others.
+    """
     centre = quantile(values, stable_order(values), 0.5)
     distances = np.abs(values - centre)
+    if (distances == 0.0).sum() >= MOSTLY * distances.size:
+        return centre, 0.0
     return centre, quantile(distances, stable_order(distances), 0.9) / NORMAL_90
 
 
@@ -128,7 +138,7 @@ def bounds(usual: Usual, f: int, deviations: float) -> tuple[float, float]:
         if spread == 0.0:
             return -LARGEST, LARGEST
         return around(centre, deviations * spread)
-    if usual.rare[f]:
+    if usual.at_centre[f] >= OFTEN:
         return rare_bounds(usual.centre[f], usual.others[f], usual.log_size[f])
     return around(usual.mean[f], deviations * math.sqrt(usual.square[f]))
 
@@ -137,13 +147,12 @@ def bounds(usual: Usual, f: int, deviations: float) -> tuple[float, float]:
 def learn_value(usual: Usual, f: int, x: float, memory: float) -> None:
     """Take in one value of a column whose centre is known; it is clipped already."""
     usual.known[f] = min(usual.known[f] + 1.0, memory)
-    if usual.rare[f]:
-        size = abs(x - usual.centre[f])
-        if size > 0.0:
-            usual.others[f] = min(usual.others[f] + 1.0, 1.0 / RARE_SHARE)
-            usual.log_size[f] += (math.log(size) - usual.log_size[f]) / usual.others[f]
-        return
     share = 1.0 / usual.known[f]
+    size = abs(x - usual.centre[f])
+    usual.at_centre[f] += share * ((1.0 if size == 0.0 else 0.0) - usual.at_centre[f])
+    if size > 0.0:
+        usual.others[f] = min(usual.others[f] + 1.0, 1.0 / RARE_SHARE)
+        usual.log_size[f] += (math.log(size) - usual.log_size[f]) / usual.others[f]
     delta = x - usual.mean[f]
     usual.mean[f] += share * delta
     usual.square[f] += share * (delta * (x - usual.mean[f]) - usual.square[f])
@@ -154,12 +163,11 @@ def settle(usual: Usual, f: int, deviations: float) -> None:
     """Take a column's centre and spread from its first values, and learn these, clipped."""
     centre, spread = centre_and_spread(usual.first[f])
     usual.centre[f] = centre
-    usual.rare[f] = spread == 0.0
     usual.known[f] = 0.0
     reach = deviations * spread
     for i in range(FIRST):
         x = usual.first[f, i]
-        if not usual.rare[f]:
+        if spread > 0.0:
             x = min(max(x, centre - reach), centre + reach)
         learn_value(usual, f, x, float(FIRST))
     usual.known[f] = FIRST
@@ -212,7 +220,7 @@ class ReferenceColumn:
         self._known: list[float] = []
         self._mean = self._square = self._count = 0.0
         self._logs = self._others = 0.0
-        self._centre = self._spread = 0.0
+        self._centre = self._spread = self._at_centre = 0.0
 
     def bounds(self) -> tuple[float, float]:
         """The least and the greatest value that the column may have now."""
@@ -227,7 +235,7 @@ class ReferenceColumn:
             centre, spread = self._of_first()
             reach = self._deviations * spread
             return (centre - reach, centre + reach) if reach > 0.0 else everything
-        if self._spread == 0.0:
+        if self._at_centre >= OFTEN:
             reach = RARE_FACTOR * np.exp(self._logs)
             if not self._others:
                 return everything
@@ -237,7 +245,9 @@ class ReferenceColumn:
 
     def _of_first(self) -> tuple[float, float]:
         centre = float(np.quantile(self._first, 0.5))
-        return centre, float(np.quantile(np.abs(np.array(self._first) - centre), 0.9)) / NORMAL_90
+        distances = np.abs(np.array(self._first) - centre)
+        mostly = bool((distances == 0.0).mean() >= MOSTLY)
+        return centre, 0.0 if mostly else float(np.quantile(distances, 0.9)) / NORMAL_90
 
     def learn(self, x: float) -> float:
         """Take in one finite value; returns it as it is clipped."""
@@ -255,12 +265,11 @@ class ReferenceColumn:
 
     def _learn(self, x: float, memory: float) -> None:
         self._count = min(self._count + 1.0, memory)
-        if self._spread == 0.0:
-            size = abs(x - self._centre)
-            if size > 0.0:
-                self._others = min(self._others + 1.0, 1.0 / RARE_SHARE)
-                self._logs += (np.log(size) - self._logs) / self._others
-            return
+        size = abs(x - self._centre)
+        self._at_centre += ((size == 0.0) - self._at_centre) / self._count
+        if size > 0.0:
+            self._others = min(self._others + 1.0, 1.0 / RARE_SHARE)
+            self._logs += (np.log(size) - self._logs) / self._others
         delta = x - self._mean
         self._mean += delta / self._count
         self._square += (delta * (x - self._mean) - self._square) / self._count

@@ -24,12 +24,15 @@ class Views(NamedTuple):
     """[B, F], see `Batch.filled`."""
     ranked: Floats
     """[B, F], see `Batch.ranked`."""
+    given: Floats
+    """[B, F], see `Batch.given`."""
     gaps: Floats | None = None
     """[B, F], see `Batch.gaps`."""
 
     def rows(self, some: slice | Ints) -> Views:
         """Those of some of the events."""
-        return Views(self.filled[some], self.ranked[some], None if self.gaps is None else self.gaps[some])
+        gaps = None if self.gaps is None else self.gaps[some]
+        return Views(self.filled[some], self.ranked[some], self.given[some], gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class Batch:
     def ranked(self) -> Floats:
         """[B, F], the features for experts that standardise them: `filled`, and columns of heavy tails by rank."""
         return self.X if self.views is None else self.views.ranked
+
+    @property
+    def given(self) -> Floats:
+        """[B, F], the features as they came: extreme values are not clipped. Declared rules speak of these."""
+        return self.X if self.views is None else self.views.given
 
     @property
     def gaps(self) -> Floats | None:

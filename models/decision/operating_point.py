@@ -22,6 +22,9 @@ MOST_CLASSES = 64
 """With more classes than this no class has an operating point of its own."""
 FEWEST = 10.0
 """Labels of a rare class, with old ones fading, before it has an operating point."""
+LEAST_HITS, LEAST_LIFT = 3.0, 4.0
+"""Labels of the class, with old ones fading, that a threshold must have found, and how many times as many of the events
+that it names must be of the class as of all. Else a class that nobody can foretell would be named for every event."""
 YOUNG = 1_000
 """What a model said that had learnt fewer labels tells of no threshold."""
 FADING_FACTOR = 0.99995
@@ -108,7 +111,8 @@ class OperatingPoint:
         """[K], the probability from which on a rare class is decided for; infinite for every other class."""
         if self._found is None:
             K = len(self._every)
-            self._found = np.array([self._threshold(k) for k in range(K)])
+            few = 2 <= K <= MOST_CLASSES
+            self._found = np.array([self._threshold(k) if few else math.inf for k in range(K)])
         return self._found
 
     def _threshold(self, k: int) -> float:
@@ -119,8 +123,9 @@ class OperatingPoint:
             return math.inf
         hits, named = positives[::-1].cumsum()[::-1], every[::-1].cumsum()[::-1]
         f1 = 2.0 * hits / (found + named)
+        f1[(hits < LEAST_HITS * scale) | (hits * total < LEAST_LIFT * found * named)] = -1.0
         best = BINS - 1 - int(f1[::-1].argmax())  # the highest threshold of equals
-        return lower_end(best)
+        return lower_end(best) if f1[best] > 0.0 else math.inf
 
     def raise_(self, betp: Floats, label: Ints) -> Raised:
         """The rare class that reaches its threshold by the greatest factor, and otherwise the `label` [B] given.

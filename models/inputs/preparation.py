@@ -58,7 +58,7 @@ class Preparation:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
         filled = self.imputation.apply(X)
-        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled), self.gaps.apply(X)))
+        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled), batch.X, self.gaps.apply(X)))
 
     def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
         """Learn events with labels y [B], in order; returns each as `apply` gave it just before.
@@ -68,4 +68,4 @@ class Preparation:
         X = self.clipping.learn(batch.X)
         filled = self.imputation.learn(X, delay)
         ranked = self.tails.learn(filled, ~np.isnan(X))
-        return replace(batch, X=X, views=Views(filled, ranked, self.gaps.learn(X, y)))
+        return replace(batch, X=X, views=Views(filled, ranked, batch.X, self.gaps.learn(X, y)))

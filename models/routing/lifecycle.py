@@ -226,17 +226,23 @@ class Lifecycle:
 
     def _heal(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
         """Begin ill experts anew, or retire those for which that did not help, and those that are not worth it."""
-        for e in np.flatnonzero((self._ill >= self._settings.patience).any(axis=1)).tolist():
-            if self._ill[e, UNEARNED] >= self._settings.patience:
-                if self.active.sum() > self._settings.minimum_active:
-                    self._tries[e] += 1
-                    self._retire(e, experts, router, fresh)
-            elif self._tries[e] < self._settings.chances:
+        self._send_to_sleep(experts, router, fresh)
+        for e in np.flatnonzero((self._ill[:, :UNEARNED] >= self._settings.patience).any(axis=1)).tolist():
+            if self._tries[e] < self._settings.chances:
                 self._tries[e] += 1
                 self._begin(e, experts, router, fresh)
                 self._events[e, REGROWN] += 1
             elif self.active.sum() > self._settings.minimum_active:
                 self._retire(e, experts, router, fresh)
+
+    def _send_to_sleep(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+        """Retire the least accurate expert that has not earned its place. Of two equals the other may earn it then."""
+        idle = np.flatnonzero(self._ill[:, UNEARNED] >= self._settings.patience)
+        if not len(idle) or self.active.sum() <= self._settings.minimum_active:
+            return
+        e = int(idle[self._window.right[idle].argmin()])
+        self._tries[e] += 1
+        self._retire(e, experts, router, fresh)
 
     def _merge(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
         """Of two redundant experts the one with the larger part stays, and takes in what the other learnt."""

@@ -147,8 +147,8 @@ def trained(examples: Examples, settings: BoostedSettings) -> Boosted:
     ]
     counts = np.array([len(some) for some in codes], np.int64)
     joined = np.concatenate([np.empty(0), *codes])
-    if len(labels) < 2:
-        return Boosted(b"", labels, examples.nominal, joined, counts)
+    if len(labels) < 2 or not examples.X.shape[1] or not examples.weight.any():
+        return Boosted(b"", labels[:1], examples.nominal, joined, counts)  # LightGBM refuses these
     library, parameters = lightgbm(), _parameters(settings, len(labels))
     data = library.Dataset(
         _encoded(examples.X, examples.nominal, joined, counts),

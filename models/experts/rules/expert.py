@@ -86,8 +86,8 @@ class RulesExpert(Expert):
         self._rules = self._rules._replace(prior=prior * self._settings.confidence_labels)
 
     def fired(self, batch: Batch) -> Bools:
-        """See `Expert`."""
-        return fired(self._clauses, batch.X)
+        """[B, R], which rules fire. They see the features as they came: an extreme value is what they look for."""
+        return fired(self._clauses, batch.given)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; vacuous where no rule fires."""

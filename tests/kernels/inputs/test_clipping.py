@@ -97,6 +97,14 @@ def test_counts_that_are_mostly_zero_are_not_flattened() -> None:
     assert learnt(X)[4_000, 0] < 100.0
 
 
+def test_an_indicator_that_becomes_rare_keeps_its_ones() -> None:
+    """The variance of clipped values would fall for ever where fewer than 1 in 64 are not the usual one."""
+    rng = np.random.default_rng(8)
+    X = (rng.random((40_000, 1)) < 0.15).astype(float)
+    X[2_000:] = (rng.random((38_000, 1)) < 0.001).astype(float)
+    np.testing.assert_array_equal(learnt(X), X)
+
+
 def test_a_constant_column_that_begins_to_vary_is_let_through() -> None:
     X = np.zeros((1_000, 1))
     X[500:] = np.random.default_rng(6).normal(50.0, 5.0, size=(500, 1))

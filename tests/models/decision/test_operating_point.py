@@ -14,7 +14,15 @@ from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.model import ModelSettings
 from tocsin.models import Batch, Classifier
 from tocsin.models.data.snapshot import SnapshotError
-from tocsin.models.decision.operating_point import BINS, FADING_FACTOR, OperatingPoint, bins_of, lower_end
+from tocsin.models.decision.operating_point import (
+    BINS,
+    FADING_FACTOR,
+    LEAST_HITS,
+    LEAST_LIFT,
+    OperatingPoint,
+    bins_of,
+    lower_end,
+)
 
 OLD = 10_000
 
@@ -41,6 +49,9 @@ def plainly(betp: np.ndarray, y: np.ndarray) -> float:
     for place in range(BINS - 1, -1, -1):
         named = bins >= place
         hits = weight[named & (y == 1)].sum()
+        lift = hits / max(weight[named].sum(), 1e-12) / (weight[y == 1].sum() / weight.sum())
+        if hits < LEAST_HITS or lift < LEAST_LIFT:
+            continue
         f1 = 2 * hits / (weight[y == 1].sum() + weight[named].sum())
         if f1 > best[0] + 1e-12:
             best = (f1, lower_end(place))
@@ -75,6 +86,23 @@ def test_what_a_young_model_said_tells_of_no_threshold() -> None:
     point = OperatingPoint(0.1)
     point.resize(2)
     point.learn(betp, y, np.zeros(6_000, np.int64))
+    assert np.isinf(point.thresholds()).all()
+
+
+def test_a_rare_class_that_nobody_can_foretell_is_not_named_for_every_event() -> None:
+    """The F1 score of naming all events grows with their number where probabilities say nothing."""
+    rng = np.random.default_rng(10)
+    y = (rng.random(8_000) < 0.02).astype(np.int64)
+    p = 0.02 + 0.001 * rng.normal(size=8_000)
+    betp = np.column_stack([1.0 - p, p])
+    assert learnt(betp, y).raise_(betp, np.zeros(8_000, np.int64)).rows.mean() < 0.01
+
+
+def test_with_more_classes_than_the_bound_no_class_has_an_operating_point() -> None:
+    betp, y = probabilities(6_000, 11)
+    point = learnt(betp, y)
+    assert np.isfinite(point.thresholds()).any()
+    point.resize(65)
     assert np.isinf(point.thresholds()).all()
 
 

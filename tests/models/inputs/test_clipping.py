@@ -7,6 +7,7 @@ import pytest
 
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
+from tocsin.config.experts.rules.settings import RuleSettings, RulesSettings
 from tocsin.config.inputs import InputsSettings
 from tocsin.config.inputs.clipping import ClippingSettings
 from tocsin.config.model import ModelSettings
@@ -86,3 +87,15 @@ def test_a_snapshot_brings_back_what_is_usual() -> None:
     narrow.resize([False])
     with pytest.raises(SnapshotError, match="clipping"):
         narrow.load_state_dict(clipping.state_dict())
+
+
+def test_a_declared_rule_on_extreme_amounts_fires_though_they_are_clipped() -> None:
+    rule = RuleSettings.model_validate({"name": "large", "when": "amount > 10000", "class": "b"})
+    experts = (RulesSettings(rules=(rule,)), LinearSettings())
+    features = (FeatureSettings(name="amount"),)
+    classifier = Classifier(ModelSettings(features=features, classes=("a", "b"), experts=experts))
+    X = 50.0 + 10.0 * np.random.default_rng(1).normal(size=(400, 1))
+    classifier.learn_at_once(Batch.of(X), (X[:, 0] > 50).astype(np.int64), np.ones(400))
+    scores = classifier.score(Batch.of(np.array([[1e6], [60.0]])))
+    assert scores.clipped[0, 0]
+    assert scores.answers[:, 0].any(axis=1).tolist() == [True, False]
