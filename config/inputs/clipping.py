@@ -12,6 +12,6 @@ class ClippingSettings(FrozenSettings):
 
     enabled: bool = True
     deviations: float = Field(default=8.0, ge=1, le=1_000)
-    """How many standard deviations from the running mean a value may lie. At 5, Electricity loses 0.1 point."""
+    """How many standard deviations from the running mean a value may lie."""
     memory: int = Field(default=10_000, ge=100, le=10_000_000)
     """How many labelled values of a column are remembered."""

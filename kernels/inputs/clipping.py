@@ -9,7 +9,7 @@ A column that is nearly always m (a count, an indicator, a constant: `OFTEN` of 
 Its other values are judged by their own size: the bounds are m +- `RARE_FACTOR` times the running geometric mean of
 |x - m| over the values that are not m.
 
-`reference_learn` is the same in plain numpy, and a test holds the two together. The method is Huber's idea of a
+`ReferenceColumn` is the same in plain numpy, and a test holds the two together. The method is Huber's idea of a
 winsorised estimate (Robust Statistics, 1981), applied online.
 """
 
@@ -54,9 +54,9 @@ class Usual(NamedTuple):
     centre: Floats
     """[F], the median of the first values."""
     mean: Floats
-    """[F], of clipped values; so is the next."""
+    """[F], the running mean of the values as they were clipped."""
     square: Floats
-    """[F], mean squared deviations."""
+    """[F], the mean squared deviation of the same values."""
     at_centre: Floats
     """[F], the share of the values of late that were the centre."""
     others: Floats
