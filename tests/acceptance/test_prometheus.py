@@ -177,6 +177,11 @@ def test_every_query_of_the_dashboard_shows_a_running_service(apache: str, tmp_p
         stage.close()
 
 
+def rule(well: bool) -> dict[str, float | bool]:
+    """A declared rule in telemetry: as right as its author declared, or turned bad."""
+    return {"confidence": 0.9, "precision": 0.9 if well else 0.2, "events": 500.0, "turned_bad": not well}
+
+
 class Workers:
     """Four workers, as their telemetry shows them: well, or each with troubles of its own."""
 
@@ -221,7 +226,7 @@ class Workers:
                 snapshot_offset=self._offset,
                 snapshot_sha256="b" * 64 if name == "w4" and not well else "a" * 64,
                 batch_seconds=batch_seconds(*[0.01] * (counts["batches"] // 10)),
-                experts={"tree": {"accuracy": 0.9 if well else 0.5}},
+                experts={"tree": {"accuracy": 0.9 if well else 0.5}, "declared": {"rules": {"far": rule(well)}}},
             )
 
 

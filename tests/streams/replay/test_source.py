@@ -332,7 +332,7 @@ def test_columns_without_a_name_are_no_doubles(config: Settings, tmp_path: Path)
     ("name", "content"),
     [
         ("data.csv", b""), ("data.csv", b"\n\n"), ("data.csv", b"n,c,f,label\n"), ("data.tsv", b"\xef\xbb\xbf"),
-        ("data.csv.gz", gzip.compress(b"")), ("data.jsonl", b""), ("data.jsonl", b"\n \n"),
+        ("data.csv.gz", gzip.compress(b"", mtime=0)), ("data.jsonl", b""), ("data.jsonl", b"\n \n"),
     ],
 )  # fmt: skip
 def test_a_file_without_an_event_is_no_good_replay(config: Settings, tmp_path: Path, name: str, content: bytes) -> None:
