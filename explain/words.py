@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.explain.explanation import Word
+from tocsin.explain.rounding import six_digits
 from tocsin.models.data.batch import Floats
 from tocsin.models.experts.base import Expert
 
@@ -14,18 +15,13 @@ def words(expert: Expert, text: str, classes: Sequence[str], most: int | None) -
     return _told(expert, expert.words(text), classes, most)
 
 
-def words_of_all(expert: Expert, texts: Sequence[str], classes: Sequence[str], most: int) -> list[list[Word]]:
-    """`words` of many texts."""
-    return [_told(expert, found, classes, most) for found in expert.strongest_words(texts, most)]
-
-
 def _told(expert: Expert, words: Sequence[tuple[str, Floats]], classes: Sequence[str], most: int | None) -> list[Word]:
     found = [(word, values) for word, values in words if values.any()]
     found.sort(key=lambda pair: (-float(pair[1].max()), pair[0]))
     return [
         Word(
             word=word,
-            values={c: round(v, 6) for c, v in zip(classes, values.tolist(), strict=False) if v},
+            values={c: six_digits(v) for c, v in zip(classes, values.tolist(), strict=False) if v},
             expert=expert.name,
             part_of=expert.words_add_up_to,
         )

@@ -11,9 +11,9 @@ from tocsin.explain.brief.enough import enough_columns
 from tocsin.explain.brief.paths import path_columns
 from tocsin.explain.brief.rules import rule_columns
 from tocsin.explain.brief.votes import vote_columns
+from tocsin.explain.brief.words import word_columns
 from tocsin.explain.clipped import clipped_columns
 from tocsin.explain.rare_class import rare_class_columns
-from tocsin.explain.words import words_of_all
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts, stacked
 from tocsin.models.data.batch import Ints
@@ -61,7 +61,7 @@ class Explanations:
             *vote_columns(explainer.influence(scores), explainer.names, explainer.settings.experts, texts),
             texts.fragment(b"]"),
             *path_columns(explainer.classifier, scores, texts, self._encode),
-            *self._words(scores, texts),
+            *word_columns(explainer.classifier.experts, scores, explainer.settings.words, texts),
             *rule_columns(explainer.classifier.experts, scores, explainer.settings.rules, texts, self._encode),
             texts.fragment(b',"conflict":'),
             texts.numbers(np.round(scores.conflict, 6)),
@@ -72,22 +72,3 @@ class Explanations:
             *rare_class_columns(scores, texts, self._encode),
             texts.fragment(b"}"),
         ]
-
-    def _words(self, scores: Scores, texts: JsonTexts) -> list[Column]:
-        """The words that moved the experts that read text, where there are such experts and texts."""
-        explainer = self._explainer
-        readers = [expert for expert in explainer.classifier.experts if expert.reads_text]
-        rows = [i for i, text in enumerate(scores.batch.texts) if text is not None]
-        if not readers or not rows:
-            return []
-        said = [scores.batch.texts[i] or "" for i in rows]
-        most = explainer.settings.words
-        told = [words_of_all(expert, said, scores.classes, most) for expert in readers]
-        column = np.full(len(scores.batch), NOTHING)
-        column[rows] = texts.fragments(
-            [
-                b',"words":' + self._encode([word for part in parts for word in part])
-                for parts in zip(*told, strict=True)
-            ]
-        )
-        return [column]

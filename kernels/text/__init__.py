@@ -15,9 +15,12 @@ from tocsin.kernels.text.ss3.global_values import (
     significance,
 )
 from tocsin.kernels.text.ss3.largest_values import largest_values
+from tocsin.kernels.text.ss3.learning import Cut, Run, Way, learn_texts
 from tocsin.kernels.text.ss3.operators import reference_combined
 from tocsin.kernels.text.ss3.reading_state import ReadingState
 from tocsin.kernels.text.ss3.recognise import look_up, recognise
+from tocsin.kernels.text.ss3.scale_fit import reference_fitted_scale, scaled
+from tocsin.kernels.text.ss3.strongest import strongest_ngrams
 from tocsin.kernels.text.ss3.value_cache import ValueCache, confidence_value, empty_cache
 from tocsin.kernels.text.tokeniser.characters import alphabet
 from tocsin.kernels.text.tokeniser.hashing import ngram_key, word_key
@@ -31,14 +34,17 @@ __all__ = [
     "EMPTY",
     "SENTENCE",
     "Candidates",
+    "Cut",
     "Flat",
     "NgramTable",
     "Operators",
     "ReadingState",
     "Rule",
+    "Run",
     "SeenOnce",
     "ValueCache",
     "Vocabulary",
+    "Way",
     "Words",
     "alphabet",
     "confidence_of",
@@ -55,6 +61,7 @@ __all__ = [
     "global_values",
     "insert_all",
     "largest_values",
+    "learn_texts",
     "local_values",
     "look_up",
     "may_hold",
@@ -63,10 +70,13 @@ __all__ = [
     "parted",
     "recognise",
     "reference_combined",
+    "reference_fitted_scale",
     "reference_global_values",
     "root",
     "rule",
+    "scaled",
     "significance",
+    "strongest_ngrams",
     "tokenise",
     "word_confidence_of",
     "word_key",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.experts.ss3 import SS3Settings
+from tocsin.kernels import text as kernel
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
-from tocsin.models.experts.evidence import capped
 from tocsin.models.ss3.model import SS3
-
-STEP, LEAST_STEP, OWN_STEP = 0.5, 0.1, 0.3
-SCALE_RANGE = (1e-3, 1e3)
+from tocsin.models.ss3.vocabulary import ScaleFit
 
 
 class SS3Expert(Expert):
@@ -62,8 +59,7 @@ class SS3Expert(Expert):
             max_text=max_text,
             characters=settings.characters,
         )
-        self._log_scale = np.zeros(0)
-        self._fitted = 0
+        self._scale = ScaleFit(np.zeros(0), 0)
 
     @classmethod
     def from_settings(cls, settings: SS3Settings, pool: PoolContext) -> SS3Expert:
@@ -73,37 +69,43 @@ class SS3Expert(Expert):
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`; the features are not looked at."""
         self.model.widen([str(k) for k in range(classes)])
-        more = len(self.model.classes) - len(self._log_scale)
-        start = float(self._log_scale.mean()) if len(self._log_scale) else 0.0
-        self._log_scale = np.concatenate([self._log_scale, np.full(more, start)])
+        old = self._scale.log_scale
+        start = float(old.mean()) if len(old) else 0.0
+        self._scale.log_scale = np.concatenate([old, np.full(len(self.model.classes) - len(old), start)])
 
     @property
     def scale(self) -> Floats:
         """The pseudo-counts that one unit of confidence is worth, float64 [K]."""
-        return np.exp(self._log_scale)
+        return np.exp(self._scale.log_scale)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`. A text longer than the bound is cut there."""
         result = np.zeros((len(batch), len(self.model.classes)))
-        rows = [i for i, text in enumerate(batch.texts) if text]
+        rows = self._written(batch)
         if rows:
             texts = [self._cut(batch.texts[i] or "") for i in rows]
-            result[rows] = self._scaled(self.model.confidence_many(texts))
+            confidence = self.model.confidence_many(texts)
+            result[rows] = kernel.scaled(confidence, self._scale.log_scale, self._strength)
         return result
+
+    def _written(self, batch: Batch) -> list[int]:
+        return [i for i, text in enumerate(batch.texts) if text]
 
     def _cut(self, text: str) -> str:
         return text[: self.model.max_text]
 
-    def _scaled(self, confidence: Floats) -> Floats:
-        return capped(confidence * self.scale, self._strength)
-
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
-        """See `Expert`; row by row, so that the fit does not depend on how a batch was cut."""
-        for text, label, w in zip(batch.texts, y.tolist(), weight.tolist(), strict=True):
-            if text:
-                cut = self._cut(text)
-                self._fit(self.model.confidence(cut), label, w)
-                self.model.learn(cut, self.model.classes[label], w)
+        """See `Expert`; text after text, so that the fit does not depend on how a batch was cut."""
+        self.predict_then_learn(batch, y, weight)
+
+    def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        result = np.zeros((len(batch), len(self.model.classes)))
+        rows = self._written(batch)
+        if rows:
+            texts = [self._cut(batch.texts[i] or "") for i in rows]
+            result[rows] = self.model.read_then_learn(texts, y[rows], weight[rows], self._scale, self._strength)
+        return result
 
     def recall(self, batch: Batch, posts: Sequence[Sequence[str]]) -> Floats:
         """See `Expert`; earlier texts change nothing."""
@@ -117,20 +119,6 @@ class SS3Expert(Expert):
         all_texts = Batch.of(np.zeros((len(flat), 0)), texts=flat)
         self.learn(all_texts, np.repeat(y, lengths), np.repeat(weight, lengths))
 
-    def _fit(self, confidence: Floats, label: int, weight: float) -> None:
-        if not confidence.any():
-            return
-        evidence = self._scaled(confidence[None])[0]
-        total, right = evidence.sum(), evidence[label] / (evidence[label] + 1.0)
-        capped = total >= self._strength * (1.0 - 1e-12)
-        gradient = evidence * right / total if capped else evidence / (total + len(evidence))
-        gradient[label] -= right
-        move = gradient.sum() + OWN_STEP * (gradient - gradient.mean())
-        step = min(weight, 1.0) * max(STEP / math.sqrt(1.0 + self._fitted), LEAST_STEP)
-        low, high = math.log(SCALE_RANGE[0]), math.log(SCALE_RANGE[1])
-        self._log_scale = np.clip(self._log_scale - step * move, low, high)
-        self._fitted += 1
-
     def words(self, text: str) -> list[tuple[str, Floats]]:
         """The n-grams that moved the evidence of a text, in order, each with its own [K] before the cap."""
         return [(ngram, values * self.scale) for ngram, values in self.model.words(self._cut(text))]
@@ -141,7 +129,7 @@ class SS3Expert(Expert):
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
-        own = {"log_scale": self._log_scale.copy(), "fitted": np.array(self._fitted)}
+        own = {"log_scale": self._scale.log_scale.copy(), "fitted": np.array(self._scale.fitted)}
         return own | with_prefix("ss3.", self.model.state_dict())
 
     def load_state_dict(self, arrays: Arrays) -> None:
@@ -153,4 +141,4 @@ class SS3Expert(Expert):
         self.model.load_state_dict(without_prefix("ss3.", arrays))
         if len(scale) != len(self.model.classes):
             raise SnapshotError(f"{len(scale)} scales for {len(self.model.classes)} classes")
-        self._log_scale, self._fitted = scale, fitted
+        self._scale = ScaleFit(scale, fitted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +92,18 @@ def take_apart(part: Recognised, listed: NDArray[np.bool_], border: int, of_word
         sentences.append(Sentence(words, tuple(total)))
     rows = [sentence.values for sentence in sentences]
     return Paragraph(tuple(sentences), tuple(kernel.reference_combined(of_sentences, rows, classes)))
+
+
+def take_all_apart(
+    parts: Sequence[Recognised], top: int | None, border: int, of_words: int, of_sentences: int
+) -> tuple[Paragraph, ...]:
+    """`take_apart` all paragraphs of a text; the `top` n-grams of largest value are named, or all."""
+    listed = strongest(parts, top)
+    starts = accumulate((len(part.firsts) for part in parts), initial=0)
+    return tuple(
+        take_apart(part, listed[start:], border, of_words, of_sentences)
+        for part, start in zip(parts, starts, strict=False)
+    )
 
 
 def strongest_of(

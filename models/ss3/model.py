@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from threading import RLock
 from typing import Any, Literal, Self
 
@@ -12,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import ReadingState, Rule
+from tocsin.kernels.text import Operators as KernelOperators
+from tocsin.kernels.text import ReadingState, Rule, Way
 from tocsin.models.data.labels import Label, class_name, name_among, plain_label
 from tocsin.models.data.snapshot import Arrays, SnapshotError, plain_labels
 from tocsin.models.face import Face, checked_weights
 from tocsin.models.ss3.counts import texts_from_arrays, texts_to_arrays
-from tocsin.models.ss3.explanation import Recognised, TextExplanation, strongest, strongest_of, take_apart
+from tocsin.models.ss3.explanation import TextExplanation, take_all_apart
 from tocsin.models.ss3.operators import SUMS, Operators, combined, numbers, paragraphs, paragraphs_matter
-from tocsin.models.ss3.reading import Reading, recognise, vectors
+from tocsin.models.ss3.reading import Reading, recognise, strongest_of_all, vectors
 from tocsin.models.ss3.texts import text_of, texts_of
-from tocsin.models.ss3.vocabulary import Keys, Vocabulary
+from tocsin.models.ss3.vocabulary import Keys, ScaleFit, Vocabulary
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -165,6 +165,23 @@ class SS3(Face):
                     self._vocabulary.count(found, b, column, weight)
             self._vocabulary.counts_changed()
 
+    def read_then_learn(
+        self, texts: Sequence[str], columns: Ints, weights: Floats, scale: ScaleFit, strength: float
+    ) -> Floats:
+        """Learn B texts of known classes in order, `columns` [B]; returns the evidence [B, K] of each just before.
+
+        Evidence is the confidence times `scale`, at most `strength`, and `scale` is fitted by each text. The operators
+        must be those that need no paragraphs. Raises ValueError where a text exceeds `max_text`.
+        """
+        self._check_lengths(texts)
+        reading = self._reading
+        counted = kernel.tokenise(texts, characters=self.characters)
+        read = kernel.tokenise(texts, True, self.characters, spell=False) if reading.sentences else counted
+        how = KernelOperators(reading.of_words, reading.of_sentences)
+        with self._lock:
+            way = Way(self._rule, how, reading.sentences, reading.stop, self.max_vocabulary, strength)
+            return self._vocabulary.read_then_count(read, counted, columns, weights, way, scale)
+
     def _check_lengths(self, texts: Iterable[str]) -> None:
         longest = max(map(len, texts), default=0)
         if longest > self.max_text:
@@ -291,29 +308,21 @@ class SS3(Face):
         included. With `top` only that many n-grams of largest value are listed (in the order of the text); sentence
         sums stay those of all. Raises ValueError where the text exceeds `max_text`.
         """
-        self._check_lengths([text])
         reading = self._reading
         with self._lock:
             confidence, classes = self.confidence(text), tuple(self.classes)
             if not classes:
                 return TextExplanation((), (), ())
-            parts = [self._recognise(part) for part in (paragraphs(text) if reading.sentences else [text])]
-        listed = strongest(parts, top)
-        starts = accumulate((len(part.firsts) for part in parts), initial=0)
-        told = [
-            take_apart(part, listed[start:], reading.border, reading.of_words, reading.of_sentences)
-            for part, start in zip(parts, starts, strict=False)
-        ]
-        return TextExplanation(classes, tuple(told), tuple(confidence.tolist()))
-
-    def _recognise(self, text: str) -> Recognised:
-        return recognise(text, self._reading, self._state(ALL))
+            state = self._state(ALL)
+            parts = [recognise(part, reading, state) for part in (paragraphs(text) if reading.sentences else [text])]
+        told = take_all_apart(parts, top, reading.border, reading.of_words, reading.of_sentences)
+        return TextExplanation(classes, told, tuple(confidence.tolist()))
 
     def words(self, text: str) -> list[tuple[str, Floats]]:
         """The n-grams of a text that moved its confidence, in order, with their values [K]."""
         self._check_lengths([text])
         with self._lock:
-            found = self._recognise(text)
+            found = recognise(text, self._reading, self._state(ALL))
         return [(found.ngram(i), row) for i, row in enumerate(found.values) if row.any()]
 
     def strongest_words(
@@ -326,9 +335,8 @@ class SS3(Face):
         """
         self._check_lengths(texts)
         with self._lock:
-            state = self._state(ALL)
-            found = [recognise(text, self._reading, state) for text in texts]
-        return [strongest_of(one, most, scale) for one in found]
+            factor = np.ones(len(self.classes)) if scale is None else scale
+            return strongest_of_all(texts, most, factor, self._reading, self._state(ALL))
 
     def get_stopwords(self, threshold: float = 0.01) -> list[str]:
         """The words whose significance is below the threshold in every class, most frequent first."""

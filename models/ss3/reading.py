@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -76,3 +77,15 @@ def recognise(text: str, reading: Reading, state: ReadingState) -> Recognised:
     """The n-grams of a text that `vectors` values."""
     found = kernel.tokenise([text], sentences=reading.sentences, characters=reading.characters)
     return Recognised(found, *kernel.recognise(found.keys, found.before, reading.stop, state))
+
+
+def strongest_of_all(
+    texts: Sequence[str], most: int, scale: Floats, reading: Reading, state: ReadingState
+) -> list[list[tuple[str, Floats]]]:
+    """`explanation.strongest_of` what `recognise` finds in each of B texts, by one call of the kernel."""
+    found = kernel.tokenise(texts, sentences=reading.sentences, characters=reading.characters)
+    ends, firsts, lengths, values = kernel.strongest_ngrams(
+        found.keys, found.before, found.bounds, reading.stop, state, scale, most
+    )
+    told = list(zip(found.all_spelt(firsts, lengths), values, strict=True))
+    return [told[lo:hi] for lo, hi in pairwise([0, *ends.tolist()])]

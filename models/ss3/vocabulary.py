@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import ReadingState, Rule, Words
+from tocsin.kernels.text import Cut, ReadingState, Rule, Run, Way, Words
 from tocsin.models.data.snapshot import Arrays
 from tocsin.models.ss3.counts import (
     empty_once,
@@ -23,9 +24,22 @@ from tocsin.models.ss3.counts import (
 )
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
 LEAST_ROOM = 64
+ADMITTED = 4_096
+"""N-grams that one call of the kernel may admit, where no single text has more."""
+
+
+@dataclass(slots=True)
+class ScaleFit:
+    """What one unit of confidence is worth as evidence, see `tocsin.kernels.text.ss3.scale_fit`."""
+
+    log_scale: Floats
+    """float64 [C], changed in place."""
+    fitted: int
+    """How many steps were taken."""
 
 
 class Vocabulary:
@@ -164,6 +178,36 @@ class Vocabulary:
             self._names.append(found.spelt(lo + first, lo + first + length))
         if size > self._max_size:
             self._evict()
+
+    def read_then_count(
+        self, read: Words, found: Words, columns: Ints, weights: Floats, way: Way, scale: ScaleFit
+    ) -> Floats:
+        """Count B texts one after the other, each read just before it; returns the evidence of each then, [B, C].
+
+        `read` has their words as they are read, `found` as they are counted, `columns` [B] their classes. It is `count`
+        text by text, to the same bits, and `scale` is fitted on the way.
+        """
+        lengths = np.diff(found.bounds) * self._ngrams
+        evidence = np.zeros((len(columns), self.classes))
+        admitted = np.empty((max(ADMITTED, int(lengths.max(initial=0))), 2), np.int64)
+        cut, counted = (Cut(words.keys, words.before, words.bounds) for words in (read, found))
+        b = 0
+        while b < len(columns):
+            if weights[b] > 0.0:
+                self._make_room(int(lengths[b]))
+            old_size = len(self)
+            counters = np.array(
+                [old_size, self._young_slots, self._young_waiting, self._entered, self._version, scale.fitted]
+            )
+            tables = kernel.Vocabulary(self._table, self._young, self._old, self.known, self._top, self._candidates)
+            run = Run(counters, scale.log_scale, admitted)
+            b = kernel.learn_texts(b, cut, counted, columns, weights, tables, self._cache, way, run, evidence)
+            size, self._young_slots, self._young_waiting, self._entered, self._version, scale.fitted = counters.tolist()
+            self._names += found.all_spelt(*admitted[: size - old_size].T)
+            if size > self._max_size:
+                self._evict()
+        self.counts_changed()
+        return evidence
 
     def _make_room(self, more: int) -> None:
         size = len(self)

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.compiled import inlined, kernel
 
 Floats = NDArray[np.float64]
 
 XAI_SPREAD, XAI_MEDIAN, XAI_LOW, XAI_ALL, XAI_FLAT = 0.03, 0.3, 0.2, 0.09, 0.1
 """pyss3's default mode: the least spread of local values, and the medians, lowest value and spread at which a word is
 taken for a stop word."""
+
+ROOTS = 4096
+"""Whole numbers below this have their root in a table."""
 
 
 class Rule(NamedTuple):
@@ -38,25 +41,22 @@ class Rule(NamedTuple):
 
 def rule(s: float, l: float, p: float, a: float, xai: bool) -> Rule:  # noqa: E741
     """The hyperparameters with their table of roots."""
-    return Rule(s, l, p, a, xai, np.arange(4096.0) ** s)
+    return Rule(s, l, p, a, xai, np.arange(float(ROOTS)) ** s)
 
 
-@kernel
+@inlined
 def root(count: float, r: Rule) -> float:
     """count ** s, taken from the table where the count is a small whole number."""
-    if count < 4096.0:
+    if count < ROOTS:
         whole = int(count)
         if whole == count:
             return float(r.roots[whole])
     return float(count**r.s)
 
 
-@kernel
-def significance(lv: Floats, ordered: Floats, r: Rule, counts: Floats, out: Floats) -> None:
-    """Write the significance (sg) of one n-gram for every class to `out` [C].
-
-    `lv` [C] are its local values and `counts` [C] its counts; `ordered` [C] is scratch.
-    """
+@inlined
+def middle(lv: Floats, ordered: Floats, l: float, xai: bool) -> tuple[float, float, bool]:  # noqa: E741
+    """The median of local values [C], their spread, and whether they are those of a stop word; `ordered` is scratch."""
     C = len(lv)
     for c in range(C):  # an insertion sort
         v = lv[c]
@@ -73,15 +73,23 @@ def significance(lv: Floats, ordered: Floats, r: Rule, counts: Floats, out: Floa
         for c in range(C):
             spread += abs(median - ordered[c])
         spread /= C
-    if r.xai:
-        if r.l * spread <= XAI_SPREAD:
-            spread = XAI_SPREAD / r.l if r.l > 0.0 else 0.0
-        common = median > XAI_LOW or ordered[0] > XAI_ALL
-        if (common and spread <= XAI_FLAT) or median >= XAI_MEDIAN:
-            out[:] = 0.0
-            return
-    for c in range(C):
-        if counts[c] <= 0.0:
+    if not xai:
+        return median, spread, False
+    if l * spread <= XAI_SPREAD:
+        spread = XAI_SPREAD / l if l > 0.0 else 0.0
+    common = median > XAI_LOW or ordered[0] > XAI_ALL
+    return median, spread, bool((common and spread <= XAI_FLAT) or median >= XAI_MEDIAN)
+
+
+@inlined
+def significance(lv: Floats, ordered: Floats, r: Rule, counts: Floats, out: Floats) -> None:
+    """Write the significance (sg) of one n-gram for every class to `out` [C].
+
+    `lv` [C] are its local values and `counts` [C] its counts; `ordered` [C] is scratch.
+    """
+    median, spread, stop_word = middle(lv, ordered, r.l, r.xai)
+    for c in range(len(lv)):
+        if stop_word or counts[c] <= 0.0:
             out[c] = 0.0
         elif spread == 0.0 and lv[c] > 0.0:
             out[c] = 1.0
@@ -91,7 +99,7 @@ def significance(lv: Floats, ordered: Floats, r: Rule, counts: Floats, out: Floa
             out[c] = 0.5 * math.tanh((3.0 / (r.l * spread)) * (lv[c] - median) - 3.0) + 0.5
 
 
-@kernel
+@inlined
 def sanction(sg: Floats, c: int, p: float) -> float:
     """The sanction (sn) of one n-gram for class c, from its significances [C]."""
     C = len(sg)
@@ -117,6 +125,18 @@ def local_values(counts: Floats, top: Floats, r: Rule, out: Floats) -> bool:
     return some
 
 
+@inlined
+def local_values_by_roots(counts: Floats, top_roots: Floats, r: Rule, out: Floats) -> bool:
+    """`local_values` where the roots of `top` [C] are known, to the same bits."""
+    some = False
+    for c in range(len(counts)):
+        out[c] = 0.0
+        if counts[c] > 1.0:
+            out[c] = root(counts[c], r) / top_roots[c]
+            some = True
+    return some
+
+
 @kernel
 def global_values(counts: Floats, top: Floats, r: Rule, scratch: Floats, out: Floats) -> None:
     """Write the global value (gv) of one n-gram for every class to `out` [C].
@@ -127,6 +147,12 @@ def global_values(counts: Floats, top: Floats, r: Rule, scratch: Floats, out: Fl
     if not local_values(counts, top, r, lv):
         out[:] = 0.0
         return
+    from_local_values(lv, counts, r, ordered, sg, out)
+
+
+@inlined
+def from_local_values(lv: Floats, counts: Floats, r: Rule, ordered: Floats, sg: Floats, out: Floats) -> None:
+    """Write the global values to `out` [C] from the local values [C]; `ordered` and `sg` [C] are scratch."""
     significance(lv, ordered, r, counts, sg)
     for c in range(len(counts)):
         g = lv[c] * sg[c]

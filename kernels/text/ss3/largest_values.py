@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.common.compiled import inlined, kernel
 from tocsin.kernels.text.ss3.candidates import Candidates
 from tocsin.kernels.text.ss3.counts import NgramTable
-from tocsin.kernels.text.ss3.global_values import Rule, global_values
+from tocsin.kernels.text.ss3.global_values import ROOTS, Rule, from_local_values, local_values_by_roots, middle, root
 
 Floats = NDArray[np.float64]
 
@@ -29,26 +29,81 @@ class Search(NamedTuple):
     """The n-gram that has it, -1 for none."""
     limits: Floats
     """The count whose local value is (a little less than) the largest value."""
-    scratch: Floats
-    """[4, C]"""
+    roots: Floats
+    """The roots of the largest counts, by which local values are divided."""
 
 
-@kernel
-def consider(number: int, table: NgramTable, top: Floats, r: Rule, search: Search) -> None:
+class Scratch(NamedTuple):
+    """Room for the values of one n-gram, [C] each: taken out of one array once, because each view costs."""
+
+    local: Floats
+    ordered: Floats
+    significance: Floats
+    values: Floats
+
+
+@inlined
+def consider(number: int, table: NgramTable, top: Floats, r: Rule, search: Search, scratch: Scratch) -> None:
     """Let one n-gram compete for the largest value of its length."""
     n = table.lengths[number] - 1
-    counts, values = table.counts[number], search.scratch[3]
+    limits, all_counts = search.limits, table.counts
+    C = limits.shape[1]
     above = False
-    for c in range(len(values)):
-        above = above or counts[c] > search.limits[n, c]
+    for c in range(C):
+        above = above or all_counts[number, c] > limits[n, c]
     if not above:
         return
-    global_values(counts, top[n], r, search.scratch, values)
-    for c in range(len(values)):
+    counts, values = all_counts[number], scratch.values
+    if not local_values_by_roots(counts, search.roots[n], r, scratch.local):
+        return
+    from_local_values(scratch.local, counts, r, scratch.ordered, scratch.significance, values)
+    for c in range(C):
         if values[c] > search.values[n, c]:
             search.values[n, c] = values[c]
             search.leaders[n, c] = number
-            search.limits[n, c] = max(1.0, top[n, c] * values[c] ** (1.0 / r.s) * (1.0 - 1e-9))
+            limits[n, c] = max(1.0, top[n, c] * values[c] ** (1.0 / r.s) * (1.0 - 1e-9))
+
+
+@kernel
+def challengers(
+    table: NgramTable, candidates: Candidates, r: Rule, search: Search, scratch: Scratch, out: NDArray[np.int32]
+) -> int:
+    """Write those candidates to `out` that a cheap bound does not exclude; returns how many.
+
+    A global value is at most lv sg, and sg = 1 / (1 + exp(-2 x)) is at most 1 / (2 - 2 x + 2 x^2) for x <= 0, since
+    exp(t) >= 1 + t + t^2 / 2 for t >= 0. The last digits are given away, because sg is computed by another formula.
+    Most candidates are frequent words that are worth next to nothing. Arrays are taken out of the tuples once and are
+    not cut into views, because numba would count the references of each for each candidate.
+    """
+    ids, lengths, counts, small_roots = candidates.ids, table.lengths, table.counts, r.roots
+    limits, top_roots, values = search.limits, search.roots, search.values
+    s, l, xai, local, ordered = r.s, r.l, r.xai, scratch.local, scratch.ordered  # noqa: E741 - SS3's own name
+    C, found = counts.shape[1], 0
+    for i in range(candidates.used[0]):
+        number = ids[i]
+        n = lengths[number] - 1
+        above = False
+        for c in range(C):
+            above = above or counts[number, c] > limits[n, c]
+        if not above:
+            continue
+        for c in range(C):
+            count, local[c] = counts[number, c], 0.0
+            if count > 1.0:
+                whole = int(count) if count < ROOTS else 0
+                local[c] = (small_roots[whole] if whole == count else count**s) / top_roots[n, c]
+        median, spread, stop_word = middle(local, ordered, l, xai)
+        scale, may_exceed = l * spread, False
+        for c in range(C):
+            bound = 1.0
+            if scale > 0.0:
+                x = (3.0 / scale) * (local[c] - median) - 3.0
+                bound = 1.0 / (2.0 - 2.0 * x + 2.0 * x * x) if x < 0.0 else 1.0
+            may_exceed = may_exceed or local[c] * bound * (1.0 + 1e-9) + 1e-15 > values[n, c]
+        if may_exceed and not stop_word:
+            out[found] = number
+            found += 1
+    return found
 
 
 @kernel
@@ -78,20 +133,27 @@ def largest_values(table: NgramTable, size: int, top: Floats, r: Rule, candidate
     `top` [L, C] are the largest counts. The candidates are kept up to date.
     """
     order, C = top.shape
-    search = Search(np.zeros((order, C)), np.full((order, C), -1, np.int64), np.ones((order, C)), np.empty((4, C)))
+    roots = np.empty((order, C))
+    for n in range(order):
+        for c in range(C):
+            roots[n, c] = root(top[n, c], r)
+    search = Search(np.zeros((order, C)), np.full((order, C), -1, np.int64), np.ones((order, C)), roots)
+    scratch = Scratch(np.empty(C), np.empty(C), np.empty(C), np.empty(C))
     for n in range(order):
         for c in range(C):
             if candidates.leaders[n, c] >= 0:
-                consider(candidates.leaders[n, c], table, top, r, search)
-    for i in range(candidates.used[0]):
-        consider(candidates.ids[i], table, top, r, search)
+                consider(candidates.leaders[n, c], table, top, r, search, scratch)
+    chosen = np.empty(candidates.used[0], np.int32)
+    m = challengers(table, candidates, r, search, scratch, chosen)
+    for i in range(m):
+        consider(chosen[i], table, top, r, search, scratch)
     enough = candidates.used[0] <= 2 * candidates.used[1] + 256
     for n in range(order):
         for c in range(C):
             enough = enough and search.limits[n, c] >= candidates.floor[n, c]
     if not enough:
         for number in range(size):
-            consider(number, table, top, r, search)
+            consider(number, table, top, r, search, scratch)
         choose_candidates(table, size, search.limits, candidates)
     candidates.leaders[:] = search.leaders
     return search.values

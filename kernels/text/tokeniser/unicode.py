@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,19 @@ class Words(NamedTuple):
         """The words from `first` up to `last`, with one space between them."""
         return " ".join(self._word(t) for t in range(first, last))
 
+    def all_spelt(self, firsts: Ints, lengths: Ints) -> list[str]:
+        """The n-grams that begin at the words `firsts` [n] and have so many words, `lengths` [n]."""
+        if not len(firsts):
+            return []
+        # A code point is one character of a str, so words are slices of the whole.
+        whole = self.letters.tobytes().decode("utf-32-le", "surrogatepass")
+        ends = self.ends.tolist()
+        begins = [0, *ends]
+        return [
+            " ".join([whole[begins[t] : ends[t]] for t in range(first, first + length)])
+            for first, length in zip(firsts.tolist(), lengths.tolist(), strict=True)
+        ]
+
     def _word(self, t: int) -> str:
         begin = int(self.ends[t - 1]) if t else 0
         return self.letters[begin : int(self.ends[t])].tobytes().decode("utf-32-le", "surrogatepass")
@@ -114,14 +128,20 @@ def tokenise(texts: Sequence[str], sentences: bool = False, characters: bool = F
     """
     if all(text.isascii() for text in texts):
         return _read(texts, alphabet(128), sentences, sentences, characters, spell)
-    if any(SIGMA in text for text in texts):
-        return _respelt([words(text, sentences, characters) for text in texts])
     # Texts are cut at their own stops, before decomposition makes more of them: of an ellipsis, for one.
     cut = [text.replace(".", "\n") if sentences else text for text in texts]
     normal = [text if text.isascii() else unicodedata.normalize("NFKD", text) for text in cut]
-    if any(SIGMA in text for text in normal):
-        return _respelt([words(text, sentences, characters) for text in texts])
-    return _read(normal, alphabet(), False, sentences, characters, spell)
+    by_context = [SIGMA in text or SIGMA in whole for text, whole in zip(texts, normal, strict=True)]
+    if not any(by_context):
+        return _read(normal, alphabet(), False, sentences, characters, spell)
+    parts = []
+    for greek, rows in groupby(range(len(texts)), by_context.__getitem__):
+        run = list(rows)
+        if greek:
+            parts.append(_respelt([words(texts[i], sentences, characters) for i in run], spell))
+        else:
+            parts.append(_read([normal[i] for i in run], alphabet(), False, sentences, characters, spell))
+    return _joined(parts)
 
 
 def _read(texts: Sequence[str], letters: Alphabet, *how: bool) -> Words:
@@ -133,13 +153,27 @@ def _read(texts: Sequence[str], letters: Alphabet, *how: bool) -> Words:
     return Words(*read_texts(codes, offsets, *letters, *how))
 
 
-def _respelt(texts: Sequence[Sequence[tuple[str, int]]]) -> Words:
+def _joined(parts: Sequence[Words]) -> Words:
+    """The words of several runs of texts as those of one."""
+    letters = np.cumsum([0, *(len(part.letters) for part in parts)])
+    words_before = np.cumsum([0, *(len(part.keys) for part in parts)])
+    return Words(
+        np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.before for part in parts]),
+        np.concatenate([part.ends + first for part, first in zip(parts, letters, strict=False)]),
+        np.concatenate([part.letters for part in parts]),
+        np.concatenate([[0], *(part.bounds[1:] + first for part, first in zip(parts, words_before, strict=False))]),
+    )
+
+
+def _respelt(texts: Sequence[Sequence[tuple[str, int]]], spell: bool) -> Words:
     """Words that the reference found, in the form of the kernel: of texts whose lower case depends on context."""
     flat = [entry for text in texts for entry in text]
+    told = flat if spell else []
     return Words(
         np.array([word_key(word) for word, _ in flat], np.uint64),
         np.array([before for _, before in flat], np.uint8),
-        np.cumsum([len(word) for word, _ in flat], dtype=np.int64),
-        np.frombuffer("".join(w for w, _ in flat).encode("utf-32-le", "surrogatepass"), np.uint32),
+        np.cumsum([len(word) for word, _ in told], dtype=np.int64),
+        np.frombuffer("".join(w for w, _ in told).encode("utf-32-le", "surrogatepass"), np.uint32),
         np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)]).astype(np.int64),
     )
