@@ -91,6 +91,23 @@ def read_one(cut: Cut, b: int, way: Way, state: ReadingState, out: Floats) -> No
 
 
 @kernel
+def count_one(
+    counted: Cut, b: int, label: int, weight: float, vocabulary: Vocabulary, counters: Ints, admitted: Ints
+) -> None:
+    """Count the n-grams of text b; those that are admitted go to `admitted`, with their first word among all."""
+    lo, hi = counted.bounds[b], counted.bounds[b + 1]
+    old_size = counters[SIZE]
+    size, slots, waiting = count_text(
+        counted.keys[lo:hi], counted.before[lo:hi], label, weight, vocabulary, old_size, admitted
+    )
+    admitted[: size - old_size, 0] += lo
+    counters[SIZE] = size
+    counters[SLOTS] += slots
+    counters[WAITING] += waiting
+    counters[ENTERED] += len(vocabulary.top) * (size - old_size)
+
+
+@kernel
 def learn_texts(
     first: int,
     read: Cut,
@@ -113,8 +130,7 @@ def learn_texts(
     order, C = vocabulary.top.shape
     first_id = counters[SIZE]
     for b in range(first, len(labels)):
-        lo, hi = counted.bounds[b], counted.bounds[b + 1]
-        more = (hi - lo) * order
+        more = (counted.bounds[b + 1] - counted.bounds[b]) * order
         taken = counters[SIZE] - first_id
         full = weights[b] > 0.0 and not has_room(more, vocabulary, way.max_size, counters)
         if full or taken + more > len(admitted):
@@ -131,15 +147,7 @@ def learn_texts(
             fit_scale(evidence[b], labels[b], weights[b], way.strength, counters[FITTED], log_scale)
             counters[FITTED] += 1
         if weights[b] > 0.0:
-            new = admitted[taken:]
-            keys, before = counted.keys[lo:hi], counted.before[lo:hi]
-            old_size = counters[SIZE]
-            size, slots, waiting = count_text(keys, before, labels[b], weights[b], vocabulary, old_size, new)
-            new[: size - old_size, 0] += lo
-            counters[SIZE] = size
-            counters[SLOTS] += slots
-            counters[WAITING] += waiting
-            counters[ENTERED] += order * (size - old_size)
+            count_one(counted, b, labels[b], weights[b], vocabulary, counters, admitted[taken:])
         counters[VERSION] += 1
         if counters[SIZE] > way.max_size:
             return b + 1
