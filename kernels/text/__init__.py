@@ -15,11 +15,11 @@ from tocsin.kernels.text.ss3.global_values import (
     significance,
 )
 from tocsin.kernels.text.ss3.largest_values import largest_values
-from tocsin.kernels.text.ss3.learning import Cut, Run, Way, learn_texts
+from tocsin.kernels.text.ss3.lessons.one_by_one import Cut, Lesson, Run, Way, learn_texts
+from tocsin.kernels.text.ss3.lessons.scale_fit import reference_fitted_scale, scaled
 from tocsin.kernels.text.ss3.operators import reference_combined
 from tocsin.kernels.text.ss3.reading_state import ReadingState
 from tocsin.kernels.text.ss3.recognise import look_up, recognise
-from tocsin.kernels.text.ss3.scale_fit import reference_fitted_scale, scaled
 from tocsin.kernels.text.ss3.strongest import strongest_ngrams
 from tocsin.kernels.text.ss3.value_cache import ValueCache, confidence_value, empty_cache
 from tocsin.kernels.text.tokeniser.characters import alphabet
@@ -36,6 +36,7 @@ __all__ = [
     "Candidates",
     "Cut",
     "Flat",
+    "Lesson",
     "NgramTable",
     "Operators",
     "ReadingState",

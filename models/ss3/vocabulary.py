@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels import text as kernel
-from tocsin.kernels.text import Cut, ReadingState, Rule, Run, Way, Words
+from tocsin.kernels.text import Cut, Lesson, ReadingState, Rule, Run, Way, Words
 from tocsin.models.data.snapshot import Arrays
 from tocsin.models.ss3.counts import (
     empty_once,
@@ -34,7 +34,7 @@ ADMITTED = 4_096
 
 @dataclass(slots=True)
 class ScaleFit:
-    """What one unit of confidence is worth as evidence, see `tocsin.kernels.text.ss3.scale_fit`."""
+    """What one unit of confidence is worth as evidence, see `tocsin.kernels.text.ss3.lessons.scale_fit`."""
 
     log_scale: Floats
     """float64 [C], changed in place."""
@@ -190,7 +190,8 @@ class Vocabulary:
         lengths = np.diff(found.bounds) * self._ngrams
         evidence = np.zeros((len(columns), self.classes))
         admitted = np.empty((max(ADMITTED, int(lengths.max(initial=0))), 2), np.int64)
-        cut, counted = (Cut(words.keys, words.before, words.bounds) for words in (read, found))
+        as_read, as_counted = (Cut(words.keys, words.before, words.bounds) for words in (read, found))
+        lesson = Lesson(as_read, as_counted, columns, weights)
         b = 0
         while b < len(columns):
             if weights[b] > 0.0:
@@ -201,7 +202,7 @@ class Vocabulary:
             )
             tables = kernel.Vocabulary(self._table, self._young, self._old, self.known, self._top, self._candidates)
             run = Run(counters, scale.log_scale, admitted)
-            b = kernel.learn_texts(b, cut, counted, columns, weights, tables, self._cache, way, run, evidence)
+            b = kernel.learn_texts(b, lesson, tables, self._cache, way, run, evidence)
             size, self._young_slots, self._young_waiting, self._entered, self._version, scale.fitted = counters.tolist()
             self._names += found.all_spelt(*admitted[: size - old_size].T)
             if size > self._max_size:

@@ -17,9 +17,9 @@ from tocsin.kernels.text.ss3.confidence import Operators, add_up, add_up_words
 from tocsin.kernels.text.ss3.counts import Vocabulary, count_text
 from tocsin.kernels.text.ss3.global_values import Rule
 from tocsin.kernels.text.ss3.largest_values import largest_values
+from tocsin.kernels.text.ss3.lessons.scale_fit import fit_scale, scale_confidence
 from tocsin.kernels.text.ss3.reading_state import ReadingState
 from tocsin.kernels.text.ss3.recognise import new_found, new_room, recognise_into
-from tocsin.kernels.text.ss3.scale_fit import fit_scale, scale_confidence
 from tocsin.kernels.text.ss3.value_cache import ValueCache
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,19 @@ class Cut(NamedTuple):
     keys: Keys
     before: Flags
     bounds: Ints
+
+
+class Lesson(NamedTuple):
+    """B texts with their classes."""
+
+    read: Cut
+    """Their words as they are read."""
+    counted: Cut
+    """Their words as they are counted."""
+    labels: Ints
+    """int64 [B]"""
+    weights: Floats
+    """float64 [B]"""
 
 
 class Way(NamedTuple):
@@ -109,23 +122,14 @@ def count_one(
 
 @kernel
 def learn_texts(
-    first: int,
-    read: Cut,
-    counted: Cut,
-    labels: Ints,
-    weights: Floats,
-    vocabulary: Vocabulary,
-    cache: ValueCache,
-    way: Way,
-    run: Run,
-    evidence: Floats,
+    first: int, lesson: Lesson, vocabulary: Vocabulary, cache: ValueCache, way: Way, run: Run, evidence: Floats
 ) -> int:
     """Learn texts from `first` on; returns the text before which the caller has to act, or B.
 
-    `read` and `counted` are the words of the B texts as they are read and as they are counted. The evidence of each
-    text just before it was learnt goes to `evidence` [B, C], which is 0. The n-grams that were admitted in this call
-    stand at the beginning of `run.admitted`, in order.
+    The evidence of each text just before it was learnt goes to `evidence` [B, C], which is 0. The n-grams that were
+    admitted in this call stand at the beginning of `run.admitted`, in order.
     """
+    read, counted, labels, weights = lesson
     counters, log_scale, admitted = run
     order, C = vocabulary.top.shape
     first_id = counters[SIZE]
