@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.models.data.batch import Batch
+from tocsin.models.data.batch import Batch, Ints
 from tocsin.models.data.features import category_code
 from tocsin.models.data.frames import Table, is_missing
 from tocsin.models.data.values import as_category, as_number, as_text, check_event, read_table
@@ -133,9 +133,16 @@ class Columns:
 
     def remember(self, batch: Batch) -> None:
         """Keep the names of the categories of labelled events."""
-        for names in batch.categories:
-            if len(self.category_names) < MAX_CATEGORY_NAMES:
-                self.category_names.update(names)
+        remember_names(self.category_names, batch, np.arange(len(batch)))
+
+
+def remember_names(category_names: dict[int, str], batch: Batch, rows: Ints) -> None:
+    """Keep the names of the categories of some events of a batch, while there is room."""
+    if not batch.categories:
+        return
+    for i in rows.tolist():
+        if len(category_names) < MAX_CATEGORY_NAMES:
+            category_names.update(batch.categories[i])
 
 
 def _coded(name: Hashable, value: Any, names: dict[int, str]) -> float:

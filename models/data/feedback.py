@@ -1,9 +1,9 @@
-"""Labelled events, as a model learns them: columns, and what scoring saw of each at its own time."""
+"""Labelled events, as a model learns them: columns, what scoring saw of each at its own time, and in which turns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,3 +145,39 @@ class FeedbackBatch:
             return self.contexts.rows(slice(start, stop))
         there = [context for context in self.contexts[start:stop] if context is not None]
         return Contexts.of(there) if there else None
+
+
+Rows = Callable[[int, int], None]
+"""Does something with the rows from a start up to a stop."""
+
+
+def runs(ahead: Ints) -> Iterator[tuple[int, int]]:
+    """Where runs of equal numbers in `ahead` [n] begin and end.
+
+    >>> list(runs(np.array([0, 0, 1, 4])))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    ends = [*(np.flatnonzero(np.diff(ahead)) + 1).tolist(), len(ahead)] if len(ahead) else []
+    yield from zip([0, *ends[:-1]], ends, strict=bool(ends))
+
+
+def in_turns(ahead: Ints, learnt: int, ask: Rows, learn: Rows) -> None:
+    """Ask about n events and learn so many others, as `ahead` [n] says: how many are learnt before each is asked about.
+
+    `ahead` never falls. What is left is learnt after the last question.
+
+    >>> in_turns(np.array([0, 2]), 3, lambda *rows: print("ask", rows), lambda *rows: print("learn", rows))
+    ask (0, 1)
+    learn (0, 2)
+    ask (1, 2)
+    learn (2, 3)
+    """
+    done = 0
+    for start, stop in runs(ahead):
+        due = int(ahead[start])
+        if due > done:
+            learn(done, due)
+            done = due
+        ask(start, stop)
+    if learnt > done:
+        learn(done, learnt)

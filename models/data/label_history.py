@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tocsin.models.data.batch import Batch, Ints
+from tocsin.models.data.feedback import in_turns
 
 
 class LabelHistory:
@@ -60,6 +62,27 @@ class LabelHistory:
                 subject_label[i] = self.subjects.get(subject, -1)
                 self._remember_subject(subject, label)
         return replace(batch, history=history, subject_label=subject_label)
+
+    def recall_and_remember(self, asked: Batch, ahead: Ints, subjects: Sequence[str], y: Ints) -> tuple[Ints, Ints]:
+        """Recall for n events, in turns with remembering the labels y [m] of so many `subjects`; `ahead` [n] is how
+        many are remembered before each question.
+
+        Returns the stream's last labels [n, length] and the subjects' last labels [n], as `recall` has them.
+        """
+        history, labels = np.empty((len(asked), len(self.stream)), np.int64), np.full(len(asked), -1, np.int64)
+        labels_due = y.tolist()
+
+        def ask(start: int, stop: int) -> None:
+            history[start:stop] = self.stream
+            if self.stream and self.subjects:
+                labels[start:stop] = [self.subjects.get(subject, -1) for subject in asked.subjects[start:stop]]
+
+        def learn(start: int, stop: int) -> None:
+            for i in range(start, stop):
+                self.remember(subjects[i], labels_due[i])
+
+        in_turns(ahead, len(y), ask, learn)
+        return history, labels
 
     def _remember_subject(self, subject: str, y: int) -> None:
         self.subjects[subject] = y

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import TIE, doubts
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.decision.costs import expected_costs
 from tocsin.models.decision.pid import Pid
 from tocsin.models.decision.quantile import SlidingQuantile, selective
@@ -43,6 +44,37 @@ below 0 has the same sets as 0, and the errors that took it there must be balanc
 LEAST_ERROR = 0.001
 """The least level where the error among decided events is controlled."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
+
+
+class Standing(NamedTuple):
+    """What B events are judged by; one row where it is the same for all."""
+
+    cold: Bools
+    """[B], whether too few labels were known to decide anything."""
+    threshold: Floats
+    """[B]"""
+    thresholds: Floats
+    """[B, K], the score up to which each class belongs to the set."""
+
+
+class JudgedBy(NamedTuple):
+    """What each of N events was judged by at its own time."""
+
+    threshold: Floats
+    """[N]"""
+    limits: Floats
+    """[N, K], the threshold of each class; infinite where it had none of its own."""
+
+
+class LateLabels(NamedTuple):
+    """m late labels, in the order in which they are learnt; see `Abstention.learn`."""
+
+    place: Sequence[int]
+    """Where the event of each stands among those of `JudgedBy`."""
+    score: Sequence[float]
+    delay: Sequence[int]
+    doubt: Sequence[float]
+    label: Sequence[int]
 
 
 class Abstention:
@@ -122,9 +154,7 @@ class Abstention:
 
     def sets(self, betp: Floats) -> Bools:
         """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
-        within = (1.0 - betp) <= self.thresholds(betp.shape[1])
-        result: Bools = within | (betp >= betp.max(axis=1, keepdims=True) - TIE)
-        return result
+        return _sets(betp, self.thresholds(betp.shape[1]))
 
     def labels(self, betp: Floats, classes: Sequence[str]) -> Ints:
         """The class to decide for [B]: the most probable, or that of least expected cost where costs are given."""
@@ -141,26 +171,64 @@ class Abstention:
         [K], which only costs need.
         Returns: decided [B]; the reason of each abstention, None where decided; the prediction sets [B, K].
         """
-        sets = self.sets(betp)
+        return self.judged(betp, conflict, novel, classes, self.standing(betp.shape[1]))
+
+    def standing(self, classes: int) -> Standing:
+        """What an event is judged by now."""
+        return Standing(np.array([self.cold]), np.array([self.threshold()]), self.thresholds(classes)[None])
+
+    def judged(
+        self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str], standing: Standing
+    ) -> tuple[Bools, list[str | None], Bools]:
+        """What `judge` gives where each event is judged by a standing of its own, or all by one."""
+        sets = _sets(betp, standing.thresholds)
         if not self._settings.enabled:
             return np.ones(len(betp), np.bool_), [None] * len(betp), sets
-        if self.cold:
-            return np.zeros(len(betp), np.bool_), [COLD_START] * len(betp), sets
-        decided = self._decided(betp, sets, classes)
+        decided = self._decided(betp, sets, classes, standing.threshold) & ~standing.cold
         if self._settings.abstain_novel:
             decided &= ~novel
         reasons: list[str | None] = [None] * len(betp)
+        cold = np.broadcast_to(standing.cold, len(betp))
         for i in np.flatnonzero(~decided):
-            reasons[i] = self._reason(float(conflict[i]), bool(novel[i]))
+            reasons[i] = COLD_START if cold[i] else self._reason(float(conflict[i]), bool(novel[i]))
         return decided, reasons, sets
 
-    def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str]) -> Bools:
+    def standings_in_turns(self, ahead: Ints, labels: LateLabels, judged_by: JudgedBy) -> Standing:
+        """The `standing` of n events, in turns with `learn` for m labels; `ahead` [n] is how many are learnt before
+        each.
+
+        `judged_by` is of all events that labels speak of; in its last n rows those of the n events are entered.
+        """
+        n, classes, own = len(ahead), judged_by.limits.shape[1], self._settings
+        first = len(judged_by.threshold) - n
+        cold, thresholds = np.empty(n, np.bool_), np.empty((n, classes))
+        one_for_all = not own.per_class and own.controls != "error"
+
+        def ask(start: int, stop: int) -> None:
+            threshold, is_cold = self.threshold(), self.cold
+            cold[start:stop] = is_cold
+            thresholds[start:stop] = threshold if one_for_all else self.thresholds(classes)
+            judged_by.threshold[first + start : first + stop] = threshold
+            if own.per_class and not is_cold:
+                judged_by.limits[first + start : first + stop] = thresholds[start:stop]
+
+        def learn(start: int, stop: int) -> None:
+            for i in range(start, stop):
+                place, label = labels.place[i], labels.label[i]
+                threshold, limit = float(judged_by.threshold[place]), float(judged_by.limits[place, label])
+                self.learn(labels.score[i], threshold, labels.delay[i], labels.doubt[i], label, limit)
+
+        in_turns(ahead, len(labels.score), ask, learn)
+        return Standing(cold, judged_by.threshold[first:].copy(), thresholds)
+
+    def _decided(self, betp: Floats, sets: Bools, classes: Sequence[str], threshold: Floats) -> Bools:
         """[B], whether the coverage, error or cost that is controlled allows a decision."""
         if self._settings.controls == "error":
-            return doubts(betp) <= self.threshold()
+            result: Bools = doubts(betp) <= threshold
+            return result
         if self._settings.controls == "cost":
             costs = expected_costs(betp, classes, self._settings.costs)
-            result: Bools = costs.min(axis=1, initial=np.inf) <= self._settings.abstain_cost
+            result = costs.min(axis=1, initial=np.inf) <= self._settings.abstain_cost
             return result
         single: Bools = sets.sum(axis=1) == 1
         return single
@@ -276,6 +344,13 @@ def haste(delay: float) -> float:
     if delay <= FULL_GAIN_DELAY:
         return 1.0
     return FULL_GAIN_DELAY / delay * min(math.sqrt(max(delay / SLOW_DELAY, 1.0)), MOST_HASTE)
+
+
+def _sets(betp: Floats, thresholds: Floats) -> Bools:
+    """The prediction sets [B, K] by the thresholds of each event and class, [B, K], or of all events, [1, K] or [K]."""
+    within = (1.0 - betp) <= thresholds
+    result: Bools = within | (betp >= betp.max(axis=1, keepdims=True) - TIE)
+    return result
 
 
 def _kept(alpha: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from tocsin.config.model import ModelSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
 from tocsin.models.data.feedback import Contexts
-from tocsin.models.decision.abstention import COLD_START, Abstention
-from tocsin.models.decision.novelty import Novelty, support
-from tocsin.models.decision.operating_point import OperatingPoint, Raised
+from tocsin.models.decision.abstention import COLD_START, Abstention, JudgedBy, LateLabels, Standing
+from tocsin.models.decision.novelty import Novelty, beyond, support
+from tocsin.models.decision.operating_point import OperatingPoint, Raised, raised
 from tocsin.models.decision.prior_shift import prior_shift
 
 
@@ -47,6 +47,49 @@ class _Limits(NamedTuple):
         return self.limits[label] if self.limits is not None else math.inf
 
 
+class ToJudge(NamedTuple):
+    """n events to be judged while labels are learnt."""
+
+    X: Floats
+    """[n, F]"""
+    support: Floats
+    """[n], see `tocsin.models.decision.novelty.support`."""
+    betp: Floats
+    """[n, K]"""
+    conflict: Floats
+    """[n]"""
+    classes: Sequence[str]
+    ahead: Ints
+    """[n], how many labels are learnt before each is judged; it never falls."""
+
+
+class ToLearn(NamedTuple):
+    """m late labels, in their order."""
+
+    X: Floats
+    """[m, F], their events."""
+    y: Ints
+    betp: Floats
+    """[m, K], of each event's own time."""
+    place: Ints
+    """[m], the row of each event in the ledger."""
+    learnt: Ints
+    """[m], how many labels the model had learnt at each event's own time."""
+    delay: Ints
+    """[m], how many it has learnt since."""
+
+
+class Judged(Protocol):
+    """What N events were judged by at their own time; it is filled as they are judged."""
+
+    threshold: Floats
+    """[N]"""
+    limits: Floats
+    """[N, K], the threshold of each class; infinite where it had none of its own."""
+    nonconformity: Floats
+    """[N, 2], NaN where it is not known."""
+
+
 class Judge:
     """The parts that turn probabilities into a decision or an abstention, each with a state of its own."""
 
@@ -76,10 +119,38 @@ class Judge:
         if self._enabled:
             nonconformity = self.novelty.nonconformity(X, support(evidence, engaged))
             novel = self.novelty.novel(nonconformity)
-        decided, reasons, sets = self.abstention.judge(betp, conflict, novel, classes)
-        raised = self.operating_point.raise_(betp, self.abstention.labels(betp, classes))
-        self._decide_raised(raised, novel, decided, reasons, sets)
-        return Verdict(raised.label, decided, reasons, sets, raised.threshold, nonconformity)
+        standing, points = self.abstention.standing(len(classes)), self.operating_point.thresholds()[None]
+        return self._verdict(betp, conflict, novel, classes, standing, points)._replace(nonconformity=nonconformity)
+
+    def _verdict(
+        self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str], standing: Standing, points: Floats
+    ) -> Verdict:
+        """What is decided of B events by a standing and by operating points [B, K] of their own, or by one for all."""
+        decided, reasons, sets = self.abstention.judged(betp, conflict, novel, classes, standing)
+        reached = raised(betp, self.abstention.labels(betp, classes), points)
+        self._decide_raised(reached, novel, decided, reasons, sets)
+        return Verdict(reached.label, decided, reasons, sets, reached.threshold, None)
+
+    def ask_and_learn(self, questions: ToJudge, labels: ToLearn, ledger: Judged) -> Verdict:
+        """`judge` for n events in turns with `learn_late` for m labels, where class priors are not followed.
+
+        What the n events were judged by is entered in the last rows of `ledger`.
+        """
+        n, (X, y, betp, place, learnt, delay) = len(questions.ahead), labels
+        ahead, novel = questions.ahead, np.zeros(n, np.bool_)
+        own = slice(len(ledger.nonconformity) - n, len(ledger.nonconformity))
+        if self._enabled:
+            distance = self.novelty.distances_in_turns(questions.X, ahead, X)
+            nonconformity = np.stack([distance, -questions.support], axis=1)
+            # What is kept until a label comes counts as not known where it is not finite.
+            ledger.nonconformity[own] = np.where(np.isfinite(nonconformity), nonconformity, np.nan)
+            novel = beyond(nonconformity, self.novelty.limits_in_turns(ahead, ledger.nonconformity[place]))
+        score, doubt = (1.0 - betp[np.arange(len(y)), y]).tolist(), doubts(betp).tolist()
+        late = LateLabels(place.tolist(), score, delay.tolist(), doubt, y.tolist())
+        standing = self.abstention.standings_in_turns(ahead, late, JudgedBy(ledger.threshold, ledger.limits))
+        points = self.operating_point.thresholds_in_turns(ahead, betp, y, learnt)
+        verdict = self._verdict(questions.betp, questions.conflict, novel, questions.classes, standing, points)
+        return verdict._replace(nonconformity=ledger.nonconformity[own] if self._enabled else None)
 
     def _decide_raised(
         self, raised: Raised, novel: Bools, decided: Bools, reasons: list[str | None], sets: Bools

@@ -164,10 +164,13 @@ class Mixture:
                 self.history.remember(subject, label)
             decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
         self.learnt += len(batch)
-        prior = self.combiner.prior
-        if self.lifecycle.observe(learnt.evidence, learnt.reliability, engaged, y, decided, prior):
-            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh)
+        self.observe(learnt.evidence, learnt.reliability, engaged, y, decided)
         return betp
+
+    def observe(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
+        """Count B records for the lifecycle, see `Lifecycle.observe`, and review the pool where a window ends."""
+        if self.lifecycle.observe(evidence, reliability, engaged, y, decided, self.combiner.prior):
+            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh)
 
     def _answers_of(self, contexts: Contexts) -> Floats:
         """The evidence [B, E, K] of each event's own time; a class that came later had none."""

@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.kernels.decision import novelty as kernel
-from tocsin.models.data.batch import Bools, Floats
+from tocsin.kernels.lagged import novelty as lagged
+from tocsin.kernels.lagged import turns
+from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.features import Standardiser
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.quantile import SlidingQuantile
 
@@ -71,17 +74,19 @@ class Novelty:
 
         No event is novel while too few labelled events are known to tell.
         """
+        return beyond(nonconformity, np.array([self._limits_now()]))
+
+    def _limits_now(self) -> tuple[float, float]:
+        """The nonconformity beyond which an event is novel, by either score."""
         if self._limits is None:
             self._limits = (self._limit(self._scores[0]), self._limit(self._scores[1]))
-        distance, lack = self._limits
-        result: Bools = (nonconformity[:, 0] > distance) | (nonconformity[:, 1] > lack)
-        return result
+        return self._limits
 
     def _limit(self, scores: SlidingQuantile) -> float:
         """The score that half of the share `novelty` reaches or exceeds; the other half belongs to the other score."""
-        values = scores.values
-        rank = math.floor(0.5 * self._settings.novelty * (len(values) + 1))
-        return float(np.partition(values, len(values) - rank)[len(values) - rank]) if rank >= 1 else math.inf
+        n = min(scores.count, len(scores.ring))
+        rank = math.floor(0.5 * self._settings.novelty * (n + 1))
+        return scores.smallest(n - rank) if rank >= 1 else math.inf
 
     def learn(self, X: Floats, nonconformity: Floats) -> None:
         """Remember labelled events X [B, F], in order, with the nonconformity [B, 2] of each at its own time.
@@ -100,6 +105,38 @@ class Novelty:
         for known in result.tolist():
             self._keep(known)
         return result
+
+    def distances_in_turns(self, asked: Floats, ahead: Ints, X: Floats) -> Floats:
+        """The distances [n] that `nonconformity` has for n events, in turns with remembering X [m, F].
+
+        `ahead` [n], which never falls, is how many are remembered before each question. What their nonconformity was is
+        told to `limits_in_turns`.
+        """
+        out = np.zeros(len(asked))
+        if len(self._values):
+            rows, questions = np.ascontiguousarray(X), turns.asked(asked, ahead)
+            self._taken = lagged.ask_and_learn(
+                self._values, self._taken, rows, self._nominal, self._scaler.moments, questions, out
+            )
+        return out
+
+    def limits_in_turns(self, ahead: Ints, nonconformity: Floats) -> Floats:
+        """The limits [n, 2] that `novel` goes by at n events, in turns with learning the nonconformity [m, 2] of
+        others; see `distances_in_turns` and `beyond`."""
+        limits: list[tuple[float, float]] = []
+        known = (~(np.isnan(nonconformity[:, 0]) & np.isnan(nonconformity[:, 1]))).tolist()
+        lessons = nonconformity.tolist()
+
+        def ask(start: int, stop: int) -> None:
+            limits.extend([self._limits_now()] * (stop - start))
+
+        def learn(start: int, stop: int) -> None:
+            for i in range(start, stop):
+                if known[i]:
+                    self._keep(lessons[i])
+
+        in_turns(ahead, len(nonconformity), ask, learn)
+        return np.array(limits).reshape(-1, 2)
 
     def _learn(self, X: Floats, distance: Floats) -> None:
         if len(self._values):
@@ -129,6 +166,12 @@ class Novelty:
         for scores, name in zip(self._scores, ("distances", "lacks"), strict=True):
             scores.ring, scores.count = np.array(arrays[name], np.float64), int(arrays["known"])
         self._limits = None
+
+
+def beyond(nonconformity: Floats, limits: Floats) -> Bools:
+    """[B], whether a nonconformity [B, 2] exceeds its limits, [B, 2] or those of all, [1, 2]."""
+    above: Bools = nonconformity > limits
+    return above[:, 0] | above[:, 1]
 
 
 def support(evidence: Floats, engaged: Bools) -> Floats:

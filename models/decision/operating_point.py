@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
 MOST_CLASSES = 64
@@ -31,6 +32,8 @@ FADING_FACTOR = 0.99995
 """What a label keeps at each later one: about 20,000 labels are remembered."""
 ROUND = 4_096
 """Labels between two times at which the counts are scaled down; within it the weights of labels grow instead."""
+SLACK = 1e-3
+"""By this part of it a count may be off where it only says whether to count again."""
 BINS, REACH = 141, 14.0
 """Bins of the log odds of a probability, from -REACH to REACH."""
 _GROWTH = FADING_FACTOR ** -np.arange(ROUND, dtype=np.float64)
@@ -132,15 +135,47 @@ class OperatingPoint:
 
         `betp` is [B, K].
         """
-        nothing = np.full(len(betp), np.nan)
-        thresholds = self.thresholds()
-        if betp.shape[1] != len(thresholds) or not np.isfinite(thresholds).any():
-            return Raised(label, nothing)
-        factor = betp / thresholds
-        best = factor.argmax(axis=1)
-        rows = np.arange(len(betp))
-        reached = (factor[rows, best] >= 1.0) & (best != label)
-        return Raised(np.where(reached, best, label), np.where(reached, thresholds[best], np.nan))
+        return raised(betp, label, self.thresholds()[None])
+
+    def thresholds_in_turns(self, ahead: Ints, betp: Floats, y: Ints, learnt: Ints) -> Floats:
+        """`thresholds` [n, K] at n events, in turns with `learn` for m labels; `ahead` [n], which never falls, is how
+        many are learnt before each question.
+
+        Most of the time it is plain that no class is rare, and nothing has to be worked out.
+        """
+        out = np.full((len(ahead), len(self._every)), math.inf)
+        some = np.flatnonzero(self._may_have_one(y, learnt)[ahead])
+
+        def ask(start: int, stop: int) -> None:
+            out[some[start:stop]] = self.thresholds()
+
+        def learn(start: int, stop: int) -> None:
+            self.learn(betp[start:stop], y[start:stop], learnt[start:stop])
+
+        in_turns(ahead[some], len(y), ask, learn)
+        return out
+
+    def _may_have_one(self, y: Ints, learnt: Ints) -> Bools:
+        """[m + 1], whether a class may be rare enough to have a threshold once so many of m labels are learnt.
+
+        The counts are worked out apart from those that are kept, and a little too often the answer is yes.
+        """
+        K, m = len(self._every), len(y)
+        if not self._rare_share or not 2 <= K <= MOST_CLASSES:
+            return np.zeros(m + 1, np.bool_)
+        counts = learnt >= YOUNG
+        steps = np.concatenate([[0], np.cumsum(counts)])
+        keep = FADING_FACTOR**steps
+        added = np.where(counts, FADING_FACTOR ** -steps[:-1].astype(np.float64), 0.0)
+        scale = _GROWTH[self._learnt % ROUND]
+        sums = np.concatenate([[0.0], np.cumsum(added)])
+        may = np.zeros(m + 1, np.bool_)
+        for k in range(K):
+            own = np.concatenate([[0.0], np.cumsum(np.where(y == k, added, 0.0))])
+            found = keep * (self._positives[k].sum() / scale + own)
+            total = keep * (self._every[k].sum() / scale + sums)
+            may |= (found >= (1.0 - SLACK) * FEWEST) & (found < (1.0 + SLACK) * self._rare_share / K * total)
+        return may
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""
@@ -157,6 +192,18 @@ class OperatingPoint:
             raise SnapshotError(f"operating points {positives.shape} are not {self._positives.shape}")
         self._positives, self._every, self._learnt = positives, every, int(arrays["learnt"])
         self._found = None
+
+
+def raised(betp: Floats, label: Ints, thresholds: Floats) -> Raised:
+    """What `OperatingPoint.raise_` makes of BetP [B, K] by the thresholds of each event, [B, K], or of all, [1, K]."""
+    if betp.shape[1] != thresholds.shape[1] or not np.isfinite(thresholds).any():
+        return Raised(label, np.full(len(betp), np.nan))
+    factor = betp / thresholds
+    best = factor.argmax(axis=1)
+    rows = np.arange(len(betp))
+    reached = (factor[rows, best] >= 1.0) & (best != label)
+    named = np.broadcast_to(thresholds, betp.shape)[rows, best]
+    return Raised(np.where(reached, best, label), np.where(reached, named, np.nan))
 
 
 def bins_of(p: Floats) -> Ints:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,12 +12,17 @@ from tocsin.models.data.batch import Floats
 
 
 class SlidingQuantile:
-    """The latest `window` values."""
+    """The latest `window` values.
+
+    They are also kept in the order of their size, from the first question on, so that a question between any two values
+    costs little.
+    """
 
     def __init__(self, window: int) -> None:
         self.ring: Floats = np.zeros(window)
         self.count = 0
         """Values added so far."""
+        self._ordered: _Ordered | None = None
 
     @property
     def values(self) -> Floats:
@@ -33,8 +40,29 @@ class SlidingQuantile:
 
     def add(self, value: float) -> None:
         """Add one value; in a full ring it replaces the oldest."""
+        ordered = self._ordered
+        if ordered is not None:
+            if ordered.ring is not self.ring or ordered.count != self.count or value != value:
+                self._ordered = None
+            else:
+                if self.count >= ordered.most:
+                    leaves = float(self.ring[(self.count - ordered.most) % len(self.ring)])
+                    del ordered.values[bisect_left(ordered.values, leaves)]
+                insort(ordered.values, value)
+                ordered.count += 1
         self.ring[self.count % len(self.ring)] = value
         self.count += 1
+
+    def smallest(self, rank: int, most: int | None = None) -> float:
+        """The value that so many others precede in order, of all or of the latest at `most`."""
+        span = len(self.ring) if most is None else min(most, len(self.ring))
+        ordered = self._ordered
+        if ordered is None or ordered.ring is not self.ring or (ordered.count, ordered.most) != (self.count, span):
+            values = self.latest(span)
+            if np.isnan(values).any():  # it has no place in an order that is kept
+                return float(np.partition(values, rank)[rank])
+            ordered = self._ordered = _Ordered(np.sort(values).tolist(), span, self.count, self.ring)
+        return ordered.values[rank]
 
     def quantile(self, error: float, most: int | None = None) -> float:
         """The quantile of split conformal prediction at 1 - error; 1.0 where so few values cannot tell.
@@ -42,9 +70,22 @@ class SlidingQuantile:
         It is that of all values, or of the latest at `most`. The ceiling of (n + 1)(1 - error) is what gives it its
         finite-sample guarantee.
         """
-        values = self.values if most is None else self.latest(most)
-        rank = math.ceil((len(values) + 1) * (1.0 - error)) - 1
-        return 1.0 if rank >= len(values) else float(np.partition(values, rank)[rank])
+        held = min(self.count, len(self.ring))
+        n = held if most is None else min(held, most)
+        rank = math.ceil((n + 1) * (1.0 - error)) - 1
+        return 1.0 if rank >= n else self.smallest(rank, most)
+
+
+@dataclass(slots=True)
+class _Ordered:
+    """The latest values of a ring, in the order of their size."""
+
+    values: list[float]
+    most: int
+    """How many of the latest they are at most."""
+    count: int
+    """How many values the ring had been given."""
+    ring: Floats
 
 
 def selective(doubts: Floats, scores: Floats, error: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays as Arrays
 from tocsin.models.data.snapshot import SnapshotError as SnapshotError
 from tocsin.models.data.subject_text import SubjectText
@@ -145,6 +146,23 @@ class Expert(ABC):
             answers.append(self.evidence(event))
             self.learn(event, y[i : i + 1], weight[i : i + 1])
         return np.concatenate(answers)
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """Answer n events and learn m others in turns; returns the evidence [n, K] for each event that is asked about.
+
+        `ahead` int64 [n], which never falls, says how many of the m events are learnt before each of the n is asked
+        about. A kind of expert that has a lagged pass (`tocsin.kernels.lagged`) overrides this, and spares many calls.
+        """
+        answers: list[Floats] = []
+
+        def ask(start: int, stop: int) -> None:
+            answers.append(self.evidence(asked.rows(start, stop)))
+
+        def learn(start: int, stop: int) -> None:
+            self.learn(batch.rows(start, stop), y[start:stop], weight[start:stop])
+
+        in_turns(ahead, len(batch), ask, learn)
+        return np.concatenate(answers) if answers else self.evidence(asked)
 
     def merge(self, other: Any, share: float) -> None:  # noqa: B027 - most kinds have no mean
         """Become the mean of both, in which `other`, of the same class and columns, has `share` in [0, 1].

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts import linear as kernel
+from tocsin.kernels.lagged import linear as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import (
     Batch,
     Bools,
@@ -122,14 +124,30 @@ class LinearExpert(Expert):
         self._learn(batch, y, weight, answers)
         return answers
 
-    def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
-        settings = self._settings
-        if not self._gaps and settings.step <= GAP_STEP and batch.gaps is not None and batch.gaps.any():
-            self._lay_out(self._nominal, gaps=True)
-        rates = kernel.Rates(settings.buckets, settings.step, self._scaler.memory, settings.strength)
-        events = labelled(self._inputs(batch), y, weight)
-        self._seen = kernel.learn(self._model(), events, rates, self._seen, answers)
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        if self._begins_to_see_gaps(batch):
+            return super().ask_and_learn(asked, ahead, batch, y, weight)
+        p, weights = np.empty((len(asked), len(self._weights))), np.empty(len(asked))
+        events, questions = labelled(self._inputs(batch), y, weight), turns.asked(self._inputs(asked), ahead)
+        self._seen = lagged.ask_and_learn(self._model(), events, self._rates(), self._seen, questions, p, weights)
         self._rows += len(batch)
+        return proportional(p, np.minimum(weights / len(self._weights), self._settings.strength))
+
+    def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
+        if self._begins_to_see_gaps(batch):
+            self._lay_out(self._nominal, gaps=True)
+        events = labelled(self._inputs(batch), y, weight)
+        self._seen = kernel.learn(self._model(), events, self._rates(), self._seen, answers)
+        self._rows += len(batch)
+
+    def _begins_to_see_gaps(self, batch: Batch) -> bool:
+        told = batch.gaps is not None and bool(batch.gaps.any())
+        return told and not self._gaps and self._settings.step <= GAP_STEP
+
+    def _rates(self) -> kernel.Rates:
+        settings = self._settings
+        return kernel.Rates(settings.buckets, settings.step, self._scaler.memory, settings.strength)
 
     def merge(self, other: LinearExpert, share: float) -> None:
         """See `Expert`; the weights of the other are first made those on inputs standardised as these are.

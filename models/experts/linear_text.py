@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.linear_text import LinearTextSettings
 from tocsin.kernels.experts import arow
+from tocsin.kernels.lagged import text as lagged
 from tocsin.kernels.text.ngrams import Ngrams, ngrams, spelt
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.subject_text import SubjectText
@@ -157,6 +158,19 @@ class LinearTextExpert(Expert):
         posts = arow.Posts(found.buckets, found.bounds)
         labels = arow.Labels(bounds, np.ascontiguousarray(y, np.int64), np.ascontiguousarray(weight, np.float64))
         arow.learn(self._model, posts, labels, settings.r, settings.strength, self._fit, answers)
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        if self.whole_subject:
+            return super().ask_and_learn(asked, ahead, batch, y, weight)
+        posts, questions = (arow.Posts(*self._ngrams(some.texts)) for some in (batch, asked))
+        bounds, rates = np.arange(len(batch) + 1), (self._settings.r, self._settings.strength)
+        labels = arow.Labels(bounds, np.ascontiguousarray(y, np.int64), np.ascontiguousarray(weight, np.float64))
+        out = np.empty((len(asked), self.classes))
+        lagged.ask_and_learn(
+            self._model, self._fit, posts, labels, rates, questions, np.ascontiguousarray(ahead, np.int64), out
+        )
+        return out
 
     # Explaining
 

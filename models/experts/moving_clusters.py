@@ -13,6 +13,8 @@ from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts.moving_clusters import learning
 from tocsin.kernels.experts.moving_clusters.density import sum_columns
 from tocsin.kernels.experts.moving_clusters.state import Clusters, Model, Recent, new
+from tocsin.kernels.lagged import moving_clusters as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.features import Standardiser
 from tocsin.models.data.snapshot import with_prefix, without_prefix
@@ -102,6 +104,16 @@ class MovingClustersExpert(Expert):
         """See `Expert`."""
         answers = np.zeros((len(batch), self._classes))
         self._learn(batch, y, weight, answers)
+        return answers
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        answers = np.zeros((len(asked), self._classes))
+        if len(self._columns):
+            events, questions = labelled(self._rows(batch), y, weight), turns.asked(self._rows(asked), ahead)
+            self._seen = lagged.ask_and_learn(
+                self._model, events, self._settings.strength, self._seen, questions, answers
+            )
         return answers
 
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:

@@ -12,6 +12,8 @@ from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.kernels.common.labelled import labelled
 from tocsin.kernels.experts import naive_bayes
 from tocsin.kernels.experts.naive_bayes import Counts
+from tocsin.kernels.lagged import naive_bayes as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import (
     Batch,
     Bools,
@@ -109,6 +111,17 @@ class NaiveBayesExpert(Expert):
         self._unit, self._strength, self._seen = naive_bayes.learn(
             self._counts, self._slots(), labelled(batch.X, y, weight), progress, fade, most
         )
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        p, strengths = np.empty((len(asked), len(self._counts.weight))), np.empty(len(asked))
+        progress = naive_bayes.Progress(self._unit, self._strength, self._seen)
+        rates = self._settings.fading_factor, self._settings.strength
+        events, questions = labelled(batch.X, y, weight), turns.asked(asked.X, ahead)
+        self._unit, self._strength, self._seen = lagged.ask_and_learn(
+            self._counts, self._slots(), events, progress, rates, questions, p, strengths
+        )
+        return proportional(p, np.minimum(strengths, self._settings.strength))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

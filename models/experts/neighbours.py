@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.kernels.common import window
-from tocsin.kernels.common.labelled import labelled
+from tocsin.kernels.common.labelled import Labelled, labelled
+from tocsin.kernels.common.moments import Moments
 from tocsin.kernels.experts.neighbours import nearest
+from tocsin.kernels.lagged import neighbours as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import (
     Batch,
     Bools,
@@ -123,18 +126,26 @@ class NeighboursExpert(Expert):
         self._learn(batch, y, weight, answers)
         return answers
 
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        votes, strengths = np.empty((len(asked), self._classes)), np.empty(len(asked))
+        self._stop, self._strength, self._seen = lagged.ask_and_learn(
+            *self._taught(batch, y, weight), turns.asked(asked.ranked_where_known, ahead), votes, strengths
+        )
+        return proportional(votes, np.minimum(strengths, self._settings.strength))
+
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
+        self._stop, self._strength, self._seen = window.learn(*self._taught(batch, y, weight), answers)
+
+    def _taught(
+        self, batch: Batch, y: Ints, weight: Floats
+    ) -> tuple[window.Window, Moments, Labelled, window.Voting, window.Progress]:
+        """What the kernels take to learn B events."""
         settings = self._settings
         voting = window.Voting(settings.window, settings.k, self._classes, settings.strength)
         progress = window.Progress(self._stop, self._strength, self._seen)
-        self._stop, self._strength, self._seen = window.learn(
-            self._window(),
-            self._scaler.moments,
-            labelled(batch.ranked_where_known, y, weight),
-            voting,
-            progress,
-            answers,
-        )
+        events = labelled(batch.ranked_where_known, y, weight)
+        return self._window(), self._scaler.moments, events, voting, progress
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`: the window oldest event first, wherever it lies in the buffer."""

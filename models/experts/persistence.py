@@ -48,6 +48,10 @@ class PersistenceExpert(Expert):
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """Nothing to learn: see the class."""
 
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        return self.evidence(asked)
+
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         return self.evidence(batch)

@@ -73,6 +73,16 @@ class ExpertPool:
             else:
                 expert.learn(batch, y, weight)
 
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats, active: Bools) -> Floats:
+        """The evidence [n, E, K] for n events, in turns with teaching the active experts m others.
+
+        See `Expert.ask_and_learn`. Experts of whole subjects are asked about the event's own text alone.
+        """
+        answers = self._vacuous(asked)
+        for e in np.flatnonzero(active).tolist():
+            answers[:, e] = self.experts[e].ask_and_learn(asked, ahead, batch, y, weight)
+        return answers
+
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> Floats:
         """Teach the active experts B events, and return the evidence [B, E, K] of each just before it was learnt."""
         answers = self._vacuous(batch)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from tocsin.config.inputs.clipping import ClippingSettings
 from tocsin.kernels.inputs import clipping as kernel
-from tocsin.models.data.batch import Bools, Floats
+from tocsin.kernels.lagged import inputs as lagged
+from tocsin.kernels.lagged import turns
+from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
 
@@ -54,6 +56,19 @@ class Clipping:
         settings = self._settings
         kernel.learn(self._usual, self._nominal, given, settings.deviations, float(settings.memory), out)
         return out
+
+    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats) -> tuple[Floats, Floats]:
+        """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
+
+        `ahead` [n], which never falls, is how many of X are learnt before each question.
+        """
+        if not self._settings.enabled:
+            return asked, X
+        questions, given = turns.asked(asked, ahead), np.ascontiguousarray(X, np.float64)
+        out, learnt, settings = np.empty_like(questions.X), np.empty_like(given), self._settings
+        memory = float(settings.memory)
+        lagged.clip(self._usual, self._nominal, settings.deviations, memory, questions, given, out, learnt)
+        return out, learnt
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""

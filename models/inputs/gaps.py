@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tocsin.config.inputs.gaps import GapsSettings
 from tocsin.kernels.inputs import informative as kernel
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
 
@@ -56,6 +57,27 @@ class InformativeGaps:
         given = np.ascontiguousarray(X, np.float64)
         kernel.learn(self._informative, given, np.ascontiguousarray(y, np.int64), self._settings.least, out)
         return out if out.any() else None
+
+    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats, y: Ints) -> tuple[Floats | None, Floats | None]:
+        """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
+
+        `ahead` [n], which never falls, is how many of X are learnt before each question. Only rows that lack something
+        have to be asked about in their turn.
+        """
+        out, learnt = np.zeros(asked.shape), np.zeros(X.shape)
+        lacking = np.flatnonzero(np.isnan(asked).any(axis=1))
+
+        def ask(start: int, stop: int) -> None:
+            rows = lacking[start:stop]
+            if (told := self.apply(asked[rows])) is not None:
+                out[rows] = told
+
+        def learn(start: int, stop: int) -> None:
+            if (told := self.learn(X[start:stop], y[start:stop])) is not None:
+                learnt[start:stop] = told
+
+        in_turns(ahead[lacking], len(X), ask, learn)
+        return out if out.any() else None, learnt if learnt.any() else None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""

@@ -12,6 +12,7 @@ from tocsin.config.inputs.imputation import ImputationSettings
 from tocsin.kernels.inputs import imputation as kernel
 from tocsin.kernels.inputs import imputation_state as state
 from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
 FEWEST = 100
@@ -71,6 +72,27 @@ class Imputation:
         out = np.empty_like(given)
         kernel.learn(self._imputer, self._nominal, given, np.ascontiguousarray(delay, np.int64), self._rules, out)
         return out
+
+    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats, delay: Ints) -> tuple[Floats, Floats]:
+        """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
+
+        `ahead` [n], which never falls, is how many of X are learnt before each question. Only rows that lack something
+        have to be asked about in their turn.
+        """
+        if not self._settings.enabled:
+            return asked, X
+        out, learnt = np.array(asked, np.float64, order="C"), np.empty(X.shape)
+        lacking = np.flatnonzero(np.isnan(out).any(axis=1))
+
+        def ask(start: int, stop: int) -> None:
+            rows = lacking[start:stop]
+            out[rows] = self.apply(out[rows])
+
+        def learn(start: int, stop: int) -> None:
+            learnt[start:stop] = self.learn(X[start:stop], delay[start:stop])
+
+        in_turns(ahead[lacking], len(X), ask, learn)
+        return out, learnt
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""

@@ -69,3 +69,17 @@ class Preparation:
         filled = self.imputation.learn(X, delay)
         ranked = self.tails.learn(filled, ~np.isnan(X))
         return replace(batch, X=X, views=Views(filled, ranked, batch.X, self.gaps.learn(X, y)))
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, delay: Ints) -> tuple[Batch, Batch]:
+        """`apply` for n events `asked`, in turns with `learn` for m others; returns what both give.
+
+        `ahead` [n], which never falls, is how many of the m events are learnt before each question.
+        """
+        clipped, X = self.clipping.ask_and_learn(asked.X, ahead, batch.X)
+        filled, learnt = self.imputation.ask_and_learn(clipped, ahead, X, delay)
+        ranked, learnt_ranked = self.tails.ask_and_learn(filled, ahead, learnt, ~np.isnan(X))
+        gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
+        return (
+            replace(asked, X=clipped, views=Views(filled, ranked, asked.X, gaps)),
+            replace(batch, X=X, views=Views(learnt, learnt_ranked, batch.X, learnt_gaps)),
+        )

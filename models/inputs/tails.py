@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from tocsin.config.inputs.tails import TailsSettings
 from tocsin.kernels.inputs import tails as kernel
-from tocsin.models.data.batch import Bools, Floats
+from tocsin.kernels.lagged import inputs as lagged
+from tocsin.kernels.lagged import turns
+from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
 
@@ -62,6 +64,19 @@ class HeavyTails:
         all_known = np.ones(given.shape, np.bool_) if known is None else np.ascontiguousarray(known)
         kernel.learn(self._tails, self._nominal, all_known, given, self._gate, out)
         return out
+
+    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats, known: Bools) -> tuple[Floats, Floats]:
+        """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
+
+        `ahead` [n], which never falls, is how many of X are learnt before each question.
+        """
+        if not self._enabled:
+            return asked, X
+        questions, given = turns.asked(asked, ahead), np.ascontiguousarray(X, np.float64)
+        out, learnt = np.empty_like(questions.X), np.empty_like(given)
+        all_known = np.ascontiguousarray(known)
+        lagged.rank(self._tails, self._nominal, self._gate, questions, given, all_known, out, learnt)
+        return out, learnt
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""

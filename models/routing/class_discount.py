@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tocsin.config.fusion import FusionSettings
 from tocsin.kernels.routing import class_discount as kernel
 from tocsin.models.data.batch import Floats, Ints
+from tocsin.models.data.feedback import in_turns
 from tocsin.models.experts.base import Arrays
 
 
@@ -47,6 +48,24 @@ class ClassDiscount:
         kernel.learn_rows(self._precision, self._answers, evidence, y, prior, self._fade, out)
         return out
 
+    def ask_and_learn(
+        self, asked: Floats, ahead: Ints, evidence: Floats, y: Ints, prior: float
+    ) -> tuple[Floats, Floats]:
+        """`discount` for `asked` [n, E, K], in turns with `learn` for `evidence` [m, E, K]; returns what both give.
+
+        `ahead` [n], which never falls, is how many are learnt before each question.
+        """
+        out, learnt = np.empty_like(asked), np.empty_like(evidence)
+
+        def ask(start: int, stop: int) -> None:
+            out[start:stop] = self.discount(asked[start:stop], prior)
+
+        def learn(start: int, stop: int) -> None:
+            learnt[start:stop] = self.learn(evidence[start:stop], y[start:stop], prior)
+
+        in_turns(ahead, len(y), ask, learn)
+        return out, learnt
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
         return {"precision": self._precision, "answers": self._answers}
@@ -75,6 +94,12 @@ class NoClassDiscount:
     def learn(self, evidence: Floats, y: Ints, prior: float) -> Floats:
         """The evidence itself."""
         return evidence
+
+    def ask_and_learn(
+        self, asked: Floats, ahead: Ints, evidence: Floats, y: Ints, prior: float
+    ) -> tuple[Floats, Floats]:
+        """The evidence itself."""
+        return asked, evidence
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """No state."""

@@ -12,6 +12,7 @@ from tocsin.kernels.fusion import Fused, fuse
 from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import masses, pignistic
+from tocsin.models.routing.base import Lessons, Questions, routed
 from tocsin.models.routing.class_discount import class_discount
 from tocsin.models.routing.registry import build_router
 
@@ -84,6 +85,18 @@ class Combiner:
         """
         evidence = self.class_discount.learn(answers, y, self.prior)
         return Learnt(evidence, *self.router.learn(self._quantities(X), evidence, y, weight, delay))
+
+    def ask_and_learn(self, questions: Questions, lessons: Lessons, active: Bools) -> tuple[Combined, Learnt]:
+        """`combine` for n events in turns with `learn` for m others; returns what both give."""
+        (X, answers, ahead), prior = questions, self.prior
+        evidence, learnt = self.class_discount.ask_and_learn(answers, ahead, lessons.answers, lessons.y, prior)
+        asked = Questions(self._quantities(X), evidence, ahead)
+        taught = lessons._replace(X=self._quantities(lessons.X), answers=learnt)
+        said, before = routed(self.router, asked, taught)
+        reliability = np.where(active, said.reliability, 0.0)
+        engaged, fused = self.fuse(evidence, reliability, active)
+        combined = Combined(evidence, reliability, engaged, fused, self.betp(fused, said.inverse_temperature))
+        return combined, Learnt(learnt, *before)
 
     def _quantities(self, X: Floats) -> Floats:
         """X [B, F] with NaN in the place of categories."""

@@ -108,11 +108,16 @@ class Lifecycle:
         unborn: Bools = learnt[:, None] < self._born[None, :]
         return unborn
 
+    @property
+    def left(self) -> int:
+        """Records after which the window ends."""
+        return self._settings.window - int(self._window.counters[RECORDS])
+
     def pieces(self, rows: int) -> Iterator[slice]:
         """B rows cut where windows end. Each piece must be observed before the next one is asked for."""
         start = 0
         while start < rows:
-            stop = min(rows, start + self._settings.window - int(self._window.counters[RECORDS]))
+            stop = min(rows, start + self.left)
             yield slice(start, stop)
             start = stop
 

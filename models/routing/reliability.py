@@ -14,6 +14,8 @@ from tocsin.config.model import ModelSettings
 from tocsin.config.routing import ReliabilitySettings
 from tocsin.kernels.fusion.log_domain import CODES
 from tocsin.kernels.hoeffding.forest import adwin
+from tocsin.kernels.lagged import routing as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.kernels.routing import reliability as kernel
 from tocsin.kernels.routing.inverse_temperature import LOG
 from tocsin.kernels.routing.inverse_temperature import STATE as STATE_OF_INVERSE_TEMPERATURE
@@ -21,6 +23,7 @@ from tocsin.kernels.routing.reliability_state import RouterOutput
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays
+from tocsin.models.routing.base import Lessons, Questions
 
 SQUARES_MEMORY = 0.999
 SCALER_MEMORY = 10_000.0
@@ -167,16 +170,32 @@ class ReliabilityRouter:
 
         `delay` [B] is how many records were learnt between an event's decision and its label: steps shrink with it.
         """
-        records = kernel.Records(
+        records = self._records(X, evidence, y, weight, delay)
+        before = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
+        kernel.learn_rows(self._router, records, self._sizes.hidden, self._rates, before)
+        return before
+
+    def ask_and_learn(self, questions: Questions, lessons: Lessons) -> tuple[RouterOutput, RouterOutput]:
+        """`reliability` and `inverse_temperature` for n events, in turns with `learn` for m others; returns what both
+        give."""
+        records = self._records(*lessons)
+        evidence = _row_major(questions.answers)
+        said = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
+        before = RouterOutput(np.empty(records.evidence.shape[:2]), np.empty(len(records.y)))
+        asked = turns.asked(questions.X, questions.ahead)
+        lagged.ask_and_learn(self._router, records, self._settings.hidden, self._rates, before, asked, evidence, said)
+        temperatures = [math.exp(log) for log in said.inverse_temperature.tolist()]
+        return said._replace(inverse_temperature=np.array(temperatures)), before
+
+    def _records(self, X: Floats, evidence: Floats, y: Ints, weight: Floats, delay: Ints) -> kernel.Records:
+        """Feedback records as the kernels take them."""
+        return kernel.Records(
             _row_major(X),
             _row_major(evidence),
             np.ascontiguousarray(y, np.int64),
             np.ascontiguousarray(self._weighed(y, weight, evidence.shape[2]), np.float64),
             np.ascontiguousarray(delay, np.int64),
         )
-        before = RouterOutput(np.empty(evidence.shape[:2]), np.empty(len(evidence)))
-        kernel.learn_rows(self._router, records, self._sizes.hidden, self._rates, before)
-        return before
 
     def _weighed(self, y: Ints, weight: Floats, classes: int) -> Floats:
         """The weights [B] of labels in order, with those of rare classes raised as `rare_class_power` says."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tocsin.config.experts.logistic import SecondOrderSettings
 from tocsin.kernels.common.labelled import Labelled, labelled
 from tocsin.kernels.experts import logistic as kernel
+from tocsin.kernels.lagged import turns
+from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.features import Standardiser
 from tocsin.models.data.snapshot import with_prefix, without_prefix
@@ -52,6 +54,12 @@ class SecondOrderExpert(Expert):
     @abstractmethod
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
         """Learn B events, after filling `answers` [B, K] if there are any."""
+
+    @abstractmethod
+    def _answer_and_teach(
+        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
+    ) -> None:
+        """Learn events, and fill `out` [n, K] with the evidence for those that are `asked` about in turn."""
 
     # Columns and classes
 
@@ -116,6 +124,14 @@ class SecondOrderExpert(Expert):
         if not self.silent:
             self._teach(batch, labelled(batch.ranked, y, weight), self._columns(), answers)
         return answers
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        out = np.zeros((len(asked), self._learner.classes))
+        if not self.silent:
+            events, columns = labelled(batch.ranked, y, weight), self._columns()
+            self._answer_and_teach(asked, turns.asked(asked.ranked, ahead), batch, events, columns, out)
+        return out
 
     # Snapshots
 

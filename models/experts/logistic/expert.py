@@ -9,6 +9,8 @@ import numpy as np
 from tocsin.config.experts.logistic import LogisticSettings
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.experts import logistic as kernel
+from tocsin.kernels.lagged import logistic as lagged
+from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.experts.base import PoolContext
 from tocsin.models.experts.logistic.base import SecondOrderExpert
@@ -47,3 +49,9 @@ class LogisticExpert(SecondOrderExpert):
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
         learner = self._learner
         kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
+
+    def _answer_and_teach(
+        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
+    ) -> None:
+        learner = self._learner
+        lagged.ask_and_learn(learner.model, events, columns, learner.rates, questions, out)

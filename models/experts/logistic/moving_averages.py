@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.experts.logistic import MovingAveragesSettings
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.experts import logistic, time_features
+from tocsin.kernels.lagged import logistic as lagged
+from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.experts.base import Arrays, PoolContext, SnapshotError
 from tocsin.models.experts.logistic.base import SecondOrderExpert
@@ -73,6 +75,12 @@ class MovingAveragesExpert(SecondOrderExpert):
         time_features.learn_averages(
             learner.model, events, last, columns, self._past, learner.rates, learner.classes, answers
         )
+
+    def _answer_and_teach(
+        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: logistic.Columns, out: Floats
+    ) -> None:
+        learner, last = self._learner, lagged.LastLabels(self._last(asked), self._last(batch))
+        lagged.ask_and_learn_averages(learner.model, events, last, columns, self._past, learner.rates, questions, out)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

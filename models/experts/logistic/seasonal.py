@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tocsin.config.experts.logistic import SeasonalSettings
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.experts import logistic, time_features
+from tocsin.kernels.lagged import logistic as lagged
+from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.experts.base import Arrays, PoolContext, SnapshotError
 from tocsin.models.experts.logistic.base import SecondOrderExpert
@@ -58,6 +60,12 @@ class SeasonalExpert(SecondOrderExpert):
     def _teach(self, batch: Batch, events: Labelled, columns: logistic.Columns, answers: Floats) -> None:
         learner = self._learner
         time_features.learn_season(learner.model, events, columns, self._past, learner.rates, learner.classes, answers)
+
+    def _answer_and_teach(
+        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: logistic.Columns, out: Floats
+    ) -> None:
+        learner = self._learner
+        lagged.ask_and_learn_season(learner.model, events, columns, self._past, learner.rates, questions, out)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

@@ -15,6 +15,7 @@ from tocsin.kernels.common import draws
 from tocsin.kernels.hoeffding import forest as kernels
 from tocsin.kernels.hoeffding.forest import adwin
 from tocsin.kernels.hoeffding.pool.layout import ARRAYS, N_CLASSES, N_FEATURES
+from tocsin.kernels.lagged import trees as lagged
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
 from tocsin.models.data.snapshot import with_prefix, without_prefix
@@ -126,6 +127,12 @@ class ForestExpert(Expert):
         """See `Expert`."""
         answers = np.empty((len(batch), int(self._forest.pool.counters[N_CLASSES])))
         self._forest = replace(self._forest, pool=kernels.learn(self._forest, self._inputs(batch), y, weight, answers))
+        return answers
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        pool, answers = lagged.forest(self._forest, self._inputs(batch), y, weight, self._inputs(asked), ahead)
+        self._forest = replace(self._forest, pool=pool)
         return answers
 
     # --- what it looks like

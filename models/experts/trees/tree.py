@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels import hoeffding
+from tocsin.kernels.lagged import trees as lagged
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
 from tocsin.models.experts.base import (
@@ -148,6 +149,16 @@ class TreeExpert(Expert):
             return p[:, 0], n[:, 0]
 
         return self._weighed(ask, len(batch))
+
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        X, questions = (label_history_and_features(some, self._settings.history) for some in (batch, asked))
+
+        def ask(i: int) -> tuple[Floats, Floats]:
+            self._trees[i], p, n = lagged.tree(self._trees[i], X, self._targets(i, y), weight, questions, ahead)
+            return p, n
+
+        return self._weighed(ask, len(asked))
 
     def _targets(self, tree: int, y: Ints) -> Ints:
         return (y == tree).astype(np.int64) if self._settings.one_vs_rest else y

@@ -147,3 +147,23 @@ def test_a_snapshot_of_other_classes_is_refused() -> None:
     again.resize(2)
     again.load_state_dict(point.state_dict())
     np.testing.assert_array_equal(again.thresholds(), point.thresholds())
+
+
+@pytest.mark.parametrize("rare_share", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.4])
+def test_thresholds_in_turns_are_those_of_asking_between_labels(rare_share: float, share: float) -> None:
+    betp, y = probabilities(6_000, 3, share)
+    said = np.where(np.arange(6_000) % 7 == 0, 0, OLD)
+    many, one = learnt(betp[:1_000], y[:1_000], (), rare_share), learnt(betp[:1_000], y[:1_000], (), rare_share)
+    ahead = np.maximum(np.arange(0, 5_000, 3) - 2, 0)
+    together = many.thresholds_in_turns(ahead, betp[1_000:], y[1_000:], said[1_000:])
+    apart, done = [], 1_000
+    for due in (ahead + 1_000).tolist():
+        one.learn(betp[done:due], y[done:due], said[done:due])
+        apart.append(one.thresholds())
+        done = due
+    one.learn(betp[done:], y[done:], said[done:])
+    assert together.tobytes() == np.array(apart).tobytes()
+    assert [a.tobytes() for a in many.state_dict().values()] == [a.tobytes() for a in one.state_dict().values()]
+    if share == 0.01 or not rare_share:
+        assert np.isfinite(together).any() == (rare_share > 0.0)

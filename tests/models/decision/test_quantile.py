@@ -72,3 +72,28 @@ def test_the_quantile_is_that_of_the_latest_values(values: list[float], window: 
     rank = math.ceil((len(latest) + 1) * (1.0 - error))
     assert made.quantile(error) == (latest[rank - 1] if rank <= len(latest) else 1.0)
     assert sorted(made.values) == pytest.approx(latest)
+
+
+VALUES = st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0, math.inf, -math.inf, math.nan])
+
+
+@given(st.lists(st.tuples(VALUES, st.integers(0, 4)), max_size=60), st.integers(1, 9), st.integers(1, 12))
+def test_asking_between_any_two_values_gives_what_sorting_anew_gives(
+    values: list[tuple[float, int]], window: int, most: int
+) -> None:
+    made = SlidingQuantile(window)
+    for i, (value, questions) in enumerate(values, 1):
+        made.add(value)
+        for span in (min(most, window), window)[:questions]:
+            latest = np.sort([given for given, _ in values[:i]][-span:])
+            for rank in range(len(latest)):
+                np.testing.assert_equal(made.smallest(rank, span), latest[rank])
+
+
+def test_a_ring_that_was_replaced_is_asked_anew() -> None:
+    made = SlidingQuantile(3)
+    for value in (1.0, 2.0, 3.0):
+        made.add(value)
+    assert made.smallest(0) == 1.0
+    made.ring, made.count = np.array([7.0, 8.0, 9.0]), 3
+    assert made.smallest(0) == 7.0

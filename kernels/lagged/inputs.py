@@ -1,0 +1,51 @@
+"""A lagged pass of what is done to inputs: clipping, and heavy tails by rank."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.inputs import clipping, tails
+from tocsin.kernels.inputs.clipping import Usual
+from tocsin.kernels.inputs.tails import Gate, Tails
+from tocsin.kernels.lagged.turns import Asked, Floats, due
+
+Bools = NDArray[np.bool_]
+
+
+@kernel
+def clip(
+    usual: Usual, nominal: Bools, deviations: float, memory: float, asked: Asked, X: Floats, out: Floats, learnt: Floats
+) -> None:
+    """Clip the events asked about into `out` [n, F], and learn X [m, F], each as it is clipped into `learnt` [m, F].
+
+    See `tocsin.kernels.inputs.clipping`.
+    """
+    done = 0
+    for i in range(len(asked.ahead) + 1):
+        stop = due(asked.ahead, i, len(X))
+        if stop > done:
+            clipping.learn(usual, nominal, X[done:stop], deviations, memory, learnt[done:stop])
+            done = stop
+        if i < len(asked.ahead):
+            clipping.clip(usual, nominal, asked.X[i : i + 1], deviations, out[i : i + 1])
+
+
+@kernel
+def rank(
+    state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, known: Bools, out: Floats, learnt: Floats
+) -> None:
+    """The events asked about, as those see them who standardise, into `out` [n, F]; and learn the `known` values of
+    X [m, F], each as it is seen into `learnt` [m, F].
+
+    See `tocsin.kernels.inputs.tails`.
+    """
+    done = 0
+    for i in range(len(asked.ahead) + 1):
+        stop = due(asked.ahead, i, len(X))
+        if stop > done:
+            tails.learn(state, nominal, known[done:stop], X[done:stop], gate, learnt[done:stop])
+            done = stop
+        if i < len(asked.ahead):
+            tails.apply(state, nominal, asked.X[i : i + 1], out[i : i + 1])
