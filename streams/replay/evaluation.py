@@ -42,6 +42,10 @@ class PrequentialEvaluation:
     """
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from the start."""
         self.events = 0
         self._before_first_label = 0
         self._right = 0

@@ -1,23 +1,33 @@
-"""Replay in process: the whole service on a broker in memory, event by event, with labels as late as asked."""
+"""Replay in process: the decisions of the whole service on past events, with labels as late as asked.
+
+Either a worker on a broker in memory decides them event by event, or, where it makes no difference, the model decides
+many at a time (`tocsin.streams.replay.in_chunks`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tocsin.config.settings import Settings
+from tocsin.models.classifier import Classifier
+from tocsin.streams.printable import printable
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport
+from tocsin.streams.replay.in_chunks import Chunks, OneByOneError, few_collections, goes_in_chunks
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.decode import read_own
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.worker.worker import Worker
+
+log = logging.getLogger(__name__)
 
 EXPIRE_EVERY = 2_000
 """Events between two times at which old records are deleted, so that a long replay does not fill the memory."""
@@ -38,16 +48,28 @@ class ReplayReport(PrequentialReport):
 
 
 class InProcess:
-    """Drives a worker with past events and judges what it decides.
+    """Decides past events as the service would, and judges the decisions.
 
     The label of event i is sent once event i + `label_delay` is decided: with 0 at once, with 1 one event late.
     """
 
-    def __init__(self, settings: Settings, label_delay: int, rival: bool = False) -> None:
-        """`rival` also runs `tocsin.streams.replay.rival` on the same events, as one more baseline."""
+    def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
+        """`rival` also runs `tocsin.streams.replay.rival` on the same events, as one more baseline. Without
+        `many_at_once` a worker decides every event by itself."""
         self._settings = settings
         self._delay = label_delay
+        self._classes = frozenset(settings.classes)
         self.evaluation = PrequentialEvaluation()
+        self._with_rival = rival
+        self._many_at_once = many_at_once
+        self.classifier: Classifier | None = None
+        """The model that decided, once the replay is over."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything as it is before the first event."""
+        settings = self._settings
+        self.evaluation.begin()
         self._broker = MemoryBroker()
         for topic in settings.topics.names():
             self._broker.create(topic)
@@ -57,17 +79,16 @@ class InProcess:
         """Events that were sent and whose label is not due yet."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
-        self._classes = frozenset(settings.classes)
         self._dead_letters = MemoryTransport(self._broker, whole=[settings.topics.dead_letters])
         self.refused: Counter[str] = Counter()
         """Why records were put aside, with how often; of many different reasons the first `REASONS`."""
         self._decided = self._misfits = 0
         """Events that were decided, and labels among theirs that are no class."""
         self._rival = None
-        if rival:
+        if self._with_rival:
             from tocsin.streams.replay.rival import RivalTree  # only here, because it imports river
 
-            self._rival = RivalTree(settings, label_delay)
+            self._rival = RivalTree(settings, self._delay)
 
     def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
         return MemoryTransport(
@@ -75,7 +96,40 @@ class InProcess:
         )
 
     def run(self, source: Iterable[PastEvent], progress: Callable[[], None] = lambda: None) -> ReplayReport:
-        """Replay all events; `progress` is called after each. Raises SourceError while reading them."""
+        """Replay all events; `progress` is called after each. Raises SourceError while reading them.
+
+        Many events are decided at a time where that gives the same decisions, and where the source can be read again:
+        an event that only the service itself can handle makes the replay begin anew, one event at a time.
+        """
+        again = not isinstance(source, Iterator)
+        if self._many_at_once and again and goes_in_chunks(self._settings, Classifier.from_config(self._settings)):
+            try:
+                return self._run_in_chunks(source, progress)
+            except OneByOneError as error:
+                log.info("%s: the replay begins anew, one event at a time", printable(str(error)))
+                self._begin()
+        return self._run_one_by_one(source, progress)
+
+    def _run_in_chunks(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:
+        chunks = Chunks(self._settings, self._delay)
+        chunks.warm_up()
+        started = time.perf_counter()
+        with few_collections():
+            for past, decision, due in chunks.run(source):
+                if decision is not None:
+                    self._judge(past, decision)
+                self.without_label += past.label is None
+                if due is not None:
+                    self._tell(due)
+                progress()
+        seconds = time.perf_counter() - started
+        self.classifier = chunks.classifier
+        for reason, times in chunks.refused.items():
+            if reason in self.refused or len(self.refused) < REASONS:
+                self.refused[reason] += times
+        return self._report(chunks.decided + chunks.dead_letters, seconds, chunks.dead_letters)
+
+    def _run_one_by_one(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:
         with (
             tempfile.TemporaryDirectory(prefix="tocsin-replay-") as directory,
             Worker(self._worker_settings(Path(directory)), self._open) as worker,
@@ -94,6 +148,10 @@ class InProcess:
             seconds = time.perf_counter() - started
             dead_letters = sum(worker.counts.dead_letters.values())
             handled = worker.counts.events + dead_letters
+            self.classifier = worker.classifier
+        return self._report(handled, seconds, dead_letters)
+
+    def _report(self, handled: int, seconds: float, dead_letters: int) -> ReplayReport:
         figures = dataclasses.asdict(self.evaluation.report())
         return ReplayReport(
             **figures, events_per_second=handled / seconds if seconds else None, dead_letters=dead_letters
@@ -110,18 +168,28 @@ class InProcess:
         worker.step(0)  # before it decides, it also learns the feedback of the last label
         for record in self._decisions.poll(2, 0):
             decision = read_own(record, Decision)
-            self._decided += 1
-            truth = self._today(past.label)
-            self._misfits += truth is not None and not self._fits(truth)
-            if truth is not None and decision is not None and self._fits(truth):
-                judged = self.evaluation.add(decision, truth)
-                if self._rival is not None:
-                    right = self._rival.is_right(past, truth)  # it learns the label that is due, too
-                    self.evaluation.add_rival(self._rival.name, right and judged)
+            self._judge(past, decision)
         self.without_label += past.label is None
         self._unlabelled.append(past)
         if len(self._unlabelled) > self._delay:
             self._send_label(worker)
+
+    def _judge(self, past: PastEvent, decision: Decision | None) -> None:
+        """Judge a decision by the label of its event."""
+        self._decided += 1
+        truth = self._today(past.label)
+        self._misfits += truth is not None and not self._fits(truth)
+        if truth is not None and decision is not None and self._fits(truth):
+            judged = self.evaluation.add(decision, truth)
+            if self._rival is not None:
+                right = self._rival.is_right(past, truth)  # it learns the label that is due, too
+                self.evaluation.add_rival(self._rival.name, right and judged)
+
+    def _tell(self, past: PastEvent) -> None:
+        """The label of a past event is due: the baselines are told."""
+        truth = self._today(past.label)
+        if truth is not None and self._fits(truth):
+            self.evaluation.tell(truth)
 
     @property
     def nothing_fitted(self) -> bool:
@@ -139,11 +207,9 @@ class InProcess:
     def _send_label(self, worker: Worker) -> None:
         """Send the label that is due; the worker joins it now, and learns from it in its next step."""
         past = self._unlabelled.popleft()
-        truth = self._today(past.label)
-        if truth is None:
+        if past.label is None:
             return
-        if self._fits(truth):
-            self.evaluation.tell(truth)
+        self._tell(past)
         record = label_record(self._settings, past)
         self._producer.produce(self._settings.topics.labels, past.key, record)
         worker.step(0)

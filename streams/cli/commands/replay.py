@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tocsin.config import Settings
     from tocsin.streams.replay.in_process import ReplayReport
+    from tocsin.streams.replay.past_event import PastEvent
     from tocsin.streams.replay.produce import ProduceReport
     from tocsin.streams.transport.base import Transport
 
@@ -49,14 +51,12 @@ def replay(
     Figures are prequential: every event is judged by the decision made before its label was known.
     """
     settings = load_settings(config)
-    from tocsin.streams.replay.source import read_source
-
     log_to_stderr()
     refused: Counter[str] = Counter()
     nothing_fitted = False
     delay = settings.replay.label_delay if label_delay is None else label_delay
     with reporting_errors(), progress("replaying" if in_process else "sending", limit) as advance:
-        past_events = itertools.islice(read_source(settings, source, lambda: _open_reader(settings)), limit)
+        past_events = PastEvents(settings, source, limit)
         if in_process:
             from tocsin.streams.replay.in_process import InProcess
 
@@ -86,6 +86,20 @@ def tell_refused(reasons: Counter[str], nothing_fitted: bool) -> None:
     print_message(f"nothing fitted: {put_aside}" if nothing_fitted else put_aside, failed=nothing_fitted)
     if nothing_fitted:
         raise typer.Exit(1)
+
+
+class PastEvents:
+    """The past events of a source, as often as they are asked for. Raises SourceError."""
+
+    def __init__(self, settings: Settings, source: str, limit: int | None) -> None:
+        self._settings, self._source, self._limit = settings, source, limit
+        iter(self)  # a file that is not there is told of at once
+
+    def __iter__(self) -> Iterator[PastEvent]:
+        from tocsin.streams.replay.source import read_source
+
+        read = read_source(self._settings, self._source, lambda: _open_reader(self._settings))
+        return itertools.islice(read, self._limit)
 
 
 def _open_reader(settings: Settings) -> Transport:
