@@ -184,28 +184,53 @@ def clip(usual: Usual, nominal: Bools, X: Floats, deviations: float, out: Floats
 
 
 @kernel
+def learn_first(usual: Usual, f: int, x: float, deviations: float, out: Floats) -> None:
+    """Clip one of the first values of column f into `out` [F], and learn it.
+
+    What is learnt is the value itself: a centre of clipped values could not tell what is usual.
+    """
+    low, high = bounds(usual, f, deviations)
+    out[f] = min(max(x, low), high)
+    n = int(usual.known[f])
+    usual.first[f, n] = min(max(x, -LARGEST), LARGEST)
+    usual.known[f] = n + 1.0
+    if n + 1 == FIRST:
+        settle(usual, f, deviations)
+
+
+@kernel
 def learn(usual: Usual, nominal: Bools, X: Floats, deviations: float, memory: float, out: Floats) -> None:
     """Write each row of X [B, F], clipped by the rows before it, into `out`, and learn it, in order.
 
     `memory` is how many values of a column are remembered, at least `FIRST`.
     """
+    # Written out for a column whose centre is known: to hand all arrays to another kernel for each value takes longer
+    # than what is done with it. The operations are those of `bounds` and `learn_value`, in their order.
+    _, known, centre, mean, square, at_centre, others, log_size = usual
     for b in range(X.shape[0]):
         for f in range(X.shape[1]):
             x = X[b, f]
             out[b, f] = x
             if nominal[f] or not math.isfinite(x):
                 continue
-            low, high = bounds(usual, f, deviations)
-            x = out[b, f] = min(max(x, low), high)
-            n = int(usual.known[f])
-            if n >= FIRST:
-                learn_value(usual, f, x, memory)
+            if known[f] < FIRST:
+                learn_first(usual, f, x, deviations, out[b])
                 continue
-            # What is learnt first is the value itself: a centre of clipped values could not tell what is usual.
-            usual.first[f, n] = min(max(X[b, f], -LARGEST), LARGEST)
-            usual.known[f] = n + 1.0
-            if n + 1 == FIRST:
-                settle(usual, f, deviations)
+            if at_centre[f] >= OFTEN:
+                low, high = rare_bounds(centre[f], others[f], log_size[f])
+            else:
+                low, high = around(mean[f], deviations * math.sqrt(square[f]))
+            x = out[b, f] = min(max(x, low), high)
+            known[f] = min(known[f] + 1.0, memory)
+            share = 1.0 / known[f]
+            size = abs(x - centre[f])
+            at_centre[f] += share * ((1.0 if size == 0.0 else 0.0) - at_centre[f])
+            if size > 0.0:
+                others[f] = min(others[f] + 1.0, 1.0 / RARE_SHARE)
+                log_size[f] += (math.log(size) - log_size[f]) / others[f]
+            delta = x - mean[f]
+            mean[f] += share * delta
+            square[f] += share * (delta * (x - mean[f]) - square[f])
 
 
 # ------------------------------------------------------------ reference
