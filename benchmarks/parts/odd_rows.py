@@ -18,6 +18,7 @@ LAGS = (1, 2, 3, 48, 96, 336)
 OUTLIER_AT = 0.25
 """Where in the stream a single outlier stands."""
 MERCHANTS, COUNTRIES, CHANNELS = 40, 12, 4
+MANY_MERCHANTS = 10_000
 
 
 class Inputs(NamedTuple):
@@ -67,6 +68,7 @@ SOURCES: dict[str, Callable[[int, int], Inputs]] = {
     "SEA": _of("SEA_a"),
     "RBF": _of("RBF_m"),
     "payments": payments,
+    "merchants": lambda events, seed: payments(events, seed, MANY_MERCHANTS),
 }
 
 

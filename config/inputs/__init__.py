@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tocsin.config.base import FrozenSettings
+from tocsin.config.inputs.categories import CategoriesSettings
 from tocsin.config.inputs.clipping import ClippingSettings
 from tocsin.config.inputs.gaps import GapsSettings
 from tocsin.config.inputs.imputation import ImputationSettings
@@ -12,6 +13,8 @@ from tocsin.config.inputs.tails import TailsSettings
 class InputsSettings(FrozenSettings):
     """What is done to the features of an event before any expert sees them."""
 
+    categories: CategoriesSettings = CategoriesSettings()
+    """How categories become numbers."""
     clipping: ClippingSettings = ClippingSettings()
     """How extreme values are clipped."""
     gaps: GapsSettings = GapsSettings()

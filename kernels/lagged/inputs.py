@@ -1,15 +1,18 @@
-"""A lagged pass of what is done to inputs: clipping, and heavy tails by rank."""
+"""A lagged pass of what is done to inputs: clipping, heavy tails by rank, and target statistics of categories."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
-from tocsin.kernels.inputs import clipping, tails
+from tocsin.kernels.inputs import clipping, tails, target_statistics
 from tocsin.kernels.inputs.clipping import Usual
 from tocsin.kernels.inputs.tails import Gate, Tails
-from tocsin.kernels.lagged.turns import Asked, Floats, due
+from tocsin.kernels.inputs.target_statistics import Rates, Table
+from tocsin.kernels.lagged.turns import Asked, Floats, Ints, due
 
 Bools = NDArray[np.bool_]
 
@@ -49,3 +52,31 @@ def rank(
             done = stop
         if i < len(asked.ahead):
             tails.apply(state, nominal, asked.X[i : i + 1], out[i : i + 1])
+
+
+class Told(NamedTuple):
+    """Where the rates of events go, [.., C R]."""
+
+    asked: Floats
+    """Of those asked about."""
+    learnt: Floats
+    """Of those learnt, each just before it was."""
+
+
+@kernel
+def rate(
+    table: Table, columns: Ints, classes: Ints, rates: Rates, asked: Asked, X: Floats, y: Ints, told: Told
+) -> None:
+    """Write the rates of the events asked about, and learn X [m, F] with labels y [m].
+
+    See `tocsin.kernels.inputs.target_statistics`.
+    """
+    done = 0
+    for i in range(len(asked.ahead) + 1):
+        stop = due(asked.ahead, i, len(X))
+        if stop > done:
+            learnt = told.learnt[done:stop]
+            target_statistics.learn(table, columns, classes, X[done:stop], y[done:stop], rates, learnt)
+            done = stop
+        if i < len(asked.ahead):
+            target_statistics.apply(table, columns, classes, asked.X[i : i + 1], rates, told.asked[i : i + 1])

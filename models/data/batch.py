@@ -28,11 +28,14 @@ class Views(NamedTuple):
     """[B, F], see `Batch.given`."""
     gaps: Floats | None = None
     """[B, F], see `Batch.gaps`."""
+    rates: Floats | None = None
+    """[B, C R], see `Batch.rates`."""
 
     def rows(self, some: slice | Ints) -> Views:
         """Those of some of the events."""
         gaps = None if self.gaps is None else self.gaps[some]
-        return Views(self.filled[some], self.ranked[some], self.given[some], gaps)
+        rates = None if self.rates is None else self.rates[some]
+        return Views(self.filled[some], self.ranked[some], self.given[some], gaps, rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ class Batch:
     def gaps(self) -> Floats | None:
         """[B, F], 1 where a value is not known and says something by that, else 0; None where there is none."""
         return None if self.views is None else self.views.gaps
+
+    @property
+    def rates(self) -> Floats | None:
+        """[B, C R], for each of C categories how often each of R classes came with it, as log odds; None where that is
+        not known. See `tocsin.models.inputs.categories`."""
+        return None if self.views is None else self.views.rates
 
     @property
     def ranked_where_known(self) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,15 @@ class Standardiser:
         if more > 0:
             for name in ("count", "mean", "square"):
                 setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
+
+    def rearranged(self, before: Sequence[Hashable], after: Sequence[Hashable]) -> Standardiser:
+        """This one, of columns with the names `before`, as that of columns `after`; new ones have learnt nothing."""
+        place = {name: i for i, name in enumerate(after)}
+        stay = [i for i, name in enumerate(before) if name in place]
+        to = [place[before[i]] for i in stay]
+        made = Standardiser(len(after), self.memory)
+        made.count[to], made.mean[to], made.square[to] = self.count[stay], self.mean[stay], self.square[stay]
+        return made
 
     def learn(self, x: Floats) -> None:
         """Take in one row [F]."""

@@ -33,6 +33,8 @@ class PoolContext(NamedTuple):
     """Characters of a text that an expert reads."""
     classes: Sequence[str] = ()
     """The names of the classes, in the order of their indices; empty where they are found in labels."""
+    rated_classes: int = 0
+    """The most classes whose rates stand for a category, see `Batch.rates`; 0 where there are no rates."""
 
 
 class TreeCondition(NamedTuple):

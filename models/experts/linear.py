@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,11 @@ from tocsin.models.data.batch import (
 )
 from tocsin.models.data.features import Standardiser
 from tocsin.models.data.snapshot import with_prefix, without_prefix
-from tocsin.models.experts.base import Arrays, Expert, PoolContext
+from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import proportional
+from tocsin.models.experts.rates import numbers_and_rates, rate_names
 
+BIAS = "bias"
 GAP_STEP = 0.1
 """Experts whose steps are longer than this do not see gaps: they would follow each one."""
 
@@ -31,78 +33,85 @@ GAP_STEP = 0.1
 class LinearExpert(Expert):
     """Softmax regression trained by RMS-normalised SGD, one event at a time.
 
-    Numbers and booleans are standardised; each category is hashed to `buckets` one-hot columns. From the first gap on
-    that tells something (`Batch.gaps`), gaps are inputs, too, one a feature.
+    Numbers and booleans are standardised. A category is seen by how often each class came with it (`Batch.rates`), or
+    hashed to `buckets` one-hot columns where there are no rates. From the first gap on that tells something
+    (`Batch.gaps`), gaps are inputs, too, one a feature.
     """
 
-    def __init__(self, settings: LinearSettings, nominal: Sequence[bool] = ()) -> None:
+    def __init__(self, settings: LinearSettings, nominal: Sequence[bool] = (), rated: int = 0) -> None:
         self.name = settings.name
         self._settings = settings
-        self._nominal: Bools = np.array(nominal, np.bool_)
-        self._scaler = Standardiser(len(nominal))
+        self._rated = rated
+        """The most classes whose rates stand for a category; 0 where categories are hashed."""
+        self._nominal: Bools = np.zeros(0, np.bool_)
+        self._gaps = False
+        self._row: list[Hashable] = []
+        """What the kernel sees of an event, by names that stay when columns come."""
+        self._scaler = Standardiser()
         self._seen = 0.0
         self._rows = 0
-        self._gaps = False
-        self._weights = np.zeros((0, self._columns()))
+        self._weights = np.zeros((0, 1))
         self._squares = np.zeros_like(self._weights)
+        self._lay_out(np.array(nominal, np.bool_), gaps=False, classes=0)
 
     @classmethod
     def from_settings(cls, settings: LinearSettings, pool: PoolContext) -> LinearExpert:
         """See `Expert`."""
-        return cls(settings, pool.nominal)
+        return cls(settings, pool.nominal, pool.rated_classes)
 
     def _kinds(self) -> Bools:
-        """Which of the columns that the kernel sees are categories: those of the features, then those of their gaps."""
-        F = len(self._nominal)
-        return np.concatenate([self._nominal, np.zeros(F, np.bool_)]) if self._gaps else self._nominal
+        """Which of the columns that the kernel sees are hashed categories."""
+        hashed = np.zeros(0, np.bool_) if self._rated else self._nominal
+        return np.append(hashed, np.zeros(len(self._row) - len(hashed), np.bool_))
 
-    def _columns(self) -> int:
-        return len(self._kinds()) + int(self._nominal.sum()) * self._settings.buckets + 1
+    def _inputs_of(self, row: Sequence[Hashable], nominal: Bools) -> list[Hashable]:
+        """The names of the inputs: those of a row, the buckets of each hashed category, and the bias."""
+        hashed = [] if self._rated else np.flatnonzero(nominal).tolist()
+        return [*row, *((f, bucket) for f in hashed for bucket in range(self._settings.buckets)), BIAS]
 
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`."""
-        self._lay_out(np.array(nominal, np.bool_), self._gaps)
+        self._lay_out(np.array(nominal, np.bool_), self._gaps, len(self._weights))
 
-    def _lay_out(self, nominal: Bools, gaps: bool) -> None:
-        """Make room for more columns, or for gaps: features, their gaps, the buckets of each category, and the bias."""
-        before, there, buckets = (
-            len(self._nominal),
-            len(self._kinds()),
-            int(self._nominal.sum()) * self._settings.buckets,
-        )
-        self._nominal, self._gaps = nominal, gaps
-        after, width = len(nominal), len(self._kinds())
+    def _lay_out(self, nominal: Bools, gaps: bool, classes: int) -> None:
+        """Make room for more columns, for gaps, or for more classes; what is known of those that stay is kept."""
+        row: list[Hashable] = [f for f, category in enumerate(nominal.tolist()) if not (category and self._rated)]
+        if gaps:
+            row += [("gap", f) for f in range(len(nominal))]
+        if self._rated:
+            row += rate_names(nominal, classes, self._rated)
+        before, after = self._inputs_of(self._row, self._nominal), self._inputs_of(row, nominal)
+        place = {name: d for d, name in enumerate(after)}
+        stay = [d for d, name in enumerate(before) if name in place]
+        to = [place[before[d]] for d in stay]
         for name in ("_weights", "_squares"):
             old = getattr(self, name)
-            wider = np.zeros((len(old), self._columns()))
-            wider[:, :before] = old[:, :before]
-            wider[:, after : after + there - before] = old[:, before:there]
-            wider[:, width : width + buckets] = old[:, there : there + buckets]
-            wider[:, -1] = old[:, -1]
+            wider = np.zeros((classes, len(after)))
+            wider[: len(old), to] = old[:, stay]
             setattr(self, name, wider)
-        # A gap that was no input was 0 in every row.
-        fresh = Standardiser(width)
-        fresh.count[after:] = min(float(self._rows), self._scaler.memory)
-        for name in ("count", "mean", "square"):
-            old, new = getattr(self._scaler, name), getattr(fresh, name)
-            new[:before], new[after : after + there - before] = old[:before], old[before:there]
-        self._scaler = fresh
+        self._scaler = self._scaler.rearranged(self._row, row)
+        if gaps and not self._gaps:  # a gap that was no input was 0 in every row
+            new = [place["gap", f] for f in range(len(nominal))]
+            self._scaler.count[new] = min(float(self._rows), self._scaler.memory)
+        self._nominal, self._gaps, self._row = nominal, gaps, row
 
     def resize(self, features: int, classes: int) -> None:
         """See `Expert`."""
-        if features > len(self._nominal):
-            self.set_columns((), [*self._nominal, *[False] * (features - len(self._nominal))])
-        more = classes - self._weights.shape[0]
-        if more > 0:
-            self._weights = np.pad(self._weights, ((0, more), (0, 0)))
-            self._squares = np.pad(self._squares, ((0, more), (0, 0)))
+        more, classes = features - len(self._nominal), max(classes, len(self._weights))
+        if more > 0 or classes > len(self._weights):
+            self._lay_out(np.append(self._nominal, np.zeros(max(more, 0), np.bool_)), self._gaps, classes)
 
     def _inputs(self, batch: Batch) -> Floats:
-        """The columns that the kernel sees, [B, F] or [B, 2 F]."""
-        if not self._gaps:
+        """The columns that the kernel sees, [B, width of a row]."""
+        if not self._gaps and not (self._rated and self._nominal.any()):
             return np.ascontiguousarray(batch.ranked, np.float64)
-        gaps = np.zeros_like(batch.ranked) if batch.gaps is None else batch.gaps
-        return np.concatenate([batch.ranked, gaps], axis=1)
+        gaps = np.zeros((len(batch), 0))
+        if self._gaps:
+            gaps = np.zeros_like(batch.ranked) if batch.gaps is None else batch.gaps
+        if not self._rated:
+            return np.concatenate([batch.ranked, gaps], axis=1)
+        numbers, rates = numbers_and_rates(batch, self._nominal, len(self._weights), self._rated)
+        return np.concatenate([numbers, gaps, rates], axis=1)
 
     def _model(self) -> kernel.Linear:
         scaler = self._scaler
@@ -136,7 +145,7 @@ class LinearExpert(Expert):
 
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
         if self._begins_to_see_gaps(batch):
-            self._lay_out(self._nominal, gaps=True)
+            self._lay_out(self._nominal, gaps=True, classes=len(self._weights))
         events = labelled(self._inputs(batch), y, weight)
         self._seen = kernel.learn(self._model(), events, self._rates(), self._seen, answers)
         self._rows += len(batch)
@@ -156,7 +165,7 @@ class LinearExpert(Expert):
         """
         if self._gaps != other._gaps and len(self._nominal) == len(other._nominal):
             for one in (self, other):
-                one._lay_out(one._nominal, gaps=True)
+                one._lay_out(one._nominal, gaps=True, classes=len(one._weights))
         if self._weights.shape != other._weights.shape or not np.array_equal(self._nominal, other._nominal):
             raise ValueError(f"weights {other._weights.shape} cannot be merged into {self._weights.shape}")
         theirs = self._restandardised(other)
@@ -177,7 +186,7 @@ class LinearExpert(Expert):
         return weights
 
     def coefficients(self) -> Floats:
-        """Weights [K, D] on the inputs: the features in their order, hashed categories, bias."""
+        """Weights [K, D] on the inputs: the numbers in their order, gaps, rates or hashed categories, bias."""
         return self._weights.copy()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -189,7 +198,10 @@ class LinearExpert(Expert):
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
-        self._nominal = np.array(arrays["nominal"])
-        self._weights, self._squares = np.array(arrays["weights"]), np.array(arrays["squares"])
-        self._seen, self._rows, self._gaps = float(arrays["seen"]), int(arrays["rows"]), bool(arrays["gaps"])
+        weights = np.array(arrays["weights"])
+        self._lay_out(np.array(arrays["nominal"], np.bool_), bool(arrays["gaps"]), len(weights))
+        if weights.shape != self._weights.shape:
+            raise SnapshotError(f"weights {weights.shape} of expert {self.name} are not {self._weights.shape}")
+        self._weights, self._squares = weights, np.array(arrays["squares"])
+        self._seen, self._rows = float(arrays["seen"]), int(arrays["rows"])
         self._scaler.load_state_dict(without_prefix("scaler.", arrays))

@@ -58,7 +58,16 @@ def build_one(settings: ModelSettings, e: int, names: Sequence[str], nominal: Se
 
 
 def _build(expert: ExpertSettings, settings: ModelSettings, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
-    pool = PoolContext(names, nominal, settings.seed, settings.max_vocabulary, settings.max_text, settings.classes)
+    categories = settings.inputs.categories
+    pool = PoolContext(
+        names,
+        nominal,
+        settings.seed,
+        settings.max_vocabulary,
+        settings.max_text,
+        settings.classes,
+        categories.classes if categories.enabled else 0,
+    )
     return expert_class(expert.kind).from_settings(expert, pool)
 
 

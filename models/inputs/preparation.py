@@ -8,6 +8,7 @@ Extreme values are clipped first, for everybody. What an expert is given then de
   order, and ranks among the latest values would move its thresholds;
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
 - linear experts whose steps are short see besides which gaps tell something of the class (`Batch.gaps`);
+- linear and logistic experts see of a category how often each class came with it (`Batch.rates`);
 - naive Bayes and the search for novel events take `Batch.X`, and leave out what is not known, too.
 
 All of it is learnt from labelled events in their order, as experts are. What is shown of an event is `Batch.X`.
@@ -23,6 +24,7 @@ import numpy as np
 from tocsin.config.inputs import InputsSettings
 from tocsin.models.data.batch import Batch, Ints, Views
 from tocsin.models.data.snapshot import Stateful
+from tocsin.models.inputs.categories import TargetStatistics
 from tocsin.models.inputs.clipping import Clipping
 from tocsin.models.inputs.gaps import InformativeGaps
 from tocsin.models.inputs.imputation import Imputation
@@ -33,6 +35,7 @@ class Preparation:
     """Everything that is learnt of the inputs of one model."""
 
     def __init__(self, settings: InputsSettings) -> None:
+        self.categories = TargetStatistics(settings.categories)
         self.clipping = Clipping(settings.clipping)
         self.gaps = InformativeGaps(settings.gaps)
         self.imputation = Imputation(settings.imputation)
@@ -40,6 +43,7 @@ class Preparation:
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
+        self.categories.resize(nominal, classes)
         self.clipping.resize(nominal)
         self.gaps.resize(nominal, classes)
         self.imputation.resize(nominal)
@@ -48,6 +52,7 @@ class Preparation:
     def parts(self) -> dict[str, Stateful]:
         """Everything that has a state, by its name in snapshots."""
         return {
+            "categories": self.categories,
             "clipping": self.clipping,
             "gaps": self.gaps,
             "imputation": self.imputation,
@@ -58,7 +63,8 @@ class Preparation:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
         filled = self.imputation.apply(X)
-        return replace(batch, X=X, views=Views(filled, self.tails.apply(filled), batch.X, self.gaps.apply(X)))
+        views = Views(filled, self.tails.apply(filled), batch.X, self.gaps.apply(X), self.categories.apply(X))
+        return replace(batch, X=X, views=views)
 
     def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
         """Learn events with labels y [B], in order; returns each as `apply` gave it just before.
@@ -68,7 +74,8 @@ class Preparation:
         X = self.clipping.learn(batch.X)
         filled = self.imputation.learn(X, delay)
         ranked = self.tails.learn(filled, ~np.isnan(X))
-        return replace(batch, X=X, views=Views(filled, ranked, batch.X, self.gaps.learn(X, y)))
+        views = Views(filled, ranked, batch.X, self.gaps.learn(X, y), self.categories.learn(X, y))
+        return replace(batch, X=X, views=views)
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, delay: Ints) -> tuple[Batch, Batch]:
         """`apply` for n events `asked`, in turns with `learn` for m others; returns what both give.
@@ -79,7 +86,8 @@ class Preparation:
         filled, learnt = self.imputation.ask_and_learn(clipped, ahead, X, delay)
         ranked, learnt_ranked = self.tails.ask_and_learn(filled, ahead, learnt, ~np.isnan(X))
         gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
+        rates, learnt_rates = self.categories.ask_and_learn(clipped, ahead, X, y)
         return (
-            replace(asked, X=clipped, views=Views(filled, ranked, asked.X, gaps)),
-            replace(batch, X=X, views=Views(learnt, learnt_ranked, batch.X, learnt_gaps)),
+            replace(asked, X=clipped, views=Views(filled, ranked, asked.X, gaps, rates)),
+            replace(batch, X=X, views=Views(learnt, learnt_ranked, batch.X, learnt_gaps, learnt_rates)),
         )

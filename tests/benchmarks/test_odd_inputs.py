@@ -55,3 +55,8 @@ def test_heavy_tails_keep_the_order_of_values() -> None:
     was, now = changed("heavy tails", "SEA")
     np.testing.assert_array_equal(was.X.argsort(axis=0), now.X.argsort(axis=0))
     assert (now.X.max(axis=0) > 10.0 * np.median(now.X, axis=0)).all()
+
+
+def test_ten_thousand_merchants_come_twice_each() -> None:
+    few, many = (SOURCES[name](20_000, 3) for name in ("payments", "merchants"))
+    assert [len(np.unique(inputs.X[:, 3])) for inputs in (few, many)] == [40, pytest.approx(8_650, abs=100)]

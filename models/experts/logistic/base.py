@@ -19,6 +19,7 @@ from tocsin.models.data.features import Standardiser
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, SnapshotError
 from tocsin.models.experts.logistic.second_order import SecondOrder
+from tocsin.models.experts.rates import numbers_and_rates
 
 BIAS = "bias"
 
@@ -27,18 +28,23 @@ class SecondOrderExpert(Expert):
     """An expert that learns by second-order logistic regression from a row of values of each event.
 
     A row begins with the features. A kind of expert says by `_extra` what stands behind them. Numbers are standardised
-    by the rows before, each category is hashed to `buckets` one-hot inputs, and what is not known is 0. With more than
+    by the rows before, each category is hashed to `buckets` one-hot inputs, and what is not known is 0. Where there are
+    rates of categories (`Batch.rates`), a kind may see those instead: then the row has numbers only. With more than
     `max_inputs` inputs the expert keeps nothing, learns nothing, and its evidence is vacuous.
     """
 
-    def __init__(self, settings: SecondOrderSettings, name: str, strength: float, nominal: Sequence[bool] = ()) -> None:
+    def __init__(
+        self, settings: SecondOrderSettings, name: str, strength: float, nominal: Sequence[bool] = (), rated: int = 0
+    ) -> None:
         self.name = name
         self._settings = settings
+        self._rated = rated
+        """The most classes whose rates stand for a category; 0 where categories are hashed."""
         self._nominal: Bools = np.array(nominal, np.bool_)
         self._learner = SecondOrder(settings, strength)
-        self._row: list[Hashable] = list(range(len(nominal)))
+        self._row: list[Hashable] = self._features()
         """What stands in a row, by names that stay when columns come."""
-        self._scaler = Standardiser(len(nominal))
+        self._scaler = Standardiser(len(self._row))
 
     # What a kind of expert says
 
@@ -63,6 +69,16 @@ class SecondOrderExpert(Expert):
 
     # Columns and classes
 
+    def _features(self) -> list[Hashable]:
+        """The names of the features that stand in a row: all, or the numbers where categories are seen by rates."""
+        return [f for f, category in enumerate(self._nominal.tolist()) if not (category and self._rated)]
+
+    def _rows_of(self, batch: Batch) -> Floats:
+        """The values of B events that the kernel sees, float64 [B, width of a row], but for what it works out."""
+        if not (self._rated and self._nominal.any()):
+            return np.ascontiguousarray(batch.ranked, np.float64)
+        return np.concatenate(numbers_and_rates(batch, self._nominal, self._learner.classes, self._rated), axis=1)
+
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`."""
         self._nominal = np.array(nominal, np.bool_)
@@ -78,17 +94,19 @@ class SecondOrderExpert(Expert):
     def _arrange(self, classes: int) -> None:
         """Make room for the columns and for so many classes; what is known of those that stay is kept."""
         extra = self._extra(classes)
-        row: list[Hashable] = [*range(len(self._nominal)), *(extra or [])]
+        row: list[Hashable] = [*self._features(), *(extra or [])]
         inputs: list[Hashable] = [*self._inputs(row), BIAS]
         if extra is None or len(inputs) > self._settings.max_inputs:
             row, inputs = [], []
         if row != self._row:
-            self._scaler = _rearranged(self._scaler, self._row, row)
+            self._scaler = self._scaler.rearranged(self._row, row)
             self._row = row
         self._learner.resize(inputs, classes)
 
     def _inputs(self, row: Sequence[Hashable]) -> list[Hashable]:
         """The names of the inputs, in the order of `tocsin.kernels.experts.logistic.inputs_of`."""
+        if self._rated:
+            return list(row)
         buckets, F = range(self._settings.buckets), len(self._nominal)
         names: list[Hashable] = []
         for f, category in enumerate(self._nominal.tolist()):
@@ -96,7 +114,8 @@ class SecondOrderExpert(Expert):
         return names + list(row[F:])
 
     def _columns(self) -> kernel.Columns:
-        nominal = np.append(self._nominal, np.zeros(len(self._row) - len(self._nominal), np.bool_))
+        hashed = np.zeros(0, np.bool_) if self._rated else self._nominal
+        nominal = np.append(hashed, np.zeros(len(self._row) - len(hashed), np.bool_))
         return kernel.Columns(nominal, self._scaler.moments, self._settings.buckets)
 
     @property
@@ -116,21 +135,21 @@ class SecondOrderExpert(Expert):
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
         if not self.silent:
-            self._teach(batch, labelled(batch.ranked, y, weight), self._columns(), np.empty((0, 0)))
+            self._teach(batch, labelled(self._rows_of(batch), y, weight), self._columns(), np.empty((0, 0)))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         answers = np.zeros((len(batch), self._learner.classes))
         if not self.silent:
-            self._teach(batch, labelled(batch.ranked, y, weight), self._columns(), answers)
+            self._teach(batch, labelled(self._rows_of(batch), y, weight), self._columns(), answers)
         return answers
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         out = np.zeros((len(asked), self._learner.classes))
         if not self.silent:
-            events, columns = labelled(batch.ranked, y, weight), self._columns()
-            self._answer_and_teach(asked, turns.asked(asked.ranked, ahead), batch, events, columns, out)
+            events, columns = labelled(self._rows_of(batch), y, weight), self._columns()
+            self._answer_and_teach(asked, turns.asked(self._rows_of(asked), ahead), batch, events, columns, out)
         return out
 
     # Snapshots
@@ -167,13 +186,3 @@ class SecondOrderExpert(Expert):
             raise SnapshotError(f"moments of {shapes} columns do not fit {len(self._row)}")
         self._scaler = scaler
         self._learner.load_state_dict(arrays)
-
-
-def _rearranged(scaler: Standardiser, before: Sequence[Hashable], after: Sequence[Hashable]) -> Standardiser:
-    """The scaler of the columns `before` as that of the columns `after`; new ones have learnt nothing."""
-    place = {name: i for i, name in enumerate(after)}
-    stay = [i for i, name in enumerate(before) if name in place]
-    to = [place[before[i]] for i in stay]
-    made = Standardiser(len(after), scaler.memory)
-    made.count[to], made.mean[to], made.square[to] = scaler.count[stay], scaler.mean[stay], scaler.square[stay]
-    return made

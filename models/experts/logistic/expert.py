@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Hashable, Sequence
 
 from tocsin.config.experts.logistic import LogisticSettings
 from tocsin.kernels.common.labelled import Labelled
@@ -14,6 +12,7 @@ from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.experts.base import PoolContext
 from tocsin.models.experts.logistic.base import SecondOrderExpert
+from tocsin.models.experts.rates import rate_names
 
 
 class LogisticExpert(SecondOrderExpert):
@@ -30,21 +29,23 @@ class LogisticExpert(SecondOrderExpert):
     [0, 1]
     """
 
-    def __init__(self, settings: LogisticSettings, nominal: Sequence[bool] = ()) -> None:
-        super().__init__(settings, settings.name, settings.strength, nominal)
+    def __init__(self, settings: LogisticSettings, nominal: Sequence[bool] = (), rated: int = 0) -> None:
+        super().__init__(settings, settings.name, settings.strength, nominal, rated)
         self._own = settings
 
     @classmethod
     def from_settings(cls, settings: LogisticSettings, pool: PoolContext) -> LogisticExpert:
         """See `Expert`."""
-        return cls(settings, pool.nominal)
+        return cls(settings, pool.nominal, pool.rated_classes)
 
     def _fresh(self) -> LogisticExpert:
-        return type(self)(self._own)
+        return type(self)(self._own, rated=self._rated)
+
+    def _extra(self, classes: int) -> list[Hashable] | None:
+        return rate_names(self._nominal, classes, self._rated) if self._rated else []
 
     def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
-        rows = np.ascontiguousarray(batch.ranked, np.float64)
-        kernel.evidence(self._learner.model, rows, columns, self._own.strength, out)
+        kernel.evidence(self._learner.model, self._rows_of(batch), columns, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
         learner = self._learner

@@ -61,9 +61,9 @@ def test_how_polls_are_cut_changes_no_bit_where_gaps_begin_to_tell() -> None:
     slow, fast = once.experts
     assert isinstance(slow, LinearExpert)
     assert isinstance(fast, LinearExpert)
-    buckets = POOL[0].buckets
-    assert slow.coefficients().shape == (2, 3 + 3 + buckets + 1)
-    assert fast.coefficients().shape == (2, 3 + buckets + 1)
+    numbers, rates, bias = 2, 1, 1
+    assert slow.coefficients().shape == (2, numbers + 3 + rates + bias)
+    assert fast.coefficients().shape == (2, numbers + rates + bias)
 
 
 def test_a_snapshot_goes_on_alike_and_experts_of_either_sort_merge() -> None:
