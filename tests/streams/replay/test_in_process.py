@@ -47,10 +47,10 @@ class Noting(PrequentialEvaluation):
 
 
 class Watched(InProcess):
-    """A replay whose judged decisions a test can look at."""
+    """A replay by a worker, whose judged decisions a test can look at; `test_in_chunks` holds the other way to it."""
 
     def __init__(self, config: Settings, label_delay: int) -> None:
-        super().__init__(config, label_delay)
+        super().__init__(config, label_delay, many_at_once=False)
         self.evaluation = self.noting = Noting()
 
     @property
