@@ -188,9 +188,10 @@ class Abstention:
         if self._settings.abstain_novel:
             decided &= ~novel
         reasons: list[str | None] = [None] * len(betp)
-        cold = np.broadcast_to(standing.cold, len(betp))
-        for i in np.flatnonzero(~decided):
-            reasons[i] = COLD_START if cold[i] else self._reason(float(conflict[i]), bool(novel[i]))
+        cold = standing.cold.tolist()
+        for i in np.flatnonzero(~decided).tolist():
+            is_cold = cold[i if len(cold) > 1 else 0]
+            reasons[i] = COLD_START if is_cold else self._reason(float(conflict[i]), bool(novel[i]))
         return decided, reasons, sets
 
     def standings_in_turns(self, ahead: Ints, labels: LateLabels, judged_by: JudgedBy) -> Standing:

@@ -10,12 +10,14 @@ import numpy as np
 
 from tocsin.models.data.batch import Floats
 
+PATIENCE = 8
+"""After so many values without a question they are sorted anew at the next one, which then costs less."""
+
 
 class SlidingQuantile:
     """The latest `window` values.
 
-    They are also kept in the order of their size, from the first question on, so that a question between any two values
-    costs little.
+    While questions come between values, they are also kept in the order of their size, so that a question costs little.
     """
 
     def __init__(self, window: int) -> None:
@@ -40,18 +42,21 @@ class SlidingQuantile:
 
     def add(self, value: float) -> None:
         """Add one value; in a full ring it replaces the oldest."""
-        ordered = self._ordered
-        if ordered is not None:
-            if ordered.ring is not self.ring or ordered.count != self.count or value != value:
-                self._ordered = None
-            else:
-                if self.count >= ordered.most:
-                    leaves = float(self.ring[(self.count - ordered.most) % len(self.ring)])
-                    del ordered.values[bisect_left(ordered.values, leaves)]
-                insort(ordered.values, value)
-                ordered.count += 1
+        if self._ordered is not None:
+            self._keep_in_order(self._ordered, value)
         self.ring[self.count % len(self.ring)] = value
         self.count += 1
+
+    def _keep_in_order(self, ordered: _Ordered, value: float) -> None:
+        if ordered.ring is not self.ring or ordered.count != self.count or value != value or not ordered.patience:
+            self._ordered = None
+            return
+        if self.count >= ordered.most:
+            leaves = float(self.ring[(self.count - ordered.most) % len(self.ring)])
+            del ordered.values[bisect_left(ordered.values, leaves)]
+        insort(ordered.values, value)
+        ordered.count += 1
+        ordered.patience -= 1
 
     def smallest(self, rank: int, most: int | None = None) -> float:
         """The value that so many others precede in order, of all or of the latest at `most`."""
@@ -62,6 +67,7 @@ class SlidingQuantile:
             if np.isnan(values).any():  # it has no place in an order that is kept
                 return float(np.partition(values, rank)[rank])
             ordered = self._ordered = _Ordered(np.sort(values).tolist(), span, self.count, self.ring)
+        ordered.patience = PATIENCE
         return ordered.values[rank]
 
     def quantile(self, error: float, most: int | None = None) -> float:
@@ -86,6 +92,8 @@ class _Ordered:
     count: int
     """How many values the ring had been given."""
     ring: Floats
+    patience: int = 0
+    """How many more values are put in their places before anybody asks."""
 
 
 def selective(doubts: Floats, scores: Floats, error: float) -> float:
