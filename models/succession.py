@@ -25,7 +25,9 @@ OF_ALL_EXPERTS = (
 )  # fmt: skip
 """The parts whose state is of all experts together."""
 OF_INPUTS = ("clipping", "imputation", "tails")
-"""The parts that prepare the features. That of gaps counts classes, and stays where there are as many."""
+"""The parts that prepare the features."""
+OF_INPUTS_AND_CLASSES = ("categories", "gaps", "relevance")
+"""Those that count classes, too, and stay where there are as many."""
 OF_EVERY_EXPERT = ("seed", "max_vocabulary", "max_text")
 """The settings of the model that its experts are built with."""
 
@@ -53,7 +55,7 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
     if same and settings.inputs == before.inputs:
         # What the experts that stay have learnt means something only of inputs that are prepared as before.
         parts.update(OF_INPUTS)
-        parts.discard("gaps") if len(order) > len(known) else parts.add("gaps")
+        parts.update(OF_INPUTS_AND_CLASSES if len(order) == len(known) else ())
     made.lineage = f"{manifest['config']} {manifest['feedback_offset']}"
     try:
         cold = Classifier(settings.model_copy(update={"classes": tuple(order), "class_map": {}}), backend)
@@ -81,7 +83,13 @@ def _kept(settings: ModelSettings, before: ModelSettings) -> set[str]:
     """The experts of both that are the same in name and settings."""
     if any(getattr(settings, key) != getattr(before, key) for key in OF_EVERY_EXPERT):
         return set()
-    return {expert.name for expert in settings.experts if expert in before.experts}
+    known = {expert.name: expert for expert in before.experts}
+    same_rates = settings.inputs.categories == before.inputs.categories
+    return {
+        expert.name
+        for expert in settings.experts
+        if expert == known.get(expert.name) and (same_rates or not expert.sees_rates)
+    }
 
 
 def _differ_in_classes_alone(settings: ModelSettings, before: ModelSettings) -> bool:

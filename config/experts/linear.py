@@ -13,6 +13,7 @@ class LinearSettings(ExpertSettings):
     """Multinomial logistic regression on standardised inputs, with RMS-normalised steps."""
 
     sees: ClassVar[tuple[str, ...]] = ("buckets",)
+    sees_rates: ClassVar[bool] = True
 
     kind: Literal["linear"] = "linear"
     name: str = Field(default="linear", min_length=1, max_length=64)

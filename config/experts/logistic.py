@@ -39,6 +39,7 @@ class LogisticSettings(SecondOrderSettings, ExpertSettings):
     """
 
     sees: ClassVar[tuple[str, ...]] = ("buckets",)
+    sees_rates: ClassVar[bool] = True
 
     kind: Literal["logistic"] = "logistic"
     name: str = Field(default="logistic", min_length=1, max_length=64)

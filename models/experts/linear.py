@@ -198,10 +198,12 @@ class LinearExpert(Expert):
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
+        fresh = type(self)(self._settings, rated=self._rated)
         weights = np.array(arrays["weights"])
-        self._lay_out(np.array(arrays["nominal"], np.bool_), bool(arrays["gaps"]), len(weights))
-        if weights.shape != self._weights.shape:
-            raise SnapshotError(f"weights {weights.shape} of expert {self.name} are not {self._weights.shape}")
-        self._weights, self._squares = weights, np.array(arrays["squares"])
-        self._seen, self._rows = float(arrays["seen"]), int(arrays["rows"])
-        self._scaler.load_state_dict(without_prefix("scaler.", arrays))
+        fresh._lay_out(np.array(arrays["nominal"], np.bool_), bool(arrays["gaps"]), len(weights))
+        if weights.shape != fresh._weights.shape:
+            raise SnapshotError(f"weights {weights.shape} of expert {self.name} are not {fresh._weights.shape}")
+        fresh._weights, fresh._squares = weights, np.array(arrays["squares"])
+        fresh._seen, fresh._rows = float(arrays["seen"]), int(arrays["rows"])
+        fresh._scaler.load_state_dict(without_prefix("scaler.", arrays))
+        self.__dict__.update(vars(fresh))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.data.snapshot import SnapshotError
 from tocsin.models.experts.linear import LinearExpert
 from tocsin.models.inputs.categories import TargetStatistics
+from tocsin.models.succession import successor
 
 ON, OFF = InputsSettings(), InputsSettings(categories=CategoriesSettings(enabled=False))
 LINEAR, LOGISTIC = LinearSettings(), LogisticSettings()
@@ -112,11 +115,12 @@ def test_that_a_category_is_missing_is_learnt() -> None:
     assert classifier.predict_proba_many(np.array([[0.0, np.nan]]))[0, 1] > 0.85
 
 
-def test_a_restored_model_goes_on_alike() -> None:
+def test_a_restored_model_goes_on_alike(tmp_path: Path) -> None:
     X, y = stream(900, classes=3)
-    once, other = model(classes=("a", "b", "c")), model(classes=("a", "b", "c"))
+    once = model(classes=("a", "b", "c"))
     right(once, X[:600], y[:600])
-    other.load_state_dict(once.state_dict())
+    once.save(tmp_path / "model")
+    other = Classifier.load(tmp_path / "model")
     right(once, X[600:], y[600:])
     right(other, X[600:], y[600:])
     same(once, other)
@@ -172,3 +176,17 @@ def test_an_empty_name_is_a_category() -> None:
     X = np.column_stack([np.zeros(400), np.where(np.arange(400) % 2, category_code(""), category_code("x"))])
     right(classifier, X, np.arange(400, dtype=np.int64) % 2)
     assert classifier.predict_one({"amount": 0.0, "shop": ""}) == "yes"
+
+
+def test_a_successor_keeps_experts_only_where_categories_are_the_same_numbers(tmp_path: Path) -> None:
+    X, y = stream(300, shops=10)
+    classifier = model()
+    right(classifier, X, y)
+    classifier.save(tmp_path / "before")
+    _, anew = successor(tmp_path / "before", model(OFF).settings or ModelSettings(), "auto")
+    assert anew == ["linear", "logistic"]
+    made, anew = successor(
+        tmp_path / "before", model(classes=("no", "yes", "perhaps")).settings or ModelSettings(), "auto"
+    )
+    assert not anew
+    assert np.isfinite(made.score(Batch.of(X[:5])).betp).all()
