@@ -7,6 +7,7 @@ from tocsin.config.inputs.categories import CategoriesSettings
 from tocsin.config.inputs.clipping import ClippingSettings
 from tocsin.config.inputs.gaps import GapsSettings
 from tocsin.config.inputs.imputation import ImputationSettings
+from tocsin.config.inputs.relevance import RelevanceSettings
 from tocsin.config.inputs.tails import TailsSettings
 
 
@@ -21,5 +22,7 @@ class InputsSettings(FrozenSettings):
     """When it counts that something is not known."""
     imputation: ImputationSettings = ImputationSettings()
     """How what is not known is guessed."""
+    relevance: RelevanceSettings = RelevanceSettings()
+    """When a column is left out because it tells nothing."""
     tails: TailsSettings = TailsSettings()
     """When a column goes by rank."""

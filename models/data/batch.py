@@ -69,7 +69,8 @@ class Batch:
 
     @property
     def ranked(self) -> Floats:
-        """[B, F], the features for experts that standardise them: `filled`, and columns of heavy tails by rank."""
+        """[B, F], the features for experts that standardise them: `filled`, columns of heavy tails by rank, and 0 in
+        those that tell nothing of the class."""
         return self.X if self.views is None else self.views.ranked
 
     @property

@@ -3,9 +3,9 @@
 Extreme values are clipped first, for everybody. What an expert is given then depends on how it looks at a number:
 
 - trees see numbers that are not known as they are guessed (`Batch.filled`), and all others as they are;
-- whatever standardises its inputs and adds them up (linear experts, the router) takes `Batch.ranked`: the same, and
-  columns of heavy tails by rank. A tree has nothing to gain by that: its splits are the same for any values in the same
-  order, and ranks among the latest values would move its thresholds;
+- whatever standardises its inputs and adds them up (linear experts, the router) takes `Batch.ranked`: the same, with
+  columns of heavy tails by rank, and without those that tell nothing of the class. A tree has nothing to gain by that:
+  its splits are the same for any values in the same order, and ranks among the latest values would move its thresholds;
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
 - linear experts whose steps are short see besides which gaps tell something of the class (`Batch.gaps`);
 - linear and logistic experts see of a category how often each class came with it (`Batch.rates`);
@@ -28,6 +28,7 @@ from tocsin.models.inputs.categories import TargetStatistics
 from tocsin.models.inputs.clipping import Clipping
 from tocsin.models.inputs.gaps import InformativeGaps
 from tocsin.models.inputs.imputation import Imputation
+from tocsin.models.inputs.relevance import Relevance
 from tocsin.models.inputs.tails import HeavyTails
 
 
@@ -39,6 +40,7 @@ class Preparation:
         self.clipping = Clipping(settings.clipping)
         self.gaps = InformativeGaps(settings.gaps)
         self.imputation = Imputation(settings.imputation)
+        self.relevance = Relevance(settings.relevance, settings.tails.enabled)
         self.tails = HeavyTails(settings.tails)
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
@@ -47,6 +49,7 @@ class Preparation:
         self.clipping.resize(nominal)
         self.gaps.resize(nominal, classes)
         self.imputation.resize(nominal)
+        self.relevance.resize(nominal, classes)
         self.tails.resize(nominal)
 
     def parts(self) -> dict[str, Stateful]:
@@ -56,6 +59,7 @@ class Preparation:
             "clipping": self.clipping,
             "gaps": self.gaps,
             "imputation": self.imputation,
+            "relevance": self.relevance,
             "tails": self.tails,
         }
 
@@ -63,7 +67,8 @@ class Preparation:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
         filled = self.imputation.apply(X)
-        views = Views(filled, self.tails.apply(filled), batch.X, self.gaps.apply(X), self.categories.apply(X))
+        ranked = self.relevance.apply(self.tails.apply(filled))
+        views = Views(filled, ranked, batch.X, self.gaps.apply(X), self.categories.apply(X))
         return replace(batch, X=X, views=views)
 
     def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
@@ -73,7 +78,8 @@ class Preparation:
         """
         X = self.clipping.learn(batch.X)
         filled = self.imputation.learn(X, delay)
-        ranked = self.tails.learn(filled, ~np.isnan(X))
+        known = ~np.isnan(X)
+        ranked = self.relevance.learn(self.tails.learn(filled, known), y, known)
         views = Views(filled, ranked, batch.X, self.gaps.learn(X, y), self.categories.learn(X, y))
         return replace(batch, X=X, views=views)
 

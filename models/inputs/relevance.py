@@ -1,0 +1,72 @@
+"""Columns that tell nothing of the class, left out by those who standardise what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.config.inputs.relevance import RelevanceSettings
+from tocsin.kernels.inputs import relevance as kernel
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.snapshot import Arrays, SnapshotError
+
+
+class Relevance:
+    """What each column tells of the class, learnt from labelled events in their order.
+
+    >>> relevance = Relevance(RelevanceSettings())
+    >>> relevance.resize([False, False], 2)
+    >>> X = np.random.default_rng(1).normal(size=(2_000, 2))
+    >>> _ = relevance.learn(X, (X[:, 0] > 0).astype(np.int64), np.ones(X.shape, np.bool_))
+    >>> relevance.left_out.tolist(), relevance.apply(np.ones((1, 2))).tolist()
+    ([False, True], [[1.0, 0.0]])
+    """
+
+    def __init__(self, settings: RelevanceSettings, enabled: bool = True) -> None:
+        self._enabled = settings.enabled and enabled
+        self._gate = kernel.Gate(settings.out, settings.back)
+        self._nominal: Bools = np.zeros(0, np.bool_)
+        self._relevance = kernel.new(0, 0)
+
+    def resize(self, nominal: Sequence[bool], classes: int) -> None:
+        """Make room for more columns, of which `nominal` are categories and stay, or for classes. Never shrinks."""
+        self._nominal = np.array(nominal, np.bool_)
+        self._relevance = kernel.widened(self._relevance, len(self._nominal), classes)
+
+    @property
+    def left_out(self) -> Bools:
+        """Which columns are left out, [F]."""
+        return self._relevance.left_out.copy()
+
+    def apply(self, ranked: Floats) -> Floats:
+        """Ranked values [B, F] with 0 in the columns that are left out; nothing changes."""
+        if not self._enabled or not self._relevance.left_out.any():
+            return ranked
+        out = np.empty_like(ranked)
+        kernel.apply(self._relevance, ranked, out)
+        return out
+
+    def learn(self, ranked: Floats, y: Ints, known: Bools) -> Floats:
+        """Learn the rows of ranked values [B, F] and their labels y [B], in order; returns each as `apply` gave it just
+        before. Only values that are `known` [B, F] are learnt."""
+        if not self._enabled:
+            return ranked
+        given, labels = np.ascontiguousarray(ranked, np.float64), np.ascontiguousarray(y, np.int64)
+        out = np.empty_like(given)
+        kernel.learn(self._relevance, self._nominal, np.ascontiguousarray(known), given, labels, self._gate, out)
+        return out
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See `tocsin.models.data.snapshot.Stateful`."""
+        return {name: array.copy() for name, array in self._relevance._asdict().items()}
+
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """See `tocsin.models.data.snapshot.Stateful`."""
+        relevance = kernel.Relevance(*(np.array(arrays[name]) for name in kernel.Relevance._fields))
+        for name, old, new in zip(kernel.Relevance._fields, self._relevance, relevance, strict=True):
+            if old.shape != new.shape or old.dtype != new.dtype:
+                raise SnapshotError(f"relevance.{name} {new.dtype} {new.shape} is not {old.dtype} {old.shape}")
+        self._relevance = relevance
