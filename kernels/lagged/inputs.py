@@ -1,4 +1,4 @@
-"""A lagged pass of what is done to inputs: clipping, heavy tails by rank, and target statistics of categories."""
+"""A lagged pass of what is done to inputs: clipping, heavy tails by rank, relevance, and target statistics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
-from tocsin.kernels.inputs import clipping, tails, target_statistics
+from tocsin.kernels.inputs import clipping, relevance, tails, target_statistics
 from tocsin.kernels.inputs.clipping import Usual
+from tocsin.kernels.inputs.relevance import Gate as Telling
+from tocsin.kernels.inputs.relevance import Relevance
 from tocsin.kernels.inputs.tails import Gate, Tails
 from tocsin.kernels.inputs.target_statistics import Rates, Table
 from tocsin.kernels.lagged.turns import Asked, Floats, Ints, due
@@ -55,7 +57,7 @@ def rank(
 
 
 class Told(NamedTuple):
-    """Where the rates of events go, [.., C R]."""
+    """Where what is seen of events goes, [.., columns]."""
 
     asked: Floats
     """Of those asked about."""
@@ -80,3 +82,23 @@ def rate(
             done = stop
         if i < len(asked.ahead):
             target_statistics.apply(table, columns, classes, asked.X[i : i + 1], rates, told.asked[i : i + 1])
+
+
+@kernel
+def leave_out(
+    state: Relevance, nominal: Bools, known: Bools, asked: Asked, X: Floats, y: Ints, gate: Telling, told: Told
+) -> None:
+    """Leave out the columns that tell nothing, of the events asked about and of X [m, F] with labels y [m], which are
+    learnt where they are `known` [m, F].
+
+    See `tocsin.kernels.inputs.relevance`.
+    """
+    done = 0
+    for i in range(len(asked.ahead) + 1):
+        stop = due(asked.ahead, i, len(X))
+        if stop > done:
+            learnt = told.learnt[done:stop]
+            relevance.learn(state, nominal, known[done:stop], X[done:stop], y[done:stop], gate, learnt)
+            done = stop
+        if i < len(asked.ahead):
+            relevance.apply(state, asked.X[i : i + 1], told.asked[i : i + 1])

@@ -90,7 +90,9 @@ class Preparation:
         """
         clipped, X = self.clipping.ask_and_learn(asked.X, ahead, batch.X)
         filled, learnt = self.imputation.ask_and_learn(clipped, ahead, X, delay)
-        ranked, learnt_ranked = self.tails.ask_and_learn(filled, ahead, learnt, ~np.isnan(X))
+        known = ~np.isnan(X)
+        ranked, learnt_ranked = self.tails.ask_and_learn(filled, ahead, learnt, known)
+        ranked, learnt_ranked = self.relevance.ask_and_learn(ranked, ahead, learnt_ranked, y, known)
         gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
         rates, learnt_rates = self.categories.ask_and_learn(clipped, ahead, X, y)
         return (

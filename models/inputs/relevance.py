@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tocsin.config.inputs.relevance import RelevanceSettings
 from tocsin.kernels.inputs import relevance as kernel
+from tocsin.kernels.lagged import inputs as lagged
+from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
@@ -58,6 +60,19 @@ class Relevance:
         out = np.empty_like(given)
         kernel.learn(self._relevance, self._nominal, np.ascontiguousarray(known), given, labels, self._gate, out)
         return out
+
+    def ask_and_learn(self, asked: Floats, ahead: Ints, ranked: Floats, y: Ints, known: Bools) -> tuple[Floats, Floats]:
+        """`apply` for each of n rows `asked`, in turns with `learn` for m `ranked` ones; returns what both give.
+
+        `ahead` [n], which never falls, is how many of the m are learnt before each question.
+        """
+        if not self._enabled:
+            return asked, ranked
+        told, questions = lagged.Told(np.empty(asked.shape), np.empty(ranked.shape)), turns.asked(asked, ahead)
+        given, labels = np.ascontiguousarray(ranked, np.float64), np.ascontiguousarray(y, np.int64)
+        seen = np.ascontiguousarray(known)
+        lagged.leave_out(self._relevance, self._nominal, seen, questions, given, labels, self._gate, told)
+        return told.asked, told.learnt
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""
