@@ -39,6 +39,7 @@ OTHER_KERNELS = (
     "models/experts/test_naive_bayes.py",
     "models/experts/test_neighbours.py",
     "models/experts/rules",
+    "models/experts/stack",
     "models/data",
 )
 """Tests that compile other kernels, and no tree."""

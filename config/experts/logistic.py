@@ -94,3 +94,23 @@ class SeasonalSettings(SecondOrderSettings, ExpertSettings):
     fast as at first again."""
     strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
+
+
+class StackSettings(SecondOrderSettings, ExpertSettings):
+    """One-vs-rest logistic regression on what the experts before it in the pool say, and on traits of the text.
+
+    With more than `max_inputs` inputs the expert is silent and costs nothing. Each expert before it is as many inputs
+    as there are classes.
+    """
+
+    kind: Literal["stack"] = "stack"
+    name: str = Field(default="stack", min_length=1, max_length=64)
+    traits: bool = True
+    """Whether traits of the event's text are inputs, too: how many digits, capitals, links and the like it has."""
+    characters: int = Field(default=2_000, ge=1, le=100_000)
+    """Traits are those of so many characters at the beginning of a text."""
+    rare_class_power: float = Field(default=0.5, ge=0, le=1)
+    """How much more the labels of rare classes count: their weight is (1 / (number of classes x share of the class)) to
+    this power, at most 10. At 0 all labels count alike, and a class of one event in twenty is hardly ever named."""
+    strength: float = Field(default=100.0, ge=1e-9, le=1_000)
+    """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""

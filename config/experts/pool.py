@@ -8,7 +8,12 @@ from tocsin.config.experts.base import ExpertSettings
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.linear_text import LinearTextSettings
-from tocsin.config.experts.logistic import LogisticSettings, MovingAveragesSettings, SeasonalSettings
+from tocsin.config.experts.logistic import (
+    LogisticSettings,
+    MovingAveragesSettings,
+    SeasonalSettings,
+    StackSettings,
+)
 from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
@@ -56,7 +61,7 @@ def tabular_experts(features: int = 0, one_vs_rest: bool = False) -> tuple[Exper
 
 def text_experts() -> tuple[ExpertSettings, ...]:
     """The experts for events with a text."""
-    return (SS3Settings(name="ss3", ngrams=3), LinearTextSettings(name="linear-text"))
+    return (SS3Settings(name="ss3", ngrams=3), LinearTextSettings(name="linear-text"), StackSettings(name="stack"))
 
 
 def default_experts(features: int, text: bool) -> tuple[ExpertSettings, ...]:

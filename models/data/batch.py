@@ -61,6 +61,8 @@ class Batch:
     """The subject text states before the first of these events, by expert and subject."""
     views: Views | None = None
     """What was made of the features; None where nothing was, and all see `X`."""
+    said: Floats | None = None
+    """[B, E, K], the evidence of the experts before the one that is asked; None for those that do not hear others."""
 
     @property
     def filled(self) -> Floats:
@@ -113,6 +115,7 @@ class Batch:
             categories=self.categories[start:stop],
             subject_texts=self.subject_texts,
             views=None if self.views is None else self.views.rows(slice(start, stop)),
+            said=None if self.said is None else self.said[start:stop],
         )
 
     def take(self, rows: Ints) -> Batch:
@@ -129,6 +132,7 @@ class Batch:
             categories=[self.categories[i] for i in places] if self.categories else (),
             subject_texts=self.subject_texts,
             views=None if self.views is None else self.views.rows(rows),
+            said=None if self.said is None else self.said[rows],
         )
 
     @classmethod

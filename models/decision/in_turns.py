@@ -197,7 +197,16 @@ def _ask_experts(mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRo
     delay = mixture.learnt + np.arange(len(place)) - ledger.learnt[place]
     events, others = ledger.batch.rows(N - n, N), ledger.batch.take(place)
     asked, learnt = mixture.inputs.ask_and_learn(events, ahead, others, taught.y, delay)
-    answers = mixture.pool.ask_and_learn(asked, ahead, learnt, taught.y, taught.weight, active)
+    unborn = mixture.lifecycle.unborn(ledger.learnt[place])
+
+    def heard(said: Floats) -> Floats:
+        """What the first experts had said of the m events, at the time of each."""
+        e = said.shape[1]
+        of_all = np.concatenate([ledger.evidence[: N - n, :e], known(said)])[place]
+        of_all[unborn[:, :e]] = 0.0
+        return of_all
+
+    answers = mixture.pool.ask_and_learn(asked, ahead, learnt, taught.y, taught.weight, active, heard)
     ledger.evidence[N - n :] = known(answers)
     return _Heard(asked, answers, learnt, delay)
 

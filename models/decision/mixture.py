@@ -148,8 +148,8 @@ class Mixture:
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)
         else:
             batch = _as_predicted(batch, contexts)
-            self.pool.learn(batch, y, weight, posts, active)
             answers = self._answers_of(contexts)
+            self.pool.learn(batch, y, weight, posts, active, answers)
         learnt = self.combiner.learn(batch.ranked, answers, y, weight, delay)
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)

@@ -35,6 +35,8 @@ class PoolContext(NamedTuple):
     """The names of the classes, in the order of their indices; empty where they are found in labels."""
     rated_classes: int = 0
     """The most classes whose rates stand for a category, see `Batch.rates`; 0 where there are no rates."""
+    before: int = 0
+    """How many experts stand before it in the pool."""
 
 
 class TreeCondition(NamedTuple):
@@ -102,6 +104,8 @@ class Expert(ABC):
     """Whether the expert reads texts. A label of a subject teaches it from the subject's earlier texts as well."""
     whole_subject: bool = False
     """Whether its evidence is of all that a subject wrote (see `follow`) rather than of the event's own text."""
+    hears: bool = False
+    """Whether it is shown what the experts before it say of an event (`Batch.said`)."""
     words_add_up_to: Literal["evidence", "log-odds"] = "evidence"
     """What the values that `words` gives are parts of, see `tocsin.explain.explanation.Word`."""
 

@@ -7,7 +7,7 @@ From evidence e and prior weight s an opinion's belief is e / (sum e + s) and it
 |---|---|---|
 | tree, forest | probabilities of the leaf, by faded counts or naive Bayes | what it has seen, at most `strength` |
 | neighbours | votes | fitted online (`kernels.decision.calibration`), at most `strength` |
-| naive Bayes, boosted, logistic, moving clusters | probabilities | fitted online likewise, at most `strength` |
+| naive Bayes, boosted, logistic, stack, moving clusters | probabilities | fitted online likewise, at most `strength` |
 | linear | probabilities | a K-th of the labels learnt, at most `strength` |
 | linear-text | probabilities, by margins and a slope fitted online | fitted online, at most `strength` |
 | ss3 | confidence values by a scale for each class, fitted online (`tocsin.models.experts.ss3`) | at most `strength` |

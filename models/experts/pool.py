@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tocsin.models.experts.base import Expert
 
 Posts = Sequence[Sequence[str]]
 """For each event the earlier texts of its subject that its label speaks of as well."""
+
+Heard = Callable[[Floats], Floats]
 
 
 class ExpertPool:
@@ -60,27 +63,33 @@ class ExpertPool:
         answers = self._vacuous(batch)
         for e in np.flatnonzero(active).tolist():
             expert = self.experts[e]
-            answers[:, e] = followed[expert.name] if expert.name in followed else expert.evidence(batch)
+            known = followed.get(expert.name)
+            answers[:, e] = expert.evidence(_as_heard(batch, expert, answers[:, :e])) if known is None else known
         return answers, subject_texts
 
-    def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> None:
-        """Teach the active experts B events that were answered before."""
+    def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools, answers: Floats) -> None:
+        """Teach the active experts B events, which were answered before by `answers` [B, E, K]."""
         has_posts = any(posts)
         for e in np.flatnonzero(active).tolist():
             expert = self.experts[e]
             if has_posts:
-                expert.learn_posts(batch, y, weight, posts)
+                expert.learn_posts(_as_heard(batch, expert, answers[:, :e]), y, weight, posts)
             else:
-                expert.learn(batch, y, weight)
+                expert.learn(_as_heard(batch, expert, answers[:, :e]), y, weight)
 
-    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats, active: Bools) -> Floats:
+    def ask_and_learn(
+        self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats, active: Bools, heard: Heard
+    ) -> Floats:
         """The evidence [n, E, K] for n events, in turns with teaching the active experts m others.
 
-        See `Expert.ask_and_learn`. Experts of whole subjects are asked about the event's own text alone.
+        See `Expert.ask_and_learn`. Experts of whole subjects are asked about the event's own text alone. `heard` gives
+        what was said of the m events at their own time, [m, e, K], from what is said of the n [n, e, K].
         """
         answers = self._vacuous(asked)
         for e in np.flatnonzero(active).tolist():
-            answers[:, e] = self.experts[e].ask_and_learn(asked, ahead, batch, y, weight)
+            expert, said = self.experts[e], answers[:, :e]
+            taught = replace(batch, said=heard(said)) if expert.hears else batch
+            answers[:, e] = expert.ask_and_learn(_as_heard(asked, expert, said), ahead, taught, y, weight)
         return answers
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> Floats:
@@ -92,7 +101,7 @@ class ExpertPool:
             if has_posts and expert.reads_text:
                 answers[:, e] = self._recall_then_learn(expert, batch, y, weight, posts)
             else:
-                answers[:, e] = expert.predict_then_learn(batch, y, weight)
+                answers[:, e] = expert.predict_then_learn(_as_heard(batch, expert, answers[:, :e]), y, weight)
         return answers
 
     def _recall_then_learn(self, expert: Expert, batch: Batch, y: Ints, weight: Floats, posts: Posts) -> Floats:
@@ -105,3 +114,8 @@ class ExpertPool:
 
     def _vacuous(self, batch: Batch) -> Floats:
         return np.zeros((len(batch), len(self.experts), self._classes))
+
+
+def _as_heard(batch: Batch, expert: Expert, said: Floats) -> Batch:
+    """The batch as an expert is shown it: with what those before it said [B, e, K], where it hears others."""
+    return replace(batch, said=said) if expert.hears else batch

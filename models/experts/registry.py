@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Hashable, Sequence
 
-from tocsin.config.experts import ExpertSettings
 from tocsin.config.model import ModelSettings
 from tocsin.models.experts.base import Expert, PoolContext
 
@@ -24,6 +23,7 @@ KINDS: dict[str, str | type[Expert]] = {
     "rules": "tocsin.models.experts.rules.expert:RulesExpert",
     "seasonal": "tocsin.models.experts.logistic.seasonal:SeasonalExpert",
     "ss3": "tocsin.models.experts.ss3:SS3Expert",
+    "stack": "tocsin.models.experts.stack.expert:StackExpert",
     "tree": "tocsin.models.experts.trees.tree:TreeExpert",
 }
 """The class of each kind, or where it stands, so that only the kinds that a config names are imported."""
@@ -49,15 +49,11 @@ def expert_class(kind: str) -> type[Expert]:
 
 def build(settings: ModelSettings, names: Sequence[str], nominal: Sequence[bool]) -> list[Expert]:
     """The pool, in the config's order. Raises ValueError naming the setting that is wrong."""
-    return [_build(expert, settings, names, nominal) for expert in settings.experts]
+    return [build_one(settings, e, names, nominal) for e in range(len(settings.experts))]
 
 
 def build_one(settings: ModelSettings, e: int, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
     """Expert e of the pool as it was at first."""
-    return _build(settings.experts[e], settings, names, nominal)
-
-
-def _build(expert: ExpertSettings, settings: ModelSettings, names: Sequence[str], nominal: Sequence[bool]) -> Expert:
     categories = settings.inputs.categories
     pool = PoolContext(
         names,
@@ -67,8 +63,9 @@ def _build(expert: ExpertSettings, settings: ModelSettings, names: Sequence[str]
         settings.max_text,
         settings.classes,
         categories.classes if categories.enabled else 0,
+        before=e,
     )
-    return expert_class(expert.kind).from_settings(expert, pool)
+    return expert_class(settings.experts[e].kind).from_settings(settings.experts[e], pool)
 
 
 def kin(settings: ModelSettings) -> list[Hashable]:

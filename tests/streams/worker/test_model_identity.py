@@ -33,7 +33,11 @@ EXPERTS: list[dict[str, Any]] = [
     {"kind": "moving-averages"},
     {"kind": "seasonal"},
 ]
-TEXT_EXPERTS: list[dict[str, Any]] = [{"kind": "ss3", "name": "ss3"}, {"kind": "linear-text", "name": "words"}]
+TEXT_EXPERTS: list[dict[str, Any]] = [
+    {"kind": "ss3", "name": "ss3"},
+    {"kind": "linear-text", "name": "words"},
+    {"kind": "stack"},
+]
 
 
 def all_kinds(directory: Path, **changes: Any) -> Settings:
