@@ -8,6 +8,10 @@ from pathlib import Path
 VARIABLE = "BENCHMARK_DATA"
 """The environment variable that names the folder of the data sets."""
 ORIGINS = {
+    "card_payments_simulated.csv.xz": (
+        "the simulated transactions of the Fraud Detection Handbook (https://github.com/Fraud-Detection-Handbook), a "
+        "CSV file in the order of time with the columns `seconds`, `customer`, `terminal`, `amount` and `fraud`"
+    ),
     "rumours_weibo.jsonl.xz": (
         "the Chinese Rumor Dataset of thunlp (https://github.com/thunlp/Chinese_Rumor_Dataset), one JSON object a "
         'thread: {"subject", "label": "rumour" or "not_rumour", "posted": epoch seconds, "posts": [{"text", "time"}]}'
