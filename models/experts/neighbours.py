@@ -12,6 +12,7 @@ from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.kernels.common import window
 from tocsin.kernels.common.labelled import Labelled, labelled
 from tocsin.kernels.common.moments import Moments
+from tocsin.kernels.experts import neighbours
 from tocsin.kernels.experts.neighbours import nearest
 from tocsin.kernels.lagged import neighbours as lagged
 from tocsin.kernels.lagged import turns
@@ -26,6 +27,8 @@ from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 from tocsin.models.experts.evidence import proportional
 
+FEW = 8
+"""So few events are asked about in one call of one kernel, which takes less time for them."""
 START = 1.0
 """Pseudo-counts of an answer before any has been checked."""
 
@@ -114,7 +117,14 @@ class NeighboursExpert(Expert):
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
+        if len(batch) <= FEW and neighbours.backend() == "numba":
+            none = np.zeros(len(batch), np.int64)
+            return self._asked(batch, none, batch.rows(0, 0), none[:0], np.zeros(0))[1]
         return proportional(self.votes(batch.ranked_where_known), self.strength)
+
+    def warm_up(self, batch: Batch) -> None:
+        """See `Expert`; many events are asked about by other kernels than few."""
+        self.votes(batch.ranked_where_known)
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`; an event's weight is that of its vote."""
@@ -128,11 +138,18 @@ class NeighboursExpert(Expert):
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
+        (self._stop, self._strength, self._seen), answers = self._asked(asked, ahead, batch, y, weight)
+        return answers
+
+    def _asked(
+        self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats
+    ) -> tuple[tuple[int, float, int], Floats]:
+        """A lagged pass: the progress after it, and the evidence [n, K]."""
         votes, strengths = np.empty((len(asked), self._classes)), np.empty(len(asked))
-        self._stop, self._strength, self._seen = lagged.ask_and_learn(
+        progress = lagged.ask_and_learn(
             *self._taught(batch, y, weight), turns.asked(asked.ranked_where_known, ahead), votes, strengths
         )
-        return proportional(votes, np.minimum(strengths, self._settings.strength))
+        return progress, proportional(votes, np.minimum(strengths, self._settings.strength))
 
     def _learn(self, batch: Batch, y: Ints, weight: Floats, answers: Floats) -> None:
         self._stop, self._strength, self._seen = window.learn(*self._taught(batch, y, weight), answers)

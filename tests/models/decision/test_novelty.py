@@ -16,7 +16,7 @@ from tocsin.config.model import ModelSettings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Bools, Floats, PredictionContext
 from tocsin.models.data.feedback import FeedbackBatch
-from tocsin.models.decision.novelty import Novelty
+from tocsin.models.decision.novelty import Novelty, support
 
 NAMES = ("a", "b", "c")
 
@@ -143,3 +143,16 @@ def test_a_class_between_two_others_is_found_though_no_feature_is_out_of_range()
     other = clouds(500, 9, ((-6, 6), (6, -6)))[0]
     assert np.abs(model.mixture.judge.novelty._scaler.distances(other)).max() < 2.0
     assert share_of_novel(model, other) > 0.9
+
+
+def test_support_is_summed_in_one_order_whatever_the_batch() -> None:
+    rng = np.random.default_rng(11)
+    evidence, engaged = rng.gamma(0.3, 40.0, (50, 7, 3)), rng.random((50, 7)) < 0.7
+    plain = np.zeros(50)
+    for e in range(7):
+        for k in range(3):
+            plain += np.where(engaged[:, e], evidence[:, e, k], 0.0)
+    assert support(evidence, engaged).tobytes() == plain.tobytes()
+    assert support(evidence[3:4], engaged[3:4]).tobytes() == plain[3:4].tobytes()
+    assert support(np.zeros((0, 7, 3)), np.zeros((0, 7), np.bool_)).shape == (0,)
+    assert support(np.zeros((2, 7, 0)), np.zeros((2, 7), np.bool_)).tolist() == [0.0, 0.0]

@@ -175,3 +175,14 @@ def test_columns_that_come_one_by_one_are_seldom_copied() -> None:
     twin.load_state_dict(copy.deepcopy(expert).state_dict())
     X = np.full((1, 299), 298.0)
     np.testing.assert_array_equal(twin.votes(X), expert.votes(X))
+
+
+def test_few_events_are_answered_as_many_are() -> None:
+    X, y = events(450)
+    expert = new()
+    assert not expert.evidence(Batch.of(X[:3])).any()
+    learn(expert, X, y)
+    before = bits(expert)
+    for few in (1, 3, 8):
+        assert expert.evidence(Batch.of(X[:few])).tobytes() == expert.evidence(Batch.of(X[:40]))[:few].tobytes()
+    assert bits(expert) == before
