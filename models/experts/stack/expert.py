@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tocsin.config.experts.logistic import StackSettings
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.experts import logistic as kernel
+from tocsin.kernels.lagged import logistic as lagged
+from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.experts.base import Arrays, PoolContext, SnapshotError
 from tocsin.models.experts.logistic.base import SecondOrderExpert
@@ -91,6 +93,11 @@ class StackExpert(SecondOrderExpert):
         """See `Expert`."""
         return super().predict_then_learn(self._inputs_of(batch), y, self._weighed(y, weight))
 
+    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
+        """See `Expert`."""
+        weighed = self._weighed(y, weight)
+        return super().ask_and_learn(self._inputs_of(asked), ahead, self._inputs_of(batch), y, weighed)
+
     def _weighed(self, y: Ints, weight: Floats) -> Floats:
         """The weights [B] of labels in order, with those of rare classes raised as `rare_class_power` says."""
         if not self._own.rare_class_power:
@@ -109,6 +116,12 @@ class StackExpert(SecondOrderExpert):
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
         learner = self._learner
         kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
+
+    def _answer_and_teach(
+        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
+    ) -> None:
+        learner = self._learner
+        lagged.ask_and_learn(learner.model, events, columns, learner.rates, questions, out)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""

@@ -13,7 +13,7 @@ from tocsin.config.experts.boosted import BoostedSettings
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.linear_text import LinearTextSettings
-from tocsin.config.experts.logistic import LogisticSettings, MovingAveragesSettings, SeasonalSettings
+from tocsin.config.experts.logistic import LogisticSettings, MovingAveragesSettings, SeasonalSettings, StackSettings
 from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
@@ -54,6 +54,7 @@ SETTINGS: dict[str, ExpertSettings] = {
     "rules": RulesSettings(rules=[{"name": "high", "when": "a > 1", "class": "c1", "confidence": 0.7}]),
     "seasonal": SeasonalSettings(),
     "ss3": SS3Settings(),
+    "stack": StackSettings(),
     "tree": TreeSettings(grace_period=20, history=2),
     "trees of one class against the rest": TreeSettings(grace_period=20, one_vs_rest=True),
 }

@@ -37,7 +37,7 @@ TABULAR: list[dict[str, Any]] = [
     {"kind": "moving-clusters"},
     {"kind": "river", "name": "river", "parameters": {"grace_period": 20}},
 ]
-TEXT: list[dict[str, Any]] = [{"kind": "ss3"}, {"kind": "linear-text", "bits": 10}]
+TEXT: list[dict[str, Any]] = [{"kind": "ss3"}, {"kind": "linear-text", "bits": 10}, {"kind": "stack"}]
 COMMON: dict[str, Any] = {
     "lifecycle": {"window": 100, "minimum_age": 100, "patience": 1, "probation": 1, "starved": 0.5},
     "classes": ["no", "yes", "odd"],
@@ -172,7 +172,11 @@ OTHER: dict[str, dict[str, Any]] = {
     "discounts by class": {"fusion": {"contextual": True}},
     "few experts are engaged": {"router": {"kind": "reliability", "top_p": 0.5, "rare_class_power": 0.5}},
     "a router by skill": {"router": {"kind": "skill"}},
-    "inputs as they are": {"inputs": {n: {"enabled": False} for n in ("clipping", "gaps", "imputation", "tails")}},
+    "inputs as they are": {
+        "inputs": {
+            n: {"enabled": False} for n in ("categories", "clipping", "gaps", "imputation", "relevance", "tails")
+        }
+    },
 }
 
 
