@@ -172,11 +172,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "discounts by class": {"fusion": {"contextual": True}},
     "few experts are engaged": {"router": {"kind": "reliability", "top_p": 0.5, "rare_class_power": 0.5}},
     "a router by skill": {"router": {"kind": "skill"}},
-    "inputs as they are": {
-        "inputs": {
-            n: {"enabled": False} for n in ("categories", "clipping", "gaps", "imputation", "relevance", "tails")
-        }
-    },
+    "inputs as they are": {"inputs": {name: {"enabled": False} for name in InputsSettings.model_fields}},
 }
 
 
