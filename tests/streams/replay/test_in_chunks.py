@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from tocsin.config import Settings
+from tocsin.config.inputs import InputsSettings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data import snapshot
 from tocsin.streams.replay import in_chunks
