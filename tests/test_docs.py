@@ -49,3 +49,9 @@ def test_every_name_that_the_answers_give_stands_in_a_file_of_the_same_answer() 
         names = [part for name in quoted if "/" not in name and " " not in name for part in name.split(".")]
         missing += [name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
     assert missing == []
+
+
+def test_the_glossary_explains_no_word_twice() -> None:
+    words = re.findall(r"^\| \*\*([^*]+)\*\*", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.M)
+    assert len(words) > 50
+    assert sorted(words) == sorted(set(words))
