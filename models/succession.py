@@ -6,7 +6,7 @@ offset, it went on: two workers that did so at different offsets do not claim to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,14 @@ from tocsin.config.model import COMPUTATION, ModelSettings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data import snapshot
 from tocsin.models.data.kept_settings import settings_of
-from tocsin.models.data.snapshot import Arrays, SnapshotError
+from tocsin.models.data.snapshot import Arrays, SnapshotError, with_prefix, without_prefix
 from tocsin.models.face import DOES_NOT_FIT
+from tocsin.models.inputs.preparation import Preparation
 
 OF_ALL_EXPERTS = (
     "router", "lifecycle", "abstention", "novelty", "operating_point", "contextual", "prior_shift",
 )  # fmt: skip
 """The parts whose state is of all experts together."""
-OF_INPUTS = ("clipping", "imputation", "tails")
-"""The parts that prepare the features."""
-OF_INPUTS_AND_CLASSES = ("categories", "gaps", "relevance")
-"""Those that count classes, too, and stay where there are as many."""
 OF_EVERY_EXPERT = ("seed", "max_vocabulary", "max_text")
 """The settings of the model that its experts are built with."""
 
@@ -52,15 +49,13 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
     parts = {f"expert.{name}" for name in kept}
     if same and order == known and _differ_in_classes_alone(settings, before):
         parts.update(OF_ALL_EXPERTS)
-    if same and settings.inputs == before.inputs:
-        # What the experts that stay have learnt means something only of inputs that are prepared as before.
-        parts.update(OF_INPUTS)
-        parts.update(OF_INPUTS_AND_CLASSES if len(order) == len(known) else ())
     made.lineage = f"{manifest['config']} {manifest['feedback_offset']}"
     try:
         cold = Classifier(settings.model_copy(update={"classes": tuple(order), "class_map": {}}), backend)
         history = [*manifest["history"], *[-1] * len(cold.mixture.history)][: len(cold.mixture.history)]
         state = _with_kept(cold, arrays, parts, kept, manifest["learnt"])
+        if same:
+            state |= _inputs_kept(arrays, settings, before, made.nominal, (len(known), len(order)))
         made.restore({**manifest, "classes": order, "history": history}, state)
     except DOES_NOT_FIT as error:
         raise SnapshotError(f"the snapshot in {directory} does not fit: {error}") from error
@@ -80,15 +75,43 @@ def _classes(written: list[str], settings: ModelSettings) -> list[str]:
 
 
 def _kept(settings: ModelSettings, before: ModelSettings) -> set[str]:
-    """The experts of both that are the same in name and settings."""
+    """The experts of both that are the same in name and settings, and that see the same."""
     if any(getattr(settings, key) != getattr(before, key) for key in OF_EVERY_EXPERT):
         return set()
-    known = {expert.name: expert for expert in before.experts}
+    known = {expert.name: e for e, expert in enumerate(before.experts)}
     same_rates = settings.inputs.categories == before.inputs.categories
+    kept: set[str] = set()
+    for e, expert in enumerate(settings.experts):
+        place = known.get(expert.name)
+        if place is None or expert != before.experts[place] or (expert.sees_rates and not same_rates):
+            continue
+        # What an expert has learnt of those before it is read by their place.
+        heard = settings.experts[:e]
+        if expert.hears and not (heard == before.experts[:place] and kept.issuperset(one.name for one in heard)):
+            continue
+        kept.add(expert.name)
+    return kept
+
+
+def _inputs_kept(
+    arrays: Arrays, settings: ModelSettings, before: ModelSettings, nominal: Sequence[bool], classes: tuple[int, int]
+) -> dict[str, NDArray[Any]]:
+    """What was learnt of the inputs by each part with the same settings, with room for more classes than there were.
+
+    The experts that stay rest on it: a linear expert's weights mean nothing without the rates that it was shown.
+    """
+    old = Preparation(before.inputs)
+    old.resize(nominal, classes[0])
+    stay = {
+        name: part
+        for name, part in old.parts().items()
+        if getattr(settings.inputs, name) == getattr(before.inputs, name)
+    }
+    for name, part in stay.items():
+        part.load_state_dict(without_prefix(f"{name}/", arrays))
+    old.resize(nominal, classes[1])
     return {
-        expert.name
-        for expert in settings.experts
-        if expert == known.get(expert.name) and (same_rates or not expert.sees_rates)
+        key: array for name, part in stay.items() for key, array in with_prefix(f"{name}/", part.state_dict()).items()
     }
 
 
@@ -99,7 +122,7 @@ def _differ_in_classes_alone(settings: ModelSettings, before: ModelSettings) -> 
 
 def _with_kept(
     cold: Classifier, arrays: Arrays, parts: set[str], kept: set[str], learnt: int
-) -> Mapping[str, NDArray[Any]]:
+) -> dict[str, NDArray[Any]]:
     """The state of a model that has learnt nothing, but for the parts that stay."""
     state = {name: array for name, array in cold.state_dict().items() if name.split("/")[0] not in parts}
     state |= {name: array for name, array in arrays.items() if name.split("/")[0] in parts}

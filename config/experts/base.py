@@ -35,6 +35,8 @@ class ExpertSettings(FrozenSettings):
     sees: ClassVar[tuple[str, ...]] = ()
     """The fields that determine what the expert sees of an event. Experts of one kind that see the same can be
     merged."""
+    hears: ClassVar[bool] = False
+    """Whether it is shown what the experts before it in the pool say."""
     sees_rates: ClassVar[bool] = False
     """Whether the expert sees categories as `inputs.categories` makes numbers of them."""
     reads_text: ClassVar[bool] = False

@@ -99,11 +99,12 @@ class SeasonalSettings(SecondOrderSettings, ExpertSettings):
 class StackSettings(SecondOrderSettings, ExpertSettings):
     """One-vs-rest logistic regression on what the experts before it in the pool say, and on traits of the text.
 
-    With more than `max_inputs` inputs the expert is silent and costs nothing. Each expert before it is as many inputs
-    as there are classes.
+    With more than `max_inputs` inputs the expert is silent and costs next to nothing. Each expert before it is as many
+    inputs as there are classes.
     """
 
     kind: Literal["stack"] = "stack"
+    hears: ClassVar[bool] = True
     name: str = Field(default="stack", min_length=1, max_length=64)
     traits: bool = True
     """Whether traits of the event's text are inputs, too: how many digits, capitals, links and the like it has."""

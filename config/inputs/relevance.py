@@ -22,6 +22,9 @@ class RelevanceSettings(FrozenSettings):
     back: float = Field(default=6.0, ge=0, le=1_000)
     """It is no longer where they agree by more than so many."""
 
+    columns: int = Field(default=128, ge=1, le=100_000)
+    """With more columns than so many it rests, because what it costs grows with them."""
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.out > self.back:

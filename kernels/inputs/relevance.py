@@ -184,11 +184,17 @@ def look(relevance: Relevance, nominal: Bools, gate: Gate) -> None:
     helped, already = right[0] - right[1], left_out.any()
     helps = helped > (NO_MORE if already else HELPS) * math.sqrt(right[0] + right[1])
     for f in range(len(nominal)):
+        if fresh[f] == 0:  # nothing has come that could tell anything: the column stays as it is
+            continue
         squares[f] += fresh[f]
-        fresh[f] = 0
         limit = gate.back if doubt[f] else gate.out
         doubt[f] = known[f] >= FEWEST and not nominal[f] and excess(counts[f], squares[f]) < limit
-        left_out[f] = doubt[f] and helps
+    some = not doubt.all()  # without any column, every event would have the same neighbour
+    for f in range(len(nominal)):
+        left_out[f] = doubt[f] and helps and some
+        if fresh[f] == 0:
+            continue
+        fresh[f] = 0
         squares[f] *= FADE * FADE
         for i in range(BINS):
             for k in range(counts.shape[2]):
@@ -212,7 +218,7 @@ def learn(relevance: Relevance, nominal: Bools, known: Bools, X: Floats, y: Ints
     counts, fresh, _, seen, doubt, left_out, rows, labels, _, clock = relevance
     for b in range(X.shape[0]):
         n = int(clock[0])
-        if n % CHECKED == 0 and doubt.any():
+        if n % CHECKED == 0 and doubt.any() and not doubt.all():
             check(relevance, nominal, X[b], y[b])
         labels[n % HELD] = y[b]
         for f in range(X.shape[1]):

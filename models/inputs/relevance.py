@@ -28,7 +28,7 @@ class Relevance:
     """
 
     def __init__(self, settings: RelevanceSettings, enabled: bool = True) -> None:
-        self._enabled = settings.enabled and enabled
+        self._settings, self._enabled = settings, settings.enabled and enabled
         self._gate = kernel.Gate(settings.out, settings.back)
         self._nominal: Bools = np.zeros(0, np.bool_)
         self._relevance = kernel.new(0, 0)
@@ -36,16 +36,23 @@ class Relevance:
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories and stay, or for classes. Never shrinks."""
         self._nominal = np.array(nominal, np.bool_)
-        self._relevance = kernel.widened(self._relevance, len(self._nominal), classes)
+        if not self._rests:
+            self._relevance = kernel.widened(self._relevance, len(self._nominal), classes)
+        elif len(self._relevance.left_out):
+            self._relevance = kernel.new(0, 0)
+
+    @property
+    def _rests(self) -> bool:
+        return not self._enabled or len(self._nominal) > self._settings.columns
 
     @property
     def left_out(self) -> Bools:
-        """Which columns are left out, [F]."""
+        """Which columns are left out, [F]; none of more than `columns`, [0]."""
         return self._relevance.left_out.copy()
 
     def apply(self, ranked: Floats) -> Floats:
         """Ranked values [B, F] with 0 in the columns that are left out; nothing changes."""
-        if not self._enabled or not self._relevance.left_out.any():
+        if self._rests or not self._relevance.left_out.any():
             return ranked
         out = np.empty_like(ranked)
         kernel.apply(self._relevance, ranked, out)
@@ -54,7 +61,7 @@ class Relevance:
     def learn(self, ranked: Floats, y: Ints, known: Bools) -> Floats:
         """Learn the rows of ranked values [B, F] and their labels y [B], in order; returns each as `apply` gave it just
         before. Only values that are `known` [B, F] are learnt."""
-        if not self._enabled:
+        if self._rests:
             return ranked
         given, labels = np.ascontiguousarray(ranked, np.float64), np.ascontiguousarray(y, np.int64)
         out = np.empty_like(given)
@@ -66,7 +73,7 @@ class Relevance:
 
         `ahead` [n], which never falls, is how many of the m are learnt before each question.
         """
-        if not self._enabled:
+        if self._rests:
             return asked, ranked
         told, questions = lagged.Told(np.empty(asked.shape), np.empty(ranked.shape)), turns.asked(asked, ahead)
         given, labels = np.ascontiguousarray(ranked, np.float64), np.ascontiguousarray(y, np.int64)

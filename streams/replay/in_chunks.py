@@ -34,6 +34,8 @@ from tocsin.streams.worker.deciding.decide import SEGMENT
 
 CHUNK = 1_000
 """Events that are handed to the model at once."""
+REASONS = 10_000
+"""Different reasons of dead letters that are counted."""
 
 
 class OneByOneError(Exception):
@@ -72,12 +74,15 @@ def few_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def goes_in_chunks(settings: Settings, classifier: Classifier) -> bool:
+def goes_in_chunks(settings: Settings, classifier: Classifier, label_delay: int) -> bool:
     """Whether decisions are a function of the model and of the event alone, so that no worker is needed.
 
-    They are not with a budget of reviews, with class priors that are followed, and with experts of whole subjects.
+    They are not with a budget of reviews, with class priors that are followed, and with experts of whole subjects; and
+    with labels that are later than events are kept, most find no event.
     """
-    return settings.abstention.budget is None and LaggedClassifier.passes(classifier)
+    if settings.abstention.budget is not None or label_delay >= settings.bounds.pending_events:
+        return False
+    return LaggedClassifier.passes(classifier)
 
 
 class Chunks:
@@ -165,7 +170,9 @@ class Chunks:
         """Count a dead letter."""
         self.dead_letters += 1
         letter = dead_letter(self._settings.topics.dead_letters, record, error)
-        self.refused[dict(letter.headers)["__streams.errors.message"].decode(errors="replace")] += 1
+        reason = dict(letter.headers)["__streams.errors.message"].decode(errors="replace")
+        if reason in self.refused or len(self.refused) < REASONS:
+            self.refused[reason] += 1
 
     def _label_due(self, labels: list[_Due]) -> PastEvent:
         """The next past event whose label is due; the label is added to `labels` where the model learns it."""

@@ -19,7 +19,7 @@ from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.streams.printable import printable
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport
-from tocsin.streams.replay.in_chunks import Chunks, OneByOneError, few_collections, goes_in_chunks
+from tocsin.streams.replay.in_chunks import REASONS, Chunks, OneByOneError, few_collections, goes_in_chunks
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
@@ -33,8 +33,6 @@ EXPIRE_EVERY = 2_000
 """Events between two times at which old records are deleted, so that a long replay does not fill the memory."""
 _RECORDS_KEPT = 10
 """Records of a topic that are not deleted: the worker has never more than these still to poll."""
-REASONS = 10_000
-"""Different reasons of dead letters that are counted."""
 _BATCH = 1_000
 """Records in a batch: enough that an event is always read together with the feedback before it."""
 
@@ -102,13 +100,16 @@ class InProcess:
         an event that only the service itself can handle makes the replay begin anew, one event at a time.
         """
         again = not isinstance(source, Iterator)
-        if self._many_at_once and again and goes_in_chunks(self._settings, Classifier.from_config(self._settings)):
+        if self._many_at_once and again and self._goes_in_chunks():
             try:
                 return self._run_in_chunks(source, progress)
             except OneByOneError as error:
-                log.info("%s: the replay begins anew, one event at a time", printable(str(error)))
+                log.warning("%s: the replay begins anew, one event at a time", printable(str(error)))
                 self._begin()
         return self._run_one_by_one(source, progress)
+
+    def _goes_in_chunks(self) -> bool:
+        return goes_in_chunks(self._settings, Classifier.from_config(self._settings), self._delay)
 
     def _run_in_chunks(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:
         chunks = Chunks(self._settings, self._delay)
@@ -124,9 +125,7 @@ class InProcess:
                 progress()
         seconds = time.perf_counter() - started
         self.classifier = chunks.classifier
-        for reason, times in chunks.refused.items():
-            if reason in self.refused or len(self.refused) < REASONS:
-                self.refused[reason] += times
+        self.refused = chunks.refused
         return self._report(chunks.decided + chunks.dead_letters, seconds, chunks.dead_letters)
 
     def _run_one_by_one(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:

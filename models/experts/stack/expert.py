@@ -83,18 +83,25 @@ class StackExpert(SecondOrderExpert):
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
+        if self.silent:
+            return np.zeros((len(batch), self._learner.classes))
         return super().evidence(self._inputs_of(batch))
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
-        super().learn(self._inputs_of(batch), y, self._weighed(y, weight))
+        if not self.silent:
+            super().learn(self._inputs_of(batch), y, self._weighed(y, weight))
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
+        if self.silent:
+            return np.zeros((len(batch), self._learner.classes))
         return super().predict_then_learn(self._inputs_of(batch), y, self._weighed(y, weight))
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
+        if self.silent:
+            return np.zeros((len(asked), self._learner.classes))
         weighed = self._weighed(y, weight)
         return super().ask_and_learn(self._inputs_of(asked), ahead, self._inputs_of(batch), y, weighed)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,6 +47,8 @@ def _sorts() -> Ints:
 
 
 _TABLE = _sorts()
+PIECE = 250_000
+"""Characters that are looked at together, or one text: what that takes is some 30 bytes a character."""
 
 
 def traits(texts: Sequence[str | None], most: int) -> Floats:
@@ -55,6 +58,14 @@ def traits(texts: Sequence[str | None], most: int) -> Floats:
     3
     """
     read = [(text or "")[:most] for text in texts]
+    ends = np.cumsum([len(text) + 1 for text in read])
+    cuts = np.searchsorted(ends, np.arange(PIECE, ends[-1] if len(ends) else 0, PIECE)).tolist()
+    bounds = sorted({0, *cuts, len(read)})
+    parts = [_traits(read[start:stop], most) for start, stop in pairwise(bounds)]
+    return np.concatenate(parts) if parts else np.zeros((0, len(TRAITS)))
+
+
+def _traits(read: Sequence[str], most: int) -> Floats:
     events = np.repeat(np.arange(len(read)), [len(text) + 1 for text in read])
     # A space behind each text ends its last stretch.
     codes = np.frombuffer("".join(f"{text} " for text in read).encode("utf-32-le", "surrogatepass"), np.uint32)

@@ -130,3 +130,26 @@ def test_columns_and_classes_that_come_later_begin_at_nothing() -> None:
     np.testing.assert_array_equal(wider.counts[:2, :, :2], relevance.counts)
     assert not wider.counts[2].any()
     assert not wider.counts[:, :, 2:].any()
+
+
+def test_a_rare_class_that_only_columns_together_tell_of_blinds_nobody() -> None:
+    """Without any column, all events have the same neighbour, which is right as often as the common class comes."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(12_000, 2)) / 1.35
+    y = (((X[:, 0] > 0) ^ (X[:, 1] > 0)) & (rng.random(len(X)) < 0.1)).astype(np.int64)
+    relevance, out = learnt(X, y)
+    assert relevance.doubt.all()
+    np.testing.assert_array_equal(out, X)
+
+
+def test_a_column_that_is_not_known_any_more_stays_as_it_was() -> None:
+    X, y = stream(2_000, noise=9)
+    relevance, _ = learnt(X, y)
+    counts, squares, doubt = relevance.counts[1].copy(), relevance.squares[1], relevance.doubt[1]
+    later, labels = stream(3_000, noise=9)
+    later[:, 1] = np.nan
+    learn(relevance, np.zeros(10, np.bool_), np.isfinite(later), later, labels, GATE, np.empty_like(later))
+    assert doubt
+    assert relevance.doubt[1]
+    np.testing.assert_array_equal(relevance.counts[1], counts)
+    assert relevance.squares[1] == squares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.logistic import LogisticSettings
 from tocsin.config.inputs import InputsSettings
 from tocsin.config.inputs.categories import CategoriesSettings
+from tocsin.config.inputs.clipping import ClippingSettings
 from tocsin.config.model import ModelSettings
 from tocsin.config.schema import FeatureSettings
 from tocsin.models import Batch, Classifier
@@ -185,8 +187,20 @@ def test_a_successor_keeps_experts_only_where_categories_are_the_same_numbers(tm
     classifier.save(tmp_path / "before")
     _, anew = successor(tmp_path / "before", model(OFF).settings or ModelSettings(), "auto")
     assert anew == ["linear", "logistic"]
-    made, anew = successor(
-        tmp_path / "before", model(classes=("no", "yes", "perhaps")).settings or ModelSettings(), "auto"
-    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"classes": ("no", "yes", "perhaps")}, {"inputs": InputsSettings(clipping=ClippingSettings(deviations=9.0))}],
+    ids=["a class more", "another setting of the inputs"],
+)
+def test_a_successor_is_as_accurate_as_the_model_that_it_goes_on_from(tmp_path: Path, changes: dict[str, Any]) -> None:
+    X, y = stream(3_000, shops=100)
+    classifier = model(only=0)
+    right(classifier, X, y)
+    classifier.save(tmp_path / "before")
+    made, anew = successor(tmp_path / "before", model(**changes, only=0).settings or ModelSettings(), "auto")
     assert not anew
-    assert np.isfinite(made.score(Batch.of(X[:5])).betp).all()
+    said = [one.score(Batch.of(X[-500:])).betp.argmax(axis=1) for one in (classifier, made)]
+    assert (said[0] == y[-500:]).mean() > 0.9
+    assert (said[1] == y[-500:]).mean() > 0.9
