@@ -20,11 +20,11 @@ class Relevance:
     """What each column tells of the class, learnt from labelled events in their order.
 
     >>> relevance = Relevance(RelevanceSettings())
-    >>> relevance.resize([False, False], 2)
-    >>> X = np.random.default_rng(1).normal(size=(2_000, 2))
+    >>> relevance.resize([False] * 10, 2)
+    >>> X = np.random.default_rng(1).normal(size=(4_000, 10))
     >>> _ = relevance.learn(X, (X[:, 0] > 0).astype(np.int64), np.ones(X.shape, np.bool_))
-    >>> relevance.left_out.tolist(), relevance.apply(np.ones((1, 2))).tolist()
-    ([False, True], [[1.0, 0.0]])
+    >>> relevance.apply(np.ones((1, 10))).tolist()
+    [[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
     """
 
     def __init__(self, settings: RelevanceSettings, enabled: bool = True) -> None:
