@@ -23,10 +23,11 @@ class SecondOrderSettings(FrozenSettings):
     variance: float = Field(default=10.0, ge=1e-6, le=1e6)
     """The prior variance of a weight: the larger it is, the longer are the first steps."""
     buckets: int = Field(default=16, ge=1, le=4_096)
-    """One-hot columns that the categories of a feature are hashed to."""
+    """One-hot columns that the categories of a feature are hashed to where `inputs.categories` is not enabled."""
     max_inputs: int = Field(default=256, ge=2, le=2_048)
-    """The most inputs. An event costs time by their square: about 50 microseconds for 256. A number is one input, a
-    category `buckets`."""
+    """The most inputs. An event costs time by their square: about 50 microseconds for 256. A number is one input; a
+    category is one where there are two classes, else up to `inputs.categories.classes`, or `buckets` where that is not
+    enabled."""
     max_own: int = Field(default=40_000, ge=0, le=1_000_000)
     """Up to classes x inputs x inputs of so much, each class has a covariance of its own; beyond, they share one. Two
     classes count as one."""
