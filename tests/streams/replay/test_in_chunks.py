@@ -190,8 +190,14 @@ def test_what_needs_the_service_is_left_to_it(tmp_path: Path) -> None:
     whole = config(tmp_path, [{"kind": "linear-text", "scope": "subject"}], text=True)
     plain = config(tmp_path, TABULAR[:2])
     every = (budget, followed, whole, plain)
-    go = [in_chunks.goes_in_chunks(one, Classifier.from_config(one)) for one in every]
+    go = [in_chunks.goes_in_chunks(one, Classifier.from_config(one), 1) for one in every]
     assert go == [False, False, False, True]
+
+
+def test_labels_that_find_their_events_gone_are_left_to_the_service(tmp_path: Path) -> None:
+    kept = config(tmp_path, TABULAR[:2], bounds={"pending_events": 100})
+    go = [in_chunks.goes_in_chunks(kept, Classifier.from_config(kept), delay) for delay in (99, 100)]
+    assert go == [True, False]
 
 
 @pytest.mark.parametrize(
