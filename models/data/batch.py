@@ -30,12 +30,15 @@ class Views(NamedTuple):
     """[B, F], see `Batch.gaps`."""
     rates: Floats | None = None
     """[B, C R], see `Batch.rates`."""
+    plain: Floats | None = None
+    """[B, F], see `Batch.plain`."""
 
     def rows(self, some: slice | Ints) -> Views:
         """Those of some of the events."""
         gaps = None if self.gaps is None else self.gaps[some]
         rates = None if self.rates is None else self.rates[some]
-        return Views(self.filled[some], self.ranked[some], self.given[some], gaps, rates)
+        plain = None if self.plain is None else self.plain[some]
+        return Views(self.filled[some], self.ranked[some], self.given[some], gaps, rates, plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class Batch:
     def filled(self) -> Floats:
         """[B, F], the features with guesses in place of numbers that are not known."""
         return self.X if self.views is None else self.views.filled
+
+    @property
+    def plain(self) -> Floats:
+        """[B, F], `filled` with 0 in columns that tell nothing of the class, and no column by rank: for experts that
+        compare values with those of before, between which ranks have no distance."""
+        return self.filled if self.views is None or self.views.plain is None else self.views.plain
 
     @property
     def ranked(self) -> Floats:

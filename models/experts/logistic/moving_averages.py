@@ -66,8 +66,11 @@ class MovingAveragesExpert(SecondOrderExpert):
             return np.full(len(batch), -1, np.int64)
         return np.ascontiguousarray(batch.history[:, 0], np.int64)
 
+    def _rows_of(self, batch: Batch) -> Floats:
+        return np.ascontiguousarray(batch.plain, np.float64)
+
     def _answer(self, batch: Batch, columns: logistic.Columns, out: Floats) -> None:
-        rows, last = np.ascontiguousarray(batch.ranked, np.float64), self._last(batch)
+        rows, last = self._rows_of(batch), self._last(batch)
         time_features.averages_evidence(self._learner.model, rows, last, columns, self._past, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: logistic.Columns, answers: Floats) -> None:

@@ -52,9 +52,12 @@ class SeasonalExpert(SecondOrderExpert):
             self._past = time_features.Season(values, sums, known, past.state)
         return [(f, "season") for f in np.flatnonzero(~self._nominal).tolist()] or None
 
+    def _rows_of(self, batch: Batch) -> Floats:
+        return np.ascontiguousarray(batch.plain, np.float64)
+
     def _answer(self, batch: Batch, columns: logistic.Columns, out: Floats) -> None:
         if self.season:
-            rows = np.ascontiguousarray(batch.ranked, np.float64)
+            rows = self._rows_of(batch)
             time_features.season_evidence(self._learner.model, rows, columns, self._past, self._own.strength, out)
 
     def _teach(self, batch: Batch, events: Labelled, columns: logistic.Columns, answers: Floats) -> None:

@@ -11,7 +11,7 @@ from tocsin.models.data.batch import Batch
 from tocsin.models.inputs.preparation import Preparation
 
 ROWS, COLUMNS, DELAY = 1_900, 8, 3
-NAMES = ("X", "filled", "ranked", "rates")
+NAMES = ("X", "filled", "plain", "ranked", "rates")
 
 
 def new() -> Preparation:
@@ -74,3 +74,15 @@ def test_relevance_rests_with_more_columns_than_it_may_cost() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_rows_are_prepared(count: int) -> None:
     assert new().apply(Batch.of(np.zeros((count, COLUMNS)))).ranked.shape == (count, COLUMNS)
+
+
+def test_a_column_that_goes_by_rank_is_plain_for_those_who_compare_values() -> None:
+    """Ranks have no distance from each other: a seasonal expert lost three points on Electricity's prices by them."""
+    made = new()
+    X, y = rows()
+    seen = made.learn(Batch.of(X), y, np.zeros(ROWS, np.int64))
+    by_rank, left_out = seen.ranked[-1, 2], made.relevance.left_out
+    assert by_rank != pytest.approx((seen.filled[-1, 2]), abs=0.1)
+    asked = made.apply(Batch.of(X[-5:]))
+    assert left_out.any()
+    np.testing.assert_array_equal(asked.plain, np.where(left_out, 0.0, asked.filled))
