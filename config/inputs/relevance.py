@@ -21,7 +21,6 @@ class RelevanceSettings(FrozenSettings):
     """A column is in doubt where it and the class agree by less than so many standard deviations beyond chance."""
     back: float = Field(default=6.0, ge=0, le=1_000)
     """It is no longer where they agree by more than so many."""
-
     columns: int = Field(default=128, ge=1, le=100_000)
     """With more columns than so many it rests, because what it costs grows with them."""
 

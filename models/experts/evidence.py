@@ -10,7 +10,7 @@ From evidence e and prior weight s an opinion's belief is e / (sum e + s) and it
 | naive Bayes, boosted, logistic, stack, moving clusters | probabilities | fitted online likewise, at most `strength` |
 | linear | probabilities | a K-th of the labels learnt, at most `strength` |
 | linear-text | probabilities, by margins and a slope fitted online | fitted online, at most `strength` |
-| ss3 | confidence values by a scale for each class, fitted online (`tocsin.models.experts.ss3`) | at most `strength` |
+| ss3 | confidence values by a scale for each class, fitted online (`kernels.text.ss3.lessons`) | at most `strength` |
 | rules | what the rules that fire have seen of the classes, after a declared prior | at most `strength` |
 | persistence | the last label known | `strength` |
 | river | `predict_proba_one` | the weight of the leaf that answers, where there are leaves; at most `strength` |

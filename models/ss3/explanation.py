@@ -111,7 +111,8 @@ def strongest_of(
 ) -> list[tuple[str, NDArray[np.float64]]]:
     """The `most` recognised n-grams of largest value, in order, and those that are worth as much as the last of them.
 
-    Values are multiplied by `scale` [C], where it is given.
+    Values are multiplied by `scale` [C], where it is given. It is the reference of `reading.strongest_of_all`, which
+    does this for many texts.
     """
     if not found.values.size:
         return []

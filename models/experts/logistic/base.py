@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tocsin.config.experts.logistic import SecondOrderSettings
 from tocsin.kernels.common.labelled import Labelled, labelled
 from tocsin.kernels.experts import logistic as kernel
+from tocsin.kernels.lagged import logistic as lagged
 from tocsin.kernels.lagged import turns
 from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
@@ -27,7 +28,8 @@ BIAS = "bias"
 class SecondOrderExpert(Expert):
     """An expert that learns by second-order logistic regression from a row of values of each event.
 
-    A row begins with the features. A kind of expert says by `_extra` what stands behind them. Numbers are standardised
+    A row begins with the features. A kind of expert says by `_extra` what stands behind them, and one that works out
+    inputs of its own answers and learns by kernels of its own. Numbers are standardised
     by the rows before, each category is hashed to `buckets` one-hot inputs, and what is not known is 0. Where there are
     rates of categories (`Batch.rates`), a kind may see those instead: then the row has numbers only. With more than
     `max_inputs` inputs the expert keeps nothing, learns nothing, and its evidence is vacuous.
@@ -53,19 +55,22 @@ class SecondOrderExpert(Expert):
         silent, because there is nothing to add or no room for it."""
         return []
 
-    @abstractmethod
     def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
         """Fill `out` [B, K] with the evidence for B events."""
+        learner = self._learner
+        kernel.evidence(learner.model, self._rows_of(batch), columns, learner.rates.most_strength, out)
 
-    @abstractmethod
     def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
         """Learn B events, after filling `answers` [B, K] if there are any."""
+        learner = self._learner
+        kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
 
-    @abstractmethod
     def _answer_and_teach(
         self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
     ) -> None:
         """Learn events, and fill `out` [n, K] with the evidence for those that are `asked` about in turn."""
+        learner = self._learner
+        lagged.ask_and_learn(learner.model, events, columns, learner.rates, questions, out)
 
     # Columns and classes
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tocsin.config.experts.logistic import LogisticSettings
-from tocsin.kernels.common.labelled import Labelled
-from tocsin.kernels.experts import logistic as kernel
-from tocsin.kernels.lagged import logistic as lagged
-from tocsin.kernels.lagged.turns import Asked
-from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.experts.base import PoolContext
 from tocsin.models.experts.logistic.base import SecondOrderExpert
 from tocsin.models.experts.rates import rate_names
@@ -43,16 +38,3 @@ class LogisticExpert(SecondOrderExpert):
 
     def _extra(self, classes: int) -> list[Hashable] | None:
         return rate_names(self._nominal, classes, self._rated) if self._rated else []
-
-    def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
-        kernel.evidence(self._learner.model, self._rows_of(batch), columns, self._own.strength, out)
-
-    def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
-        learner = self._learner
-        kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
-
-    def _answer_and_teach(
-        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
-    ) -> None:
-        learner = self._learner
-        lagged.ask_and_learn(learner.model, events, columns, learner.rates, questions, out)

@@ -10,10 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.experts.logistic import StackSettings
-from tocsin.kernels.common.labelled import Labelled
-from tocsin.kernels.experts import logistic as kernel
-from tocsin.kernels.lagged import logistic as lagged
-from tocsin.kernels.lagged.turns import Asked
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.experts.base import Arrays, PoolContext, SnapshotError
 from tocsin.models.experts.logistic.base import SecondOrderExpert
@@ -116,19 +112,6 @@ class StackExpert(SecondOrderExpert):
             mean = sum(labels) / len(labels)
             result[i] *= min((mean / labels[k]) ** self._own.rare_class_power, MOST_RARE)
         return result
-
-    def _answer(self, batch: Batch, columns: kernel.Columns, out: Floats) -> None:
-        kernel.evidence(self._learner.model, batch.X, columns, self._own.strength, out)
-
-    def _teach(self, batch: Batch, events: Labelled, columns: kernel.Columns, answers: Floats) -> None:
-        learner = self._learner
-        kernel.learn(learner.model, events, columns, learner.rates, learner.classes, answers)
-
-    def _answer_and_teach(
-        self, asked: Batch, questions: Asked, batch: Batch, events: Labelled, columns: kernel.Columns, out: Floats
-    ) -> None:
-        learner = self._learner
-        lagged.ask_and_learn(learner.model, events, columns, learner.rates, questions, out)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `Expert`."""
