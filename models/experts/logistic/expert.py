@@ -17,6 +17,7 @@ class LogisticExpert(SecondOrderExpert):
     (`tocsin.kernels.decision.calibration`).
 
     >>> import numpy as np
+    >>> from tocsin.models.data.batch import Batch
     >>> expert = LogisticExpert(LogisticSettings(), [False])
     >>> expert.resize(1, 2)
     >>> expert.learn(Batch.of(np.array([[0.0], [9.0], [1.0], [8.0]] * 5)), np.array([0, 1, 0, 1] * 5), np.ones(20))
