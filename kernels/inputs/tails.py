@@ -12,6 +12,12 @@ deviation that hangs on a few of them: whatever standardises it sees one lump ne
   ranges above their median, or the first percentile as far below; it goes by rank until both are within `light`. A
   normal distribution has 1.7, an exponential one 3.6, exp(2 z) of a normal z 29. Kurtosis would take a few wrong values
   for a tail.
+- Experts on time, which see how far a value is from those before it, lose by ranks: the price of electricity has heavy
+  tails, and its ranks cost them two points. They see values as they are, or by their logarithms. Where a column is
+  first found to have heavy tails, it goes by logarithm for good if all its latest values are above 0 and the tails of
+  their logarithms reach at most `SHORTER` as far. The logarithms are shifted and scaled so that they have the middle and
+  the range of the values: what was learnt of the column before stays of use. Below the least value of then, the
+  logarithm goes on as a straight line.
 
 `ReferenceColumn` is the same in plain numpy, and a test holds the two together. Ranks by logit are van der Waerden's
 normal scores with the logistic distribution in place of the normal one (Conover 1999, Practical Nonparametric
@@ -32,6 +38,7 @@ from tocsin.kernels.inputs.clipping import quantile
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 FIRST = 200
 """Values that the middle and the range of a column are taken from."""
@@ -39,6 +46,10 @@ JUDGED = 1_000
 """Values that a rank is taken among and that tails are judged by, and after how many values they are judged again."""
 UNIT = math.log(9.0)
 """The logit of the ninth decile."""
+SHORTER = 1 / 3
+"""How much shorter the tails of logarithms are at most, for a column to go by logarithm."""
+NOT_YET, AS_IT_IS, BY_LOG = range(3)
+"""What stands in `Tails.chosen`."""
 
 
 class Tails(NamedTuple):
@@ -54,6 +65,20 @@ class Tails(NamedTuple):
     """[F], the interquartile range of the first values."""
     heavy: Bools
     """[F], whether the column goes by rank."""
+    chosen: Ints
+    """[F], how experts on time see the column: see `NOT_YET`."""
+    logs: Floats
+    """[F, 3], of a column by logarithm: its least value when that was chosen, and the shift and the scale of the
+    logarithms."""
+
+
+class Seen(NamedTuple):
+    """The same values as two kinds of experts see them, [B, F]."""
+
+    by_rank: Floats
+    """As those see them who standardise."""
+    on_time: Floats
+    """As experts on time see them."""
 
 
 class Gate(NamedTuple):
@@ -68,7 +93,8 @@ class Gate(NamedTuple):
 def new(columns: int) -> Tails:
     """No column has a value yet."""
     F = columns
-    return Tails(np.zeros((F, JUDGED)), np.zeros(F), np.zeros(F), np.ones(F), np.zeros(F, np.bool_))
+    heavy, chosen, logs = np.zeros(F, np.bool_), np.zeros(F, np.int64), np.ones((F, 3))
+    return Tails(np.zeros((F, JUDGED)), np.zeros(F), np.zeros(F), np.ones(F), heavy, chosen, logs)
 
 
 def widened(tails: Tails, columns: int) -> Tails:
@@ -79,6 +105,7 @@ def widened(tails: Tails, columns: int) -> Tails:
     padded: list[Any] = [np.pad(old, ((0, more), *((0, 0),) * (old.ndim - 1))) for old in tails]
     wider = Tails(*padded)
     wider.range[-more:] = 1.0
+    wider.logs[-more:] = 1.0
     return wider
 
 
@@ -142,6 +169,37 @@ def judge(tails: Tails, f: int, gate: Gate) -> None:
     n = min(int(tails.known[f]), JUDGED)
     far = reach(tails.latest[f, :n])
     tails.heavy[f] = far > gate.heavy or (tails.heavy[f] and far >= gate.light)
+    if tails.heavy[f] and tails.chosen[f] == NOT_YET:
+        choose(tails, f, far)
+
+
+@kernel
+def choose(tails: Tails, f: int, far: float) -> None:
+    """Choose how experts on time see a column, whose tails reach so `far` now."""
+    values = tails.latest[f, : min(int(tails.known[f]), JUDGED)]
+    tails.chosen[f] = AS_IT_IS
+    least = values.min()
+    if least <= 0.0:
+        return
+    logs = np.log(values)
+    if reach(logs) > SHORTER * far:
+        return
+    order, in_order = stable_order(values), stable_order(logs)
+    low, high = quantile(values, order, 0.25), quantile(values, order, 0.75)
+    below, above = quantile(logs, in_order, 0.25), quantile(logs, in_order, 0.75)
+    scale = (high - low) / (above - below)
+    tails.chosen[f] = BY_LOG
+    tails.logs[f] = least, low + 0.5 * (high - low) - scale * (below + 0.5 * (above - below)), scale
+
+
+@kernel
+def on_time(tails: Tails, f: int, x: float) -> float:
+    """The value x of column f, as experts on time see it."""
+    if tails.chosen[f] != BY_LOG:
+        return x
+    least, shift, scale = tails.logs[f]
+    log = math.log(x) if x >= least else math.log(least) + (x - least) / least
+    return float(shift + scale * log)
 
 
 @kernel
@@ -155,33 +213,38 @@ def look(tails: Tails, f: int, gate: Gate) -> None:
 
 
 @kernel
-def apply(tails: Tails, nominal: Bools, X: Floats, out: Floats) -> None:
-    """Write X [B, F] as those see it who standardise into `out`; categories and what is not finite stay as they are."""
+def apply(tails: Tails, nominal: Bools, X: Floats, out: Seen) -> None:
+    """Write X [B, F] into `out` as it is seen; categories and what is not finite stay as they are."""
     for f in range(X.shape[1]):
         for b in range(X.shape[0]):
             x = X[b, f]
-            out[b, f] = x if nominal[f] or not math.isfinite(x) else score(tails, f, x)
+            left = nominal[f] or not math.isfinite(x)
+            out.by_rank[b, f] = x if left else score(tails, f, x)
+            out.on_time[b, f] = x if left else on_time(tails, f, x)
 
 
 @kernel
-def learn(tails: Tails, nominal: Bools, known: Bools, X: Floats, gate: Gate, out: Floats) -> None:
-    """Write each row of X [B, F], as the rows before it have it, into `out`, and learn it, in order.
+def learn(tails: Tails, nominal: Bools, known: Bools, X: Floats, gate: Gate, out: Seen) -> None:
+    """Write each row of X [B, F], as the rows before it have it seen, into `out`, and learn it, in order.
 
     Only values that are `known` [B, F] are learnt.
     """
     # Written out for a column that goes by value: to hand all arrays to another kernel for each takes twice as long.
-    latest, seen, middle, between, heavy = tails
+    latest, seen, middle, between, heavy, chosen, _ = tails
+    by_rank, plain = out
     for b in range(X.shape[0]):
         for f in range(X.shape[1]):
             x = X[b, f]
-            out[b, f] = x
+            by_rank[b, f] = plain[b, f] = x
             if nominal[f] or not math.isfinite(x):
                 continue
             n = int(seen[f])
             if n < FIRST or heavy[f]:
-                out[b, f] = rank_score(tails, f, x)
+                by_rank[b, f] = rank_score(tails, f, x)
             else:
-                out[b, f] = (x - middle[f]) / between[f]
+                by_rank[b, f] = (x - middle[f]) / between[f]
+            if chosen[f] == BY_LOG:
+                plain[b, f] = on_time(tails, f, x)
             if not known[b, f]:
                 continue
             latest[f, n % JUDGED] = x
@@ -201,6 +264,8 @@ class ReferenceColumn:
         self._values: list[float] = []
         self._middle, self._range = 0.0, 1.0
         self._heavy = False
+        self._logs: tuple[float, float, float] | None = None
+        self._chosen = False
 
     def score(self, x: float) -> float:
         """One finite value, as those see it who standardise."""
@@ -209,6 +274,13 @@ class ReferenceColumn:
         latest = np.array(self._values[-JUDGED:])
         r = ((latest < x).sum() + 0.5 * (latest == x).sum() + 0.5) / (len(latest) + 1.0)
         return float(np.log(r / (1.0 - r)) / np.log(9.0))
+
+    def on_time(self, x: float) -> float:
+        """One finite value, as experts on time see it."""
+        if self._logs is None:
+            return x
+        least, shift, scale = self._logs
+        return float(shift + scale * (np.log(x) if x >= least else np.log(least) + x / least - 1.0))
 
     def learn(self, x: float) -> None:
         """Take in one finite value."""
@@ -220,6 +292,23 @@ class ReferenceColumn:
             spare = 2.0 * float(np.mean(others)) if others else 1.0
             self._middle, self._range = float(low + high) / 2.0, float(high - low) or spare
         if n in (200, 400, 600, 800) or n % JUDGED == 0:
-            first, low, median, high, last = np.quantile(self._values[-JUDGED:], [0.01, 0.25, 0.5, 0.75, 0.99])
-            far = max(last - median, median - first) / (high - low) if high > low else 0.0
+            latest = np.array(self._values[-JUDGED:])
+            far, low, high = self._tails(latest)
             self._heavy = bool(far > self._gate.heavy or (self._heavy and far >= self._gate.light))
+            if self._heavy and not self._chosen:
+                self._chosen = True
+                self._choose(latest, far, low, high)
+
+    @staticmethod
+    def _tails(values: Floats) -> tuple[float, float, float]:
+        """How far the tails of values [n] reach, and their quartiles."""
+        first, low, median, high, last = np.quantile(values, [0.01, 0.25, 0.5, 0.75, 0.99])
+        return max(last - median, median - first) / (high - low) if high > low else 0.0, low, high
+
+    def _choose(self, latest: Floats, far: float, low: float, high: float) -> None:
+        if latest.min() <= 0.0:
+            return
+        of_logs, below, above = self._tails(np.log(latest))
+        if of_logs <= SHORTER * far:
+            scale = (high - low) / (above - below)
+            self._logs = float(latest.min()), (low + high) / 2.0 - scale * (below + above) / 2.0, scale

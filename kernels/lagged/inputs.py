@@ -12,7 +12,7 @@ from tocsin.kernels.inputs import clipping, relevance, tails, target_statistics
 from tocsin.kernels.inputs.clipping import Usual
 from tocsin.kernels.inputs.relevance import Gate as Telling
 from tocsin.kernels.inputs.relevance import Relevance
-from tocsin.kernels.inputs.tails import Gate, Tails
+from tocsin.kernels.inputs.tails import Gate, Seen, Tails
 from tocsin.kernels.inputs.target_statistics import Rates, Table
 from tocsin.kernels.lagged.turns import Asked, Floats, Ints, due
 
@@ -37,12 +37,20 @@ def clip(
             clipping.clip(usual, nominal, asked.X[i : i + 1], deviations, out[i : i + 1])
 
 
+class SeenInTurns(NamedTuple):
+    """Where values go as they are seen."""
+
+    asked: Seen
+    """Those of events asked about."""
+    learnt: Seen
+    """Those of events learnt, each just before it was."""
+
+
 @kernel
 def rank(
-    state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, known: Bools, out: Floats, learnt: Floats
+    state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, known: Bools, told: SeenInTurns
 ) -> None:
-    """The events asked about, as those see them who standardise, into `out` [n, F]; and learn the `known` values of
-    X [m, F], each as it is seen into `learnt` [m, F].
+    """Write the events asked about as they are seen, and learn the `known` values of X [m, F].
 
     See `tocsin.kernels.inputs.tails`.
     """
@@ -50,10 +58,12 @@ def rank(
     for i in range(len(asked.ahead) + 1):
         stop = due(asked.ahead, i, len(X))
         if stop > done:
-            tails.learn(state, nominal, known[done:stop], X[done:stop], gate, learnt[done:stop])
+            learnt = Seen(told.learnt.by_rank[done:stop], told.learnt.on_time[done:stop])
+            tails.learn(state, nominal, known[done:stop], X[done:stop], gate, learnt)
             done = stop
         if i < len(asked.ahead):
-            tails.apply(state, nominal, asked.X[i : i + 1], out[i : i + 1])
+            out = Seen(told.asked.by_rank[i : i + 1], told.asked.on_time[i : i + 1])
+            tails.apply(state, nominal, asked.X[i : i + 1], out)
 
 
 class Told(NamedTuple):

@@ -6,8 +6,8 @@ Extreme values are clipped first, for everybody. What an expert is given then de
 - whatever standardises its inputs and adds them up (linear experts, the router) takes `Batch.ranked`: the same, with
   columns of heavy tails by rank, and without those that tell nothing of the class. A tree has nothing to gain by that:
   its splits are the same for any values in the same order, and ranks among the latest values would move its thresholds;
-- experts on seasons and running means take `Batch.plain`, in which no column goes by rank: what they see is how far a
-  value is from those before it;
+- experts on seasons and running means take `Batch.plain`, in which no column goes by rank, but those of heavy tails may
+  go by logarithm: what they see is how far a value is from those before it;
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
 - linear experts whose steps are short see besides which gaps tell something of the class (`Batch.gaps`);
 - linear and logistic experts see of a category how often each class came with it (`Batch.rates`);
@@ -24,6 +24,7 @@ from dataclasses import replace
 import numpy as np
 
 from tocsin.config.inputs import InputsSettings
+from tocsin.kernels.inputs.tails import Seen
 from tocsin.models.data.batch import Batch, Floats, Ints, Views
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.inputs.categories import TargetStatistics
@@ -69,9 +70,9 @@ class Preparation:
         """The events as experts see them. Nothing changes."""
         X = self.clipping.apply(batch.X)
         filled = self.imputation.apply(X)
-        by_rank = self.tails.apply(filled)
-        ranked = self.relevance.apply(by_rank)
-        plain = without_left_out(filled, by_rank, ranked)
+        seen = self.tails.apply(filled)
+        ranked = self.relevance.apply(seen.by_rank)
+        plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.apply(X), self.categories.apply(X), plain)
         return replace(batch, X=X, views=views)
 
@@ -83,9 +84,9 @@ class Preparation:
         X = self.clipping.learn(batch.X)
         filled = self.imputation.learn(X, delay)
         known = ~np.isnan(X)
-        by_rank = self.tails.learn(filled, known)
-        ranked = self.relevance.learn(by_rank, y, known)
-        plain = without_left_out(filled, by_rank, ranked)
+        seen = self.tails.learn(filled, known)
+        ranked = self.relevance.learn(seen.by_rank, y, known)
+        plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.learn(X, y), self.categories.learn(X, y), plain)
         return replace(batch, X=X, views=views)
 
@@ -97,10 +98,9 @@ class Preparation:
         clipped, X = self.clipping.ask_and_learn(asked.X, ahead, batch.X)
         filled, learnt = self.imputation.ask_and_learn(clipped, ahead, X, delay)
         known = ~np.isnan(X)
-        by_rank, learnt_by_rank = self.tails.ask_and_learn(filled, ahead, learnt, known)
-        ranked, learnt_ranked = self.relevance.ask_and_learn(by_rank, ahead, learnt_by_rank, y, known)
-        plain = without_left_out(filled, by_rank, ranked)
-        learnt_plain = without_left_out(learnt, learnt_by_rank, learnt_ranked)
+        seen, learnt_seen = self.tails.ask_and_learn(filled, ahead, learnt, known)
+        ranked, learnt_ranked = self.relevance.ask_and_learn(seen.by_rank, ahead, learnt_seen.by_rank, y, known)
+        plain, learnt_plain = without_left_out(seen, ranked), without_left_out(learnt_seen, learnt_ranked)
         gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
         rates, learnt_rates = self.categories.ask_and_learn(clipped, ahead, X, y)
         return (
@@ -109,8 +109,8 @@ class Preparation:
         )
 
 
-def without_left_out(filled: Floats, by_rank: Floats, ranked: Floats) -> Floats:
-    """`filled` [B, F] with 0 where the relevance made 0 of a value `by_rank` [B, F], and as it is elsewhere."""
-    if ranked is by_rank:
-        return filled
-    return np.where((ranked == 0.0) & (by_rank != 0.0), 0.0, filled)
+def without_left_out(seen: Seen, ranked: Floats) -> Floats:
+    """What experts on time see [B, F], with 0 where the relevance made 0 of a value by rank; `ranked` [B, F]."""
+    if ranked is seen.by_rank:
+        return seen.on_time
+    return np.where((ranked == 0.0) & (seen.by_rank != 0.0), 0.0, seen.on_time)

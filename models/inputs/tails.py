@@ -23,7 +23,7 @@ class HeavyTails:
     >>> tails.resize([False])
     >>> incomes = np.exp(2.0 * np.random.default_rng(1).normal(size=(1_000, 1)))
     >>> _ = tails.learn(incomes)
-    >>> tails.by_rank.tolist(), (tails.apply(np.array([[1.0], [100.0]])).round(0) + 0.0).tolist()
+    >>> tails.by_rank.tolist(), (tails.apply(np.array([[1.0], [100.0]])).by_rank.round(0) + 0.0).tolist()
     ([True], [[0.0], [2.0]])
     """
 
@@ -43,39 +43,47 @@ class HeavyTails:
         """Which columns go by rank because their tails are heavy, [F]."""
         return self._tails.heavy.copy()
 
-    def apply(self, X: Floats) -> Floats:
-        """X float64 [B, F] as those see it who standardise; NaN stays, and nothing changes."""
+    @property
+    def by_log(self) -> Bools:
+        """Which columns experts on time see by their logarithms, [F]."""
+        return self._tails.chosen == kernel.BY_LOG
+
+    def apply(self, X: Floats) -> kernel.Seen:
+        """X float64 [B, F] as it is seen; NaN stays, and nothing changes."""
         if not self._enabled:
-            return X
+            return kernel.Seen(X, X)
         given = np.ascontiguousarray(X, np.float64)
-        out = np.empty_like(given)
+        out = kernel.Seen(np.empty_like(given), np.empty_like(given))
         kernel.apply(self._tails, self._nominal, given, out)
         return out
 
-    def learn(self, X: Floats, known: Bools | None = None) -> Floats:
+    def learn(self, X: Floats, known: Bools | None = None) -> kernel.Seen:
         """Learn the rows of X float64 [B, F], in order; returns each as `apply` gave it just before.
 
         Where they are given, only values that are `known` [B, F] are learnt.
         """
         if not self._enabled:
-            return X
+            return kernel.Seen(X, X)
         given = np.ascontiguousarray(X, np.float64)
-        out = np.empty_like(given)
+        out = kernel.Seen(np.empty_like(given), np.empty_like(given))
         all_known = np.ones(given.shape, np.bool_) if known is None else np.ascontiguousarray(known)
         kernel.learn(self._tails, self._nominal, all_known, given, self._gate, out)
         return out
 
-    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats, known: Bools) -> tuple[Floats, Floats]:
+    def ask_and_learn(
+        self, asked: Floats, ahead: Ints, X: Floats, known: Bools
+    ) -> tuple[kernel.Seen, kernel.Seen]:
         """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
 
         `ahead` [n], which never falls, is how many of X are learnt before each question.
         """
         if not self._enabled:
-            return asked, X
+            return kernel.Seen(asked, asked), kernel.Seen(X, X)
         questions, given = turns.asked(asked, ahead), np.ascontiguousarray(X, np.float64)
-        out, learnt = np.empty_like(questions.X), np.empty_like(given)
-        all_known = np.ascontiguousarray(known)
-        lagged.rank(self._tails, self._nominal, self._gate, questions, given, all_known, out, learnt)
+        out = kernel.Seen(np.empty_like(questions.X), np.empty_like(questions.X))
+        learnt = kernel.Seen(np.empty_like(given), np.empty_like(given))
+        told = lagged.SeenInTurns(out, learnt)
+        lagged.rank(self._tails, self._nominal, self._gate, questions, given, np.ascontiguousarray(known), told)
         return out, learnt
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -10,25 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tocsin.kernels.inputs.tails import FIRST, Gate, ReferenceColumn, Tails, apply, learn, new, widened
+from tocsin.kernels.inputs.tails import BY_LOG, FIRST, Gate, ReferenceColumn, Seen, Tails, apply, learn, new, widened
 
 GATE = Gate(4.0, 3.0)
 Floats = NDArray[np.float64]
 
 
-def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> tuple[Tails, Floats]:
+def room(X: Floats) -> Seen:
+    """Where rows like X go as they are seen."""
+    return Seen(np.empty_like(X), np.empty_like(X))
+
+
+def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> tuple[Tails, Seen]:
     """What is known after X, and X as it was seen, learnt in pieces."""
-    tails, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), np.empty_like(X)
+    tails, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), room(X)
     known = np.ones(X.shape, np.bool_)
     for start, stop in zip((0, *cuts), (*cuts, len(X)), strict=True):
-        learn(tails, nominal, known[start:stop], X[start:stop], GATE, out[start:stop])
+        piece = Seen(out.by_rank[start:stop], out.on_time[start:stop])
+        learn(tails, nominal, known[start:stop], X[start:stop], GATE, piece)
     return tails, out
 
 
-def plainly(column: Floats) -> list[float]:
+def plainly(column: Floats) -> list[tuple[float, float]]:
+    """The column by rank, and as experts on time see it."""
     reference, out = ReferenceColumn(GATE), []
     for x in column.tolist():
-        out.append(reference.score(x) if math.isfinite(x) else x)
+        out.append((reference.score(x), reference.on_time(x)) if math.isfinite(x) else (x, x))
         if math.isfinite(x):
             reference.learn(x)
     return out
@@ -50,12 +57,16 @@ def test_the_compiled_pass_says_what_plain_numpy_says(seed: int, kind: str, odd:
     rng = np.random.default_rng(seed)
     column = COLUMNS[kind](rng, 2_600)
     column[rng.integers(0, 2_600, len(odd))] = odd
-    np.testing.assert_allclose(learnt(column[:, None])[1][:, 0], plainly(column), rtol=1e-9, atol=1e-12)
+    seen = np.hstack(learnt(column[:, None])[1])
+    np.testing.assert_allclose(seen, plainly(column), rtol=1e-9, atol=1e-12)
 
 
 def test_how_rows_are_cut_into_calls_changes_no_bit() -> None:
     X = np.random.default_rng(1).standard_t(2, size=(2_500, 3))
-    np.testing.assert_array_equal(learnt(X)[1], learnt(X, (1, 20, 199, 200, 201, 999, 1_000, 2_000))[1])
+    X = np.hstack([X, np.exp(2.0 * X)])
+    once, often = learnt(X)[1], learnt(X, (1, 20, 199, 200, 201, 999, 1_000, 2_000))[1]
+    np.testing.assert_array_equal(once.by_rank, often.by_rank)
+    np.testing.assert_array_equal(once.on_time, often.on_time)
 
 
 def test_scoring_sees_what_learning_would_and_learns_nothing() -> None:
@@ -64,15 +75,16 @@ def test_scoring_sees_what_learning_would_and_learns_nothing() -> None:
     tails, _ = learnt(X)
     before = [array.copy() for array in tails]
     nominal, asked = np.array([False, False]), np.array([[3.0, 3.0], [math.nan, -1.0]])
-    scored, seen = np.empty((2, 2)), np.empty((1, 2))
+    scored, seen = room(asked), room(asked[:1])
     apply(tails, nominal, asked, scored)
     for old, array in zip(before, tails, strict=True):
         np.testing.assert_array_equal(old, array)
     learn(tails, nominal, np.ones((1, 2), np.bool_), asked[:1], GATE, seen)
-    np.testing.assert_array_equal(seen, scored[:1])
-    assert math.isnan(scored[1, 0])
+    for learnt_as, scored_as in zip(seen, scored, strict=True):
+        np.testing.assert_array_equal(learnt_as, scored_as[:1])
+        assert math.isnan(scored_as[1, 0])
     apply(tails, np.array([True, False]), asked, scored)
-    assert scored[0, 0] == 3.0  # a category
+    assert (scored.by_rank[0, 0], scored.on_time[0, 0]) == (3.0, 3.0)  # a category
 
 
 @pytest.mark.parametrize(
@@ -93,7 +105,7 @@ def test_recurring_wrong_values_are_no_heavy_tail() -> None:
 
 def test_a_column_keeps_its_scale_where_ranks_end() -> None:
     """What standardises has learnt the scale of the ranks by then."""
-    out = learnt(np.random.default_rng(4).normal(1_000.0, 20.0, size=(1_200, 40)))[1]
+    out = learnt(np.random.default_rng(4).normal(1_000.0, 20.0, size=(1_200, 40)))[1].by_rank
     for part in (out[20:FIRST], out[FIRST:]):
         low, high = np.quantile(part, [0.25, 0.75], axis=0).mean(axis=1)
         assert low == pytest.approx(-0.5, abs=0.05)
@@ -110,11 +122,36 @@ def test_a_column_whose_tails_become_light_is_seen_as_it_is_again() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "by_log"), [("normal", False), ("heavy", True), ("heavy below", False), ("counts", False)]
+)
+def test_experts_on_time_see_logarithms_only_where_those_have_short_tails(kind: str, by_log: bool) -> None:
+    for seed in range(5):
+        column = COLUMNS[kind](np.random.default_rng(seed), 3_000)
+        tails, seen = learnt(column[:, None])
+        assert (tails.chosen == BY_LOG).tolist() == [by_log]
+        if not by_log:
+            np.testing.assert_array_equal(seen.on_time[:, 0], column)
+
+
+def test_logarithms_keep_the_middle_and_the_range_and_the_order_of_their_column() -> None:
+    """What an expert has learnt of the column before stays of use."""
+    column = COLUMNS["heavy"](np.random.default_rng(8), 3_000)
+    seen = learnt(column[:, None])[1].on_time[FIRST:, 0]
+    assert np.quantile(seen, [0.25, 0.75]) == pytest.approx(np.quantile(column[FIRST:], [0.25, 0.75]), abs=0.5)
+    tails, _ = learnt(column[:, None])
+    asked = np.array([[-5.0], [0.0], [1e-6], [1e-3], [1.0], [1e9]])
+    out = room(asked)
+    apply(tails, np.zeros(1, np.bool_), asked, out)
+    assert np.isfinite(out.on_time).all()
+    assert (np.diff(out.on_time[:, 0]) > 0.0).all()
+
+
 def test_what_is_not_known_is_not_learnt() -> None:
     X = np.random.default_rng(6).normal(size=(900, 2))
     tails, nominal, known = new(2), np.zeros(2, np.bool_), np.ones(X.shape, np.bool_)
     known[100:, 1] = False
-    learn(tails, nominal, known, X, GATE, np.empty_like(X))
+    learn(tails, nominal, known, X, GATE, room(X))
     assert tails.known.tolist() == [900.0, 100.0]
 
 
