@@ -21,9 +21,8 @@ P stays symmetric and positive definite by its form, where P itself loses both b
 
 Two classes have one model. More have one P each, or share one, which then learns by the greatest h of all classes. An
 event counts as many times as its weight. The share eps follows its gradient by steps of `NOISE_STEP` in its logarithm,
-each divided by the root mean square of the gradients. When the error has risen (`tocsin.kernels.experts.restarts`), P
-is the prior again, and w stays, unless that was tried and has not helped. `reference_learn` is one event in plain
-numpy, with P.
+each divided by the root mean square of the gradients. When the error has risen, P begins anew and w stays, unless that
+was tried and has not helped (`tocsin.kernels.experts.restarts`). `reference_learn` is one event in plain numpy, with P.
 
 Sources: Bierman 1977, "Factorization methods for discrete sequential estimation", ch. V; Kulhavy & Karny 1984,
 "Tracking of slowly varying parameters by directional forgetting".
@@ -42,7 +41,7 @@ from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.common.moments import Moments, learn_row
 from tocsin.kernels.decision.calibration import fitted
 from tocsin.kernels.experts.naive_bayes import bucket
-from tocsin.kernels.experts.restarts import restarts
+from tocsin.kernels.experts.restarts import LEAST_KEPT, begin, restarts
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -255,16 +254,6 @@ def bound(factor: Floats, most: float, scale: Floats) -> None:
 
 
 @kernel
-def begin(factors: Floats, variance: float) -> None:
-    """Every P [C, D, D] is the prior's."""
-    for c in range(len(factors)):
-        for j in range(factors.shape[1]):
-            for i in range(j):
-                factors[c, j, i] = 0.0
-            factors[c, j, j] = variance
-
-
-@kernel
 def learn_noise(noise: Floats, sigma: float, label: float, weight: float, seen: float) -> None:
     """One step for eps of one model, noise [2]."""
     eps = noise[0]
@@ -287,10 +276,10 @@ def learn_event(model: Logistic, room: Scratch, y: int, weight: float, rates: Ra
     fit, sigma, K, M = model.fit, room.sigma, len(room.p), len(room.sigma)
     fit[STRENGTH] = fitted(fit[STRENGTH], room.p[y], K, weight, fit[SEEN], rates.most_strength)
     what = restarts(model.errors, 0.0 if room.p.argmax() == y else 1.0, rates.threshold)
-    if what > 0:
-        begin(model.factors, rates.variance)
     if what > 1:
         model.weights[:] = 0.0
+    if what > 0:
+        begin(model.weights, model.factors, rates.variance, LEAST_KEPT if what == 1 else 1.0)
     c = 1.0 / rates.fade - 1.0
     models = 1 if len(model.factors) == M else M  # how many share one P
     for first in range(0, M, models):

@@ -2,6 +2,11 @@
 
 The error over several horizons of late is compared with that of the long run, as fading means: errors [LATEST + 5]
 holds them.
+
+Where the weights stay, what they were says which of them matter: the variance of a weight w is w^2 then, at least
+`LEAST_KEPT` of the prior's and at most the prior's. So a drift is not the occasion to fit to noise again, which costs
+the more the more inputs tell nothing: running means alone gain 1.0 points by it on Electricity with eight columns of
+lags, and .2 without them.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ ERROR, COUNTED, SINCE, TRIED, LATEST = range(5)
 """What stands in `errors`: the error of the long run, the events that it is of, the events since the last restart, what
 that began anew if it is not judged yet (see `restarts`), and from LATEST on the error over each of `HORIZONS` since."""
 SIZE = LATEST + len(HORIZONS)
+LEAST_KEPT = 0.1
+"""The least share of its prior variance that a weight is given where weights stay."""
 
 
 @kernel
@@ -73,3 +80,19 @@ def restarts(errors: Floats, wrong: float, threshold: float) -> int:
     if what > 0:
         errors[TRIED], errors[SINCE] = float(what), 0.0
     return what
+
+
+@kernel
+def begin(weights: Floats, factors: Floats, variance: float, least: float) -> None:
+    """Begin P anew, factors [C, D, D] of weights [M, D]: the variance of w is w^2, from `least` of `variance` up to it.
+
+    Where several models share a P, the largest of their weights counts.
+    """
+    factors[:] = 0.0
+    shared = len(factors) < len(weights)
+    for c in range(len(factors)):
+        for d in range(factors.shape[1]):
+            largest = 0.0
+            for m in range(0 if shared else c, len(weights) if shared else c + 1):
+                largest = max(largest, weights[m, d] ** 2)
+            factors[c, d, d] = min(variance, max(least * variance, largest))

@@ -15,7 +15,7 @@ RATES = kernel.Rates(fade=0.99, variance=10.0, threshold=1e9, most_strength=100.
 def new(inputs: int, classes: int, shared: bool = False, variance: float = 10.0) -> kernel.Logistic:
     models = classes if classes > 2 else 1
     factors = np.zeros((1 if shared else models, inputs, inputs))
-    kernel.begin(factors, variance)
+    restarts.begin(np.zeros((models, inputs)), factors, variance, 1.0)
     noise, errors = np.tile([0.05, 0.0], (models, 1)), np.zeros(restarts.SIZE)
     return kernel.Logistic(np.zeros((models, inputs)), factors, noise, np.zeros(2), errors)
 

@@ -51,3 +51,21 @@ def test_an_error_that_falls_again_leaves_the_weights() -> None:
     found = judged(np.concatenate([rng.random(5_000) < 0.05, rng.random(50) < 0.5, rng.random(3_000) < 0.05]))
     assert [what for i, what in found if i >= 5_000][:1] == [1]
     assert all(what == 1 for i, what in found if 5_000 <= i < 6_000)
+
+
+def test_weights_that_stay_are_trusted_as_far_as_they_are_large() -> None:
+    """After a drift, inputs that tell nothing were fitted to noise anew."""
+    weights, factors = np.array([[0.1, -2.0, 9.0]]), np.ones((1, 3, 3))
+    kernel.begin(weights, factors, 10.0, kernel.LEAST_KEPT)
+    np.testing.assert_array_equal(factors[0], np.diag([1.0, 4.0, 10.0]))
+    kernel.begin(weights, factors, 10.0, 1.0)
+    np.testing.assert_array_equal(factors[0], np.diag([10.0] * 3))
+
+
+def test_models_that_share_a_covariance_go_by_the_largest_of_their_weights() -> None:
+    weights, factors = np.array([[0.1, -2.0], [3.0, 1.5]]), np.ones((1, 2, 2))
+    kernel.begin(weights, factors, 10.0, kernel.LEAST_KEPT)
+    np.testing.assert_array_equal(factors[0], np.diag([9.0, 4.0]))
+    alone = np.ones((2, 2, 2))
+    kernel.begin(weights, alone, 10.0, kernel.LEAST_KEPT)
+    np.testing.assert_array_equal(alone, [np.diag([1.0, 4.0]), np.diag([9.0, 2.25])])
