@@ -15,8 +15,8 @@ deviation that hangs on a few of them: whatever standardises it sees one lump ne
 - Experts on time, which see how far a value is from those before it, lose by ranks: the price of electricity has heavy
   tails, and its ranks cost them two points. They see values as they are, or by their logarithms. Where a column is
   first found to have heavy tails, it goes by logarithm for good if all its latest values are above 0 and the tails of
-  their logarithms reach at most `SHORTER` as far. The logarithms are shifted and scaled so that they have the middle and
-  the range of the values: what was learnt of the column before stays of use. Below the least value of then, the
+  their logarithms reach at most `SHORTER` as far. The logarithms are shifted and scaled so that they have the middle
+  and the range of the values: what was learnt of the column before stays of use. Below the least value of then, the
   logarithm goes on as a straight line.
 
 `ReferenceColumn` is the same in plain numpy, and a test holds the two together. Ranks by logit are van der Waerden's

@@ -47,9 +47,7 @@ class SeenInTurns(NamedTuple):
 
 
 @kernel
-def rank(
-    state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, known: Bools, told: SeenInTurns
-) -> None:
+def rank(state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, known: Bools, told: SeenInTurns) -> None:
     """Write the events asked about as they are seen, and learn the `known` values of X [m, F].
 
     See `tocsin.kernels.inputs.tails`.

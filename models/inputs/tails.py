@@ -46,7 +46,8 @@ class HeavyTails:
     @property
     def by_log(self) -> Bools:
         """Which columns experts on time see by their logarithms, [F]."""
-        return self._tails.chosen == kernel.BY_LOG
+        by_log: Bools = self._tails.chosen == kernel.BY_LOG
+        return by_log
 
     def apply(self, X: Floats) -> kernel.Seen:
         """X float64 [B, F] as it is seen; NaN stays, and nothing changes."""
@@ -70,9 +71,7 @@ class HeavyTails:
         kernel.learn(self._tails, self._nominal, all_known, given, self._gate, out)
         return out
 
-    def ask_and_learn(
-        self, asked: Floats, ahead: Ints, X: Floats, known: Bools
-    ) -> tuple[kernel.Seen, kernel.Seen]:
+    def ask_and_learn(self, asked: Floats, ahead: Ints, X: Floats, known: Bools) -> tuple[kernel.Seen, kernel.Seen]:
         """`apply` for each of n rows `asked`, in turns with `learn` for each of m rows X; returns what both give.
 
         `ahead` [n], which never falls, is how many of X are learnt before each question.
