@@ -17,6 +17,7 @@ from tocsin.config.experts.logistic import (
 from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.config.experts.tree import TreeSettings
 
@@ -70,7 +71,7 @@ def default_experts(features: int, text: bool) -> tuple[ExpertSettings, ...]:
     Where neither is known, because features are discovered as they come, it is that of features.
     """
     tabular = tabular_experts(features) if features or not text else ()
-    return tabular + (text_experts() if text else ())
+    return (*tabular, *(text_experts() if text else ()), RareClassSettings())
 
 
 DEFAULT_EXPERTS: tuple[ExpertSettings, ...] = default_experts(0, text=False)

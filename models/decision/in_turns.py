@@ -221,6 +221,11 @@ def _combine(
     lessons = Lessons(heard.learnt.ranked, said, taught.y, taught.weight, heard.delay)
     questions = Questions(heard.asked.ranked, heard.answers, ahead)
     combined, before = mixture.combiner.ask_and_learn(questions, lessons, active)
+    rare = mixture.rare.learn(taught.y)
+    read = mixture.rare.read(combined.betp, heard.answers, rare[ahead])
+    if read.moved.any():
+        fused = mixture.combiner.with_betp(combined.fused, read.betp, read.moved, combined.inverse_temperature)
+        combined = combined._replace(fused=fused, betp=read.betp)
     ledger.betp[len(ledger.betp) - len(ahead) :] = known(combined.betp)
     return combined, before
 

@@ -14,6 +14,7 @@ from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.decision.judge import Judge
 from tocsin.models.decision.prior_shift import StreamPriors
+from tocsin.models.decision.rare_reading import RareReading
 from tocsin.models.decision.scores import Scores
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
@@ -31,6 +32,7 @@ class Mixture:
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
         self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), registry.must_earn(settings))
+        self.rare = RareReading(settings)
         self.judge = Judge(settings)
         self.history = LabelHistory(
             registry.history_length(settings), registry.follows_subjects(settings), settings.max_subjects
@@ -45,6 +47,7 @@ class Mixture:
         self.inputs.resize(nominal, classes)
         self.combiner.resize(nominal, classes)
         self.lifecycle.resize(classes)
+        self.rare.resize(classes)
         self.judge.resize(nominal, classes)
         self.pool.resize(classes)
 
@@ -54,6 +57,7 @@ class Mixture:
             **self.inputs.parts(),
             "router": self.combiner.router,
             "lifecycle": self.lifecycle,
+            "rare": self.rare,
             "abstention": self.judge.abstention,
             "novelty": self.judge.novelty,
             "operating_point": self.judge.operating_point,
@@ -89,10 +93,14 @@ class Mixture:
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
         answers, subject_texts = self.pool.evidence(batch, active)
         combined = self.combiner.combine(batch.ranked, answers, active)
-        followed = self.judge.prior_shift.follow(combined.betp, priors)
+        read = self.rare.read(combined.betp, answers, self.rare.rare)
+        followed = self.judge.prior_shift.follow(read.betp, priors)
         fused = combined.fused
         if followed.ratio is not None:
-            fused = self.combiner.with_betp(fused, followed.betp, (followed.ratio != 1.0).any(axis=1))
+            moved = read.moved | (followed.ratio != 1.0).any(axis=1)
+            fused = self.combiner.with_betp(fused, followed.betp, moved, combined.inverse_temperature)
+        elif read.moved.any():
+            fused = self.combiner.with_betp(fused, read.betp, read.moved, combined.inverse_temperature)
         verdict = self.judge.judge(batch.X, combined.evidence, combined.engaged, followed.betp, fused.conflict, classes)
         abstention = self.judge.abstention
         return Scores(
@@ -117,7 +125,7 @@ class Mixture:
             limits=abstention.limits(len(classes)),
             raised_at=verdict.raised_at,
             nonconformity=verdict.nonconformity,
-            plain=None if followed.ratio is None else combined.betp,
+            plain=None if followed.ratio is None else read.betp,
             ratio=followed.ratio,
             priors=followed.states,
             subject_texts=subject_texts,
@@ -151,9 +159,10 @@ class Mixture:
             answers = self._answers_of(contexts)
             self.pool.learn(batch, y, weight, posts, active, answers)
         learnt = self.combiner.learn(batch.ranked, answers, y, weight, delay)
+        rare = self.rare.learn(y)[:-1]
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
-            betp = self.combiner.betp(fused, learnt.inverse_temperature)
+            betp = self.rare.read(self.combiner.betp(fused, learnt.inverse_temperature), answers, rare).betp
             self.judge.learn_at_once(batch.X, y, betp, learnt.evidence, engaged, self.learnt)
             decided = betp.argmax(axis=1)
         else:

@@ -29,6 +29,8 @@ class Combined(NamedTuple):
     fused: Fused
     betp: Floats
     """[B, K], the pignistic probability (BetP) raised to the inverse temperature."""
+    inverse_temperature: Floats
+    """[B]"""
 
 
 class Learnt(NamedTuple):
@@ -76,7 +78,8 @@ class Combiner:
         evidence = self.class_discount.discount(answers, self.prior)
         reliability = np.where(active, self.router.reliability(self._quantities(X), evidence), 0.0)
         engaged, fused = self.fuse(evidence, reliability, active)
-        return Combined(evidence, reliability, engaged, fused, self.betp(fused, self._temperatures(len(X))))
+        temperatures = self._temperatures(len(X))
+        return Combined(evidence, reliability, engaged, fused, self.betp(fused, temperatures), temperatures)
 
     def learn(self, X: Floats, answers: Floats, y: Ints, weight: Floats, delay: Ints) -> Learnt:
         """Learn whom to trust from B labels y and the answers [B, E, K] that were given at each event's own time.
@@ -95,7 +98,8 @@ class Combiner:
         said, before = routed(self.router, asked, taught)
         reliability = np.where(active, said.reliability, 0.0)
         engaged, fused = self.fuse(evidence, reliability, active)
-        combined = Combined(evidence, reliability, engaged, fused, self.betp(fused, said.inverse_temperature))
+        betp = self.betp(fused, said.inverse_temperature)
+        combined = Combined(evidence, reliability, engaged, fused, betp, said.inverse_temperature)
         return combined, Learnt(learnt, *before)
 
     def _quantities(self, X: Floats) -> Floats:
@@ -121,9 +125,10 @@ class Combiner:
         """The pignistic probabilities [B, K] of fused beliefs, each row raised to its inverse temperature [B]."""
         return _raised(pignistic(fused.belief, fused.uncertainty), inverse_temperature)
 
-    def with_betp(self, fused: Fused, betp: Floats, moved: Bools) -> Fused:
-        """The masses whose BetP, raised to the inverse temperature, is `betp` [B, K], in the rows that `moved` [B]."""
-        plain = _raised(betp, 1.0 / self._temperatures(len(betp)))
+    @staticmethod
+    def with_betp(fused: Fused, betp: Floats, moved: Bools, inverse_temperature: Floats) -> Fused:
+        """The masses whose BetP, raised to its inverse temperature [B], is `betp` [B, K], where it has `moved` [B]."""
+        plain = _raised(betp, 1.0 / inverse_temperature)
         belief, uncertainty = masses(plain, fused.uncertainty)
         return fused._replace(
             belief=np.where(moved[:, None], belief, fused.belief),

@@ -1,0 +1,95 @@
+"""A vote on a rare class by log likelihood ratios, with exponential weights, and its calibration.
+
+An expert that gives class k the evidence e_k of s in all says p = (e_k + q) / (s + 1), where q is the share of the
+class: one pseudo-count stands for the class frequencies. Its log likelihood ratio is logit p - logit q. The vote is the
+mean of all ratios, weighted by exp(-eta loss), where the loss is the log loss of logit q + ratio at the true share, and
+what is older fades by .95 at each label of the class. A mean of Dempster's kind, whose evidence is bounded, loses the
+ranking; so does a router that decides for each event.
+
+Before it is weighed, the ratio of each voter is multiplied by a slope of its own, because some boast. The log odds of
+the class are then logit q + a vote + b. All slopes and the shift are learnt by logistic regression with Newton steps
+from a prior at 1 and 0 that is firm: where they move, events of different times are no longer ranked alike.
+
+Sources: Cesa-Bianchi & Lugosi 2006, "Prediction, learning, and games", ch. 2; Platt 1999, "Probabilistic outputs for
+support vector machines".
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.experts.rare_class.gaussian import FARTHEST
+from tocsin.kernels.experts.rare_class.state import Vote
+
+Floats = NDArray[np.float64]
+
+KEPT = 0.95
+"""What a loss keeps at each label of the class."""
+LEAST_SLOPE, MOST_SLOPE = 0.1, 3.0
+
+
+@kernel
+def ratio_of(said: Floats, k: int, prior: float) -> float:
+    """The log likelihood ratio of class k by evidence `said` [K], where `prior` are its log odds."""
+    q = 1.0 / (1.0 + math.exp(-prior))
+    total = said.sum()
+    p = (said[k] + q) / (total + 1.0)
+    ratio = math.log(p) - math.log(max(1.0 - p, 1e-300)) - prior
+    return min(max(ratio, -FARTHEST), FARTHEST)
+
+
+@kernel
+def voted(loss: Floats, ratio: Floats, eta: float) -> float:
+    """The mean of ratios [E + 1], weighted by their losses [E + 1]."""
+    least, weights, total = loss.min(), 0.0, 0.0
+    for e in range(len(ratio)):
+        weight = math.exp(-eta * (loss[e] - least))
+        weights += weight
+        total += weight * ratio[e]
+    return total / weights
+
+
+@kernel
+def log_loss(odds: float, right: bool) -> float:
+    """The log loss of log odds, where the class was `right` or was not."""
+    away = -odds if right else odds
+    return max(away, 0.0) + math.log1p(math.exp(-abs(away)))
+
+
+@kernel
+def calibrated(vote: Vote, k: int, prior: float, said: float) -> float:
+    """The probability of class k, whose log odds are `prior`, by what was voted."""
+    odds = prior + vote.scale[k, 0] * said + vote.scale[k, 1]
+    return 1.0 / (1.0 + math.exp(-min(max(odds, -30.0), 30.0)))
+
+
+@kernel
+def calibrate(vote: Vote, k: int, said: float, p: float, right: bool) -> None:
+    """One Newton step for slope and shift, after a label of an event that was given probability p."""
+    P = vote.spread[k]
+    gain0, gain1 = P[0, 0] * said + P[0, 1], P[1, 0] * said + P[1, 1]
+    h = p * (1.0 - p)
+    shrink = 1.0 + h * (said * gain0 + gain1)
+    step = ((1.0 if right else 0.0) - p) / shrink
+    vote.scale[k, 0] = min(max(vote.scale[k, 0] + step * gain0, LEAST_SLOPE), MOST_SLOPE)
+    vote.scale[k, 1] += step * gain1
+    P[0, 0] -= h * gain0 * gain0 / shrink
+    P[0, 1] -= h * gain0 * gain1 / shrink
+    P[1, 0] = P[0, 1]
+    P[1, 1] -= h * gain1 * gain1 / shrink
+
+
+@kernel
+def learn_slope(slope: Floats, odds: float, ratio: float, right: bool) -> None:
+    """One Newton step for the slope [2] of a voter, after a label of an event with this `ratio` and these log `odds` of
+    the class."""
+    p = 1.0 / (1.0 + math.exp(-odds))
+    gain = slope[1] * ratio
+    shrink = 1.0 + p * (1.0 - p) * ratio * gain
+    step = ((1.0 if right else 0.0) - p) / shrink
+    slope[0] = min(max(slope[0] + step * gain, LEAST_SLOPE), MOST_SLOPE)
+    slope[1] /= shrink
