@@ -8,19 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from tocsin.config.model import ModelSettings
+from tocsin.kernels.fusion import Fused
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.decision.judge import Judge
-from tocsin.models.decision.prior_shift import StreamPriors
-from tocsin.models.decision.rare_reading import RareReading
+from tocsin.models.decision.prior_shift import Followed, StreamPriors
+from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.decision.scores import Scores
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
 from tocsin.models.inputs.preparation import Preparation
-from tocsin.models.routing.combiner import Combiner
+from tocsin.models.routing.combiner import Combined, Combiner
 from tocsin.models.routing.lifecycle import Lifecycle
 
 
@@ -95,12 +96,7 @@ class Mixture:
         combined = self.combiner.combine(batch.ranked, answers, active)
         read = self.rare.read(combined.betp, answers, self.rare.rare)
         followed = self.judge.prior_shift.follow(read.betp, priors)
-        fused = combined.fused
-        if followed.ratio is not None:
-            moved = read.moved | (followed.ratio != 1.0).any(axis=1)
-            fused = self.combiner.with_betp(fused, followed.betp, moved, combined.inverse_temperature)
-        elif read.moved.any():
-            fused = self.combiner.with_betp(fused, read.betp, read.moved, combined.inverse_temperature)
+        fused = self._moved(combined, read, followed)
         verdict = self.judge.judge(batch.X, combined.evidence, combined.engaged, followed.betp, fused.conflict, classes)
         abstention = self.judge.abstention
         return Scores(
@@ -130,6 +126,13 @@ class Mixture:
             priors=followed.states,
             subject_texts=subject_texts,
         )
+
+    def _moved(self, combined: Combined, read: Read, followed: Followed) -> Fused:
+        """The masses that agree with the probabilities after the reading of rare classes and the shift of priors."""
+        moved = read.moved if followed.ratio is None else read.moved | (followed.ratio != 1.0).any(axis=1)
+        if not moved.any():
+            return combined.fused
+        return self.combiner.with_betp(combined.fused, followed.betp, moved, combined.inverse_temperature)
 
     def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         """Learn B labels y, in order; returns BetP [B, K] as it was just before each.

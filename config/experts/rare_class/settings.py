@@ -21,7 +21,7 @@ class RareClassSettings(ExpertSettings):
 
     kind: Literal["rare-class"] = "rare-class"
     name: str = Field(default="rare-class", min_length=1, max_length=64)
-    share: float = Field(default=0.05, gt=0, le=0.5)
+    share: float = Field(default=0.05, ge=1e-6, le=0.5)
     """A class is rare where less than this share of the labels have it, and less than a quarter of an even share."""
     memory: float = Field(default=20_000.0, ge=100, le=1e9)
     """Labels after which older ones fade in the mean and the covariance of all events."""
