@@ -68,6 +68,18 @@ class AbstentionSettings(FrozenSettings):
     """How many labelled events that share is taken of."""
     novelty_memory: int = Field(default=256, ge=1, le=100_000)
     """How many labelled events are remembered to measure distances from."""
+    novelty_by: Literal["labelled", "traffic"] = "labelled"
+    """What tells that an event is novel. `labelled`: how far it lies from labelled events. `traffic`: also how much
+    denser recent traffic lies around it than labelled events of the same time do, which finds a class that nobody has
+    labelled yet. That needs labels for a fair share of all events, see `novelty_labelled`."""
+    novelty_traffic: int = Field(default=1_000, ge=200, le=100_000)
+    """How many labelled events, and how many of the traffic of the same time, are compared by `novelty_by: traffic`."""
+    novelty_labelled: float = Field(default=0.15, ge=0, le=1)
+    """The labelled share of all events below which the traffic says nothing: with fewer labels, what is new and what is
+    merely not labelled look alike."""
+    novelty_columns: int = Field(default=128, ge=1, le=1_000)
+    """The most numbers an event for which traffic is compared; a category counts as four. Wider events are judged by
+    labelled events alone, because the cost of comparing grows with the square of the numbers."""
     abstain_novel: bool = False
     """Whether novel events are abstained from even where their evidence would suffice for a decision."""
 

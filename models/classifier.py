@@ -24,8 +24,8 @@ from tocsin.models.data.labels import Label, class_name, name_among, names_among
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 from tocsin.models.decision.abstention import Abstention
 from tocsin.models.decision.mixture import Mixture
-from tocsin.models.decision.prior_shift import StreamPriors
 from tocsin.models.decision.scores import Scores
+from tocsin.models.decision.streams import Streams
 from tocsin.models.experts.base import Expert
 from tocsin.models.face import DOES_NOT_FIT, Face, checked_weights, feature_rows
 from tocsin.models.routing.base import Router
@@ -147,15 +147,15 @@ class Classifier(Face):
 
     # Scoring
 
-    def score(self, batch: Batch, priors: StreamPriors | None = None, share: float = 1.0) -> Scores:
+    def score(self, batch: Batch, streams: Streams | None = None, share: float = 1.0) -> Scores:
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
-        `priors` are the class priors of late of the streams that the events come from. They are followed where
-        `prior_shift` is enabled and enough is known. With a `share` below 1 only the fewest experts are asked that hold
-        this share of the routing by the model's own figures.
+        `streams` has what came of late where the events come from: class priors, which are followed where `prior_shift`
+        is enabled and enough is known, and traffic, which `novelty_by: traffic` compares. With a `share` below 1 only
+        the fewest experts are asked that hold this share of the routing by the model's own figures.
         """
         asked = self.mixture.fewest(share) if share < 1.0 else None
-        return self.mixture.score(batch, self.classes, priors, asked)
+        return self.mixture.score(batch, self.classes, streams, asked)
 
     def warm_up(self, progress: Callable[[str], None] = lambda part: None) -> None:
         """Compile and load everything before the first event and the first label, which would wait for it.
@@ -177,7 +177,7 @@ class Classifier(Face):
             context = other.score(batch).context(0) if other.classes else None
             other.learn(FeedbackBatch(batch, [name], np.ones(1), [context], [()]))
         if other.classes:
-            other.mixture.judge.prior_shift.warm_up(len(other.classes))
+            other.mixture.judge.warm_up(len(other.classes))
         self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
 
     # Learning

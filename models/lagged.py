@@ -51,6 +51,7 @@ class LaggedClassifier:
         self.classifier = classifier
         self._index = {name: i for i, name in enumerate(classifier.classes)}
         self._ledger: Ledger | None = None
+        self._traffic = classifier.mixture.judge.novelty.recent_traffic()
         self._first = 0
         """The event in the first row of the ledger."""
 
@@ -82,7 +83,9 @@ class LaggedClassifier:
 
     def _with(self, asked: Batch) -> Ledger:
         mixture, classes = self.classifier.mixture, len(self.classifier.classes)
-        new = Ledger.empty(with_history(asked, len(mixture.history)), len(mixture.pool), classes)
+        new = Ledger.empty(
+            with_history(asked, len(mixture.history)), len(mixture.pool), classes, mixture.judge.novelty.width
+        )
         return new if self._ledger is None else self._ledger.followed_by(new)
 
     def _add_class(self, name: str, ledger: Ledger) -> None:
@@ -97,7 +100,9 @@ class LaggedClassifier:
         y = np.array([self._index[name] for name in names], np.int64)
         taught = TaughtRows(due.event[rows] - self._first, y, due.weight[rows])
         ahead, part = pieces.ahead[asked] - rows.start, ledger.before(before + asked.stop)
-        verdicts = score_and_learn(self.classifier.mixture, part, ahead, taught, self.classifier.classes)
+        mixture, classes = self.classifier.mixture, self.classifier.classes
+        verdicts = score_and_learn(mixture, part, ahead, taught, classes, self._traffic)
+        self._traffic = verdicts.traffic
         remember_names(self.classifier.category_names, ledger.batch, taught.place)
         return Answered(asked.start, asked.stop, verdicts, part.learnt[before + asked.start :].copy())
 

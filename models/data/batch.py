@@ -191,7 +191,7 @@ class PredictionContext:
     limits: Sequence[float] | None = None
     """The threshold of each class, [K] with the K of that time; None where they have none of their own."""
     nonconformity: Sequence[float] | None = None
-    """The nonconformity of the event, [2], see `tocsin.models.decision.novelty`; None where abstention is off."""
+    """The nonconformity of the event, [2 or 3], see `tocsin.models.decision.novelty`; None where abstention is off."""
     plain: Floats | None = None
     """BetP [K] before class priors were followed; None where they were not, and `betp` is that."""
     ratio: Floats | None = None

@@ -32,7 +32,7 @@ class Contexts:
     limits: Floats | None = None
     """[B, K], infinite for a class that had none of its own."""
     nonconformity: Floats | None = None
-    """[B, 2], NaN where it is not known."""
+    """[B, 2 or 3], NaN where it is not known."""
     plain: Floats | None = None
     """[B, K], NaN for an event whose class priors were not followed."""
     ratio: Floats | None = None
@@ -91,8 +91,8 @@ class Contexts:
         experts = max((context.evidence.shape[0] for context in contexts), default=0)
         evidence, betp = np.zeros((B, experts, K)), np.zeros((B, K))
         limits = np.full((B, K), math.inf) if any(context.limits is not None for context in contexts) else None
-        known = any(context.nonconformity is not None for context in contexts)
-        nonconformity = np.full((B, 2), np.nan) if known else None
+        scores = max((len(context.nonconformity or ()) for context in contexts), default=0)
+        nonconformity = np.full((B, scores), np.nan) if scores else None
         followed = any(context.ratio is not None for context in contexts)
         plain, ratio = (np.full((B, K), np.nan), np.full((B, K), np.nan)) if followed else (None, None)
         for i, context in enumerate(contexts):
@@ -101,7 +101,7 @@ class Contexts:
             if limits is not None and context.limits is not None:
                 limits[i, : len(context.limits)] = context.limits
             if nonconformity is not None and context.nonconformity is not None:
-                nonconformity[i] = context.nonconformity
+                nonconformity[i, : len(context.nonconformity)] = context.nonconformity
             if plain is not None and ratio is not None and context.ratio is not None and context.plain is not None:
                 plain[i, :k], ratio[i, :k] = context.plain, context.ratio
                 plain[i, k:], ratio[i, k:] = 0.0, 1.0

@@ -18,10 +18,11 @@ import numpy as np
 
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.decision.abstention import COLD_START
-from tocsin.models.decision.judge import ToJudge, ToLearn, Verdict
+from tocsin.models.decision.judge import ToJudge, ToLearn
 from tocsin.models.decision.mixture import Mixture
 from tocsin.models.decision.novelty import support
 from tocsin.models.decision.prior_shift import NoPriorShift
+from tocsin.models.decision.traffic.recent import RecentTraffic
 from tocsin.models.routing.base import Lessons, Questions
 from tocsin.models.routing.combiner import Combined, Learnt
 
@@ -41,6 +42,8 @@ class LaggedScores(NamedTuple):
     reasons: Sequence[str | None]
     sets: Bools
     """[n, K]"""
+    traffic: RecentTraffic | None = None
+    """The traffic of their stream after them, where traffic is compared."""
 
 
 class TaughtRows(NamedTuple):
@@ -72,10 +75,10 @@ class Ledger:
     limits: Floats
     """[N, K]"""
     nonconformity: Floats
-    """[N, 2]"""
+    """[N, 2 or 3]"""
 
     @classmethod
-    def empty(cls, batch: Batch, experts: int, classes: int) -> Ledger:
+    def empty(cls, batch: Batch, experts: int, classes: int, scores: int = 2) -> Ledger:
         """Room for these events, of which nothing was predicted yet."""
         N = len(batch)
         return cls(
@@ -86,7 +89,7 @@ class Ledger:
             threshold=np.full(N, math.inf),
             learnt=np.zeros(N, np.int64),
             limits=np.full((N, classes), math.inf),
-            nonconformity=np.full((N, 2), np.nan),
+            nonconformity=np.full((N, scores), np.nan),
         )
 
     def before(self, stop: int) -> Ledger:
@@ -140,7 +143,12 @@ def can_pass(mixture: Mixture) -> bool:
 
 
 def score_and_learn(
-    mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRows, classes: Sequence[str]
+    mixture: Mixture,
+    ledger: Ledger,
+    ahead: Ints,
+    taught: TaughtRows,
+    classes: Sequence[str],
+    traffic: RecentTraffic | None = None,
 ) -> LaggedScores:
     """Score the last n events of a ledger in turns with learning m labels of its events, all in one window.
 
@@ -154,11 +162,12 @@ def score_and_learn(
     ledger.classes[own] = len(classes)
     _recall(mixture, ledger, ahead, taught)
     if not classes:
-        return _before_any_class(n)
+        return _before_any_class(n)._replace(traffic=traffic)
     active = mixture.lifecycle.active.copy()  # a review at the end of the window changes it
     heard = _ask_experts(mixture, ledger, ahead, taught, active)
     combined, before = _combine(mixture, ledger, ahead, taught, heard, active)
-    verdict = _judge(mixture, ledger, ahead, taught, heard, combined, classes)
+    questions = _questions(heard, combined, classes, ahead, traffic)
+    verdict = mixture.judge.ask_and_learn(questions, _labels(ledger, taught, heard), ledger)
     mixture.learnt += len(place)
     if len(place):
         engaged = mixture.combiner.engaged(before.evidence, before.reliability, active)
@@ -175,6 +184,7 @@ def score_and_learn(
         verdict.decided,
         verdict.reasons,
         verdict.sets,
+        verdict.traffic.get(0),
     )
 
 
@@ -230,21 +240,18 @@ def _combine(
     return combined, before
 
 
-def _judge(
-    mixture: Mixture,
-    ledger: Ledger,
-    ahead: Ints,
-    taught: TaughtRows,
-    heard: _Heard,
-    combined: Combined,
-    classes: Sequence[str],
-) -> Verdict:
-    """Judge the events, and learn thresholds from the labels."""
+def _questions(
+    heard: _Heard, combined: Combined, classes: Sequence[str], ahead: Ints, traffic: RecentTraffic | None
+) -> ToJudge:
+    """The events to be judged."""
     backing, conflict = support(combined.evidence, combined.engaged), combined.fused.conflict
-    to_judge = ToJudge(heard.asked.X, backing, combined.betp, conflict, classes, ahead)
+    return ToJudge(heard.asked, backing, combined.betp, conflict, classes, ahead, traffic)
+
+
+def _labels(ledger: Ledger, taught: TaughtRows, heard: _Heard) -> ToLearn:
+    """The labels from which thresholds are learnt."""
     place = taught.place
-    to_learn = ToLearn(heard.learnt.X, taught.y, ledger.betp[place], place, ledger.learnt[place], heard.delay)
-    return mixture.judge.ask_and_learn(to_judge, to_learn, ledger)
+    return ToLearn(heard.learnt, taught.y, ledger.betp[place], place, ledger.learnt[place], heard.delay)
 
 
 def known(values: Floats) -> Floats:

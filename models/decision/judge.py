@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from tocsin.config.model import ModelSettings
-from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.decision.abstention import COLD_START, Abstention, JudgedBy, LateLabels, Standing
-from tocsin.models.decision.novelty import Novelty, beyond, support
+from tocsin.models.decision.novelty import AskedAt, LearntAt, Novelty, beyond, support
 from tocsin.models.decision.operating_point import OperatingPoint, Raised, raised
 from tocsin.models.decision.prior_shift import prior_shift
+from tocsin.models.decision.streams import Streams
+from tocsin.models.decision.traffic.recent import RecentTraffic
 
 
 class Verdict(NamedTuple):
@@ -33,7 +36,9 @@ class Verdict(NamedTuple):
     """[B], the probability from which on the event's rare class is decided for, which it reached; NaN where the most
     probable class, or that of least cost, is the label."""
     nonconformity: Floats | None
-    """[B, 2], see `tocsin.models.decision.novelty`; None where abstention is off."""
+    """[B, 2 or 3], see `tocsin.models.decision.novelty`; None where abstention is off."""
+    traffic: Mapping[int, RecentTraffic] = MappingProxyType({})
+    """By stream, its traffic after these events; empty where traffic is not compared."""
 
 
 class _Limits(NamedTuple):
@@ -50,8 +55,8 @@ class _Limits(NamedTuple):
 class ToJudge(NamedTuple):
     """n events to be judged while labels are learnt."""
 
-    X: Floats
-    """[n, F]"""
+    batch: Batch
+    """n events"""
     support: Floats
     """[n], see `tocsin.models.decision.novelty.support`."""
     betp: Floats
@@ -61,13 +66,15 @@ class ToJudge(NamedTuple):
     classes: Sequence[str]
     ahead: Ints
     """[n], how many labels are learnt before each is judged; it never falls."""
+    traffic: RecentTraffic | None = None
+    """That of their stream, where traffic is compared."""
 
 
 class ToLearn(NamedTuple):
     """m late labels, in their order."""
 
-    X: Floats
-    """[m, F], their events."""
+    batch: Batch
+    """Their m events."""
     y: Ints
     betp: Floats
     """[m, K], of each event's own time."""
@@ -87,7 +94,7 @@ class Judged(Protocol):
     limits: Floats
     """[N, K], the threshold of each class; infinite where it had none of its own."""
     nonconformity: Floats
-    """[N, 2], NaN where it is not known."""
+    """[N, 2 or 3], NaN where it is not known."""
 
 
 class Judge:
@@ -111,16 +118,30 @@ class Judge:
         self.operating_point.resize(classes)
         self.novelty.resize(nominal)
 
+    def warm_up(self, classes: int) -> None:
+        """Compile what is first needed long after the first event."""
+        self.prior_shift.warm_up(classes)
+        self.novelty.warm_up()
+
     def judge(
-        self, X: Floats, evidence: Floats, engaged: Bools, betp: Floats, conflict: Floats, classes: Sequence[str]
+        self,
+        batch: Batch,
+        evidence: Floats,
+        engaged: Bools,
+        betp: Floats,
+        conflict: Floats,
+        classes: Sequence[str],
+        streams: Streams | None = None,
     ) -> Verdict:
-        """Decide B events from X [B, F], evidence [B, E, K], engaged [B, E], BetP [B, K] and conflict [B]."""
-        nonconformity, novel = None, np.zeros(len(X), np.bool_)
+        """Decide B events from evidence [B, E, K], engaged [B, E], BetP [B, K] and conflict [B]."""
+        nonconformity, novel, after = None, np.zeros(len(batch), np.bool_), dict[int, RecentTraffic]()
         if self._enabled:
-            nonconformity = self.novelty.nonconformity(X, support(evidence, engaged))
+            ratio, after = self.novelty.ratios(batch.X, batch.times, streams)
+            nonconformity = self.novelty.nonconformity(batch.X, support(evidence, engaged), ratio)
             novel = self.novelty.novel(nonconformity)
         standing, points = self.abstention.standing(len(classes)), self.operating_point.thresholds()[None]
-        return self._verdict(betp, conflict, novel, classes, standing, points)._replace(nonconformity=nonconformity)
+        verdict = self._verdict(betp, conflict, novel, classes, standing, points)
+        return verdict._replace(nonconformity=nonconformity, traffic=after)
 
     def _verdict(
         self, betp: Floats, conflict: Floats, novel: Bools, classes: Sequence[str], standing: Standing, points: Floats
@@ -136,12 +157,16 @@ class Judge:
 
         What the n events were judged by is entered in the last rows of `ledger`.
         """
-        n, (X, y, betp, place, learnt, delay) = len(questions.ahead), labels
-        ahead, novel = questions.ahead, np.zeros(n, np.bool_)
+        n, (taught, y, betp, place, learnt, delay) = len(questions.ahead), labels
+        ahead, novel, traffic = questions.ahead, np.zeros(n, np.bool_), questions.traffic
         own = slice(len(ledger.nonconformity) - n, len(ledger.nonconformity))
         if self._enabled:
-            distance = self.novelty.distances_in_turns(questions.X, ahead, X)
-            nonconformity = np.stack([distance, -questions.support], axis=1)
+            scores = [self.novelty.distances_in_turns(questions.batch.X, ahead, taught.X), -questions.support]
+            if traffic is not None:
+                asked, lessons = AskedAt(questions.batch.X, questions.batch.times), LearntAt(taught.X, y, taught.times)
+                ratio, traffic = self.novelty.ratios_in_turns(asked, ahead, lessons, traffic)
+                scores.append(ratio)
+            nonconformity = np.stack(scores, axis=1)
             # What is kept until a label comes counts as not known where it is not finite.
             ledger.nonconformity[own] = np.where(np.isfinite(nonconformity), nonconformity, np.nan)
             novel = beyond(nonconformity, self.novelty.limits_in_turns(ahead, ledger.nonconformity[place]))
@@ -150,7 +175,8 @@ class Judge:
         standing = self.abstention.standings_in_turns(ahead, late, JudgedBy(ledger.threshold, ledger.limits))
         points = self.operating_point.thresholds_in_turns(ahead, betp, y, learnt)
         verdict = self._verdict(questions.betp, questions.conflict, novel, questions.classes, standing, points)
-        return verdict._replace(nonconformity=ledger.nonconformity[own] if self._enabled else None)
+        after = {} if traffic is None else {0: traffic}
+        return verdict._replace(nonconformity=ledger.nonconformity[own] if self._enabled else None, traffic=after)
 
     def _decide_raised(
         self, raised: Raised, novel: Bools, decided: Bools, reasons: list[str | None], sets: Bools
@@ -161,28 +187,28 @@ class Judge:
             if reasons[i] not in (None, COLD_START) and not (self._abstains_novel and novel[i]):
                 decided[i], reasons[i] = True, None
 
-    def learn_at_once(self, X: Floats, y: Ints, betp: Floats, evidence: Floats, engaged: Bools, learnt: int) -> None:
+    def learn_at_once(self, batch: Batch, y: Ints, betp: Floats, evidence: Floats, engaged: Bools, learnt: int) -> None:
         """Learn B labels that came with their events, each judged by the thresholds of that very moment.
 
         `learnt` is how many records the model had learnt before the first of them; `betp` [B, K], `evidence` [B, E, K]
         and `engaged` [B, E] are of each event just before it was learnt.
         """
         if self._enabled:
-            self.novelty.predict_then_learn(X, support(evidence, engaged))
+            self.novelty.predict_then_learn(batch.X, support(evidence, engaged), y, batch.times)
             self._learn_thresholds(y, betp, learnt, None)
             self.operating_point.learn(betp, y, learnt + np.arange(len(y)))
         for i, label in enumerate(y.tolist()):
             self.prior_shift.learn(betp[i], None, label, learnt + i)
 
-    def learn_late(self, X: Floats, y: Ints, betp: Floats, contexts: Contexts, learnt: int) -> None:
+    def learn_late(self, batch: Batch, y: Ints, betp: Floats, contexts: Contexts, learnt: int) -> None:
         """Learn B late labels, each event judged by what its context says of its own time."""
         self._learn_thresholds(y, betp, learnt, contexts)
         self.operating_point.learn(betp, y, contexts.learnt)
         self.prior_shift.learn_late(y, contexts)
         if self._enabled and contexts.nonconformity is None:
-            self.novelty.learn(X, np.full((len(y), 2), np.nan))
+            self.novelty.learn(batch.X, np.full((len(y), 2), np.nan), y, batch.times)
         elif self._enabled and contexts.nonconformity is not None:
-            self.novelty.learn(X, contexts.nonconformity)
+            self.novelty.learn(batch.X, contexts.nonconformity, y, batch.times)
 
     def _learn_thresholds(self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None) -> None:
         scores, doubt = (1.0 - betp[np.arange(len(y)), y]).tolist(), doubts(betp).tolist()

@@ -14,9 +14,10 @@ from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.decision.judge import Judge
-from tocsin.models.decision.prior_shift import Followed, StreamPriors
+from tocsin.models.decision.prior_shift import Followed
 from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.decision.scores import Scores
+from tocsin.models.decision.streams import Streams
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
@@ -79,7 +80,7 @@ class Mixture:
         return asked
 
     def score(
-        self, batch: Batch, classes: Sequence[str], priors: StreamPriors | None, asked: Bools | None = None
+        self, batch: Batch, classes: Sequence[str], streams: Streams | None, asked: Bools | None = None
     ) -> Scores:
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
@@ -95,10 +96,10 @@ class Mixture:
         answers, subject_texts = self.pool.evidence(batch, active)
         combined = self.combiner.combine(batch.ranked, answers, active)
         read = self.rare.read(combined.betp, answers, self.rare.rare)
-        followed = self.judge.prior_shift.follow(read.betp, priors)
+        followed = self.judge.prior_shift.follow(read.betp, streams)
         fused = self._moved(combined, read, followed)
-        verdict = self.judge.judge(batch.X, combined.evidence, combined.engaged, followed.betp, fused.conflict, classes)
-        abstention = self.judge.abstention
+        said = combined.evidence, combined.engaged, followed.betp, fused.conflict
+        verdict, abstention = self.judge.judge(batch, *said, classes, streams), self.judge.abstention
         return Scores(
             batch=batch,
             given=given,
@@ -124,6 +125,7 @@ class Mixture:
             plain=None if followed.ratio is None else read.betp,
             ratio=followed.ratio,
             priors=followed.states,
+            traffic=verdict.traffic,
             subject_texts=subject_texts,
         )
 
@@ -166,12 +168,12 @@ class Mixture:
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
             betp = self.rare.read(self.combiner.betp(fused, learnt.inverse_temperature), answers, rare).betp
-            self.judge.learn_at_once(batch.X, y, betp, learnt.evidence, engaged, self.learnt)
+            self.judge.learn_at_once(batch, y, betp, learnt.evidence, engaged, self.learnt)
             decided = betp.argmax(axis=1)
         else:
             engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, active)
             betp = self._betp_of(contexts)
-            self.judge.learn_late(batch.X, y, betp, contexts, self.learnt)
+            self.judge.learn_late(batch, y, betp, contexts, self.learnt)
             for subject, label in zip(batch.subjects, y.tolist(), strict=True):
                 self.history.remember(subject, label)
             decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)

@@ -6,13 +6,19 @@ that few events reached. Both are compared with the scores that recent labelled 
 is novel where at most the share `novelty` of them scored as high, by the smaller of the two p-values (Vovk, Gammerman &
 Shafer 2005, ch. 2; Bates et al. 2023 for outliers). On a stream that does not change, the share of false alarms is
 therefore the one that was asked for.
+
+Neither finds a class that lies among the known ones: even their true density does not. So `novelty_by: traffic` adds a
+third score, the *traffic ratio*: how much denser all events of late, labelled or not, lie around the event than
+labelled events of the same time (`tocsin.models.decision.traffic`). An unseen class makes its region denser in the
+traffic only. What traffic a worker saw is no function of the feedback, so the ratio is kept with the event until its
+label comes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +32,14 @@ from tocsin.models.data.features import Standardiser
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.quantile import SlidingQuantile
+from tocsin.models.decision.streams import Streams
+from tocsin.models.decision.traffic.recent import RecentTraffic, warm_up
+from tocsin.models.decision.traffic.reference import Labelled, Reference
 
 MEMORY = 10_000.0
 """Events over which inputs are standardised."""
+PARTS = {False: (0.5, 0.5), True: (0.1, 0.1, 0.8)}
+"""Of the share of false alarms, what each score has: without the traffic ratio, and with it."""
 
 
 class Novelty:
@@ -49,8 +60,12 @@ class Novelty:
         self._nominal: Bools = np.zeros(0, np.bool_)
         self._values: Floats = np.full((0, settings.novelty_memory), np.nan)
         self._taken = 0
-        self._scores = (SlidingQuantile(settings.novelty_window), SlidingQuantile(settings.novelty_window))
-        self._limits: tuple[float, float] | None = None
+        by_traffic = settings.enabled and settings.novelty_by == "traffic"
+        self._labelled = Labelled(settings.novelty_traffic, settings.novelty_columns) if by_traffic else None
+        self.width = 3 if by_traffic else 2
+        """Scores of an event."""
+        self._scores = tuple(SlidingQuantile(settings.novelty_window) for _ in range(self.width))
+        self._limits: tuple[float, ...] | None = None
 
     def resize(self, nominal: Sequence[bool]) -> None:
         """Make room for more columns, of which `nominal` are categories; nothing is known of them before."""
@@ -59,49 +74,104 @@ class Novelty:
         more = len(nominal) - len(self._values)
         if more > 0:
             self._values = np.pad(self._values, ((0, more), (0, 0)), constant_values=np.nan)
+        if self._labelled is not None:
+            self._labelled.resize(nominal)
 
-    def nonconformity(self, X: Floats, support: Floats) -> Floats:
-        """[B, 2], greater is less alike: the squared distance of X [B, F], and the lack of support [B]."""
+    @property
+    def reference(self) -> Reference | None:
+        """What traffic is compared with now; None while nothing can be."""
+        return None if self._labelled is None else self._labelled.reference
+
+    def recent_traffic(self, partitions: int = 1) -> RecentTraffic | None:
+        """The traffic of one of so many streams before its first event; None where traffic is not compared."""
+        if self._labelled is None:
+            return None
+        own = self._settings
+        return RecentTraffic(own.novelty_traffic, len(self._nominal), own.novelty_labelled, partitions)
+
+    def warm_up(self) -> None:
+        """Compile what compares traffic, where it is compared."""
+        if self._labelled is not None and self._labelled.fits:
+            warm_up(self._labelled.nominal)
+
+    def ratios(self, X: Floats, times: Ints, streams: Streams | None) -> tuple[Floats, dict[int, RecentTraffic]]:
+        """The traffic ratio [B] of X [B, F] at `times` [B], NaN where it is not known, and each stream's traffic after
+        these events. Without traffic nothing is known."""
+        out, after = np.full(len(X), np.nan), dict[int, RecentTraffic]()
+        if self._labelled is None or streams is None:
+            return out, after
+        for stream, traffic in streams.traffic.items():
+            rows = streams.partition == stream
+            out[rows], after[stream] = traffic.ask(X[rows], times[rows], self.reference)
+        return out, after
+
+    def nonconformity(self, X: Floats, support: Floats, ratio: Floats | None = None) -> Floats:
+        """[B, 2], greater is less alike: the squared distance of X [B, F], and the lack of support [B]; [B, 3] with the
+        traffic ratio [B] under `novelty_by: traffic`, NaN where it is not known."""
         distance = np.zeros(len(X))
         if len(self._values):
             held, rows = min(self._taken, self._values.shape[1]), np.ascontiguousarray(X)
             kernel.distances(self._values, held, rows, self._nominal, self._scaler.moments, distance)
-        result: Floats = np.stack([distance, -support], axis=1)
+        return self._together(distance, support, ratio)
+
+    def _together(self, distance: Floats, support: Floats, ratio: Floats | None) -> Floats:
+        scores = [distance, -support]
+        if self.width > len(scores):
+            scores.append(np.full(len(distance), np.nan) if ratio is None else ratio)
+        result: Floats = np.stack(scores, axis=1)
         return result
 
     def novel(self, nonconformity: Floats) -> Bools:
-        """[B], whether a nonconformity [B, 2] exceeds that of all but the set share of recent labelled events.
+        """[B], whether a nonconformity [B, 2 or 3] exceeds that of all but the set share of recent labelled events.
 
         No event is novel while too few labelled events are known to tell.
         """
         return beyond(nonconformity, np.array([self._limits_now()]))
 
-    def _limits_now(self) -> tuple[float, float]:
+    @property
+    def ratio_limit(self) -> float:
+        """The traffic ratio beyond which an event is novel; infinite while too few are known."""
+        return self._limits_now()[2] if self.width > 2 else math.inf
+
+    def _limits_now(self) -> tuple[float, ...]:
         """The nonconformity beyond which an event is novel, by either score."""
         if self._limits is None:
-            self._limits = (self._limit(self._scores[0]), self._limit(self._scores[1]))
+            heard = self.width > 2 and self._rank(self._scores[2], PARTS[True][2]) >= 1
+            parts = (*PARTS[heard], 0.0)[: self.width]
+            self._limits = tuple(map(self._limit, self._scores, parts))
         return self._limits
 
-    def _limit(self, scores: SlidingQuantile) -> float:
-        """The score that half of the share `novelty` reaches or exceeds; the other half belongs to the other score."""
-        n = min(scores.count, len(scores.ring))
-        rank = math.floor(0.5 * self._settings.novelty * (n + 1))
-        return scores.smallest(n - rank) if rank >= 1 else math.inf
+    def _limit(self, scores: SlidingQuantile, part: float) -> float:
+        """The score that this part of the share `novelty` reaches or exceeds; the rest belongs to the other scores."""
+        rank = self._rank(scores, part)
+        return scores.smallest(min(scores.count, len(scores.ring)) - rank) if rank >= 1 else math.inf
 
-    def learn(self, X: Floats, nonconformity: Floats) -> None:
-        """Remember labelled events X [B, F], in order, with the nonconformity [B, 2] of each at its own time.
+    def _rank(self, scores: SlidingQuantile, part: float) -> int:
+        return math.floor(part * self._settings.novelty * (min(scores.count, len(scores.ring)) + 1))
 
-        Nothing is kept of one whose nonconformity is not known (both are NaN).
+    def learn(self, X: Floats, nonconformity: Floats, y: Ints | None = None, times: Ints | None = None) -> None:
+        """Remember labelled events X [B, F], in order, with the nonconformity [B, 2 or 3] of each at its own time.
+
+        Nothing is kept of one whose nonconformity is not known (all are NaN). The traffic is compared with events of
+        classes y [B] at `times` [B].
         """
         self._learn(X, np.zeros(0))
+        self._refer(X, y, times)
         for known in nonconformity[~np.isnan(nonconformity).all(axis=1)].tolist():
             self._keep(known)
 
-    def predict_then_learn(self, X: Floats, support: Floats) -> Floats:
+    def _refer(self, X: Floats, y: Ints | None, times: Ints | None) -> None:
+        if self._labelled is not None and y is not None and times is not None:
+            self._labelled.learn(X, y, times)
+
+    def predict_then_learn(
+        self, X: Floats, support: Floats, y: Ints | None = None, times: Ints | None = None
+    ) -> Floats:
         """Remember events whose labels came with them; returns `nonconformity` of each just before it was."""
         distance = np.zeros(len(X))
         self._learn(X, distance)
-        result: Floats = np.stack([distance, -support], axis=1)
+        self._refer(X, y, times)
+        result = self._together(distance, support, None)
         for known in result.tolist():
             self._keep(known)
         return result
@@ -120,11 +190,28 @@ class Novelty:
             )
         return out
 
+    def ratios_in_turns(
+        self, asked: AskedAt, ahead: Ints, learnt: LearntAt, traffic: RecentTraffic
+    ) -> tuple[Floats, RecentTraffic]:
+        """The traffic ratios [n] of n events of one stream, in turns with remembering m labelled ones, and the traffic
+        after them; see `distances_in_turns` and `ratios`."""
+        out, now = np.full(len(ahead), np.nan), [traffic]
+
+        def ask(start: int, stop: int) -> None:
+            out[start:stop], now[0] = now[0].ask(asked.X[start:stop], asked.times[start:stop], self.reference)
+
+        def learn(start: int, stop: int) -> None:
+            self._refer(learnt.X[start:stop], learnt.y[start:stop], learnt.times[start:stop])
+
+        in_turns(ahead, len(learnt.y), ask, learn)
+        return out, now[0]
+
     def limits_in_turns(self, ahead: Ints, nonconformity: Floats) -> Floats:
-        """The limits [n, 2] that `novel` goes by at n events, in turns with learning the nonconformity [m, 2] of
-        others; see `distances_in_turns` and `beyond`."""
-        limits: list[tuple[float, float]] = []
-        known = (~(np.isnan(nonconformity[:, 0]) & np.isnan(nonconformity[:, 1]))).tolist()
+        """The limits [n, 2 or 3] that `novel` goes by at n events, in turns with learning the nonconformity of m
+        others, of as many scores; see `distances_in_turns` and `beyond`."""
+        limits: list[tuple[float, ...]] = []
+        unknown: Bools = np.asarray(np.isnan(nonconformity).all(axis=1))
+        known = (~unknown).tolist()
         lessons = nonconformity.tolist()
 
         def ask(start: int, stop: int) -> None:
@@ -136,7 +223,7 @@ class Novelty:
                     self._keep(lessons[i])
 
         in_turns(ahead, len(nonconformity), ask, learn)
-        return np.array(limits).reshape(-1, 2)
+        return np.array(limits).reshape(-1, self.width)
 
     def _learn(self, X: Floats, distance: Floats) -> None:
         if len(self._values):
@@ -144,8 +231,10 @@ class Novelty:
             self._taken = kernel.learn(self._values, self._taken, rows, self._nominal, moments, distance)
 
     def _keep(self, nonconformity: Sequence[float]) -> None:
-        for scores, value in zip(self._scores, nonconformity, strict=True):
-            scores.add(value)
+        # A model that did not compare traffic had two scores.
+        for i, (scores, value) in enumerate(zip(self._scores, nonconformity, strict=False)):
+            if i < 2 or value == value:
+                scores.add(value)
         self._limits = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -157,21 +246,53 @@ class Novelty:
             "lacks": self._scores[1].ring.copy(),
             "known": np.array(self._scores[0].count),
             **with_prefix("scaler.", self._scaler.state_dict()),
+            **self._traffic_state(),
         }
+
+    def _traffic_state(self) -> dict[str, NDArray[Any]]:
+        if self._labelled is None:
+            return {}
+        ratios = self._scores[2]
+        arrays = {"ratios": ratios.ring, "ratios_known": np.array(ratios.count)}
+        return arrays | with_prefix("labelled.", self._labelled.state_dict())
 
     def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `state_dict` gave."""
         self._values, self._taken = np.array(arrays["values"]), int(arrays["taken"])
         self._scaler.load_state_dict(without_prefix("scaler.", arrays))
-        for scores, name in zip(self._scores, ("distances", "lacks"), strict=True):
+        for scores, name in zip(self._scores, ("distances", "lacks"), strict=False):
             scores.ring, scores.count = np.array(arrays[name], np.float64), int(arrays["known"])
+        if self._labelled is not None:
+            ratios = self._scores[2]
+            ratios.ring, ratios.count = np.array(arrays["ratios"], np.float64), int(arrays["ratios_known"])
+            self._labelled.load_state_dict(without_prefix("labelled.", arrays))
         self._limits = None
 
 
+class AskedAt(NamedTuple):
+    """n events that are asked about."""
+
+    X: Floats
+    """[n, F]"""
+    times: Ints
+    """[n], epoch ms."""
+
+
+class LearntAt(NamedTuple):
+    """m labelled events, in the order in which they are learnt."""
+
+    X: Floats
+    """[m, F]"""
+    y: Ints
+    times: Ints
+    """[m], of the events, epoch ms."""
+
+
 def beyond(nonconformity: Floats, limits: Floats) -> Bools:
-    """[B], whether a nonconformity [B, 2] exceeds its limits, [B, 2] or those of all, [1, 2]."""
+    """[B], whether a nonconformity [B, S] exceeds its limits by any of S scores, [B, S] or those of all, [1, S]."""
     above: Bools = nonconformity > limits
-    return above[:, 0] | above[:, 1]
+    result: Bools = np.asarray(above.any(axis=1))
+    return result
 
 
 def support(evidence: Floats, engaged: Bools) -> Floats:

@@ -23,6 +23,7 @@ from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.kernels.decision.prior_shift import LEAST, follow
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.data.feedback import Contexts
+from tocsin.models.decision.streams import Streams
 
 ENOUGH = 500
 """Fewer labelled events do not tell what is usual; or the whole window, if that is less."""
@@ -34,15 +35,6 @@ SWAY, FIRMEST = 0.3, 12.0
 """The most that one label moves these odds by, and how far they go."""
 
 
-class StreamPriors(NamedTuple):
-    """The class priors of late of the streams (partitions) that a batch of B events comes from."""
-
-    partition: Ints
-    """int64 [B], which stream each event comes from."""
-    states: Mapping[int, bytes | None]
-    """By stream, the state of its `RecentPriors`; None where nothing is known yet."""
-
-
 class Followed(NamedTuple):
     """Probabilities that follow the class priors of late."""
 
@@ -51,7 +43,7 @@ class Followed(NamedTuple):
     ratio: Floats | None = None
     """[B, K], how much more frequent than usual each class is by now; None where priors are not followed."""
     states: Mapping[int, bytes] = {}
-    """By stream, the state of its `RecentPriors` after these events, for `StreamPriors` of the next batch."""
+    """By stream, the state of its `RecentPriors` after these events, for `Streams` of the next batch."""
 
 
 class PriorShift:
@@ -117,14 +109,14 @@ class PriorShift:
         for label, context in zip(y.tolist(), contexts.unpadded(), strict=True):
             self.learn(context.betp if context.plain is None else context.plain, context.ratio, label, context.learnt)
 
-    def follow(self, betp: Floats, priors: StreamPriors | None) -> Followed:
+    def follow(self, betp: Floats, streams: Streams | None) -> Followed:
         """BetP [B, K] by the class priors of late, as far as these are trusted; nothing changes."""
         usual = self.usual
-        if priors is None or usual is None:
+        if streams is None or usual is None:
             return Followed(betp)
         ratio, states = np.empty_like(betp), {}
-        for index in np.unique(priors.partition).tolist():
-            recent, rows = RecentPriors(self._settings, priors.states.get(index)), priors.partition == index
+        for index in np.unique(streams.partition).tolist():
+            recent, rows = RecentPriors(self._settings, streams.priors.get(index)), streams.partition == index
             ratio[rows] = recent.ratios(betp[rows], usual)
             states[index] = recent.state()
         return Followed(self.applied(betp, ratio), ratio, states)
@@ -158,7 +150,7 @@ class NoPriorShift:
     def resize(self, classes: int) -> None:
         """Nothing to make room for."""
 
-    def follow(self, betp: Floats, priors: StreamPriors | None) -> Followed:
+    def follow(self, betp: Floats, streams: Streams | None) -> Followed:
         """The probabilities themselves."""
         return Followed(betp)
 

@@ -16,6 +16,7 @@ from tocsin.models.data.batch import (
     PredictionContext,
 )
 from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.decision.traffic.recent import RecentTraffic
 
 _OF_EVENTS = (
     "given", "answers", "evidence", "reliability", "engaged", "belief", "uncertainty", "conflict", "used", "betp",
@@ -66,13 +67,15 @@ class Scores:
     limits: Sequence[float] | None = None
     """The threshold of each class, [K]; None where classes have no thresholds of their own."""
     nonconformity: Floats | None = None
-    """[B, 2], see `tocsin.models.decision.novelty`; None where abstention is off."""
+    """[B, 2 or 3], see `tocsin.models.decision.novelty`; None where abstention is off."""
     plain: Floats | None = None
     """[B, K], BetP before class priors were followed; None where they are not followed."""
     ratio: Floats | None = None
     """[B, K], how much more frequent than usual each class is taken to be; None where priors are not followed."""
     priors: Mapping[int, bytes] = field(default_factory=dict)
     """By stream, its class priors of late after these events; empty where priors are not followed."""
+    traffic: Mapping[int, RecentTraffic] = field(default_factory=dict)
+    """By stream, its recent traffic after these events; empty where traffic is not compared."""
     subject_texts: dict[str, list[SubjectText]] = field(default_factory=dict)
     """By expert of whole subjects: the subject text state after each event."""
 
@@ -119,6 +122,7 @@ class Scores:
             **of_events,
             **{name: array[rows] for name in _OF_SOME if (array := getattr(self, name)) is not None},
             priors={},
+            traffic={},
             subject_texts={},
         )
 

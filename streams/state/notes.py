@@ -72,6 +72,18 @@ class Notes:
         """Remove it, so that the partition begins as usual: it is of events long ago."""
         self.delete(f"priors:{partition}")
 
+    def traffic(self, partition: int, part: str = "") -> bytes | None:
+        """A part of a partition's recent traffic; see `tocsin.streams.worker.deciding.traffic`."""
+        return self.get(f"traffic:{partition}:{part}")
+
+    def set_traffic(self, partition: int, part: str, state: bytes) -> None:
+        """Keep it."""
+        self.set(f"traffic:{partition}:{part}", state)
+
+    def forget_traffic(self, partition: int) -> None:
+        """Begin anew: it is of events long ago."""
+        self.delete(f"traffic:{partition}:")
+
     def duty(self, partition: Partition) -> Duty | None:
         """How far this worker knew a partition of the labels to be settled; None where it never owned it."""
         found = self.get(f"duty:{partition.name}")

@@ -64,6 +64,7 @@ def ending(
     priors: dict[str, float] | None,
     risk: SubjectState | None,
     shed: Shed | None = None,
+    traffic_ratio: float | None = None,
 ) -> bytes | None:
     """What few decisions have at their end; None for those that have nothing."""
     text = b""
@@ -71,6 +72,8 @@ def ending(
         text += b',"over_budget":' + orjson.dumps(over_budget)
     if priors is not None:
         text += b',"priors":' + orjson.dumps(priors)
+    if traffic_ratio is not None:
+        text += b',"traffic_ratio":' + orjson.dumps(traffic_ratio)
     if risk is not None:
         text += b',"risk":' + encode(risk)
     if shed is not None:

@@ -141,11 +141,12 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     explanation: Explanation | None
     model: ModelVersion
     over_budget: Reason | UnsetType | None = UNSET
-    """Why it would have gone to review, had `abstention.budget` not been spent. It is decided all the same; only what
-    nothing can decide (a cold start, classes that tie) is abstained from, and goes to nobody. Only where there is a
-    budget."""
+    """Why it would have gone to review, had `abstention.budget` not been spent; only where there is one. It is decided
+    all the same; only what nothing can decide (a cold start, classes that tie) is abstained from."""
     priors: dict[str, float] | None = None
     """How much more frequent than usual each class is taken to be, where `prior_shift` found that this has moved."""
+    traffic_ratio: float | None = None
+    """How much denser all events of late lay around it than labelled ones did, as a logarithm; see `novelty_by`."""
     risk: SubjectState | None = None
     """Only where early risk is on."""
     shed: Shed | None = None
@@ -384,8 +385,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     partition_lag: dict[str, dict[str, int]] = {}
     """The same by topic and partition; empty from an older worker."""
     stalled: dict[str, dict[str, float]] = {}
-    """By topic and partition, for how many seconds it has not advanced although there are records to read. Only those
-    stand here for which that is longer than `monitor.stalled_seconds`."""
+    """By topic and partition, for how many seconds it left records unread, if more than `monitor.stalled_seconds`."""
     behind_seconds: float = 0.0
     """About how long the worker needs to work off what waits for it, if nothing more comes."""
     shed: Shed | None = None

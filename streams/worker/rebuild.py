@@ -75,6 +75,7 @@ class Rebuild:
         with self._state.transaction() as t:
             t.positions.set({partition: committed})
             t.notes.forget_priors(partition.index)
+            t.notes.forget_traffic(partition.index)
         return Rebuilt(remembered, without_decision, self._unfit)
 
     def _events(self, partition: Partition, start: int, stop: int) -> Iterator[tuple[Record, Event]]:

@@ -141,6 +141,12 @@ def unpacked(layout: Layout, packed: PackedEvent) -> Unpacked:
     return Unpacked(event, _decision(layout, packed, row, more), context_to_wire(seen))
 
 
+def traffic_ratio(nonconformity: Sequence[float]) -> float | None:
+    """The traffic ratio among an event's scores; None where it has none."""
+    known = nonconformity[2:]
+    return known[0] if known and math.isfinite(known[0]) else None
+
+
 def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> Decision:
     place, classes = layout.places, layout.classes
 
@@ -169,6 +175,7 @@ def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> D
                 int(number("feedback_offset")), layout.config, layout.segment, settings=layout.settings
             ),
             "priors": dict(zip(classes, ratio, strict=True)) if follows else None,
+            "traffic_ratio": traffic_ratio(row[place["nonconformity"]].tolist()),
             "risk": more.risk,
         }
         | ({} if said is msgspec.UNSET else {"over_budget": said}),

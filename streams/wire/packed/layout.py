@@ -28,7 +28,8 @@ class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """How many of the stream's last labels the model saw."""
     per_class: bool = False
     """Whether classes have thresholds of their own."""
-    nonconformity: bool = False
+    nonconformity: bool | int = False
+    """How many scores of nonconformity there are; true stands for two, as versions wrote that had no third."""
     priors: bool = False
     """Whether class priors are followed."""
     config: str = ""
@@ -58,13 +59,18 @@ class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
             parts |= {"belief": K, "uncertainty": 1, "conflict": 1, "label": 1, "status": 1, "reason": 1, "sets": K}
             parts |= {"feedback_offset": 1, "decided_at": 1, "subject_label": 1, "threshold": 1, "learnt": 1}
             parts |= {"history": self.history, "betp": K, "limits": K * self.per_class}
-            parts |= {"nonconformity": 2 * self.nonconformity, "plain": K * self.priors, "ratio": K * self.priors}
+            parts |= {"nonconformity": self.scores, "plain": K * self.priors, "ratio": K * self.priors}
             parts |= {"evidence": self.experts * K}
         places, start = {}, 0
         for name, width in parts.items():
             places[name] = slice(start, start + width)
             start += width
         return places
+
+    @property
+    def scores(self) -> int:
+        """How many scores of nonconformity there are."""
+        return 2 if self.nonconformity is True else int(self.nonconformity)
 
     @cached_property
     def width(self) -> int:

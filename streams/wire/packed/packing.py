@@ -14,6 +14,9 @@ from tocsin.streams.wire.packed.events import REASONS, More, PackedEvent, pack
 from tocsin.streams.wire.packed.layout import Kind, Layout
 from tocsin.streams.wire.records import ModelVersion
 
+PLAIN_SCORES = 2
+"""Scores of nonconformity where traffic is not compared."""
+
 
 class Verdicts(NamedTuple):
     """What becomes of B events, once the budget of reviews is spent."""
@@ -37,7 +40,7 @@ def layout_of(scores: Scores, names: Sequence[str], kinds: Sequence[Kind], model
         experts=scores.answers.shape[1],
         history=scores.batch.history.shape[1],
         per_class=scores.limits is not None,
-        nonconformity=scores.nonconformity is not None,
+        nonconformity=_scores_of(scores.nonconformity),
         priors=scores.ratio is not None,
         config=model.config,
         segment=model.segment,
@@ -107,6 +110,13 @@ def numbers_of(layout: Layout, scores: Scores, verdicts: Verdicts) -> Floats:
     for name, place in layout.places.items():
         rows[:, place] = values.get(name, np.nan)
     return rows
+
+
+def _scores_of(nonconformity: Floats | None) -> bool | int:
+    """As `Layout.nonconformity` has it."""
+    if nonconformity is None:
+        return False
+    return True if nonconformity.shape[1] == PLAIN_SCORES else nonconformity.shape[1]
 
 
 def _finite(values: Floats) -> Floats:

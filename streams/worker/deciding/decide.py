@@ -14,8 +14,8 @@ from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Ints
-from tocsin.models.decision.prior_shift import StreamPriors
 from tocsin.models.decision.scores import Scores
+from tocsin.models.decision.streams import Streams
 from tocsin.streams.state.notes import Notes
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.wire.decision_texts import decision_texts, ending
@@ -28,6 +28,7 @@ from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
+from tocsin.streams.worker.deciding.traffic import TrafficKeeper, traffic_ratios
 
 SEGMENT = "default"
 FEW = 3
@@ -71,6 +72,7 @@ class Decide:
         self._explanations = Explanations(self._explainer, encode)
         self._early_risk = EarlyRisk(settings, classifier)
         self._digest, self._config_digest = classifier.digest, settings.digest()
+        self.traffic = TrafficKeeper(classifier)
         self.partitions = 1
         """Of the events, among which the budget of reviews is shared."""
         self.shed: Shed | None = None
@@ -83,29 +85,32 @@ class Decide:
         notes, subjects = transaction.notes, transaction.subjects
         batch = batch_of(events, self._decoder.kinds)
         batch = self._early_risk.with_subject_texts(batch, subjects)
-        priors = self._read_priors(events, notes)
+        streams = self._read_streams(events, notes)
         budgets = self._read_budgets(events, notes)
 
         share = self._settings.overload.share if self.shed == "experts" else 1.0
-        self.last = scores = self._classifier.score(batch, priors, share)
+        self.last = scores = self._classifier.score(batch, streams, share)
         over_budget = self._spend(budgets, events, scores)
         after = self._early_risk.fold(events, scores, subjects)
 
         for partition, state in scores.priors.items():
             notes.set_priors(partition, self._digest, state)
+        self.traffic.write(notes, scores)
         for partition, budget in budgets.items():
             if budget.changed:
                 notes.set_budget(partition, budget.state())
         subjects.write()
         return self._decided(events, scores, self._verdicts(scores, over_budget, now), over_budget, after)
 
-    def _read_priors(self, events: EventColumns, notes: Notes) -> StreamPriors | None:
-        """The class priors of late of each partition that the events come from."""
-        if not self._settings.prior_shift.enabled:
+    def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
+        """What came of late in each partition that the events come from: class priors, and traffic."""
+        follows = self._settings.prior_shift.enabled
+        if not (follows or self.traffic.compares):
             return None
-        partition = np.array([record.partition for record in events.records])
-        states = {int(p): notes.priors(int(p), self._digest) for p in np.unique(partition)}
-        return StreamPriors(partition, states)
+        partition = np.array([record.partition for record in events.records], np.int64)
+        among = np.unique(partition).tolist()
+        priors = {p: notes.priors(p, self._digest) for p in among if follows}
+        return Streams(partition, priors, self.traffic.read(among, self.partitions, notes))
 
     def _read_budgets(self, events: EventColumns, notes: Notes) -> dict[int, Budget]:
         """What each partition that the events come from spent of the budget of reviews; nothing without a budget."""
@@ -158,7 +163,8 @@ class Decide:
         else:
             texts = JsonTexts()
             explanations = self._explanations.columns_of(kept, scores, texts)
-            endings = [ending(*one, self.shed) for one in zip(said, self._ratios(scores), risks, strict=True)]
+            few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), strict=True)
+            endings = [ending(budget, ratio, risk, self.shed, traffic) for budget, ratio, risk, traffic in few]
             decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
         outputs = [
             [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]

@@ -10,8 +10,9 @@ from tocsin.config.prior_shift import PriorShiftSettings as Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.feedback import FeedbackBatch
-from tocsin.models.decision.prior_shift import PriorShift, RecentPriors, StreamPriors
+from tocsin.models.decision.prior_shift import PriorShift, RecentPriors
 from tocsin.models.decision.scores import Scores
+from tocsin.models.decision.streams import Streams
 
 SETTINGS = Settings(enabled=True, window=100, memory=50, mature=10)
 
@@ -124,8 +125,8 @@ def taught(**how: Any) -> Classifier:
     return model
 
 
-def of_one_stream(X: Floats) -> StreamPriors:
-    return StreamPriors(np.zeros(len(X), np.int64), {})
+def of_one_stream(X: Floats) -> Streams:
+    return Streams(np.zeros(len(X), np.int64), {})
 
 
 def teach(model: Classifier, X: Floats, labels: list[str], follow: bool = False) -> Scores:
@@ -197,7 +198,7 @@ def test_how_a_stream_is_cut_into_batches_leaves_no_trace_in_what_is_followed() 
     states, betp = {}, []
     for i in range(0, 300, 7):
         part = X[i : i + 7]
-        scores = model.score(Batch.of(part), StreamPriors(np.zeros(len(part), np.int64), states))
+        scores = model.score(Batch.of(part), Streams(np.zeros(len(part), np.int64), states))
         states, _ = dict(scores.priors), betp.append(scores.betp)
     np.testing.assert_array_equal(np.concatenate(betp), whole.betp)
     assert states == whole.priors
@@ -207,6 +208,6 @@ def test_scoring_leaves_the_priors_of_a_stream_as_they_were() -> None:
     model, rng = taught(), np.random.default_rng(6)
     X, _ = events(rng, 300, 0.9)
     before = dict(model.score(Batch.of(X), of_one_stream(X)).priors)
-    given = StreamPriors(np.zeros(len(X), np.int64), dict(before))
+    given = Streams(np.zeros(len(X), np.int64), dict(before))
     model.score(Batch.of(X), given)
-    assert given.states == before
+    assert given.priors == before

@@ -168,6 +168,15 @@ OTHER: dict[str, dict[str, Any]] = {
     "costs are controlled": {"abstention": {"cold_start": 5, "controls": "cost", "costs": {"no": {"yes": 0.3}}}},
     "no abstention": {"abstention": {"enabled": False}},
     "novel events are abstained from": {"abstention": {"cold_start": 5, "abstain_novel": True, "novelty": 0.2}},
+    "traffic is compared": {
+        "abstention": {
+            "cold_start": 5,
+            "abstain_novel": True,
+            "novelty": 0.2,
+            "novelty_by": "traffic",
+            "novelty_traffic": 200,
+        }
+    },
     "a rare class": {"abstention": {"cold_start": 5, "rare_share": 0.5}},
     "steered by pid": {"abstention": {"cold_start": 5, "steering": "pid"}},
     "discounts by class": {"fusion": {"contextual": True}},
@@ -179,7 +188,7 @@ OTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", OTHER)
 def test_other_settings(tmp_path: Path, what: str) -> None:
-    n = 1_400 if what == "a rare class" else 300
+    n = 1_400 if what in ("a rare class", "traffic is compared") else 300
     left = same_both_ways(config(tmp_path, TABULAR[:5], **OTHER[what]), 2, stream(n))
     assert len(left["judged"]) == n
 
