@@ -141,8 +141,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     explanation: Explanation | None
     model: ModelVersion
     over_budget: Reason | UnsetType | None = UNSET
-    """Why it would have gone to review, had `abstention.budget` not been spent; only where there is one. It is decided
-    all the same; only what nothing can decide (a cold start, classes that tie) is abstained from."""
+    """Why it would have gone to review, had `abstention.budget` not been spent; only where there is a budget."""
     priors: dict[str, float] | None = None
     """How much more frequent than usual each class is taken to be, where `prior_shift` found that this has moved."""
     traffic_ratio: float | None = None
@@ -150,8 +149,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     risk: SubjectState | None = None
     """Only where early risk is on."""
     shed: Shed | None = None
-    """What the worker had given up because it was too far behind: the `explanations` of events that are decided and
-    raise no alert, or `experts` as well: then only the fewest were asked that hold `overload.share` of the routing."""
+    """What the worker had given up, being too far behind; of `experts` those that hold `overload.share` were asked."""
 
 
 class Context(Struct, frozen=True, omit_defaults=True):
@@ -368,6 +366,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     experts: dict[str, ExpertTelemetry]
     engaged: float | None = None
     """How many experts were engaged for an event of the latest batch, on average; null before there was one."""
+    traffic: dict[str, float] = {}
+    """By `novelty_by: traffic`: `speaks`, the share of partitions where enough is known; `labelled`, that of events."""
     threshold: float | None
     alpha: float
     latency_ms: dict[str, float]

@@ -92,6 +92,7 @@ def report(
         classes=dict(counts.classes),
         experts=_experts(classifier, last),
         engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,
+        traffic=_traffic(last),
         threshold=finite(classifier.abstention.threshold()),
         alpha=classifier.abstention.alpha,
         latency_ms=latencies(counts),
@@ -109,6 +110,16 @@ def report(
         restored=None if restores is None else restores.model,
         partitions_restored={} if restores is None else {str(n): one for n, one in sorted(restores.partitions.items())},
     )
+
+
+def _traffic(last: Scores | None) -> dict[str, float]:
+    """How far recent traffic tells of a class never seen, in the partitions of the latest batch."""
+    of = [] if last is None else list(last.traffic.values())
+    if not of:
+        return {}
+    shares = [one.share for one in of if one.share == one.share]
+    labelled = {"labelled": sum(shares) / len(shares)} if shares else {}
+    return {"speaks": sum(one.speaks for one in of) / len(of), **labelled}
 
 
 def by_partition(figures: Mapping[Partition, _Number]) -> dict[str, dict[str, _Number]]:

@@ -106,7 +106,7 @@ class RecentTraffic:
 
     def _copy(self, features: int) -> RecentTraffic:
         """The same, which may be written to; arrays are shared as long as nobody wrote behind the last row."""
-        result = RecentTraffic.__new__(RecentTraffic)
+        result = type(self).__new__(type(self))
         result.__dict__.update(self.__dict__)
         before = self._buffer
         more = features - before.values.shape[1]
@@ -219,4 +219,7 @@ def _padded(columns: int) -> int:
 
 def _wide(events: NDArray[np.float32]) -> NDArray[np.float32]:
     """Events [D, M] with infinite columns behind them, up to a whole number of groups."""
-    return np.pad(events, ((0, 0), (0, _padded(events.shape[1]) - events.shape[1])), constant_values=np.inf)
+    D, M = events.shape
+    wide = np.full((D, _padded(M)), np.inf, np.float32)  # row by row, which gathered columns need not be
+    wide[:, :M] = events
+    return wide

@@ -11,6 +11,7 @@ from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.cost_warnings import cost_warnings
 from tocsin.streams.cli.failures import reporting_errors
+from tocsin.streams.cli.novelty_warnings import novelty_warnings
 from tocsin.streams.printable import printable
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def check(
         out.print(Syntax(text, "yaml", background_color="default"), soft_wrap=True)
     else:
         print_result(text)
-    for warning in cost_warnings(settings):
+    for warning in (*cost_warnings(settings), *novelty_warnings(settings)):
         print_message(f"warning: {warning}")
     if note := _of_another_model(settings):
         print_message(note)

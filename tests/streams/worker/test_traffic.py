@@ -70,6 +70,18 @@ def test_a_class_that_nobody_labelled_is_told_novel_and_the_known_ones_hardly_ev
     assert None not in said(made, 1_800)
 
 
+def test_telemetry_says_whether_anything_can_be_told(tmp_path: Path) -> None:
+    made = service(tmp_path)
+    with running(made) as worker:
+        flow(made, worker, 0, 100)
+    assert made.values("telemetry")[-1]["traffic"] == {"speaks": 0.0}
+    with running(made) as worker:
+        flow(made, worker, 100, 1_000)
+    told = made.values("telemetry")[-1]["traffic"]
+    assert told["speaks"] == 1.0
+    assert told["labelled"] == pytest.approx(0.5, abs=0.05)
+
+
 def test_what_is_learnt_of_the_ratio_is_what_travelled_with_the_event(tmp_path: Path) -> None:
     made = service(tmp_path)
     with running(made) as worker:
