@@ -36,8 +36,8 @@ from tocsin.models.data.batch import Batch, PredictionContext
 from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.models.decision.novelty import Novelty
 from tocsin.models.decision.streams import Streams
+from tocsin.models.decision.traffic.counterpart import Counterpart, Labelled
 from tocsin.models.decision.traffic.recent import RecentTraffic
-from tocsin.models.decision.traffic.reference import Labelled, Reference
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,8 +111,8 @@ def turns(given: Case, delay: int) -> Iterator[Turns]:
 class Alone(RecentTraffic):
     """Traffic whose own ratios are not kept, so that no event's neighbours are heard."""
 
-    def _score(self, X: Floats, reference: Reference | None, out: Floats) -> Floats:
-        super()._score(X, reference, out)
+    def _score(self, X: Floats, counterpart: Counterpart | None, out: Floats) -> Floats:
+        super()._score(X, counterpart, out)
         return np.zeros(len(X))
 
 
@@ -130,14 +130,14 @@ def scores(given: Case, delay: int) -> dict[str, Floats]:
     for rows, due in turns(given, delay):
         X, times = given.X[rows], rows.astype(np.int64)
         found["nearest of 256"][rows] = today.nonconformity(X, np.ones(len(rows)))[:, 0]
-        if labelled.reference is not None:
-            mapped, held = labelled.reference.mapped(X), labelled.reference.labelled
+        if labelled.counterpart is not None:
+            mapped, held = labelled.counterpart.mapped(X), labelled.counterpart.labelled
             apart = ((mapped[:, :, None] - held[:, None, :]) ** 2).sum(axis=0)
             found["whitened nearest"][rows] = apart.min(axis=1)
             shared, every = mahalanobis(X, given.X[known], given.y[known])
             found["Mahalanobis"][rows], found["relative Mahalanobis"][rows] = shared, shared - every
-        found["traffic ratio"][rows], traffic = traffic.ask(X, times, labelled.reference)
-        found["traffic ratio alone"][rows], alone = alone.ask(X, times, labelled.reference)
+        found["traffic ratio"][rows], traffic = traffic.ask(X, times, labelled.counterpart)
+        found["traffic ratio alone"][rows], alone = alone.ask(X, times, labelled.counterpart)
         today.learn(given.X[due], np.full((len(due), 2), np.nan))
         labelled.learn(given.X[due], given.y[due], due.astype(np.int64))
         known = np.concatenate([known, due])[-HELD:]
@@ -223,10 +223,10 @@ def cost(features: int, rows: int = 4_000) -> float:
     labelled.resize([False] * features)
     labelled.learn(X[:HELD], np.arange(HELD) % 5, times[:HELD])
     _, traffic = traffic.ask(X[:HELD], times[:HELD], None)
-    _, traffic = traffic.ask(X[:1], times[:1], labelled.reference)
+    _, traffic = traffic.ask(X[:1], times[:1], labelled.counterpart)
     for start in range(0, rows, 500):
         began = time.process_time()
-        traffic.ask(X[start : start + 500], times[start : start + 500], labelled.reference)
+        traffic.ask(X[start : start + 500], times[start : start + 500], labelled.counterpart)
         best = min(best, time.process_time() - began)
     return 1e6 * best / 500
 

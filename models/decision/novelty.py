@@ -33,8 +33,8 @@ from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.quantile import SlidingQuantile
 from tocsin.models.decision.streams import Streams
+from tocsin.models.decision.traffic.counterpart import Counterpart, Labelled
 from tocsin.models.decision.traffic.recent import RecentTraffic, warm_up
-from tocsin.models.decision.traffic.reference import Labelled, Reference
 
 MEMORY = 10_000.0
 """Events over which inputs are standardised."""
@@ -78,9 +78,9 @@ class Novelty:
             self._labelled.resize(nominal)
 
     @property
-    def reference(self) -> Reference | None:
+    def counterpart(self) -> Counterpart | None:
         """What traffic is compared with now; None while nothing can be."""
-        return None if self._labelled is None else self._labelled.reference
+        return None if self._labelled is None else self._labelled.counterpart
 
     def recent_traffic(self, partitions: int = 1) -> RecentTraffic | None:
         """The traffic of one of so many streams before its first event; None where traffic is not compared."""
@@ -102,7 +102,7 @@ class Novelty:
             return out, after
         for stream, traffic in streams.traffic.items():
             rows = streams.partition == stream
-            out[rows], after[stream] = traffic.ask(X[rows], times[rows], self.reference)
+            out[rows], after[stream] = traffic.ask(X[rows], times[rows], self.counterpart)
         return out, after
 
     def nonconformity(self, X: Floats, support: Floats, ratio: Floats | None = None) -> Floats:
@@ -198,7 +198,7 @@ class Novelty:
         out, now = np.full(len(ahead), np.nan), [traffic]
 
         def ask(start: int, stop: int) -> None:
-            out[start:stop], now[0] = now[0].ask(asked.X[start:stop], asked.times[start:stop], self.reference)
+            out[start:stop], now[0] = now[0].ask(asked.X[start:stop], asked.times[start:stop], self.counterpart)
 
         def learn(start: int, stop: int) -> None:
             self._refer(learnt.X[start:stop], learnt.y[start:stop], learnt.times[start:stop])

@@ -15,7 +15,7 @@ def novelty_warnings(settings: Settings) -> list[str]:
         return []
     import numpy as np  # here, because they take seconds to load and most configs do without them
 
-    from tocsin.models.decision.traffic.reference import width
+    from tocsin.models.decision.traffic.counterpart import width
 
     numbers = width(np.array([feature.kind == "category" for feature in settings.model.features], np.bool_))
     place = "abstention.novelty_by: traffic"

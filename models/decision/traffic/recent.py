@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.decision import traffic_ratio as kernel
 from tocsin.models.data.batch import Bools, Floats, Ints
-from tocsin.models.decision.traffic.reference import ENOUGH, Labelled, Reference, width
+from tocsin.models.decision.traffic.counterpart import ENOUGH, Counterpart, Labelled, width
 
 ROOM = 4
 """The buffer has room for so many times the labelled events."""
@@ -27,7 +27,7 @@ MIDDLE = 5
 
 
 class Compared(NamedTuple):
-    """What events are compared with while reference and traffic stay as they are."""
+    """What events are compared with while counterpart and traffic stay as they are."""
 
     sets: kernel.Compared | None
     """None where too little is known."""
@@ -68,25 +68,25 @@ class RecentTraffic:
         self.built = 0
         """How many of the events kept there were when they were last compared anew."""
         self.version = 0
-        """The version of the reference with which they were."""
+        """The version of the counterpart with which they were."""
         self._compared: Compared | None = None
 
-    def ask(self, X: Floats, times: Ints, reference: Reference | None) -> tuple[Floats, RecentTraffic]:
+    def ask(self, X: Floats, times: Ints, counterpart: Counterpart | None) -> tuple[Floats, RecentTraffic]:
         """How much denser traffic lies around events X [B, F] than labelled events do, [B], and the traffic after them.
 
         An event is compared with those before it. NaN where too little is known.
         """
         after = self._copy(X.shape[1])
         out = np.full(len(X), np.nan)
-        if reference is not None and reference.version != after.version:
-            after._compare(reference)
+        if counterpart is not None and counterpart.version != after.version:
+            after._compare(counterpart)
         done = 0
         while done < len(X):
             stop = min(len(X), done + after._left())
-            own = after._score(X[done:stop], reference, out[done:stop])
+            own = after._score(X[done:stop], counterpart, out[done:stop])
             after._keep(X[done:stop], times[done:stop], own)
             if after.count == len(after._buffer.times):
-                after._make_room(reference)
+                after._make_room(counterpart)
             done = stop
         return out, after
 
@@ -120,14 +120,14 @@ class RecentTraffic:
         room = len(self._buffer.times) - self.count
         return (-self.seen) % self.stride + (room - 1) * self.stride + 1
 
-    def _score(self, X: Floats, reference: Reference | None, out: Floats) -> Floats:
+    def _score(self, X: Floats, counterpart: Counterpart | None, out: Floats) -> Floats:
         """Fill `out` [B], and return each event's own ratio [B], 0 where it is not known."""
         own = np.zeros(len(X))
-        if reference is not None:
+        if counterpart is not None:
             if self._compared is None:
-                self._compared = self._sets(reference)
+                self._compared = self._sets(counterpart)
             if self._compared.sets is not None:
-                kernel.ratios(reference.mapped(X), self._compared.sets, own, out)
+                kernel.ratios(counterpart.mapped(X), self._compared.sets, own, out)
         return own
 
     def _keep(self, X: Floats, times: Ints, own: Floats) -> None:
@@ -138,10 +138,10 @@ class RecentTraffic:
         self.seen += len(X)
         buffer.filled = self.count
 
-    def _make_room(self, reference: Reference | None) -> None:
+    def _make_room(self, counterpart: Counterpart | None) -> None:
         rows, buffer = len(self._buffer.times), self._buffer
-        start = -np.inf if reference is None else reference.start
-        if reference is not None and self._reaches(rows // 2, start):
+        start = -np.inf if counterpart is None else counterpart.start
+        if counterpart is not None and self._reaches(rows // 2, start):
             kept = slice(rows // 2, rows)
             if self.stride > 1 and self._reaches(3 * rows // 4, start):
                 self.stride //= 2
@@ -152,21 +152,21 @@ class RecentTraffic:
         fresh = KeptEvents(np.empty_like(buffer.values), np.zeros_like(buffer.times), np.zeros_like(buffer.ratio), n)
         fresh.values[:n], fresh.times[:n], fresh.ratio[:n] = buffer.values[kept], buffer.times[kept], buffer.ratio[kept]
         self._buffer, self.count = fresh, n
-        self._compare(reference)
+        self._compare(counterpart)
 
     def _reaches(self, row: int, start: float) -> bool:
         """Whether the events from a row on reach back to a time."""
         return bool(np.median(self._buffer.times[row : row + MIDDLE]) <= start)
 
-    def _compare(self, reference: Reference | None) -> None:
+    def _compare(self, counterpart: Counterpart | None) -> None:
         """Compare events from now on with those that are kept now."""
-        self.built, self.version = self.count, 0 if reference is None else reference.version
+        self.built, self.version = self.count, 0 if counterpart is None else counterpart.version
         self._compared = None
 
-    def _sets(self, reference: Reference) -> Compared:
+    def _sets(self, counterpart: Counterpart) -> Compared:
         times = self._buffer.times[: self.built]
-        within: Bools = (times >= reference.start) & (times <= reference.end)
-        rows, labelled = np.flatnonzero(within), reference.labelled
+        within: Bools = (times >= counterpart.start) & (times <= counterpart.end)
+        rows, labelled = np.flatnonzero(within), counterpart.labelled
         n = labelled.shape[1]
         events = max(len(rows) * self.stride * self.partitions, 1)
         share = min(n / events, 1.0)
@@ -174,7 +174,7 @@ class RecentTraffic:
         if held < ENOUGH or share < self.least:
             return Compared(None, share)
         rows = rows[np.arange(held) * len(rows) // held]
-        traffic = reference.mapped(self._buffer.values[rows])
+        traffic = counterpart.mapped(self._buffer.values[rows])
         columns = np.arange(held) * n // held
         ratio = np.zeros(_padded(held))
         ratio[:held] = self._buffer.ratio[rows]
@@ -210,7 +210,7 @@ def warm_up(nominal: Bools) -> None:
     made.resize(nominal.tolist())
     made.learn(X, np.zeros(ENOUGH, np.int64), np.zeros(ENOUGH, np.int64))
     _, now = RecentTraffic(ENOUGH, len(nominal)).ask(X, np.zeros(ENOUGH, np.int64), None)
-    now.ask(X[:1], np.zeros(1, np.int64), made.reference)
+    now.ask(X[:1], np.zeros(1, np.int64), made.counterpart)
 
 
 def _padded(columns: int) -> int:

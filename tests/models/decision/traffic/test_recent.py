@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from tocsin.models.data.batch import Floats, Ints
+from tocsin.models.decision.traffic.counterpart import Counterpart, Labelled
 from tocsin.models.decision.traffic.recent import RecentTraffic
-from tocsin.models.decision.traffic.reference import Labelled, Reference
 
 HELD = 200
 
 
-def labelled(start: int, stop: int, seed: int = 1) -> Reference:
+def labelled(start: int, stop: int, seed: int = 1) -> Counterpart:
     """Of events of one cloud that came from one time to another."""
     made, rng = Labelled(HELD, 10), np.random.default_rng(seed)
     made.resize([False, False])
     rows = np.linspace(start, stop, HELD).astype(np.int64)
     made.learn(rng.normal(size=(HELD, 2)), np.arange(HELD) % 2, rows)
-    assert made.reference is not None
-    return made.reference
+    assert made.counterpart is not None
+    return made.counterpart
 
 
 def traffic(rows: int, unseen: bool, start: int = 0) -> tuple[Floats, Ints]:
@@ -35,10 +35,10 @@ def asked(cut: int, rows: int = 3_000) -> tuple[Floats, RecentTraffic]:
     now, (X, times) = RecentTraffic(HELD, 2), traffic(rows, True)
     said = []
     for start in range(0, rows, cut):
-        # The reference changes between two events that are the same for all.
-        reference = None if start < 400 else labelled(0, 400) if start < 1_400 else labelled(800, 1_400, 3)
+        # The counterpart changes between two events that are the same for all.
+        counterpart = None if start < 400 else labelled(0, 400) if start < 1_400 else labelled(800, 1_400, 3)
         part = slice(start, start + cut)
-        answer, now = now.ask(X[part], times[part], reference)
+        answer, now = now.ask(X[part], times[part], counterpart)
         said.append(answer)
     return np.concatenate(said), now
 
@@ -52,19 +52,19 @@ def test_ratios_do_not_depend_on_how_batches_were_cut(cut: int) -> None:
 
 
 def test_an_unseen_class_among_the_known_ones_stands_out() -> None:
-    (X, times), reference = traffic(900, True), labelled(0, 600)
+    (X, times), counterpart = traffic(900, True), labelled(0, 600)
     _, now = RecentTraffic(HELD, 2).ask(X[:600], times[:600], None)
-    said, _ = now.ask(X[600:], times[600:], reference)
+    said, _ = now.ask(X[600:], times[600:], counterpart)
     unseen = np.arange(600, 900) % 3 == 0
     assert (said[unseen] > np.quantile(said[~unseen], 0.95)).mean() > 0.8
 
 
 def test_asking_leaves_the_traffic_as_it_is() -> None:
-    (X, times), reference = traffic(700, True), labelled(0, 600)
+    (X, times), counterpart = traffic(700, True), labelled(0, 600)
     _, before = RecentTraffic(HELD, 2).ask(X[:600], times[:600], None)
     header, rows = before.header(), before.rows(0, before.count).tobytes()
-    once, one = before.ask(X[600:], times[600:], reference)
-    again, other = before.ask(X[600:], times[600:], reference)
+    once, one = before.ask(X[600:], times[600:], counterpart)
+    again, other = before.ask(X[600:], times[600:], counterpart)
     assert once.tobytes() == again.tobytes()
     assert (before.header(), before.rows(0, before.count).tobytes()) == (header, rows)
     assert one.rows(0, one.count).tobytes() == other.rows(0, other.count).tobytes()
@@ -73,13 +73,13 @@ def test_asking_leaves_the_traffic_as_it_is() -> None:
 @pytest.mark.parametrize("written_at", [450, 1_000, 1_700])
 def test_what_was_written_goes_on_with_the_same_bits(written_at: int) -> None:
     X, times = traffic(2_500, True)
-    reference = labelled(0, 400)
-    _, now = RecentTraffic(HELD, 2).ask(X[:written_at], times[:written_at], reference)
+    counterpart = labelled(0, 400)
+    _, now = RecentTraffic(HELD, 2).ask(X[:written_at], times[:written_at], counterpart)
     read = RecentTraffic(HELD, 2)
     read.restore(now.header(), now.rows(0, now.count))
     for part in (slice(written_at, written_at + 30), slice(written_at + 30, 2_500)):
-        a, now = now.ask(X[part], times[part], reference)
-        b, read = read.ask(X[part], times[part], reference)
+        a, now = now.ask(X[part], times[part], counterpart)
+        b, read = read.ask(X[part], times[part], counterpart)
         assert a.tobytes() == b.tobytes()
 
 
@@ -97,18 +97,18 @@ def test_traffic_reaches_back_as_far_as_labels_are_late() -> None:
     X, times = traffic(rows, False)
     for start in range(0, rows, 100):
         part = slice(start, start + 100)
-        reference = labelled(start - 6_400, start - 6_000) if start >= 7_000 else None
-        _, now = now.ask(X[part], times[part], reference)
+        counterpart = labelled(start - 6_400, start - 6_000) if start >= 7_000 else None
+        _, now = now.ask(X[part], times[part], counterpart)
     assert now.stride >= 8
     reached = now.rows(0, now.count)[:, 2]
     assert reached.min() <= rows - 6_400
 
 
 def test_few_labels_leave_it_silent() -> None:
-    (X, times), reference = traffic(1_000, True), labelled(0, 800)
+    (X, times), counterpart = traffic(1_000, True), labelled(0, 800)
     for least, speaks in ((0.2, True), (0.3, False)):
         _, now = RecentTraffic(HELD, 2, least).ask(X[:800], times[:800], None)
-        said, now = now.ask(X[800:], times[800:], reference)
+        said, now = now.ask(X[800:], times[800:], counterpart)
         assert now.speaks is speaks
         assert np.isnan(said).all() is np.bool_(not speaks)
         assert now.share == pytest.approx(0.25, abs=0.01)

@@ -16,7 +16,7 @@ Singles = NDArray[np.float32]
 ENOUGH = 200
 """Fewer labelled events, or fewer of the traffic, do not tell how dense either is."""
 RENEWALS = 20
-"""How often the reference is renewed while all labelled events in it are replaced."""
+"""How often the counterpart is renewed while all labelled events in it are replaced."""
 OUTER = 0.05
 """The span of time leaves out this share of the labelled events at either end, and is as much longer: a label that came
 a year late, or at once, would stretch it."""
@@ -26,8 +26,8 @@ PARTS = 4
 """Numbers that stand for a category: different ones lie apart, wherever."""
 
 
-class Reference(NamedTuple):
-    """Labelled events as they stood when the reference was last renewed, at a fixed count of labels."""
+class Counterpart(NamedTuple):
+    """Labelled events as they stood when the counterpart was last renewed, at a fixed count of labels."""
 
     version: int
     """How many labels were remembered by then."""
@@ -57,10 +57,10 @@ class Reference(NamedTuple):
 
 
 class Labelled:
-    """Remembers the latest labelled events, and renews the reference every so many of them."""
+    """Remembers the latest labelled events, and renews the counterpart every so many of them."""
 
     def __init__(self, held: int, columns: int) -> None:
-        """`held` is how many are remembered; with more than `columns` numbers an event there is no reference."""
+        """`held` is how many are remembered; with more than `columns` numbers an event there is no counterpart."""
         self._columns = columns
         self._every = max(held // RENEWALS, 1)
         self._nominal: Bools = np.zeros(0, np.bool_)
@@ -68,7 +68,7 @@ class Labelled:
         self._y: Ints = np.zeros(held, np.int64)
         self._times: Ints = np.zeros(held, np.int64)
         self._taken = 0
-        self.reference: Reference | None = None
+        self.counterpart: Counterpart | None = None
         """None while too little is known, or where events are too wide."""
 
     @property
@@ -77,12 +77,12 @@ class Labelled:
         return self._nominal
 
     def resize(self, nominal: Sequence[bool]) -> None:
-        """Make room for more columns, of which `nominal` are categories; a reference of fewer is given up."""
+        """Make room for more columns, of which `nominal` are categories; a counterpart of fewer is given up."""
         more = len(nominal) - self._values.shape[1]
         if more > 0:
             self._nominal = np.array(nominal, np.bool_)
             self._values = np.pad(self._values, ((0, 0), (0, more)), constant_values=np.nan)
-            self.reference = None
+            self.counterpart = None
 
     def learn(self, X: Floats, y: Ints, times: Ints) -> None:
         """Remember labelled events X [B, F] of classes y [B] at `times` [B], in order; how they are cut into calls
@@ -117,15 +117,17 @@ class Labelled:
         y = self._y[order]
         start, end = span(self._times[order])
         metric = kernel.metric(Z, y, int(y.max()) + 1)
-        reference = Reference(self._taken, np.empty((0, 0), np.float32), mean, scale, metric, start, end, self._nominal)
-        self.reference = reference._replace(labelled=reference.mapped_standard(Z))
+        counterpart = Counterpart(
+            self._taken, np.empty((0, 0), np.float32), mean, scale, metric, start, end, self._nominal
+        )
+        self.counterpart = counterpart._replace(labelled=counterpart.mapped_standard(Z))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.experts.base.Expert`."""
         state: dict[str, NDArray[Any]] = {"values": self._values.copy(), "y": self._y.copy()}
         state |= {"times": self._times.copy(), "taken": np.array(self._taken)}
-        if self.reference is not None:
-            now = self.reference
+        if self.counterpart is not None:
+            now = self.counterpart
             state |= {"labelled": now.labelled, "mean": now.mean, "scale": now.scale, "metric": now.metric}
             state |= {"span": np.array([now.start, now.end]), "version": np.array(now.version)}
         return state
@@ -133,12 +135,12 @@ class Labelled:
     def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `state_dict` gave, of as many columns."""
         self._values, self._y, self._times = (np.array(arrays[name]) for name in ("values", "y", "times"))
-        self._taken, self.reference = int(arrays["taken"]), None
+        self._taken, self.counterpart = int(arrays["taken"]), None
         if "version" in arrays:
             labelled, (start, end) = np.array(arrays["labelled"], np.float32), arrays["span"].tolist()
             mean, scale, metric = (np.array(arrays[name], np.float64) for name in ("mean", "scale", "metric"))
             version = int(arrays["version"])
-            self.reference = Reference(version, labelled, mean, scale, metric, start, end, self._nominal)
+            self.counterpart = Counterpart(version, labelled, mean, scale, metric, start, end, self._nominal)
 
 
 def width(nominal: Bools) -> int:

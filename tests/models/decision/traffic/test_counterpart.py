@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tocsin.models.data.batch import Floats, Ints
-from tocsin.models.decision.traffic.reference import ENOUGH, Labelled, encoded, span
+from tocsin.models.decision.traffic.counterpart import ENOUGH, Labelled, encoded, span
 
 
 def labels(rows: int) -> tuple[Floats, Ints, Ints]:
@@ -32,9 +32,9 @@ def test_bits_do_not_depend_on_how_labels_were_cut(cut: int) -> None:
     assert all(whole[name].tobytes() == other[name].tobytes() for name in whole)
 
 
-def test_a_reference_stands_for_so_many_labels_until_it_is_renewed() -> None:
-    assert learnt(1, ENOUGH - 1).reference is None
-    first, later = learnt(50, ENOUGH).reference, learnt(50, ENOUGH + 19).reference
+def test_a_counterpart_stands_for_so_many_labels_until_it_is_renewed() -> None:
+    assert learnt(1, ENOUGH - 1).counterpart is None
+    first, later = learnt(50, ENOUGH).counterpart, learnt(50, ENOUGH + 19).counterpart
     assert first is not None
     assert later is not None
     assert first.version == later.version == ENOUGH
@@ -46,7 +46,7 @@ def test_a_state_that_was_written_goes_on_with_the_same_bits() -> None:
     after = Labelled(400, 10)
     after.resize([False, True, False])
     after.load_state_dict(before.state_dict())
-    assert after.reference is not None
+    assert after.counterpart is not None
     X, y, times = labels(777)
     for one in (before, after):
         one.learn(X[333:], y[333:], times[333:])
@@ -58,7 +58,7 @@ def test_events_that_are_too_wide_have_no_reference() -> None:
     made, (X, y, times) = Labelled(400, 5), labels(500)
     made.resize([False, True, False])  # a category stands for four numbers
     made.learn(X, y, times)
-    assert made.reference is None
+    assert made.counterpart is None
 
 
 def test_one_label_that_came_a_year_late_does_not_stretch_the_span() -> None:
