@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -200,3 +201,8 @@ FilePath = Annotated[Path, AfterValidator(_without_nul)]
 """A path of a file or a folder."""
 ClassName = Annotated[str, BeforeValidator(_as_class_name), Field(min_length=1, max_length=128)]
 """The name of a class."""
+_KEY = r"(?:\\.|[^.\\])+"
+DotPath = Annotated[str, StringConstraints(pattern=rf"^(?:\\.|[^.\\\s])(?:\\.|[^.\\])*(?:\.{_KEY})*$", max_length=256)]
+"""Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`, and `items.0.price` that of the
+first of an array. `account.id` also finds the value at `{"account.id": ...}` where there is no key `account`. A dot
+that surely belongs to a key is written `\\.`, and a backslash `\\\\`."""

@@ -13,6 +13,7 @@ from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, ExpertSettings, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.inputs import InputsSettings
+from tocsin.config.inputs.profiles import ProfileSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.config.routing import ReliabilitySettings, RouterSettings
@@ -40,6 +41,8 @@ class ModelSettings(FrozenSettings):
     without_effect: ClassVar[frozenset[str]] = frozenset({"early_risk"})  # it follows what the model says
 
     features: tuple[FeatureSettings, ...] = ()
+    """The features of events, and behind them what profiles say."""
+    profiles: tuple[ProfileSettings, ...] = ()
     text: bool = False
     classes: tuple[ClassName, ...] = ()
     class_map: dict[ClassName, ClassName] = Field(default_factory=dict)
@@ -55,6 +58,7 @@ class ModelSettings(FrozenSettings):
     max_vocabulary: int = Field(default=200_000, ge=1)
     max_text: int = Field(default=100_000, ge=1)
     max_subjects: int = Field(default=1_000_000, ge=1)
+    max_profile_keys: int = Field(default=20_000, ge=1)
     seed: Seed = 0
 
     @model_validator(mode="before")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from tocsin.config.base import FrozenSettings
+from tocsin.config.base import DotPath, FrozenSettings
+from tocsin.config.inputs.profiles import ProfileSettings, hidden_keys, profile_columns, profiles_mistake
 
-_KEY = r"(?:\\.|[^.\\])+"
-Path = Annotated[str, StringConstraints(pattern=rf"^(?:\\.|[^.\\\s])(?:\\.|[^.\\])*(?:\.{_KEY})*$", max_length=256)]
-"""Keys joined by dots: `account.id` is the value at `{"account": {"id": ...}}`, and `items.0.price` that of the
-first of an array. `account.id` also finds the value at `{"account.id": ...}` where there is no key `account`. A dot
-that surely belongs to a key is written `\\.`, and a backslash `\\\\`."""
+Path = DotPath
 TimeUnit = Literal["auto", "seconds", "milliseconds", "microseconds", "nanoseconds"]
 Keys = tuple[str, ...]
 """A dot path, taken apart."""
@@ -75,6 +72,8 @@ class SchemaSettings(FrozenSettings):
     text: Path | None = None
     """Where the text stands. Without a value events have no text."""
     label: LabelPathsSettings = LabelPathsSettings()
+    profiles: tuple[ProfileSettings, ...] = Field(default=(), max_length=16)
+    """What subjects and other keys did before, as further columns of their next event: see docs/profiles.md."""
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
@@ -82,4 +81,25 @@ class SchemaSettings(FrozenSettings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two features are named {twice[0]!r}")
+        if mistake := profiles_mistake(self.profiles, self.kinds):
+            raise ValueError(f"profiles: {mistake}")
         return self
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each feature."""
+        return {feature.name: feature.kind for feature in self.features}
+
+    @property
+    def keys(self) -> tuple[FeatureSettings, ...]:
+        """The keys of profiles that are neither the subject nor a feature: they are read, and no model sees them."""
+        hidden = hidden_keys(self.profiles, self.kinds)
+        return tuple(
+            FeatureSettings(name=key, kind="category", path=path, required=False) for key, path in hidden.items()
+        )
+
+    @property
+    def said(self) -> tuple[FeatureSettings, ...]:
+        """What profiles say of an event, as features."""
+        own, of_labels = profile_columns(self.profiles, self.kinds)
+        return tuple(FeatureSettings(name=name, required=False) for name in (*own, *of_labels))

@@ -70,6 +70,11 @@ class BoundsSettings(FrozenSettings):
     """Sources that may label one event or subject, and labels that may wait for it. Beyond it a label is refused."""
     subjects: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
     """Subjects whose state is held. Beyond it the one without a post for longest is forgotten."""
+    profile_keys: int = Field(default=20_000, ge=1, le=100_000_000)
+    """Values of a key that one profile remembers, of each partition of the events. Beyond it the one without an event
+    for longest is forgotten. One takes about a kilobyte, see docs/profiles.md."""
+    profile_events: int = Field(default=1_000_000, ge=0, le=1_000_000_000)
+    """Events of a partition that are read again at the most to make its lost profiles anew."""
     subject_posts: int = Field(default=100, ge=1, le=10_000)
     """Events of one subject that a label of the subject teaches from."""
     subject_posts_bytes: int = Field(default=1_000_000, ge=0, le=2_000_000)

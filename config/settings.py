@@ -148,6 +148,9 @@ class Settings(BaseSettings):
                 "feedback.keep: what is deleted of feedback must stand in a snapshot that every worker can read: name "
                 "their place in `state.snapshots`, or leave `feedback.keep` out"
             )
+        rated = [name for profile in self.schema_.profiles for name in profile.rate]
+        if strange := [name for name in rated if self.classes and name not in self.classes]:
+            raise ValueError(f"schema.profiles: rate: {strange[0]!r} is not one of `classes`")
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")
@@ -176,7 +179,8 @@ class Settings(BaseSettings):
     def model(self) -> ModelSettings:
         """What the model's state depends on."""
         return ModelSettings(
-            features=self.schema_.features,
+            features=(*self.schema_.features, *self.schema_.said),
+            profiles=self.schema_.profiles,
             text=self.schema_.text is not None,
             classes=self.classes,
             class_map=self.class_map,
@@ -192,5 +196,6 @@ class Settings(BaseSettings):
             max_vocabulary=self.bounds.vocabulary,
             max_text=self.bounds.text_length,
             max_subjects=self.bounds.subjects,
+            max_profile_keys=self.bounds.profile_keys,
             seed=self.seed,
         )

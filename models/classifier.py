@@ -188,17 +188,17 @@ class Classifier(Face):
         Raises, before anything is learnt, UnknownClassError for a label that is no class of the config, and ValueError
         for a weight out of its range.
         """
-        weights = checked_weights(feedback.weight, len(feedback.labels))
+        weights = np.ascontiguousarray(checked_weights(feedback.weight, len(feedback.labels)))
         new = dict.fromkeys(label for label in feedback.labels if label not in self._index)
         for i, label in enumerate(new):
             self._check_class(label, len(self.classes) + i)
         for start, stop in self._runs(feedback):
             batch = feedback.batch.rows(start, stop)
             y = np.array([self._index[label] for label in feedback.labels[start:stop]], np.int64)
-            weight = np.ascontiguousarray(weights[start:stop])
             contexts = feedback.contexts_of(start, stop)
-            self.mixture.learn(batch, y, weight, feedback.posts[start:stop], contexts)
+            self.mixture.learn(batch, y, weights[start:stop], feedback.posts[start:stop], contexts)
             self._columns.remember(batch)
+        self.mixture.rates.learn(feedback.strings, feedback.batch.times, feedback.labels)
 
     def _runs(self, feedback: FeedbackBatch) -> Iterator[tuple[int, int]]:
         """Runs of records that can be learnt in one pass, whatever their length.

@@ -47,6 +47,8 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
     same = manifest.get("computation", 1) == COMPUTATION
     kept = _kept(settings, before) if same else set()
     parts = {f"expert.{name}" for name in kept}
+    if same and settings.profiles == before.profiles:
+        parts.add("profiles")
     if same and order == known and _differ_in_classes_alone(settings, before):
         parts.update(OF_ALL_EXPERTS)
     made.lineage = f"{manifest['config']} {manifest['feedback_offset']}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -131,6 +131,8 @@ class FeedbackBatch:
     """None where the event was not scored at its time, because its label brought the features along."""
     posts: Sequence[Sequence[str]]
     """Earlier texts of the same subject that a label of the subject speaks of as well."""
+    strings: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """By the name of a key that has rates (`tocsin.models.profiles.label_rates`), its value in each event."""
 
     @property
     def scored(self) -> Bools:

@@ -22,6 +22,7 @@ from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
 from tocsin.models.inputs.preparation import Preparation
+from tocsin.models.profiles.label_rates import LabelRates
 from tocsin.models.routing.combiner import Combined, Combiner
 from tocsin.models.routing.lifecycle import Lifecycle
 
@@ -39,6 +40,7 @@ class Mixture:
         self.history = LabelHistory(
             registry.history_length(settings), registry.follows_subjects(settings), settings.max_subjects
         )
+        self.rates = LabelRates(settings.profiles, settings.max_profile_keys)
         self.learnt = 0
         """Feedback records learnt."""
         self._classes = 0
@@ -65,6 +67,7 @@ class Mixture:
             "operating_point": self.judge.operating_point,
             "contextual": self.combiner.class_discount,
             "prior_shift": self.judge.prior_shift,
+            **({"profiles": self.rates} if self.rates.width else {}),
             **{f"expert.{expert.name}": expert for expert in self.pool.experts},
         }
 

@@ -31,6 +31,7 @@ from tocsin.streams.wire.event_columns import EventColumns, batch_of
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 from tocsin.streams.worker.deciding.decide import SEGMENT
+from tocsin.streams.worker.deciding.profiling import LaggedProfiling
 
 CHUNK = 1_000
 """Events that are handed to the model at once."""
@@ -114,6 +115,7 @@ class Chunks:
         """The ids of events that became dead letters, and whose labels wait for them."""
         self._names = dict.fromkeys(self.classifier.classes)
         """The classes of all labels until now."""
+        self._profiling = LaggedProfiling(settings, self.classifier)
 
     def warm_up(self) -> None:
         """Compile and load what the model needs, by a model that is thrown away."""
@@ -217,8 +219,9 @@ class Chunks:
         numbers, names, weights = zip(*labels, strict=True) if labels else ((), (), ())
         due = DueLabels(np.array(numbers, np.int64), names, np.array(weights, np.float64))
         kept = [number for _, number in self._unlabelled if number is not None]
-        asked = batch_of(events, self._decoder.kinds)
-        answered = self._model(asked, ahead, due, kept[0] if kept else None)
+        oldest = kept[0] if kept else None
+        asked = self._profiling(events, batch_of(events, self._decoder.kinds), ahead, due, oldest)
+        answered = self._model(asked, ahead, due, oldest)
         self.classifier.feedback_offset += len(labels)
         return [decision for run in answered for decision in self._decisions(events, run)]
 

@@ -27,6 +27,7 @@ class RivalTree:
     def __init__(self, settings: Settings, label_delay: int) -> None:
         self._decoder = Decoder(EventSchema(settings))
         nominal = [feature.name for feature in settings.schema_.features if feature.kind == "category"]
+        self._names = {feature.name for feature in settings.schema_.features}
         self._tree = cast("Classifier", HoeffdingTreeClassifier(nominal_attributes=nominal or None))
         self._delay = label_delay
         self._unlearnt: deque[tuple[Features, str]] = deque()
@@ -34,7 +35,7 @@ class RivalTree:
     def is_right(self, past: PastEvent, label: str) -> bool:
         """Whether the tree predicts the label of an event; then it learns the label that is due."""
         features = self._decoder.event(Record("", 0, 0, 0, None, past.event)).features
-        known: Features = {name: value for name, value in features.items() if value is not None}
+        known: Features = {name: value for name, value in features.items() if value is not None and name in self._names}
         right = bool(self._tree.predict_one(known) == label)
         self._unlearnt.append((known, label))
         if len(self._unlearnt) > self._delay:

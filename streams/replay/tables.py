@@ -109,7 +109,8 @@ def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
     """The columns by their names in `replay`, else by the schema's paths. Raises SourceError where one is missing."""
     replay, schema = settings.replay, settings.schema_
     features = [
-        (feature, _named(row, feature.name, feature.path, ".".join(feature.keys))) for feature in schema.features
+        (feature, _named(row, feature.name, feature.path, ".".join(feature.keys)))
+        for feature in (*schema.features, *schema.keys)
     ]
     text = _named(row, replay.text, schema.text) if schema.text else None
     wanted = [feature.name for feature, column in features if feature.required and column is None] + [replay.label]

@@ -84,6 +84,15 @@ class Notes:
         """Begin anew: it is of events long ago."""
         self.delete(f"traffic:{partition}:")
 
+    def profiles(self, partition: int) -> str | None:
+        """Of which settings the profiles of a partition are kept, by their digest; None where there are none."""
+        found = self.get(f"profiles:{partition}")
+        return None if found is None else found.decode()
+
+    def set_profiles(self, partition: int, digest: str) -> None:
+        """Keep it."""
+        self.set(f"profiles:{partition}", digest.encode())
+
     def duty(self, partition: Partition) -> Duty | None:
         """How far this worker knew a partition of the labels to be settled; None where it never owned it."""
         found = self.get(f"duty:{partition.name}")

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import lmdb
 
+from tocsin.models.profiles.event_profiles import EventProfiles
 from tocsin.streams.state import known_labels, waiting
 from tocsin.streams.state.damage import note_closed, note_opened, why_damaged
 from tocsin.streams.state.entries import DamagedError, LmdbEntries, Sequence, StateError, fingerprint
@@ -28,6 +29,7 @@ from tocsin.streams.state.pending import older
 from tocsin.streams.state.pending.events import PendingEvents
 from tocsin.streams.state.pending.tallies import Tallies
 from tocsin.streams.state.positions import POSITIONS, Positions
+from tocsin.streams.state.profiles import PROFILES, KeptProfiles
 from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.waiting import WaitingLabels
@@ -43,7 +45,7 @@ format 7 pending events were JSON.
 DATABASES = (
     NOTES, POSITIONS, pending.PENDING, pending.BY_ID, pending.BY_SUBJECT, pending.LABELLED, pending.LAYOUTS,
     older.PENDING, older.BY_AGE, older.BY_SUBJECT, waiting.WAITING, waiting.BY_AGE, waiting.BY_PLACE,
-    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE,
+    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE, PROFILES,
 )  # fmt: skip
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
 """Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
@@ -56,6 +58,7 @@ class State:
         """Open or make it; no other worker may have it open. Raises StateError; DamagedError where it is damaged."""
         self._directory = directory
         self._layouts: dict[bytes, Layout] = {}
+        self._profiles: dict[int, EventProfiles] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(directory)
@@ -127,7 +130,8 @@ class State:
 
     def begin(self) -> Transaction:
         """A write transaction to be ended by `commit` or `abort`."""
-        return Transaction(self._env.begin(write=True), self._databases, self._directory, self._layouts)
+        opened = self._env.begin(write=True)
+        return Transaction(opened, self._databases, self._directory, self._layouts, self._profiles)
 
     def close(self) -> None:
         """Sync, close, and let another worker have the directory."""
@@ -159,9 +163,14 @@ class Transaction:
     """Reads and writes of one micro-batch."""
 
     def __init__(
-        self, transaction: lmdb.Transaction, databases: Mapping[str, Any], directory: Path, layouts: dict[bytes, Layout]
+        self,
+        transaction: lmdb.Transaction,
+        databases: Mapping[str, Any],
+        directory: Path,
+        layouts: dict[bytes, Layout],
+        profiles: dict[int, EventProfiles],
     ) -> None:
-        """`layouts` are those that were read before; see `PendingEvents`."""
+        """`layouts` are those that were read before, see `PendingEvents`; and `profiles`, see `KeptProfiles`."""
         self._transaction = transaction
         self.entries = LmdbEntries(transaction, databases, directory)
         self._sequence = Sequence(self.entries)
@@ -172,6 +181,8 @@ class Transaction:
         self.waiting = WaitingLabels(self.entries, self._sequence)
         self.known = KnownLabels(self.entries, self._sequence)
         self.subjects = Subjects(self.entries, self._sequence)
+        self.profiles = KeptProfiles(self.entries, self.notes, profiles)
+        self._ended = False
 
     def renew(self) -> None:
         """Bring what format 4 kept to the present one. What this worker had read of labels, it had settled."""
@@ -189,6 +200,7 @@ class Transaction:
         """Keep it. Raises StateError, and keeps nothing then."""
         try:
             self.subjects.write()
+            self.profiles.write()
             self._tallies.save()
             self._sequence.save()
         except StateError:  # or the map would stay locked
@@ -197,8 +209,12 @@ class Transaction:
         try:
             self._transaction.commit()
         except lmdb.Error as error:
+            self.profiles.forget_memory()
             raise self.entries.failed(error) from error
+        self._ended = True
 
     def abort(self) -> None:
         """Forget it; harmless after `commit`."""
+        if not self._ended:
+            self.profiles.forget_memory()
         self._transaction.abort()

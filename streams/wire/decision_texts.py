@@ -26,11 +26,13 @@ def decision_texts(
     verdicts: Verdicts,
     explanations: Sequence[Column],
     endings: Sequence[bytes | None],
+    profiles: Sequence[str],
     texts: JsonTexts,
 ) -> list[bytes]:
     """The records of B decisions.
 
-    `explanations` are columns of `texts`, `endings` what `ending` gave for the events that have one.
+    `explanations` are columns of `texts`, `endings` what `ending` gave for the events that have one. `profiles` are the
+    names of what profiles say, the last features.
     """
     B = events.size
     quoted = [orjson.dumps(c) for c in scores.classes]
@@ -53,6 +55,7 @@ def decision_texts(
         *(texts.fragment(b',"set":['), *_sets(scores, quoted, texts), texts.fragment(b'],"explanation":')),
         *explanations,
         once[1],
+        *_profiles(scores, profiles, texts),
         _endings(endings, texts, B),
         texts.fragment(b"}"),
     ]
@@ -88,6 +91,17 @@ def _beliefs(scores: Scores, quoted: Sequence[bytes], texts: JsonTexts) -> list[
     for k, name in enumerate(quoted):
         columns += [texts.fragment((b"," if k else b"") + name + b":"), numbers[:, k]]
     return columns
+
+
+def _profiles(scores: Scores, names: Sequence[str], texts: JsonTexts) -> list[Column]:
+    """The member `profiles`, where there are any."""
+    if not names:
+        return []
+    numbers = texts.numbers(scores.given[:, scores.given.shape[1] - len(names) :])
+    columns: list[Column] = [texts.fragment(b',"profiles":{')]
+    for c, name in enumerate(names):
+        columns += [texts.fragment((b"," if c else b"") + orjson.dumps(name) + b":"), numbers[:, c]]
+    return [*columns, texts.fragment(b"}")]
 
 
 def _sets(scores: Scores, quoted: Sequence[bytes], texts: JsonTexts) -> list[Column]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -43,8 +44,7 @@ class Decoder:
         # It refuses a label that brings features or a text, unless these stand within the label's own fields.
         safe = apart((*schema.label_fields, *schema.inputs))
         self._fast_label = compiled(schema.label_fields, schema.bounds.nesting) if safe else None
-        self._columns = [(feature.name, feature.kind) for feature in schema.features]
-        self._names = [feature.name for feature in schema.features]
+        self._columns = [(feature.name, feature.kind) for feature in (*schema.features, *schema.said)]
         self._has_categories = any(kind == "category" for _, kind in self._columns)
 
     def events(self, records: Sequence[Record]) -> tuple[EventColumns, list[Rejected]]:
@@ -109,13 +109,16 @@ class Decoder:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """Those of the features, in their order."""
-        return tuple(kind for _, kind in self._columns)
+        """Those of the features, in their order, without what profiles say."""
+        return tuple(feature.kind for feature in self._schema.features)
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """That of events of which nothing but the features is packed."""
-        return Layout(tuple(self._names), self.kinds)
+        keys, said = self._schema.keys, self._schema.said
+        packed = (*self._schema.features, *keys, *said)
+        names, kinds = tuple(one.name for one in packed), tuple(one.kind for one in packed)
+        return Layout(names, kinds, keys=tuple(key.name for key in keys), said=len(said))
 
     def batch(self, events: Sequence[Event]) -> Batch:
         """Events as columns. Raises TypeError, ValueError or AttributeError for features that do not fit them."""
@@ -140,7 +143,8 @@ class Decoder:
         was not asked for, is not known.
         """
         features, unfit = {}, 0
-        for name, field in zip(self._names, self._schema.inputs, strict=False):
+        for one, field in zip((*self._schema.features, *self._schema.keys), self._schema.inputs, strict=False):
+            name = one.name
             value = event.features.get(name)
             if value is not None and type(value) is not field.kind.canonical:
                 whole = type(value) is float and value.is_integer()  # JSON has one form for 3 and 3.0 in our records
@@ -149,6 +153,9 @@ class Decoder:
                 except ValueError:
                     value, unfit = None, unfit + 1
             features[name] = value
+        for one in self._schema.said:  # under another config it may be the name of a feature of another kind
+            value = event.features.get(one.name)
+            features[one.name] = value if isinstance(value, float) else None
         return msgspec.structs.replace(event, features=features), unfit
 
     def _row(self, features: dict[str, Any], names: dict[int, str] | None) -> list[float]:

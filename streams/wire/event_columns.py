@@ -27,10 +27,10 @@ class EventColumns(NamedTuple):
     times: list[int]
     """Epoch milliseconds."""
     features: list[Sequence[Scalar]]
-    """Of each event, its features in the order of the schema."""
+    """Of each event, its features in the order of the schema, and behind them the keys of profiles."""
     texts: list[str | None]
     names: tuple[str, ...]
-    """The features' names."""
+    """The names of these."""
 
     @property
     def size(self) -> int:
@@ -75,15 +75,16 @@ def is_again(events: EventColumns, i: int, known: Event, content: bytes | None) 
     if content is not None and content == events.content(i):
         return True
     event = events.event(i)
+    sent = {name: value for name, value in known.features.items() if name in event.features}  # not what profiles said
     time = event.time if event.time == events.records[i].timestamp else known.time
-    return event == Event(known.id, known.subject, time, known.features, known.text)
+    return event == Event(known.id, known.subject, time, sent, known.text)
 
 
 def batch_of(events: EventColumns, kinds: Sequence[Kind]) -> Batch:
-    """Events as a model sees them; `kinds` are those of their features."""
+    """Events as a model sees them; `kinds` are those of their features, and what stands behind them is left out."""
     B = events.size
     categories: list[dict[int, str]] = []
-    if "category" in kinds:
+    if "category" in kinds or len(events.names) > len(kinds):
         X: Floats = np.empty((B, len(kinds)))
         categories = [{} for _ in range(B)]
         for f, kind in enumerate(kinds):

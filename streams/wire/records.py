@@ -140,6 +140,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     """The classes that cannot be excluded at the configured error."""
     explanation: Explanation | None
     model: ModelVersion
+    profiles: dict[str, Figure] | None = None
+    """What profiles said of the event, by column; null for what they did not know. Only where there are any."""
     over_budget: Reason | UnsetType | None = UNSET
     """Why it would have gone to review, had `abstention.budget` not been spent; only where there is a budget."""
     priors: dict[str, float] | None = None

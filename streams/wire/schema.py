@@ -59,6 +59,10 @@ class EventSchema:
     def __init__(self, settings: Settings) -> None:
         self.bounds = settings.bounds
         self.features = settings.schema_.features
+        self.keys = settings.schema_.keys
+        """What is read of an event for its profiles alone."""
+        self.said = settings.schema_.said
+        """What profiles add to an event's features."""
         paths, longest = settings.schema_, settings.bounds.string_length
         named, labelled = name_kind(longest), class_kind(longest, spellings_of(settings))
         times = time_kind(paths.time_unit)
@@ -66,7 +70,7 @@ class EventSchema:
             Field("id", keys_of(paths.id), named, required=False, nullable=True),
             Field("subject", keys_of(paths.subject), named),
             Field("time", keys_of(paths.time), times, required=False, nullable=True),
-            *(_feature(feature, longest) for feature in self.features),
+            *(_feature(feature, longest) for feature in (*self.features, *self.keys)),
             *self._text(paths.text, needed=not self.features),
         )
         label = paths.label
@@ -79,11 +83,11 @@ class EventSchema:
             Field("weight", keys_of(label.weight), weight_kind(), required=False, nullable=True),
         )
         self._label_text = self._text(paths.text, needed=False)
-        self._names = tuple(feature.name for feature in self.features)
+        self._names = tuple(feature.name for feature in (*self.features, *self.keys))
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """The fields of an event that the model sees: its features and its text."""
+        """The fields of an event besides its id, subject and time: its features, the keys of profiles, its text."""
         return self.event_fields[3:]
 
     def _text(self, path: str | None, needed: bool) -> tuple[Field, ...]:
@@ -148,10 +152,10 @@ class EventSchema:
         )
 
     def _features_brought(self, raw: dict[str, Any]) -> tuple[Field, ...]:
-        features = self.inputs[: len(self._names)]
+        features = self.inputs[: len(self.features)]
         there = [walk(raw, field.keys)[0] for field in features]
         complete = all(found or not field.required for found, field in zip(there, features, strict=True))
-        return features if any(there) and complete else ()
+        return self.inputs[: len(self._names)] if any(there) and complete else ()
 
 
 def spellings_of(settings: Settings) -> Spellings:

@@ -94,7 +94,10 @@ class Ownership:
         """Where to go on with a partition of the events; None for its beginning. The state follows."""
         if committed is None:  # the group's offset may have expired, and the state still knows
             with self._state.transaction() as t:
-                return t.positions.get(partition)
+                position = t.positions.get(partition)
+            if position is not None:
+                rebuild.profiles(partition, position)
+            return position
         rebuilt = rebuild(partition, committed.offset, self._clock())
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision

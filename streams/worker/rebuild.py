@@ -7,7 +7,7 @@ joined to what was decided of them, and remembered: nothing is decided or produc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -19,10 +19,10 @@ from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder, read_own
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.event_columns import content_of
+from tocsin.streams.wire.event_columns import EventColumns, content_of
 from tocsin.streams.wire.packed.events import More
-from tocsin.streams.wire.records import Decision, Event
-from tocsin.streams.wire.schema import UnfitError
+from tocsin.streams.wire.records import Decision
+from tocsin.streams.worker.deciding.refold import Refold
 from tocsin.streams.worker.deciding.review_budget import Budget, reviewable
 from tocsin.streams.worker.joining.label_target import LabelTarget
 
@@ -61,29 +61,36 @@ class Rebuild:
         start = max(0, committed - self._settings.bounds.pending_events)
         if position is not None:
             start = max(start, position)
+        refold = Refold(self._settings, self._decoder, self._state, partition, committed)
+        refold.read(self._reader, min(start, committed))
         if start >= committed:
+            with self._state.transaction() as t:
+                refold.complete(t)
             return Rebuilt(0, 0)
         # A handful of missing events is not worth reading a million decisions for: theirs are among the last.
         decisions = self._decisions(min(self._settings.bounds.pending_events, max(MARGIN, 10 * (committed - start))))
         remembered = without_decision = 0
         self._unfit = 0
-        events = self._events(partition, start, committed)
-        while chunk := list(itertools.islice(events, CHUNK)):
-            rebuilt = self._remember(chunk, decisions, partition, now)
+        records = self._reader.read(partition, start, committed)
+        while chunk := list(itertools.islice(records, CHUNK)):
+            events, unfit = self._decoder.events(chunk)
+            self._unfit += len(unfit)
+            rebuilt = self._remember(events, decisions, refold, now, chunk[-1].offset + 1)
             remembered += rebuilt.events
             without_decision += rebuilt.without_decision
         with self._state.transaction() as t:
             t.positions.set({partition: committed})
+            refold.complete(t)
             t.notes.forget_priors(partition.index)
             t.notes.forget_traffic(partition.index)
         return Rebuilt(remembered, without_decision, self._unfit)
 
-    def _events(self, partition: Partition, start: int, stop: int) -> Iterator[tuple[Record, Event]]:
-        for record in self._reader.read(partition, start, stop):
-            try:
-                yield record, self._decoder.event(record)
-            except UnfitError:
-                self._unfit += 1
+    def profiles(self, partition: Partition, position: int) -> None:
+        """Bring the profiles of a partition alone up to its position."""
+        refold = Refold(self._settings, self._decoder, self._state, partition, position)
+        refold.read(self._reader, position)
+        with self._state.transaction() as t:
+            refold.complete(t)
 
     def _decisions(self, most: int) -> dict[str, bytes]:
         """The last decisions by event id, without their explanations, as JSON: a million structs would not fit."""
@@ -98,18 +105,24 @@ class Rebuild:
         return found
 
     def _remember(
-        self, events: Sequence[tuple[Record, Event]], decisions: dict[str, bytes], partition: Partition, now: int
+        self, events: EventColumns, decisions: dict[str, bytes], refold: Refold, now: int, stop: int
     ) -> Rebuilt:
+        """Remember events that end before the offset `stop`."""
         remembered, without_decision, review = 0, 0, self._settings.review
-        layout = self._decoder.layout
+        layout, index = self._decoder.layout, refold.partition.index
         with self._state.transaction() as t:
-            spent = Budget(t.notes.budget(partition.index)) if self._settings.abstention.budget is not None else None
-            for record, event in events:
+            spent = Budget(t.notes.budget(index)) if self._settings.abstention.budget is not None else None
+            said = refold.fold(events, t)
+            for i, record in enumerate(events.records):
+                event = events.event(i)
                 kept = decisions.get(event.id)
                 decision = None if kept is None else msgspec.json.decode(kept, type=Decision)
+                profiles = said.get(i) if decision is None or decision.profiles is None else decision.profiles
+                if profiles:
+                    event = msgspec.structs.replace(event, features={**event.features, **profiles})
                 # What the model saw is gone with the state: the learner scores such an event anew.
                 more = None if decision is None else More(decision=decision)
-                new = t.pending.add(PendingEvent.of(event, layout, partition.index, content_of(record), more), now)
+                new = t.pending.add(PendingEvent.of(event, layout, index, content_of(record), more), now)
                 remembered += new
                 if new and t.known.get(LabelTarget.of("event", event.id).key):
                     t.pending.note_label(event.id)
@@ -119,7 +132,8 @@ class Rebuild:
                 if decision is not None and decision.risk is not None:
                     t.subjects.put(event.subject, decision.risk, self._settings.bounds.subjects, self._group)
             if spent is not None:
-                t.notes.set_budget(partition.index, spent.state())
+                t.notes.set_budget(index, spent.state())
+            refold.advance(stop, t)
         return Rebuilt(remembered, without_decision)
 
 

@@ -23,6 +23,7 @@ MODEL_SETTINGS = {
     "schema.features": [{"name": "a"}],
     "schema.features.0.name": "c",
     "schema.features.0.kind": "boolean",
+    "schema.profiles": [{"key": "subject"}],
     "classes": ["y", "x"],
     "class_map": {"old": "x"},
     "inputs.categories.enabled": False,
@@ -188,12 +189,13 @@ def test_the_digest_changes_with_nothing_else(path: str, value: Any) -> None:
 
 
 def test_every_group_of_the_model_is_among_the_settings_tried() -> None:
-    tried = {path.split(".")[0] for path in MODEL_SETTINGS}
+    tried = {path.removeprefix("schema.").split(".")[0] for path in MODEL_SETTINGS}
     assert set(ModelSettings.model_fields) - {"features", "text", *ModelSettings.without_effect} <= tried | {
         "max_classes",
         "max_vocabulary",
         "max_text",
         "max_subjects",
+        "max_profile_keys",
     }
     for group in ("router", "lifecycle", "fusion", "prior_shift", "abstention", "early_risk"):
         fields = set(type(getattr(ModelSettings(), group)).model_fields)

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.bootstrap.history import Survey
+from tocsin.streams.replay.bootstrap.profiles import HistoryProfiles
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
@@ -16,6 +19,7 @@ from tocsin.streams.wire.event_columns import EventColumns, content_of
 from tocsin.streams.wire.packed.events import pack, packed_alone
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback
 from tocsin.streams.wire.schema import EventSchema, UnfitError
+from tocsin.streams.worker.deciding.profiling import Said
 
 UNLABELLED, TWICE = "unlabelled", "twice"
 
@@ -47,6 +51,7 @@ class FeedbackMaker:
         self._source = source
         self._decoder = Decoder(EventSchema(settings))
         self._layout = self._decoder.layout
+        self._profiles = HistoryProfiles(settings, self._decoder, survey.twice)
         self._classes: dict[str, str] = {}
         """By what labels say, the class that they name."""
         self._twice = survey.twice
@@ -59,6 +64,7 @@ class FeedbackMaker:
 
     def make(self, events: Sequence[Numbered]) -> Iterator[Made]:
         """What becomes of some events, each with its number, in their order; of those without a label nothing does."""
+        said = self._profiles(self._source, events)
         labelled = [(number, past) for number, past in events if past.label is not None]
         self.skipped[UNLABELLED] += len(events) - len(labelled)
         records = [Record(self._source, 0, number, past.time, past.key, past.event) for number, past in labelled]
@@ -71,13 +77,14 @@ class FeedbackMaker:
                     raise refused[number]
                 label = self._class(past, record)
                 if not self._is_again(past, record, label):
-                    yield Made(number, self._feedback(columns, places[number], past.time, label), True)
+                    more = said.get(number, {})
+                    yield Made(number, self._feedback(columns, places[number], past.time, label, more), True)
             except UnfitError as error:
                 yield self._dead_letter(record, error)
 
     def pass_by(self, events: Sequence[Numbered]) -> None:
         """Take note of events that an earlier run has worked off: of their classes, and of ids that come twice."""
-        if self._twice or not self._settings.classes:
+        if self._twice or not self._settings.classes or self._profiles.needed:
             for _ in self.make(events):
                 pass
             self.skipped.clear()
@@ -110,8 +117,9 @@ class FeedbackMaker:
         self.skipped[TWICE] += 1
         return True
 
-    def _feedback(self, columns: EventColumns, place: int, time: int, label: str) -> Output:
+    def _feedback(self, columns: EventColumns, place: int, time: int, label: str, said: Said) -> Output:
         event = columns.event(place)
+        event = msgspec.structs.replace(event, features={**event.features, **said})
         feedback = PackedFeedback(
             label=label,
             labelled_at=time,

@@ -15,9 +15,10 @@ import numpy as np
 
 from tocsin.models.data.batch import Floats
 from tocsin.models.data.feedback import Contexts
+from tocsin.streams.wire.encode import finite
 from tocsin.streams.wire.packed.context import context_to_wire
 from tocsin.streams.wire.packed.layout import Layout
-from tocsin.streams.wire.records import Context, Decision, Event, ModelVersion, Reason, Scalar, SubjectState
+from tocsin.streams.wire.records import Context, Decision, Event, Figure, ModelVersion, Reason, Scalar, SubjectState
 
 REASONS: tuple[str, ...] = get_args(Reason)
 _UNSAID = "-"
@@ -147,6 +148,12 @@ def traffic_ratio(nonconformity: Sequence[float]) -> float | None:
     return known[0] if known and math.isfinite(known[0]) else None
 
 
+def _profiles(layout: Layout, row: Floats) -> dict[str, Figure]:
+    """What profiles said of an event, by name."""
+    said = row[len(layout.features) - layout.said : len(layout.features)].tolist()
+    return {name: finite(value) for name, value in zip(layout.profiles, said, strict=True)}
+
+
 def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> Decision:
     place, classes = layout.places, layout.classes
 
@@ -177,6 +184,7 @@ def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> D
             "priors": dict(zip(classes, ratio, strict=True)) if follows else None,
             "traffic_ratio": traffic_ratio(row[place["nonconformity"]].tolist()),
             "risk": more.risk,
+            "profiles": _profiles(layout, row) if layout.said else None,
         }
         | ({} if said is msgspec.UNSET else {"over_budget": said}),
         Decision,

@@ -90,7 +90,7 @@ def without_context(feedback: PackedFeedback) -> PackedFeedback:
         more = None if event.more is None else msgspec.structs.replace(event.more, context=None)
         return msgspec.structs.replace(feedback, event=pack(msgspec.structs.replace(event, more=more)))
     found = unpacked(layout, event)
-    alone = Layout(layout.features, layout.kinds)
+    alone = Layout(layout.features, layout.kinds, keys=layout.keys, said=layout.said)
     packed = packed_alone(found.event, alone, event.partition, event.content, More(decision=found.decision))
     return msgspec.structs.replace(feedback, layout=alone.packed, event=pack(packed))
 

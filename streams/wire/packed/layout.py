@@ -39,6 +39,10 @@ class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """The config digest."""
     decided: bool = False
     """Whether anything but the features is packed: what was decided, and what the model saw."""
+    keys: tuple[str, ...] = ()
+    """Those of the features that no model sees, because they are keys of profiles alone."""
+    said: int = 0
+    """How many of the features, the last ones, are what profiles say."""
 
     @cached_property
     def packed(self) -> bytes:
@@ -76,6 +80,16 @@ class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def width(self) -> int:
         """How many numbers a row has."""
         return int(max(place.stop for place in self.places.values()))
+
+    @cached_property
+    def visible(self) -> list[int]:
+        """The places of the features that a model sees."""
+        return [f for f, name in enumerate(self.features) if name not in self.keys]
+
+    @cached_property
+    def profiles(self) -> tuple[str, ...]:
+        """The names of what profiles say."""
+        return self.features[len(self.features) - self.said :]
 
     @cached_property
     def categories(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.packed.events import REASONS, More, PackedEvent, pack
-from tocsin.streams.wire.packed.layout import Kind, Layout
+from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import ModelVersion
 
 PLAIN_SCORES = 2
@@ -31,11 +31,13 @@ class Verdicts(NamedTuple):
     """Epoch milliseconds."""
 
 
-def layout_of(scores: Scores, names: Sequence[str], kinds: Sequence[Kind], model: ModelVersion) -> Layout:
-    """The layout of events that one model has scored."""
+def layout_of(scores: Scores, alone: Layout, model: ModelVersion) -> Layout:
+    """The layout of events that one model has scored; `alone` is that of events of which nothing else is packed."""
     return Layout(
-        features=tuple(names),
-        kinds=tuple(kinds),
+        features=alone.features,
+        kinds=alone.kinds,
+        keys=alone.keys,
+        said=alone.said,
         classes=scores.classes,
         experts=scores.answers.shape[1],
         history=scores.batch.history.shape[1],
@@ -83,7 +85,7 @@ def numbers_of(layout: Layout, scores: Scores, verdicts: Verdicts) -> Floats:
     rows = np.empty((len(scores.batch), layout.width))
     code = {reason: n for n, reason in enumerate(REASONS)}
     values: dict[str, Floats | Ints | Bools | float] = {
-        "features": scores.given[:, : len(layout.features)],
+        "features": _features(layout, scores),
         "belief": scores.belief,
         "uncertainty": scores.uncertainty[:, None],
         "conflict": scores.conflict[:, None],
@@ -117,6 +119,15 @@ def _scores_of(nonconformity: Floats | None) -> bool | int:
     if nonconformity is None:
         return False
     return True if nonconformity.shape[1] == PLAIN_SCORES else nonconformity.shape[1]
+
+
+def _features(layout: Layout, scores: Scores) -> Floats:
+    """The features [B, F] as the layout has them: a key that no model sees is not known as a number."""
+    if not layout.keys:
+        return scores.given[:, : len(layout.features)]
+    features = np.full((len(scores.batch), len(layout.features)), np.nan)
+    features[:, layout.visible] = scores.given
+    return features
 
 
 def _finite(values: Floats) -> Floats:

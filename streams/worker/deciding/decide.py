@@ -27,6 +27,7 @@ from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
+from tocsin.streams.worker.deciding.profiling import Profiling
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 from tocsin.streams.worker.deciding.traffic import TrafficKeeper, traffic_ratios
 
@@ -71,6 +72,7 @@ class Decide:
         self._explainer = Explainer(classifier, settings.explanation)
         self._explanations = Explanations(self._explainer, encode)
         self._early_risk = EarlyRisk(settings, classifier)
+        self._profiling = Profiling(settings)
         self._digest, self._config_digest = classifier.digest, settings.digest()
         self.traffic = TrafficKeeper(classifier)
         self.partitions = 1
@@ -84,6 +86,7 @@ class Decide:
         """Decide events at one instant (epoch ms), and write what they changed of their partitions and subjects."""
         notes, subjects = transaction.notes, transaction.subjects
         batch = batch_of(events, self._decoder.kinds)
+        batch = self._profiling.with_profiles(events, batch, transaction.profiles, self._classifier)
         batch = self._early_risk.with_subject_texts(batch, subjects)
         streams = self._read_streams(events, notes)
         budgets = self._read_budgets(events, notes)
@@ -155,7 +158,7 @@ class Decide:
     ) -> DecidedBatch:
         said = [self._said_of_budget(over) for over in over_budget]
         risks = [None if one is None else one.state for one in after]
-        layout = layout_of(scores, events.names, self._decoder.kinds, verdicts.model)
+        layout = layout_of(scores, self._decoder.layout, verdicts.model)
         packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
         kept = self._to_explain(verdicts, after)
         if events.size <= FEW:
@@ -165,7 +168,8 @@ class Decide:
             explanations = self._explanations.columns_of(kept, scores, texts)
             few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), strict=True)
             endings = [ending(budget, ratio, risk, self.shed, traffic) for budget, ratio, risk, traffic in few]
-            decisions = decision_texts(events, scores, verdicts, explanations, endings, texts)
+            profiles = self._profiling.columns
+            decisions = decision_texts(events, scores, verdicts, explanations, endings, profiles, texts)
         outputs = [
             [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from tocsin.config.inputs.profiles import SUBJECT
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
 from tocsin.models.data.feedback import FeedbackBatch
@@ -96,10 +97,10 @@ def read_item(record: Record, names_of_today: dict[str, str]) -> FeedbackItem:
     return FeedbackItem(record, label, found, event, layout)
 
 
-def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | None:
+def columns_of(items: Sequence[FeedbackItem], experts: int, keys: Sequence[str] = ()) -> FeedbackBatch | None:
     """A batch of packed feedback whose events this very model has seen, of one layout; None for any other batch.
 
-    `experts` is how many the model has. Raises ValueError for what is garbage.
+    `experts` is how many the model has, `keys` are those of its rates. Raises ValueError for what is garbage.
     """
     layout = items[0].layout
     if layout is None or not layout.decided or any(item.foreign or item.layout is not layout for item in items):
@@ -110,6 +111,7 @@ def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | N
     rows, B = rows_of(layout, events), len(items)
     X = np.array(rows[:, layout.places["features"]], order="C")
     categories = _code_categories(layout, events, X) if layout.categories else []
+    X = X[:, layout.visible] if layout.keys else X
     batch = Batch(
         ids=[event.id for event in events],
         subjects=[event.subject for event in events],
@@ -126,7 +128,16 @@ def columns_of(items: Sequence[FeedbackItem], experts: int) -> FeedbackBatch | N
         weight=np.array([item.feedback.weight for item in items], np.float64),
         contexts=contexts_of(layout, rows),
         posts=[item.feedback.posts for item in items],
+        strings={key: _strings(layout, events, key) for key in keys},
     )
+
+
+def _strings(layout: Layout, events: Sequence[PackedEvent], key: str) -> list[str | None]:
+    """The values of a key in packed events."""
+    if key == SUBJECT:
+        return [event.subject for event in events]
+    place = layout.categories.index(key)
+    return [event.categories[place] for event in events]
 
 
 def _code_categories(layout: Layout, events: Sequence[PackedEvent], X: Floats) -> list[dict[int, str]]:
@@ -135,13 +146,14 @@ def _code_categories(layout: Layout, events: Sequence[PackedEvent], X: Floats) -
     The codes that were packed are not read: an earlier release computed others.
     """
     places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
+    hidden = {f for f in places if layout.features[f] in layout.keys}
     names: list[dict[int, str]] = []
     for i, event in enumerate(events):
         named = {f: name for f, name in zip(places, event.categories, strict=True) if name is not None}
-        codes = {f: category_code(name) for f, name in named.items()}
+        codes = {f: category_code(name) for f, name in named.items() if f not in hidden}
         for f, code in codes.items():
             X[i, f] = code
-        names.append({codes[f]: name for f, name in named.items()})
+        names.append({code: named[f] for f, code in codes.items()})
     return names
 
 

@@ -19,6 +19,7 @@ from tocsin.streams.wire.packed.context import context_from_wire
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding.profiling import keys_of_events
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
 
 UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
@@ -116,7 +117,8 @@ class Learn:
 
     def _columns(self, items: Sequence[FeedbackItem]) -> FeedbackBatch:
         try:
-            return columns_of(items, len(self._classifier.experts)) or self._batch(items)
+            keys = self._classifier.mixture.rates.keys
+            return columns_of(items, len(self._classifier.experts), keys) or self._batch(items)
         except _UNFIT:
             for item in items:  # one of them is to blame
                 try:
@@ -136,6 +138,7 @@ class Learn:
             weight=np.array([item.weight for item, _ in feedback], np.float64),
             contexts=contexts,
             posts=[item.posts for item, _ in feedback],
+            strings=keys_of_events([event for event, _ in found], self._classifier.mixture.rates.keys),
         )
         if unfit := sum(unfit for _, unfit in found):
             self._counts.passed_over[UNFIT_VALUE] += unfit

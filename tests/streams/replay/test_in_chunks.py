@@ -193,6 +193,24 @@ def test_other_settings(tmp_path: Path, what: str) -> None:
     assert len(left["judged"]) == n
 
 
+@pytest.mark.parametrize("delay", [0, 9])
+def test_profiles(tmp_path: Path, delay: int) -> None:
+    profiles = [
+        {"key": "subject", "windows": ["1m", "10 events"], "rate": ["odd", "yes"], "distinct": ["colour"]},
+        {"key": "colour", "windows": ["1m"], "of": ["a"], "share": ["place"], "rate": ["odd"]},
+        {"key": "place", "windows": ["5m"], "rate": ["no"]},
+    ]
+    schema = {"features": FEATURES, "profiles": profiles}
+    made = [
+        past._replace(event=orjson.dumps({**orjson.loads(past.event), "place": f"p{i % 3}"}))
+        for i, past in enumerate(stream(400))
+    ]
+    some = {"schema": {**schema, "profiles": [*profiles[:2], {**profiles[2], "path": "place"}]}}
+    left = same_both_ways(config(tmp_path, TABULAR[:3], **some), delay, spoilt(made))
+    assert len(left["manifest"]["columns"]) > 30
+    assert len(left["judged"]) > 300
+
+
 def test_what_needs_the_service_is_left_to_it(tmp_path: Path) -> None:
     budget = config(tmp_path, TABULAR[:2], abstention={"cold_start": 5, "budget": 10})
     followed = config(tmp_path, TABULAR[:2], prior_shift={"enabled": True})

@@ -80,7 +80,7 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return through(Service(config))
 
 
-WHERE_ASKED = {"risk", "over_budget", "priors", "shed"}
+WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed"}
 """Fields of a decision that are there only where the config asks for them."""
 
 

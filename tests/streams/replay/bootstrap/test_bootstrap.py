@@ -255,3 +255,28 @@ def test_feedback_in_several_partitions_is_refused(service: Service, tmp_path: P
     config = settings(tmp_path, topics={"feedback": "wide"})
     with pytest.raises(BootstrapError, match="has 2 partitions"):
         bootstrapped(service, write(tmp_path, rows(2)), config=config)
+
+
+def test_history_has_what_profiles_would_have_said_of_it(tmp_path: Path) -> None:
+    """A model that learnt history without them would not know what they are worth."""
+    schema = {
+        "features": [{"name": "a"}, {"name": "b", "required": False}],
+        "profiles": [{"key": "subject", "windows": ["1h"], "say": ["count", "mean"], "rate": ["yes"]}],
+    }
+    config, other = settings(tmp_path, schema=schema), settings(tmp_path / "other", schema=schema)
+    service, served = Service(config), Service(other)
+    past = rows(30)
+    past[3] = past[3].replace(",yes", ",").replace(",no", ",")
+    bootstrapped(service, write(tmp_path, past))
+    with running(served) as worker:
+        served.send(*[raw for raw, _ in stream(30)])
+        drain(worker)
+    said = {decision["event"]: decision["profiles"] for decision in served.decisions}
+    assert len(service.feedback) == 29
+    for item in service.feedback:
+        features = item["event"]["features"]
+        of_events = {name: value for name, value in said[item["event"]["id"]].items() if not name.startswith("rate")}
+        assert {name: features[name] for name in of_events} == of_events
+        assert features["rate of yes of subject over 1h"] is None
+    with running(service) as worker:
+        assert worker.classifier.learnt == 29

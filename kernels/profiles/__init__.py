@@ -1,0 +1,1 @@
+"""What the events of a key have been of late, in windows."""
