@@ -6,8 +6,10 @@ A row is float64 [W] and holds, one after the other (`Shape` says how many of ea
 - for each window a ring of `BUCKETS` buckets: the number of each bucket (its time or its event count divided by the
   window's width) and its events; then for each value added up: how many were known, their mean, the sum of squared
   deviations from it, and their maximum;
-- for each category remembered: `ENTRIES` entries of the code, the time and the event count when it came last (-1 for
-  an empty one), and how often it came.
+- for each category remembered: `ENTRIES` entries of the code, the time and the event count when it came last, the event
+  with it among them (0 for an empty entry), and how often it came.
+
+A bucket or an entry without events is all zeros, as is the row of a key without any.
 
 A window is read as of an event's own time, from the buckets up to its own. So a late event is told of what came before
 it, as far as buckets tell, and is added to its own bucket, unless that was overwritten: then the window leaves it out.
@@ -39,7 +41,6 @@ LARGEST = 1e140
 """Values are clipped here, and what is said of them. Sums of their squares are still finite."""
 HEAD = 3
 _NEWEST, _EVENTS, TOUCHED = 0, 1, 2
-_NO_BUCKET = -1e15
 SAID = 5
 """What is said of each value: sum, mean, maximum, standard deviation, and the event's own value over the mean."""
 
@@ -61,18 +62,6 @@ class Shape(NamedTuple):
         """Numbers that are said of an event: seconds since the last; of each window the count and `SAID` of each value;
         of each category how many different ones each window had, and the share of the event's own."""
         return 1 + self.windows * (1 + SAID * self.values) + self.categories * (self.windows + 1)
-
-
-@kernel
-def begin(row: Floats, windows: int, values: int) -> None:
-    """Make a row that of a key without any event."""
-    row[:] = 0.0
-    row[_NEWEST] = -math.inf
-    ring = BUCKETS * (2 + 4 * values)
-    for w in range(windows):
-        row[HEAD + w * ring : HEAD + w * ring + BUCKETS] = _NO_BUCKET
-    for place in range(HEAD + windows * ring, len(row)):
-        row[place] = -1.0
 
 
 @kernel
@@ -134,14 +123,14 @@ def _say_category(row: Floats, start: int, time: int, code: float, windows: Ints
     for w in range(T):
         out[place + w] = 0.0
     for e in range(start, start + ENTRIES):
-        if row[e + 2 * ENTRIES] < 0.0:
+        if row[e + 2 * ENTRIES] == 0.0:
             continue
         total += row[e + 3 * ENTRIES]
         if row[e] == code:
             own = row[e + 3 * ENTRIES]
         for w in range(T):
             length = windows[w, 1] * windows[w, 2]
-            ago = events - row[e + 2 * ENTRIES] if windows[w, 0] else time - row[e + ENTRIES]
+            ago = events + 1 - row[e + 2 * ENTRIES] if windows[w, 0] else time - row[e + ENTRIES]
             out[place + w] += 1.0 if ago <= length else 0.0
     out[place + T] = math.nan if math.isnan(code) or total == 0.0 else own / total
 
@@ -156,9 +145,10 @@ def add(row: Floats, time: int, values: Floats, codes: Floats, windows: Ints) ->
         start = HEAD + w * ring
         at = (events if windows[w, 0] else time) // windows[w, 1]
         b = at % BUCKETS
-        if row[start + b] > at:
+        empty = row[start + BUCKETS + b] == 0.0
+        if row[start + b] > at and not empty:
             continue  # so late that the window has forgotten its bucket
-        if row[start + b] < at:
+        if row[start + b] < at or empty:
             for part in range(1, 2 + 4 * V):
                 row[start + part * BUCKETS + b] = 0.0
             row[start + b] = at
@@ -170,7 +160,7 @@ def add(row: Floats, time: int, values: Floats, codes: Floats, windows: Ints) ->
     for c in range(len(codes)):
         if not math.isnan(codes[c]):
             _add_category(row, entries + c * 4 * ENTRIES, float(time), codes[c])
-    row[_NEWEST] = max(row[_NEWEST], float(time))
+    row[_NEWEST] = max(row[_NEWEST], float(time)) if events > 0 else float(time)
     row[_EVENTS] += 1.0
 
 
@@ -190,7 +180,7 @@ def _add_category(row: Floats, start: int, time: float, code: float) -> None:
     found, oldest, total = -1, start, 0.0
     for e in range(start, start + ENTRIES):
         last = row[e + 2 * ENTRIES]
-        if last >= 0.0:
+        if last > 0.0:
             total += row[e + 3 * ENTRIES]
             if row[e] == code:
                 found = e
@@ -200,12 +190,11 @@ def _add_category(row: Floats, start: int, time: float, code: float) -> None:
         found = oldest
         row[found], row[found + ENTRIES], row[found + 3 * ENTRIES] = code, time, 0.0
     row[found + ENTRIES] = max(row[found + ENTRIES], time)
-    row[found + 2 * ENTRIES] = row[_EVENTS]
+    row[found + 2 * ENTRIES] = row[_EVENTS] + 1.0
     row[found + 3 * ENTRIES] += 1.0
     if total + 1.0 >= AGED:
         for e in range(start, start + ENTRIES):
-            if row[e + 2 * ENTRIES] >= 0.0:
-                row[e + 3 * ENTRIES] *= 0.5
+            row[e + 3 * ENTRIES] *= 0.5
 
 
 class Events(NamedTuple):
@@ -237,7 +226,7 @@ def say_and_add(rows: Floats, events: Events, windows: Ints, first: int, out: Fl
             continue
         row = rows[place]
         if events.fresh[i]:
-            begin(row, len(windows), events.values.shape[1])
+            row[:] = 0.0
         say(row, events.times[i], events.values[i], events.codes[i], windows, out[i])
         add(row, events.times[i], events.values[i], events.codes[i], windows)
         row[TOUCHED] = touched

@@ -15,72 +15,75 @@ class KeyedRows:
     """The rows, and which value of the key has which.
 
     >>> known = KeyedRows(width=3, most=2)
-    >>> known.place(["anna", "bob", None, "carl"])[0].tolist(), list(known.places)
-    ([0, 1, -1, 0], ['bob', 'carl'])
+    >>> known.place(["anna", "bob", None, "carl"])[0].tolist(), known.names
+    ([0, 1, -1, 0], ['carl', 'bob'])
     """
 
     def __init__(self, width: int, most: int) -> None:
         self.width = width
         self._most = most
         self.rows: Floats = np.zeros((0, width))
-        """[N, width]"""
+        """[N, width], with room for more values than there are."""
+        self.names: list[str] = []
+        """The value that each row is of."""
         self.places: OrderedDict[str, int] = OrderedDict()
         """The row of each value, the one touched longest ago first."""
         self.touched = 0
         """How often a row was touched."""
-        self.changed: set[str] = set()
-        """The values whose rows were touched since the caller emptied this set."""
-        self.gone: set[str] = set()
-        """Those that were forgotten meanwhile."""
+        self.changed: Bools = np.zeros(0, np.bool_)
+        """[N], which rows were touched since the caller made all of these False."""
 
     def place(self, keys: Sequence[str | None]) -> tuple[Ints, Bools]:
         """The rows int64 [B] of values that come one after the other, -1 for None, and which of them are new.
 
         A new value takes the place of the one that was touched longest ago, where as many as may be are kept.
         """
-        place, fresh = np.empty(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+        place, fresh = [-1] * len(keys), np.zeros(len(keys), np.bool_)
         places = self.places
         for i, key in enumerate(keys):
             if key is None:
-                place[i] = -1
                 continue
             row = places.get(key)
             if row is None:
-                row = self._room()
-                places[key], fresh[i] = row, True
+                row = self._begin(key)
+                fresh[i] = True
             else:
                 places.move_to_end(key)
             place[i] = row
-            self.changed.add(key)
         if len(places) > len(self.rows):
             more = max(len(places), min(2 * len(self.rows), self._most)) - len(self.rows)
             self.rows = np.concatenate([self.rows, np.zeros((more, self.width))])
-        return place, fresh
+            self.changed = np.concatenate([self.changed, np.zeros(more, np.bool_)])
+        rows = np.array(place, np.int64)
+        self.changed[rows[rows >= 0]] = True
+        return rows, fresh
 
     def find(self, keys: Sequence[str | None]) -> Ints:
         """The rows int64 [B] of values, -1 for one that is not known. Nothing changes."""
         return np.array([-1 if key is None else self.places.get(key, -1) for key in keys], np.int64)
 
-    def _room(self) -> int:
+    def _begin(self, key: str) -> int:
+        """The row of a new value."""
         if len(self.places) < self._most:
-            return len(self.places)
-        forgotten, row = self.places.popitem(last=False)
-        self.changed.discard(forgotten)
-        self.gone.add(forgotten)
-        return row
-
-    def row(self, key: str) -> Floats:
-        """The row [width] of a value that is known."""
-        row: Floats = self.rows[self.places[key]]
+            row = len(self.places)
+            self.names.append(key)
+        else:
+            _, row = self.places.popitem(last=False)
+            self.names[row] = key
+        self.places[key] = row
         return row
 
     def restore(self, kept: Iterable[tuple[str, Floats]]) -> None:
-        """Take over values with their rows, in any order, in place of all that is known.
+        """Take over values with their rows, the first as row 0, in place of all that is known.
 
-        Raises ValueError for a row of another width.
+        Raises ValueError for a row of another width, for a value that comes twice, and for too many.
         """
-        ordered = sorted(kept, key=lambda one: float(one[1][TOUCHED]))[-self._most :]
-        self.rows = np.array([row for _, row in ordered], np.float64).reshape(len(ordered), self.width)
-        self.places = OrderedDict((key, place) for place, (key, _) in enumerate(ordered))
-        self.touched = int(self.rows[-1, TOUCHED]) + 1 if ordered else 0
-        self.changed, self.gone = set(), set()
+        pairs = list(kept)
+        self.names = [key for key, _ in pairs]
+        if len(set(self.names)) < len(pairs) or len(pairs) > self._most:
+            raise ValueError(f"{len(pairs)} rows are more than may be, or two are of one value")
+        self.rows = np.array([row for _, row in pairs], np.float64).reshape(len(pairs), self.width)
+        order = np.argsort(self.rows[:, TOUCHED], kind="stable").tolist()
+        self.places = OrderedDict((self.names[row], row) for row in order)
+        self.touched = int(self.rows[order[-1], TOUCHED]) + 1 if order else 0
+        self.changed = np.zeros(len(pairs), np.bool_)

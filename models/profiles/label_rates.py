@@ -62,8 +62,6 @@ class _Rates:
         events = Events(place, fresh, np.ascontiguousarray(times), values, np.empty((B, 0)))
         say_and_add(self.rows.rows, events, self.windows, self.rows.touched, np.empty((B, self.shape.said)))
         self.rows.touched += int((place >= 0).sum())
-        self.rows.changed.clear()
-        self.rows.gone.clear()
 
 
 class LabelRates:
@@ -77,6 +75,7 @@ class LabelRates:
 
     def __init__(self, settings: Sequence[ProfileSettings], most: int) -> None:
         self._rates = [_Rates(one, most) for one in settings if one.rate]
+        self._most = most
         self._latest: Ints = np.full(LATEST, _NONE, np.int64)
         """The times of the last events that were labelled; the least integer where there was none yet."""
         self._learnt = 0
@@ -131,5 +130,6 @@ class LabelRates:
         self._latest, self._learnt = np.array(arrays["latest"], np.int64), int(arrays["learnt"])
         for p, one in enumerate(self._rates):
             keys: list[str] = orjson.loads(arrays[f"{p}.keys"].tobytes())
-            one.rows.restore(zip(keys, np.array(arrays[f"{p}.rows"], np.float64), strict=True))
+            rows = np.array(arrays[f"{p}.rows"], np.float64)
+            one.rows.restore(list(zip(keys, rows, strict=True))[-self._most :])
             one.totals = np.array(arrays[f"{p}.totals"], np.float64)

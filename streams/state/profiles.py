@@ -15,12 +15,12 @@ import numpy as np
 
 from tocsin.models.data.batch import Floats
 from tocsin.models.profiles.event_profiles import EventProfiles
-from tocsin.streams.state.entries import DamagedError, LmdbEntries, fingerprint
+from tocsin.streams.state.entries import DamagedError, LmdbEntries
 from tocsin.streams.state.notes import Notes
 
 PROFILES = "profiles"
-"""The row of a key's value by its partition, the number of its profile, and its fingerprint."""
-_PLACE = struct.Struct(">IH")
+"""A value of a key with its row, by its partition, the number of its profile, and the number of the row."""
+_PROFILE, _ROW = struct.Struct(">IH"), struct.Struct(">I")
 _LENGTH = struct.Struct(">I")
 
 
@@ -61,8 +61,8 @@ class KeptProfiles:
             profiles = makes.begin()
             for number, known in enumerate(profiles.rows):
                 try:
-                    known.restore(self._read(partition, number))
-                except (ValueError, struct.error, UnicodeDecodeError) as error:
+                    known.restore(self._read(partition, number, known.width))
+                except (ValueError, struct.error) as error:
                     raise DamagedError(f"state.directory: an entry of {PROFILES!r} is damaged ({error})") from error
             self._memory[partition] = profiles
         return profiles
@@ -83,27 +83,49 @@ class KeptProfiles:
         """Write what has changed into the transaction. Raises StateError."""
         for partition, profiles in self._memory.items():
             for number, known in enumerate(profiles.rows):
-                prefix = _PLACE.pack(partition, number)
-                for key in known.gone:
-                    self._entries.delete(PROFILES, prefix + fingerprint(key))
-                # In the order of their keys, which LMDB writes fastest.
-                new = sorted((prefix + fingerprint(key), _entry(key, known.row(key))) for key in known.changed)
-                if new:
-                    self._entries.put_all(PROFILES, new)
-                known.gone.clear()
-                known.changed.clear()
+                changed = np.flatnonzero(known.changed)
+                if not len(changed):
+                    continue
+                prefix, names = _PROFILE.pack(partition, number), known.names
+                entries = [
+                    (prefix + _ROW.pack(row), _named(names[row]) + packed)
+                    for row, packed in zip(changed.tolist(), pack_rows(known.rows[changed]), strict=True)
+                ]
+                self._entries.put_all(PROFILES, entries)
+                known.changed[changed] = False
 
     def forget_memory(self) -> None:
         """Leave nothing in memory, because the transaction is given up."""
         self._memory.clear()
 
-    def _read(self, partition: int, number: int) -> Iterator[tuple[str, Floats]]:
-        for _, value in self._entries.walk_from(PROFILES, _PLACE.pack(partition, number)):
+    def _read(self, partition: int, number: int, width: int) -> Iterator[tuple[str, Floats]]:
+        for _, value in self._entries.walk_from(PROFILES, _PROFILE.pack(partition, number)):
             [length] = _LENGTH.unpack_from(value)
             start = _LENGTH.size + length
-            yield value[_LENGTH.size : start].decode(), np.frombuffer(value[start:], "<f8")
+            yield value[_LENGTH.size : start].decode(), unpack_row(value[start:], width)
 
 
-def _entry(key: str, row: Floats) -> bytes:
+def _named(key: str) -> bytes:
     name = key.encode()
-    return _LENGTH.pack(len(name)) + name + row.astype("<f8", copy=False).tobytes()
+    return _LENGTH.pack(len(name)) + name
+
+
+def pack_rows(rows: Floats) -> list[bytes]:
+    """Rows [N, W], most of whose numbers are 0, as bytes: a bit for each number that is not, and then these numbers."""
+    there = rows.view(np.int64) != 0  # the bits: -0.0 is no 0.0
+    bits, numbers = np.packbits(there, axis=1).tobytes(), rows[there].astype("<f8", copy=False).tobytes()
+    size = (rows.shape[1] + 7) // 8
+    ends = (8 * np.count_nonzero(there, axis=1).cumsum()).tolist()
+    return [
+        bits[i * size : (i + 1) * size] + numbers[start:stop]
+        for i, (start, stop) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
+
+
+def unpack_row(packed: bytes, width: int) -> Floats:
+    """The row [width] that `pack_rows` packed. Raises ValueError for what it did not."""
+    size = (width + 7) // 8
+    there = np.unpackbits(np.frombuffer(packed[:size], np.uint8), count=width).astype(np.bool_)
+    row = np.zeros(width)
+    row[there] = np.frombuffer(packed[size:], "<f8")
+    return row
