@@ -18,6 +18,7 @@ from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.lagged import DueLabels
 from tocsin.models.profiles.event_profiles import EventProfiles, ProfiledEvents, Strings
+from tocsin.models.profiles.label_rates import LabelRates
 from tocsin.streams.state.profiles import KeptProfiles
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.records import Event
@@ -47,6 +48,17 @@ class Profiling:
         """The names of the columns that events make."""
         self.digest = made.digest
         """What names all that kept profiles depend on."""
+        if self._settings:
+            self._warm_up(made)
+
+    def _warm_up(self, profiles: EventProfiles) -> None:
+        """Compile and load what the first event would wait for, by profiles that are thrown away."""
+        names = [name for one in self._settings for name in (one.key, *one.coded)]
+        strings: Strings = {name: [name] for name in names}
+        profiles.say_and_add(ProfiledEvents(strings, np.zeros(1, np.int64), np.zeros((1, len(self._kinds)))))
+        rates = LabelRates(self._settings, self._most)
+        rates.learn(strings, np.zeros(1, np.int64), [""])
+        rates.say(strings, 1)
 
     def __bool__(self) -> bool:
         """Whether there are profiles."""
