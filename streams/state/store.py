@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -132,6 +132,11 @@ class State:
         """A write transaction to be ended by `commit` or `abort`."""
         opened = self._env.begin(write=True)
         return Transaction(opened, self._databases, self._directory, self._layouts, self._profiles)
+
+    def leave(self, partitions: Iterable[int]) -> None:
+        """Keep nothing in memory of partitions of the events that are another worker's from now on."""
+        for partition in partitions:
+            self._profiles.pop(partition, None)
 
     def close(self) -> None:
         """Sync, close, and let another worker have the directory."""

@@ -122,6 +122,7 @@ class Ownership:
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """See `tocsin.streams.transport.base.Rebalance`."""
         self._events.difference_update(partitions)
+        self._state.leave(p.index for p in partitions if p.topic == self._settings.topics.events)
         self.restored = {p.index: self.restored[p.index] for p in self._events if p.index in self.restored}
         self.duties.give_up(partitions)
 

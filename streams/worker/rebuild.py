@@ -7,10 +7,11 @@ joined to what was decided of them, and remembered: nothing is decided or produc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from tocsin.config.settings import Settings
 from tocsin.streams.state.peer_baselines import peer_group
@@ -41,6 +42,23 @@ class Rebuilt(NamedTuple):
     """Records that are no events by the schema: dead letters already, or events that fitted an earlier config."""
 
 
+class _Found(NamedTuple):
+    """A decision in the log."""
+
+    decision: bytes
+    """JSON, without the explanation and without what profiles said."""
+    profiles: bytes | None
+    """That, float64; None where the decision has nothing of it."""
+
+
+def _bare(decision: Decision) -> Decision:
+    return msgspec.structs.replace(decision, explanation=None, profiles=None)
+
+
+def _numbers(values: Sequence[float | None]) -> bytes:
+    return np.array(values, np.float64).tobytes()
+
+
 class Rebuild:
     """Brings the state of partitions of the events that came together up to the group's committed offsets."""
 
@@ -50,9 +68,10 @@ class Rebuild:
         self._state = state
         self._reader = reader
         self._unfit = 0
-        self._read, self._found = 0, dict[str, bytes]()
+        self._read, self._found = 0, dict[str, _Found]()
         """How many decisions of every partition were looked through, and what was found: once for all partitions."""
         self._group = peer_group(settings.early_risk)
+        self._said = [feature.name for feature in settings.schema_.said]
 
     def __call__(self, partition: Partition, committed: int, now: int) -> Rebuilt:
         """Remember the events from the state's position, or as many as may be pending, to `committed`."""
@@ -92,20 +111,22 @@ class Rebuild:
         with self._state.transaction() as t:
             refold.complete(t)
 
-    def _decisions(self, most: int) -> dict[str, bytes]:
-        """The last decisions by event id, without their explanations, as JSON: a million structs would not fit."""
+    def _decisions(self, most: int) -> dict[str, _Found]:
+        """The last decisions by event id, without their explanations, as bytes: a million structs would not fit."""
         if most <= self._read:
             return self._found
-        found: dict[str, bytes] = {}
+        found: dict[str, _Found] = {}
         for record in tail(self._reader, self._settings.topics.decisions, most):
             decision = read_own(record, Decision)
             if decision is not None:
-                found[decision.event] = encode(msgspec.structs.replace(decision, explanation=None))
+                said = decision.profiles
+                packed = None if said is None else _numbers([said.get(name) for name in self._said])
+                found[decision.event] = _Found(encode(_bare(decision)), packed)
         self._read, self._found = most, found
         return found
 
     def _remember(
-        self, events: EventColumns, decisions: dict[str, bytes], refold: Refold, now: int, stop: int
+        self, events: EventColumns, decisions: dict[str, _Found], refold: Refold, now: int, stop: int
     ) -> Rebuilt:
         """Remember events that end before the offset `stop`."""
         remembered, without_decision, review = 0, 0, self._settings.review
@@ -116,8 +137,10 @@ class Rebuild:
             for i, record in enumerate(events.records):
                 event = events.event(i)
                 kept = decisions.get(event.id)
-                decision = None if kept is None else msgspec.json.decode(kept, type=Decision)
-                profiles = said.get(i) if decision is None or decision.profiles is None else decision.profiles
+                decision = None if kept is None else msgspec.json.decode(kept.decision, type=Decision)
+                profiles = said.get(i)
+                if kept is not None and kept.profiles is not None:
+                    profiles = dict(zip(self._said, np.frombuffer(kept.profiles).tolist(), strict=True))
                 if profiles:
                     event = msgspec.structs.replace(event, features={**event.features, **profiles})
                 # What the model saw is gone with the state: the learner scores such an event anew.

@@ -136,7 +136,7 @@ def unpacked(layout: Layout, packed: PackedEvent) -> Unpacked:
     """The records that a packed event stands for. Raises ValueError where it does not fit its layout."""
     event, more = event_of(layout, packed), packed.more or More()
     if not layout.decided:
-        return Unpacked(event, more.decision, more.context)
+        return Unpacked(event, _with_profiles(more.decision, layout, packed), more.context)
     rows = rows_of(layout, [packed])
     row, [seen] = rows[0], contexts_of(layout, rows).unpadded()
     return Unpacked(event, _decision(layout, packed, row, more), context_to_wire(seen))
@@ -146,6 +146,13 @@ def traffic_ratio(nonconformity: Sequence[float]) -> float | None:
     """The traffic ratio among an event's scores; None where it has none."""
     known = nonconformity[2:]
     return known[0] if known and math.isfinite(known[0]) else None
+
+
+def _with_profiles(decision: Decision | None, layout: Layout, packed: PackedEvent) -> Decision | None:
+    """A decision that was read back, with what profiles said, which stands among the numbers."""
+    if decision is None or not layout.said:
+        return decision
+    return msgspec.structs.replace(decision, profiles=_profiles(layout, np.frombuffer(packed.numbers, "<f8")))
 
 
 def _profiles(layout: Layout, row: Floats) -> dict[str, Figure]:

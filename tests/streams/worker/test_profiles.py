@@ -178,6 +178,7 @@ def test_pending_events_that_are_read_back_have_what_was_said_of_them(tmp_path: 
     for item in rebuilt:
         name = item["event"]["id"]
         assert {column: item["event"]["features"][column] for column in before[name]} == before[name]
+        assert item["decision"]["profiles"] == before[name]
 
 
 def test_a_label_is_not_seen_before_the_model_has_learnt_it(tmp_path: Path) -> None:
