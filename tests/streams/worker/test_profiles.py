@@ -15,6 +15,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.state.profiles import PROFILES
 from tocsin.streams.state.store import DATABASES
 from tocsin.streams.transport.base import BatchFailedError
+from tocsin.streams.worker import rebuild
 from tocsin.streams.worker.deciding import refold
 from tocsin.streams.worker.worker import Worker
 
@@ -162,6 +163,43 @@ def test_profiles_are_the_same_bits_after_a_crash(
     assert kept(tmp_path / "crashed") == kept(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("lost", ["the state", "the batches since the state was kept"])
+@pytest.mark.parametrize("bound", [1_000_000, 20])
+def test_a_crash_while_profiles_are_read_back_counts_nothing_twice(
+    whole: Service, tmp_path: Path, lost: str, bound: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was added before the crash stands in the state, and is read back once more."""
+    bounded = config(tmp_path / "crashed", bounds={"pending_events": bound})
+    service, state = Service(bounded), tmp_path / "crashed" / "state" / "test" / "lmdb"
+    with running(service) as worker:
+        feed(service, worker, 20)
+    shutil.copytree(state, tmp_path / "older")
+    with running(service) as worker:
+        feed(service, worker, 100, 20)
+    shutil.rmtree(state)
+    if lost != "the state":
+        shutil.copytree(tmp_path / "older", state)
+    for at_once in (refold, rebuild):
+        monkeypatch.setattr(at_once, "CHUNK", 7)
+    fold, calls = refold.Refold.fold, 0
+
+    def broken(self: refold.Refold, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 4 == 0:
+            raise OSError("the machine is gone")
+        return fold(self, *arguments)
+
+    monkeypatch.setattr(refold.Refold, "fold", broken)
+    for _ in range(3):
+        with pytest.raises(OSError, match="the machine is gone"), running(service):
+            pass
+    monkeypatch.undo()
+    with running(service):
+        pass
+    assert kept(tmp_path / "crashed") == kept(tmp_path / "whole")
+
+
 def test_pending_events_that_are_read_back_have_what_was_said_of_them(tmp_path: Path) -> None:
     """What labels said at the time is in no log but the decisions."""
     service = Service(config(tmp_path))
@@ -294,3 +332,21 @@ def test_a_model_that_begins_with_a_snapshot_holds_the_same_rates(whole: Service
     with running(whole, config(tmp_path / "new")) as worker:
         folded = {n: a.tobytes() for n, a in worker.classifier.mixture.rates.state_dict().items()}
     assert folded == kept_rates
+
+
+def test_a_label_that_brings_its_own_features_teaches_the_rate_of_its_key(tmp_path: Path) -> None:
+    service = Service(config(tmp_path))
+    with running(service) as worker:
+        for i in range(4):
+            brought = {"features": {"a": 1.0, "kind": None}, "shop": {"id": "shop 1"}}
+            service.tell({"event": f"x{i}", "subject": "s", "label": "yes", "time": START, **brought})
+        service.tell({"event": "y", "label": "no", "time": START, "subject": "s", "features": {"a": 0.0, "kind": None}})
+        drain(worker)
+        made = {"subject": "s0", "time": START, "features": {"a": 1.0}}
+        service.send({**made, "id": "e1", "shop": {"id": "shop 1"}}, {**made, "id": "e2", "shop": {"id": "shop 2"}})
+        service.send({**made, "id": "e3"})
+        drain(worker)
+    rates = {name: profiles[RATE] for name, profiles in said(service).items()}
+    assert rates == {"e1": pytest.approx((4 + 0.8) / 5), "e2": pytest.approx(0.8), "e3": None}
+    assert service.feedback[0]["event"]["features"][COUNT] is None
+    assert service.feedback[0]["event"]["features"]["shop"] == "shop 1"

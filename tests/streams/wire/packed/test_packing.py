@@ -31,6 +31,11 @@ SCHEMA = {
         {"name": "new", "kind": "boolean", "required": False},
     ]
 }
+PROFILES = [
+    {"key": "subject", "share": ["colour"], "distinct": ["shop"]},
+    {"key": "colour", "windows": ["3 events"], "rate": ["yes"]},
+    {"key": "shop", "path": "subject"},
+]
 TREE = {"kind": "tree", "name": "tree", "grace_period": 10}
 CONFIGS: dict[str, dict[str, Any]] = {
     "two classes": {},
@@ -41,6 +46,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "no abstention": {"abstention": {"enabled": False}},
     "history": {"experts": [{**TREE, "history": 2}, {"kind": "linear"}]},
     "categories": {"schema": SCHEMA, "experts": [TREE, {"kind": "linear"}]},
+    "profiles": {"schema": {**SCHEMA, "profiles": PROFILES}, "experts": [TREE, {"kind": "linear"}]},
 }
 
 
