@@ -18,7 +18,7 @@ KNOWN_AFTER, FORGOTTEN_AFTER = 7 * DAY, 35 * DAY
 
 
 @cache
-def _table() -> tuple[Floats, Ints, Ints, Floats, Ints]:
+def table() -> tuple[Floats, Ints, Ints, Floats, Ints]:
     """Seconds, customer, terminal, amount and fraud of all payments in the order of time."""
     with lzma.open(data_file(NAME), "rt", encoding="utf-8", newline="") as lines:
         rows = np.array(list(csv.reader(lines))[1:])
@@ -32,7 +32,7 @@ def payments(events: int, seed: int) -> tuple[Floats, Ints, Ints]:
     The features are the amount, the hour, the day of the week, the hours since the customer's last payment, the amount
     beside the mean of the customer's earlier ones, and the number of known frauds of the terminal.
     """
-    seconds, customer, terminal, amount, fraud = _table()
+    seconds, customer, terminal, amount, fraud = table()
     everyone = np.random.default_rng(seed).permutation(np.unique(customer))
     counts = np.bincount(customer, minlength=int(customer.max()) + 1)[everyone]
     drawn = everyone[: int(np.searchsorted(counts.cumsum(), events)) + 1]
