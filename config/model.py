@@ -17,7 +17,7 @@ from tocsin.config.inputs.profiles import ProfileSettings
 from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.config.routing import ReliabilitySettings, RouterSettings
-from tocsin.config.schema import FeatureSettings
+from tocsin.config.schema import FeatureSettings, most_columns
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 COMPUTATION = 4
@@ -67,8 +67,7 @@ class ModelSettings(FrozenSettings):
         """Where no experts are named, take those that suit what events have."""
         if not isinstance(values, Mapping) or "experts" in values:
             return values
-        features = values.get("features", ())
-        known = len(features) if isinstance(features, Sequence) else 0
+        known = most_columns(values.get("features", ()))
         return {**values, "experts": default_experts(known, values.get("text") is True)}
 
     @model_validator(mode="after")

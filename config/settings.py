@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.model import ModelSettings, Seed, class_map_mistake
 from tocsin.config.prior_shift import PriorShiftSettings
 from tocsin.config.routing import ReliabilitySettings, RouterSettings
-from tocsin.config.schema import SchemaSettings
+from tocsin.config.schema import SchemaSettings, most_columns
 from tocsin.config.service import (
     BatchingSettings,
     BoundsSettings,
@@ -122,8 +122,7 @@ class Settings(BaseSettings):
             if isinstance(schema, Mapping)
             else (getattr(schema, "features", None), getattr(schema, "text", None))
         )
-        known = len(features) if isinstance(features, Sequence) else 0
-        return {**values, "experts": default_experts(known, text is not None)}
+        return {**values, "experts": default_experts(most_columns(features), text is not None)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -12,6 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tocsin.config.model import COMPUTATION, ModelSettings
+from tocsin.config.schema import columns_in
 from tocsin.config.settings import Settings
 from tocsin.kernels import fusion
 from tocsin.models.data import snapshot
@@ -27,13 +28,10 @@ from tocsin.models.decision.mixture import Mixture
 from tocsin.models.decision.scores import Scores
 from tocsin.models.decision.streams import Streams
 from tocsin.models.experts.base import Expert
-from tocsin.models.face import DOES_NOT_FIT, Face, checked_weights, feature_rows
+from tocsin.models.face import DOES_NOT_FIT, WARM_UP_TEXT, Face, checked_weights, feature_rows
 from tocsin.models.routing.base import Router
 from tocsin.models.routing.lifecycle import Lifecycle
 from tocsin.models.ss3.texts import texts_of
-
-WARM_UP_TEXT = "warm up, 1 £"
-"""A text with ASCII and other characters, for which there are kernels of their own."""
 
 
 class UnknownClassError(ValueError):
@@ -72,12 +70,13 @@ class Classifier(Face):
         self.lineage = ""
         """The digest and the offset of the model that this one went on from; see `tocsin.models.succession`."""
         self._model = model = settings or ModelSettings()
-        self._begin([f.name for f in model.features], [f.kind == "category" for f in model.features], model.classes)
+        columns = columns_in(model.features)
+        self._begin([c.name for c in columns], [c.is_category for c in columns], model.classes)
 
     def _begin(self, names: Sequence[str], nominal: Sequence[bool], classes: Sequence[str]) -> None:
         """Every part as it is before anything was learnt, with room for these columns and classes."""
         model = self._model
-        self._columns = Columns(names, nominal, bool(model.features), model.text)
+        self._columns = Columns(names, nominal, bool(model.features), model.text, model.features)
         self.classes: list[str] = list(classes)
         self._index = {name: i for i, name in enumerate(self.classes)}
         self.mixture = Mixture(model.in_order(classes), self.backend, names, nominal)
@@ -109,6 +108,11 @@ class Classifier(Face):
     def columns(self) -> list[str]:
         """The names of the columns of X."""
         return self._columns.names
+
+    @property
+    def features(self) -> int:
+        """How many features the row of an event has. Those that are times become several columns each."""
+        return self._columns.features
 
     @property
     def nominal(self) -> list[bool]:
@@ -167,18 +171,19 @@ class Classifier(Face):
         other = Classifier(self.settings, self.backend)  # what is learnt here is thrown away with it
         other.widen(other.columns, other.nominal, self.classes)  # which a snapshot may have found in labels
         text = WARM_UP_TEXT if self._model.text else None
-        batch = Batch.of(np.zeros((1, len(other.columns))), texts=[text])
+        batch = Batch.of(np.zeros((1, other.features)), texts=[text])
+        seen = other.mixture.times.expand(batch)
         for expert in other.experts:
             progress(expert.name)
-            expert.predict_then_learn(batch, np.zeros(1, np.int64), np.ones(1))
-            expert.warm_up(batch)
+            expert.predict_then_learn(seen, np.zeros(1, np.int64), np.ones(1))
+            expert.warm_up(seen)
         progress("router")
         for name in self.classes[:2]:
             context = other.score(batch).context(0) if other.classes else None
             other.learn(FeedbackBatch(batch, [name], np.ones(1), [context], [()]))
         if other.classes:
             other.mixture.judge.warm_up(len(other.classes))
-        self.score(Batch.of(np.zeros((1, len(self.columns))), texts=[text]))
+        self.score(Batch.of(np.zeros((1, self.features)), texts=[text]))
 
     # Learning
 
@@ -208,9 +213,8 @@ class Classifier(Face):
         """
         start, scored = 0, feedback.scored
         for i, label in enumerate(feedback.labels):
-            new_class = self._index.get(label, -1) < 0
-            other_kind = scored[i] != scored[start]
-            if (new_class or other_kind) and i > start:
+            new_class = label not in self._index
+            if i > start and (new_class or scored[i] != scored[start]):
                 yield start, i
                 start = i
             if new_class:
@@ -264,8 +268,7 @@ class Classifier(Face):
         name = name_among(self._index, class_name(label))
         self._check_class(name, len(self.classes))
         self._columns.check(x)
-        if not isinstance(x, str):
-            self._discover(x)
+        self._discover(x)
         self._originals.setdefault(name, label)
         self._learn_labelled(self._columns.batch(x), [name], weight)
 
@@ -274,7 +277,7 @@ class Classifier(Face):
         p = self._probabilities(self._columns.batch(x))[0].tolist() if self.classes else []
         return dict(zip(self._labels_in_order(), p, strict=True))
 
-    def _discover(self, x: Mapping[Hashable, Any]) -> None:
+    def _discover(self, x: Mapping[Hashable, Any] | str) -> None:
         if found := self._columns.discover(x):
             self.widen(*found, self.classes)
 
@@ -290,14 +293,13 @@ class Classifier(Face):
             return Table.of(X)
         if self._model.text and not (isinstance(X, np.ndarray) and X.ndim == 2):
             texts = texts_of(X)
-            return Batch.of(np.full((len(texts), len(self.columns)), np.nan), texts=texts)
+            return Batch.of(np.full((len(texts), self.features), np.nan), texts=texts)
         return feature_rows(X)
 
     def _learn_rows(self, rows: Table | Batch | Floats, y: NDArray[Any], w: Floats | None) -> None:
         weight = np.ones(len(rows)) if w is None else w
         rows = self._columns.read(rows, learning=True) if isinstance(rows, Table) else rows
-        labels = y.tolist()
-        names = names_among(self._index, labels)
+        names = names_among(self._index, labels := y.tolist())
         for i, name in enumerate(dict.fromkeys(name for name in names if name not in self._index)):
             self._check_class(name, len(self.classes) + i)
         for piece, batch in self._pieces(rows):
@@ -321,8 +323,8 @@ class Classifier(Face):
         if isinstance(rows, Table):
             return self._columns.batch_of(self._columns.read(rows, learning=False))
         known = rows if self.columns else rows[:, :0]
-        if known.shape[1] != len(self.columns):
-            raise ValueError(f"X {rows.shape} is not [B, {len(self.columns)}]")
+        if known.shape[1] != self.features:
+            raise ValueError(f"X {rows.shape} is not [B, {self.features}]")
         return Batch.of(known)
 
     def _probabilities(self, rows: Table | Batch | Floats) -> Floats:
@@ -340,8 +342,7 @@ class Classifier(Face):
         arrays: dict[str, NDArray[Any]] = {}
         for name, part in self.mixture.parts().items():
             arrays |= snapshot.with_prefix(f"{name}/", part.state_dict())
-        subjects = list(self.mixture.history.subjects.items())
-        return arrays | {"subjects": np.frombuffer(orjson.dumps(subjects), np.uint8)}
+        return arrays | {"subjects": np.frombuffer(orjson.dumps([*self.mixture.history.subjects.items()]), np.uint8)}
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """Take over the arrays of a model with the same settings, columns and classes."""
@@ -397,4 +398,4 @@ class Classifier(Face):
         self._target = manifest.get("target")
         self.feedback_offset, self.mixture.learnt = manifest["feedback_offset"], manifest["learnt"]
         self.load_state_dict(arrays)
-        self.score(Batch.of(np.zeros((1, len(self.columns)))))  # which fails where the parts do not fit each other
+        self.score(Batch.of(np.zeros((1, self.features))))  # which fails where the parts do not fit each other

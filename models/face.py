@@ -28,6 +28,8 @@ MOST_WEIGHT = 1e6
 """The most that an event may weigh. Sums of such weights, and their squares, stay far from the largest float."""
 DOES_NOT_FIT = (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError)
 """What a model raises when it takes over arrays or parameters that are not its own."""
+WARM_UP_TEXT = "warm up, 1 £"
+"""A text with ASCII and other characters, for which there are kernels of their own."""
 
 
 class Face(base.MiniBatchClassifier):

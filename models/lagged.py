@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tocsin.models.classifier import WARM_UP_TEXT, Classifier
+from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.columns import remember_names
 from tocsin.models.decision.in_turns import LaggedScores, Ledger, TaughtRows, can_pass, score_and_learn, with_history
+from tocsin.models.face import WARM_UP_TEXT
 
 
 class DueLabels(NamedTuple):
@@ -83,9 +84,8 @@ class LaggedClassifier:
 
     def _with(self, asked: Batch) -> Ledger:
         mixture, classes = self.classifier.mixture, len(self.classifier.classes)
-        new = Ledger.empty(
-            with_history(asked, len(mixture.history)), len(mixture.pool), classes, mixture.judge.novelty.width
-        )
+        asked = with_history(mixture.times.expand(asked), len(mixture.history))
+        new = Ledger.empty(asked, len(mixture.pool), classes, mixture.judge.novelty.width)
         return new if self._ledger is None else self._ledger.followed_by(new)
 
     def _add_class(self, name: str, ledger: Ledger) -> None:
@@ -119,7 +119,7 @@ class LaggedClassifier:
         other = LaggedClassifier(Classifier(known.settings, known.backend))
         text = WARM_UP_TEXT if known.settings is not None and known.settings.text else None
         for name in known.classes[:2]:
-            asked = Batch.of(np.zeros((2, len(known.columns))), texts=[text] * 2)
+            asked = Batch.of(np.zeros((2, known.features)), texts=[text] * 2)
             asked = Batch.of(asked.X, texts=asked.texts, categories=[{}, {}])
             event = np.array([other._first])
             other(asked, np.array([0, 1]), DueLabels(event, [name], np.ones(1)))

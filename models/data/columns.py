@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.models.data.batch import Batch, Ints
+from tocsin.config.schema import FeatureSettings
+from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.features import category_code
 from tocsin.models.data.frames import Table, is_missing
+from tocsin.models.data.times.columns import TimeColumns
 from tocsin.models.data.values import as_category, as_number, as_text, check_event, read_table
 
 MAX_CATEGORY_NAMES = 10_000
@@ -25,22 +27,37 @@ class Columns:
     the text itself, or a dictionary with the key `text`.
     """
 
-    def __init__(self, names: Sequence[str], nominal: Sequence[bool], fixed: bool, reads_text: bool) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        nominal: Sequence[bool],
+        fixed: bool,
+        reads_text: bool,
+        features: Sequence[FeatureSettings] = (),
+    ) -> None:
+        """`features` are those that a config names."""
+        self.times = TimeColumns(features)
         self.names = list(names)
         self.nominal = list(nominal)
         """Which columns are categories."""
         self.fixed = fixed
         """Whether a config named the columns; else new ones are added as they come."""
         self.reads_text = reads_text
-        self.category_names: dict[int, str] = {}
+        self.category_names: dict[int, str] = dict(self.times.category_names)
         """The names behind category codes, for explanations."""
-        self._places = {name: i for i, name in enumerate(self.names)}
+        self._places = dict(self.times.features) or {name: i for i, name in enumerate(self.names)}
+        """The place of each feature."""
 
     def extend(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """Take these columns for the ones that are known; the first of them are those that are known already."""
         for i in range(len(self.names), len(names)):
             self._places[names[i]] = i
         self.names, self.nominal = list(names), list(nominal)
+
+    @property
+    def features(self) -> int:
+        """How many features a row of an event has, before times become several columns."""
+        return len(self._places)
 
     def is_category(self, name: Hashable) -> bool | None:
         """Whether a feature's column holds categories; None where there is no such column."""
@@ -77,7 +94,7 @@ class Columns:
 
         Raises ValueError, which names the feature, for a value that does not fit its column.
         """
-        X, names = np.full((1, len(self.names)), np.nan), dict[int, str]()
+        X, names = np.full((1, self.features), np.nan), dict[int, str]()
         if isinstance(x, str):
             if not self.reads_text:
                 raise ValueError("x: is a text, which this model does not read; its settings can ask for `text`")
@@ -88,6 +105,8 @@ class Columns:
             place = self._places.get(str(name))
             if self.reads_text and name == TEXT:
                 text = as_text(value)
+            elif place is not None and self.times.is_time(place):
+                X[0, place] = self.times.read(name, place, value)
             elif place is not None and not is_missing(value):
                 X[0, place] = _coded(name, value, names) if self.nominal[place] else as_number(name, value)
         return Batch.of(X, texts=[text], categories=[names])
@@ -101,11 +120,29 @@ class Columns:
         known yet stay in it.
         """
         texts = {i for i, name in enumerate(table.names) if self.reads_text and name == TEXT}
-        rest = [i for i in range(len(table.names)) if i not in texts]
+        times = {i: place for i, name in enumerate(table.names) if (place := self._time_at(name)) is not None}
+        rest = [i for i in range(len(table.names)) if i not in texts and i not in times]
         features = Table([table.names[i] for i in rest], [table.columns[i] for i in rest], table.rows)
         found = read_table(features, self.is_category, learning and not self.fixed)
         columns = [_texts(table.columns[i].tolist()) for i in texts]
-        return Table([*found.names, *(TEXT for _ in texts)], [*found.columns, *columns], table.rows)
+        instants = [self._instants(table.names[i], place, table.columns[i].tolist()) for i, place in times.items()]
+        names = [*found.names, *(TEXT for _ in texts), *(table.names[i] for i in times)]
+        return Table(names, [*found.columns, *columns, *instants], table.rows)
+
+    def _time_at(self, name: Hashable) -> int | None:
+        """The place of a feature that is a time; None for any other."""
+        place = self._places.get(str(name))
+        return place if place is not None and self.times.is_time(place) else None
+
+    def _instants(self, name: Hashable, place: int, values: list[Any]) -> Floats:
+        """Times [B] as epoch milliseconds, NaN for one that is missing. Raises ValueError, which names the row."""
+        out = np.full(len(values), np.nan)
+        for row, value in enumerate(values):
+            try:
+                out[row] = self.times.read(name, place, value)
+            except ValueError as error:
+                raise ValueError(f"X: {error}, in row {row}") from None
+        return out
 
     def starts(self, table: Table) -> set[int]:
         """The rows of a table that are the first to have a value in a column that is not known yet."""
@@ -116,14 +153,14 @@ class Columns:
 
     def batch_of(self, table: Table) -> Batch:
         """The events of a table that `read` gave, each as `batch` reads it."""
-        X = np.full((len(table), len(self.names)), np.nan)
+        X = np.full((len(table), self.features), np.nan)
         texts: list[str | None] = [None] * len(table)
         names: list[dict[int, str]] = [{} for _ in range(len(table))]
         for name, values in zip(map(str, table.names), table.columns, strict=True):
             place = self._places.get(name)
             if self.reads_text and name == TEXT:
                 texts = values.tolist()
-            elif place is not None and self.nominal[place]:
+            elif place is not None and self.nominal[place] and not self.times.is_time(place):
                 for row, value in enumerate(values.tolist()):
                     if value is not None:
                         X[row, place] = _coded(name, value, names[row])

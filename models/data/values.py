@@ -53,6 +53,27 @@ def number_in(text: str) -> float | None:
         return None
 
 
+def found(value: Any) -> str:
+    """The end of a message: what stood there, by its JSON type, the beginning of it where it is short enough to tell.
+
+    >>> found("12.5"), found([1, 2]), found(None)
+    ("found the string '12.5'", 'found an array of 2', 'found null')
+    """
+    match value:
+        case None:
+            return "found null"
+        case bool():
+            return f"found {class_name(value)}"
+        case int() | float():
+            return f"found the number {value!r:.40}"
+        case str():
+            return f"found the string {value[:40]!r}{'...' if len(value) > 40 else ''}"
+        case list():
+            return f"found an array of {len(value)}"
+        case _:
+            return "found an object"
+
+
 def as_category(name: Hashable, value: Any) -> str:
     """A feature's value, which is not missing, as a category. Raises ValueError, which names the feature.
 

@@ -13,6 +13,7 @@ from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
+from tocsin.models.data.times.columns import TimeColumns
 from tocsin.models.decision.judge import Judge
 from tocsin.models.decision.prior_shift import Followed
 from tocsin.models.decision.rare_reading import RareReading, Read
@@ -31,6 +32,8 @@ class Mixture:
     """All parts of a classifier that learn. Classes are known by their indices, columns by their places."""
 
     def __init__(self, settings: ModelSettings, backend: str, names: Sequence[str], nominal: Sequence[bool]) -> None:
+        self.times = TimeColumns(settings.features)
+        """What makes all columns of the features that events have; a time becomes several."""
         self.inputs = Preparation(settings.inputs)
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
@@ -89,6 +92,7 @@ class Mixture:
 
         Where it is given, only the active experts are `asked` [E] that it names; the others say nothing.
         """
+        batch = self.times.expand(batch)
         if batch.history.shape[1] < len(self.history):
             batch = self.history.recall(batch)
         if not classes:
@@ -146,7 +150,7 @@ class Mixture:
         It makes no difference how events are cut into calls. They are learnt in pieces that end where a window of the
         lifecycle does.
         """
-        betp = np.empty((len(batch), self._classes))
+        batch, betp = self.times.expand(batch), np.empty((len(batch), self._classes))
         for piece in self.lifecycle.pieces(len(batch)):
             rows = batch.rows(piece.start, piece.stop)
             known = None if contexts is None else contexts.rows(piece)

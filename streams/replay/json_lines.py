@@ -9,12 +9,12 @@ from typing import Any
 
 from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
+from tocsin.models.data.times.reading import epoch_milliseconds
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, as_json, in_unit
 from tocsin.streams.wire.dot_paths import put, walk
 from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.wire.values import epoch_milliseconds
 
 
 def read_json_lines(settings: Settings, path: Path) -> Iterator[PastEvent]:

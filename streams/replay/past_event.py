@@ -11,9 +11,10 @@ import orjson
 from tocsin.config.schema import TimeUnit, keys_of
 from tocsin.config.settings import Settings
 from tocsin.models.data.labels import class_name
+from tocsin.models.data.times.reading import unit_of
 from tocsin.streams.wire.dot_paths import put
 from tocsin.streams.wire.schema import spellings_of
-from tocsin.streams.wire.values import class_label, unit_of
+from tocsin.streams.wire.values import class_label
 
 BASE_TIME = 946_684_800_000
 """1 January 2000, epoch milliseconds: the time of the first event where a source has no times."""

@@ -15,10 +15,10 @@ import orjson
 
 from tocsin.config.schema import FeatureSettings, TimeUnit, keys_of
 from tocsin.config.settings import Settings
+from tocsin.models.data.times.reading import epoch_milliseconds
 from tocsin.streams.replay.files import READ_ERRORS, open_binary
 from tocsin.streams.replay.past_event import BASE_TIME, SUBJECT, LabelReader, PastEvent, SourceError, in_unit
 from tocsin.streams.wire.dot_paths import put
-from tocsin.streams.wire.values import epoch_milliseconds
 
 Row = Mapping[str, Any]
 """One row, by the names of the columns."""
@@ -111,6 +111,7 @@ def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
     features = [
         (feature, _named(row, feature.name, feature.path, ".".join(feature.keys)))
         for feature in (*schema.features, *schema.keys)
+        if not schema.is_own_time(feature)
     ]
     text = _named(row, replay.text, schema.text) if schema.text else None
     wanted = [feature.name for feature, column in features if feature.required and column is None] + [replay.label]

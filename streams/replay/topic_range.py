@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from tocsin.config.schema import keys_of
 from tocsin.config.settings import Settings
+from tocsin.models.data.times.reading import epoch_milliseconds
 from tocsin.streams.replay.json_lines import JsonReader
 from tocsin.streams.replay.past_event import LabelReader, PastEvent, SourceError
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.repaired import parsed
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.wire.values import epoch_milliseconds
 
 log = logging.getLogger(__name__)
 _OFFSET_DIGITS = 12

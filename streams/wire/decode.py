@@ -143,10 +143,12 @@ class Decoder:
         was not asked for, is not known.
         """
         features, unfit = {}, 0
-        for one, field in zip((*self._schema.features, *self._schema.keys), self._schema.inputs, strict=False):
-            name = one.name
-            value = event.features.get(name)
-            if value is not None and type(value) is not field.kind.canonical:
+        read = (*self._schema.features, *self._schema.keys)
+        for one, field in zip(read, self._schema.feature_fields, strict=True):
+            name, kind = one.name, one.kind
+            value = event.time if field is None else event.features.get(name)
+            as_it_is = field is None or (kind == "time" and type(value) is int) or type(value) is field.kind.canonical
+            if field is not None and value is not None and not as_it_is:
                 whole = type(value) is float and value.is_integer()  # JSON has one form for 3 and 3.0 in our records
                 try:
                     value = field.kind.read(int(value) if whole else value)

@@ -7,16 +7,16 @@ that a record does not know are left aside, so that producers may send more. JSO
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from tocsin.explain.explanation import Explanation, MatteringPost
-from tocsin.streams.wire.values import LATEST, MOST_WEIGHT
+from tocsin.models.data.times.reading import LATEST
+from tocsin.streams.wire.values import MOST_WEIGHT
 
-_STRING: dict[str, Any] = {"type": "string", "minLength": 1}
+_STRING, _NUMBER = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}
 _INTEGER, _BOOLEAN, _NULL = {"type": "integer"}, {"type": "boolean"}, {"type": "null"}
-_NUMBER = {"type": "number", "minimum": 0}
 
 # A field has its canonical type here. Where producers may write it in more ways, JSON Schema lists those under `anyOf`.
 Time = Annotated[

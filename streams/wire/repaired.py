@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tocsin.models.data.values import found
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.wire.values import found
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ESCAPES = re.compile(

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from tocsin.config.schema import FeatureSettings, Keys, keys_of
 from tocsin.config.settings import Settings
+from tocsin.models.data.times.reading import LATEST
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.dot_paths import walk
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.records import Label
 from tocsin.streams.wire.values import (
     BOOLEAN,
-    LATEST,
     NUMBER,
     Kind,
     Spellings,
@@ -26,6 +26,7 @@ from tocsin.streams.wire.values import (
     class_kind,
     name_kind,
     text_kind,
+    time_feature_kind,
     time_kind,
     weight_kind,
 )
@@ -66,11 +67,16 @@ class EventSchema:
         paths, longest = settings.schema_, settings.bounds.string_length
         named, labelled = name_kind(longest), class_kind(longest, spellings_of(settings))
         times = time_kind(paths.time_unit)
+        read = (*self.features, *self.keys)
+        self.feature_fields = tuple(None if paths.is_own_time(one) else _feature(one, longest) for one in read)
+        """Those of the features, and of the keys of profiles behind them; None for a feature that is the event's own
+        time, which is read once."""
+        fields = tuple(field for field in self.feature_fields if field is not None)
         self.event_fields = (
             Field("id", keys_of(paths.id), named, required=False, nullable=True),
             Field("subject", keys_of(paths.subject), named),
             Field("time", keys_of(paths.time), times, required=False, nullable=True),
-            *(_feature(feature, longest) for feature in (*self.features, *self.keys)),
+            *fields,
             *self._text(paths.text, needed=not self.features),
         )
         label = paths.label
@@ -84,6 +90,7 @@ class EventSchema:
         )
         self._label_text = self._text(paths.text, needed=False)
         self._names = tuple(feature.name for feature in (*self.features, *self.keys))
+        self._read = len(fields)
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -98,17 +105,24 @@ class EventSchema:
 
     def columns(self, records: list[Record], values: Sequence[Sequence[Any]]) -> EventColumns:
         """The events of records whose `event_fields` have these canonical values, an id and a time among them."""
-        features, text = slice(3, 3 + len(self._names)), 3 + len(self._names)
+        features, text = slice(3, 3 + self._read), 3 + self._read
         with_text = len(self.event_fields) > text
         return EventColumns(
             records=records,
             ids=[one[0] for one in values],
             subjects=[one[1] for one in values],
             times=[one[2] for one in values],
-            features=[one[features] for one in values],
+            features=[self.with_own_times(one[features], one[2]) for one in values],
             texts=[one[text] for one in values] if with_text else [None] * len(values),
             names=self._names,
         )
+
+    def with_own_times(self, values: Sequence[Any], time: int) -> Sequence[Any]:
+        """The values of all features, from those that have a field of their own, and the event's time."""
+        if self._read == len(self.feature_fields):
+            return values
+        read = iter(values)
+        return [time if field is None else next(read) for field in self.feature_fields]
 
     def label(
         self,
@@ -143,19 +157,23 @@ class EventSchema:
         """
         features, count = self._features_brought(raw), len(self.label_fields)
         values = read_fields((*self.label_fields, *features, *self._label_text), raw)
-        inputs = values[count : count + len(features)]
+        brought = None
+        if features:
+            time = time_of(values[3], default_time)
+            inputs = self.with_own_times(values[count : count + len(features)], time)
+            brought = dict(zip(self._names, inputs, strict=True))
         return self.label(
             values[:count],
             default_time,
-            dict(zip(self._names, inputs, strict=True)) if features else None,
+            brought,
             values[-1] if self._label_text else None,
         )
 
     def _features_brought(self, raw: dict[str, Any]) -> tuple[Field, ...]:
-        features = self.inputs[: len(self.features)]
+        features = self.inputs[: self._read - len(self.keys)]
         there = [walk(raw, field.keys)[0] for field in features]
         complete = all(found or not field.required for found, field in zip(there, features, strict=True))
-        return self.inputs[: len(self._names)] if any(there) and complete else ()
+        return self.inputs[: self._read] if any(there) and complete else ()
 
 
 def spellings_of(settings: Settings) -> Spellings:
@@ -200,6 +218,9 @@ def time_of(time: int | None, default: int) -> int:
 
 
 def _feature(feature: FeatureSettings, longest: int) -> Field:
-    kinds = {"number": NUMBER, "category": category_kind(longest), "boolean": BOOLEAN}
-    name = f"features.{feature.name}"
-    return Field(name, feature.keys, kinds[feature.kind], required=feature.required, nullable=True)
+    name, kinds = f"features.{feature.name}", {"number": NUMBER, "boolean": BOOLEAN}
+    if feature.kind == "time":
+        kind = time_feature_kind(feature)
+    else:
+        kind = category_kind(longest) if feature.kind == "category" else kinds[feature.kind]
+    return Field(name, feature.keys, kind, required=feature.required, nullable=True)

@@ -10,110 +10,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from types import NoneType
 from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
-from tocsin.config.schema import TimeUnit
+from tocsin.config.schema import FeatureSettings, TimeUnit
 from tocsin.models.data.labels import class_name
-from tocsin.models.data.values import number_in
+from tocsin.models.data.times.reading import (
+    EARLIEST,
+    FIRST_MICROSECONDS,
+    FIRST_MILLISECONDS,
+    LATEST,
+    epoch_milliseconds,
+    feature_milliseconds,
+)
+from tocsin.models.data.values import found, number_in
 
-LATEST = 253_402_300_799_999
-"""31 December 9999, the last instant that ISO 8601 writes with a year of four digits; epoch milliseconds."""
 MOST_WEIGHT = 1e6
-_UNITS: dict[str, tuple[int, int]] = {
-    "seconds": (1_000, 1), "milliseconds": (1, 1), "microseconds": (1, 1_000), "nanoseconds": (1, 1_000_000),
-}  # fmt: skip
-"""What a number of each unit is multiplied with, and then divided by, to be milliseconds."""
-_FIRST_SECONDS, _FIRST_MILLISECONDS, _FIRST_MICROSECONDS, _FIRST_NANOSECONDS = 10**8, 10**11, 10**14, 10**17
-"""From which numbers on `auto` takes a time for one of this unit: from March 1973 on each unit has its own numbers.
-
-Below the first of them it is milliseconds: a counter of a test, or one of the first 27 hours of 1970.
-"""
-_ZONE_NAME = re.compile(r"\[[^\]]*\]$")
-_LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=[.,Z+-]|$)")
 _HALVES = re.compile("[\ud800-\udfff]")
 """Half a character: a surrogate without its other half."""
 NO_MAP: Mapping[str, str] = {}
-
-
-def found(value: Any) -> str:
-    """The end of a message: what stood there, by its JSON type, the beginning of it where it is short enough to tell.
-
-    >>> found("12.5"), found([1, 2]), found(None)
-    ("found the string '12.5'", 'found an array of 2', 'found null')
-    """
-    match value:
-        case None:
-            return "found null"
-        case bool():
-            return f"found {class_name(value)}"
-        case int() | float():
-            return f"found the number {value!r:.40}"
-        case str():
-            return f"found the string {value[:40]!r}{'...' if len(value) > 40 else ''}"
-        case list():
-            return f"found an array of {len(value)}"
-        case _:
-            return "found an object"
-
-
-def epoch_milliseconds(value: Any, unit: TimeUnit = "auto") -> int:
-    """A time as epoch milliseconds, from a number of `unit`, from its digits, or from ISO 8601 (UTC without an offset).
-
-    `auto` finds the unit by the size of the number, see `unit_of`. Raises ValueError for anything else, and for an
-    instant before 1970 or after the year 9999.
-
-    >>> epoch_milliseconds("2026-11-24T18:00:00Z"), epoch_milliseconds(1795543200), epoch_milliseconds(1795543200.5)
-    (1795543200000, 1795543200000, 1795543200500)
-    """
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
-        value = int(value)
-    if type(value) in (int, float):
-        milliseconds = _of_number(value, unit)
-    elif isinstance(value, str):
-        milliseconds = _of_iso(value)
-    else:
-        raise ValueError(f"is no time: give an epoch time (a number) or ISO 8601 (a string), {found(value)}")
-    if not 0 <= milliseconds <= LATEST:
-        raise ValueError(f"is no time between the years 1970 and 9999, {found(value)}; see `schema.time_unit`")
-    return milliseconds
-
-
-def unit_of(number: float) -> TimeUnit:
-    """The unit in which this number is a time from March 1973 on.
-
-    >>> unit_of(1795543200), unit_of(1795543200000), unit_of(0)
-    ('seconds', 'milliseconds', 'milliseconds')
-    """
-    size = abs(number)
-    if size >= _FIRST_NANOSECONDS:
-        return "nanoseconds"
-    if size >= _FIRST_MICROSECONDS:
-        return "microseconds"
-    return "seconds" if _FIRST_SECONDS <= size < _FIRST_MILLISECONDS else "milliseconds"
-
-
-def _of_number(value: float, unit: TimeUnit) -> int:
-    if not math.isfinite(value):
-        raise ValueError("is no time: the number is not finite")
-    times, by = _UNITS[unit_of(value) if unit == "auto" else unit]
-    return value * times // by if isinstance(value, int) else math.floor(value * times / by + 1e-6)
-
-
-def _of_iso(text: str) -> int:
-    plain = _ZONE_NAME.sub("", text.strip()).upper()
-    whole, leap = _LEAP_SECOND.subn(":59", plain)
-    try:
-        moment = datetime.fromisoformat(whole)
-    except ValueError:
-        raise ValueError(f"is no time: give an epoch time or ISO 8601, {found(text)}") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000) + 1_000 * leap
 
 
 def text(value: Any, longest: int | None = None) -> str:
@@ -284,9 +203,19 @@ def time_kind(unit: TimeUnit) -> Kind:
         return epoch_milliseconds(value, unit)
 
     if unit == "auto":  # whatever is milliseconds beyond doubt is in its canonical form already
-        return Kind(read, Annotated[int, Meta(ge=_FIRST_MILLISECONDS, lt=_FIRST_MICROSECONDS)] | str, int)
+        return Kind(read, Annotated[int, Meta(ge=FIRST_MILLISECONDS, lt=FIRST_MICROSECONDS)] | str, int)
     if unit == "milliseconds":
         return Kind(read, Annotated[int, Meta(ge=0, le=LATEST)] | str, int)
+    return Kind(read, int | float | str, NoneType)
+
+
+def time_feature_kind(feature: FeatureSettings) -> Kind:
+    """See `feature_milliseconds`. The canonical form is an int, so that it is not taken for a number as it was sent."""
+    read = partial(feature_milliseconds, unit=feature.unit, zone=ZoneInfo(feature.zone))
+    if feature.unit == "auto":  # whatever is milliseconds beyond doubt is in its canonical form already
+        return Kind(read, Annotated[int, Meta(ge=FIRST_MILLISECONDS, lt=FIRST_MICROSECONDS)] | str, int)
+    if feature.unit == "milliseconds":
+        return Kind(read, Annotated[int, Meta(ge=EARLIEST, le=LATEST)] | str, int)
     return Kind(read, int | float | str, NoneType)
 
 

@@ -126,6 +126,8 @@ class _Document:
             settings["path"] = feature.path
         if not feature.required:
             settings["required"] = False
+        if feature.parts:
+            settings["parts"] = list(feature.parts)
         return self._line([settings], flow=True, indent=4, comment=feature.note)
 
     def _classes(self) -> Iterator[str]:

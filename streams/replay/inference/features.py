@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+from tocsin.config.schema import TimePart
 from tocsin.streams.replay.inference.leaks import LEAK, SUSPICIOUS, avoided
 from tocsin.streams.replay.inference.profile import Profile
 from tocsin.streams.replay.inference.reading.flat import path_to
 from tocsin.streams.replay.inference.reading.past_rows import Shape
 from tocsin.streams.replay.inference.roles import Roles
+from tocsin.streams.replay.inference.times import habits, is_time_feature, milliseconds_of, parts_of
 from tocsin.streams.replay.inference.words import CODE, may_be_secret, words_of
 
 MOST_FEATURES = 1_000
@@ -31,7 +33,7 @@ _COUNTS = (
 )
 _GROWING = 0.1
 """The share of rows in which a counter grows at the least."""
-Kind = Literal["number", "category", "boolean"]
+Kind = Literal["number", "category", "boolean", "time"]
 
 
 class InferredFeature(NamedTuple):
@@ -44,6 +46,8 @@ class InferredFeature(NamedTuple):
     required: bool
     note: str
     """What is to be said of it."""
+    parts: tuple[TimePart, ...] = ()
+    """Of a time: what the model is to see of it."""
 
 
 class LeftOutError(Exception):
@@ -58,7 +62,8 @@ def find_features(
     `columns` holds the values by column, and `labels` the class of each row. Counters, and columns that leak the label,
     are kept where nothing else is there to tell it by.
     """
-    found: list[InferredFeature] = []
+    of_events = None if roles.time is None else milliseconds_of(columns[roles.time])
+    found: list[InferredFeature] = [] if of_events is None else _own_time(profiles, roles, of_events, labels)
     doubtful: dict[str, InferredFeature] = {}
     for name, profile in profiles.items():
         if name in roles.taken or name in roles.left_out:
@@ -66,7 +71,10 @@ def find_features(
         try:
             if len(found) >= MOST_FEATURES:
                 raise LeftOutError(f"there are {MOST_FEATURES:,} features before it")
-            feature, doubt = _feature(profile, columns[name], labels)
+            if is_time_feature(profile):
+                feature, doubt = _time_feature(profile, columns[name], labels, of_events)
+            else:
+                feature, doubt = _feature(profile, columns[name], labels)
         except LeftOutError as why:
             roles.left_out[name] = str(why)
             continue
@@ -98,6 +106,39 @@ def _feature(profile: Profile, column: Sequence[Any], labels: Sequence[str | Non
     required = not (profile.shape == "json" and profile.absent)
     doubt = _LEAKS.format(share) if share >= LEAK else _COUNTS if counts else ""
     return InferredFeature(name, kind, path, required, ", ".join(filter(None, notes))), doubt
+
+
+def _time_feature(
+    profile: Profile, column: Sequence[Any], labels: Sequence[str | None], of_events: Sequence[int | None] | None
+) -> tuple[InferredFeature, str]:
+    """As `_feature`, for a column of times besides the event's own, which are `of_events`."""
+    if may_be_secret(profile.name):
+        raise LeftOutError("by its name it may be a secret")
+    values = milliseconds_of(column)
+    told = "dates of several forms" if values is None else parts_of(values, of_events)
+    if values is None or isinstance(told, str):
+        raise LeftOutError(str(told))
+    share = avoided(values, labels) or 0.0
+    suspicious = f", SUSPICIOUS: alone it avoids {share:.1%} of the errors of the commonest class"
+    note = told.note + (suspicious if share >= SUSPICIOUS else "")
+    name, path = _place(profile.name, profile.shape)
+    required = not (profile.shape == "json" and profile.absent)
+    doubt = _LEAKS.format(share) if share >= LEAK else ""
+    return InferredFeature(name, "time", path, required, note, told.parts), doubt
+
+
+def _own_time(
+    profiles: Mapping[str, Profile], roles: Roles, of_events: Sequence[int | None], labels: Sequence[str | None]
+) -> list[InferredFeature]:
+    """The event's own time as a feature, where the classes differ by its hour or its weekday."""
+    parts = habits(of_events, labels)
+    if not parts or roles.time is None:
+        return []
+    name, path = _place(roles.time, profiles[roles.time].shape)
+    if profiles[roles.time].shape == "table":
+        path = "time"  # where a replay puts it, as `schema.time` says
+    note = f"the event's own time: the classes differ by its {' and its '.join(parts)} (in UTC; `zone` says where)"
+    return [InferredFeature(name, "time", path or roles.time, False, note, parts)]
 
 
 def _only_grows(numbers: Sequence[float | None]) -> bool:
@@ -134,7 +175,7 @@ def _refuse_unfit(profile: Profile) -> None:
     if profile.distinct == 1 and not profile.missing:
         raise LeftOutError("constant: every row has the same value")
     if profile.looks_like_dates:
-        raise LeftOutError("dates, of which none is the event's time: Tocsin reads ISO 8601 and epoch numbers there")
+        raise LeftOutError("dates of a form of their own: Tocsin reads ISO 8601 and epoch numbers")
     if profile.has_decimal_commas:
         raise LeftOutError("numbers with a comma before the fraction: write a point there")
 

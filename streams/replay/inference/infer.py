@@ -58,7 +58,7 @@ def infer(
     profiles = {name: Profile.of(name, past.shape, values) for name, values in columns.items() if has_name(name)}
     choice = None if told is not None else choose_label(profiles, asked, label_needed)
     label = None if choice is None else choice.name
-    roles = find_roles(profiles, label)
+    roles = find_roles(profiles, columns, label)
     roles.left_out |= {name: "nothing names it" for name in columns if not has_name(name)}
     found = None if told is None else _told(told, roles, columns, asked, most_rows)
     classes = Classes()

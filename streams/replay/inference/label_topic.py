@@ -56,7 +56,7 @@ def read_labels(
     rest = {path: profile for path, profile in profiles.items() if path not in (event, subject)}
     choice = choose_label(rest, asked, needed=True)
     assert choice is not None  # one is needed
-    time = find_roles(rest, choice.name).time
+    time = find_roles(rest, columns, choice.name).time
     paths = {about: name, "label": choice.name} | ({} if time is None else {"time": time})
     labels = columns[choice.name]
     by_name = {str(key): label for key, label in zip(columns[name], labels, strict=True)}

@@ -12,10 +12,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from tocsin.models.data.times.reading import epoch_milliseconds
 from tocsin.models.data.values import number_in
 from tocsin.streams.replay.inference.reading.past_rows import ABSENT, Shape
 from tocsin.streams.replay.tables import MISSING
-from tocsin.streams.wire.values import epoch_milliseconds
 
 _SCALARS = (str, bool, int, float, Decimal, datetime, date)
 _HUGE = 2**53

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tocsin.streams.replay.inference.profile import Profile
+from tocsin.streams.replay.inference.times import in_order
 from tocsin.streams.replay.inference.words import (
     LATER,
     TEXT,
@@ -35,6 +37,8 @@ class Roles:
     time: str | None = None
     text: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    other_times: set[str] = field(default_factory=set)
+    """Times of which none is the event's own."""
 
     @property
     def taken(self) -> frozenset[str]:
@@ -42,11 +46,14 @@ class Roles:
         return frozenset(one for one in (self.label, self.id, self.subject, self.time, self.text) if one is not None)
 
 
-def find_roles(profiles: Mapping[str, Profile], label: str | None) -> Roles:
-    """The roles of the columns besides the label, and those columns that are ruled out on the way."""
+def find_roles(profiles: Mapping[str, Profile], columns: Mapping[str, Sequence[Any]], label: str | None) -> Roles:
+    """The roles of the columns besides the label, and those columns that are ruled out on the way.
+
+    `columns` holds the values by column.
+    """
     roles = Roles(label)
     rest = {name: p for name, p in profiles.items() if name != label and not may_be_secret(name)}
-    roles.time = _time(rest, roles)
+    roles.time = _time(rest, columns, roles)
     roles.id = _id(_without(rest, roles), roles)
     roles.subject = _subject(_without(rest, roles))
     roles.text = _text(_without(rest, roles), roles)
@@ -54,27 +61,28 @@ def find_roles(profiles: Mapping[str, Profile], label: str | None) -> Roles:
 
 
 def _without(profiles: Mapping[str, Profile], roles: Roles) -> dict[str, Profile]:
-    return {name: p for name, p in profiles.items() if name not in roles.taken and name not in roles.left_out}
+    ruled_out = roles.taken | roles.left_out.keys() | roles.other_times
+    return {name: p for name, p in profiles.items() if name not in ruled_out}
 
 
-def _time(profiles: Mapping[str, Profile], roles: Roles) -> str | None:
-    """The event's own time: of several the one that a name says, else the earliest."""
-    found: list[tuple[bool, bool, float, str]] = []
+def _time(profiles: Mapping[str, Profile], columns: Mapping[str, Sequence[Any]], roles: Roles) -> str | None:
+    """The event's own time: of several the one that a name says, else one in whose order the rows stand, else the
+    earliest."""
+    found: list[tuple[bool, bool, bool, float, str]] = []
     for name, profile in profiles.items():
         words = set(words_of(name))
         times = profile.times
         if times is None or profile.nested or not (profile.is_text or words & TIME or profile.looks_like_dates):
             continue
         if not profile.is_complete and profile.shape == "table":
-            roles.left_out[name] = f"a time that {profile.missing:,} rows lack: the event's time is one that all have"
+            roles.other_times.add(name)  # the event's time is one that all have
             continue
-        found.append((bool(words & LATER), not profile.is_complete, sorted(times)[len(times) // 2], name))
+        unordered = not in_order(columns[name])
+        found.append((bool(words & LATER), not profile.is_complete, unordered, sorted(times)[len(times) // 2], name))
     if not found:
         return None
     chosen = min(found)[-1]
-    for *_, name in found:
-        if name != chosen:
-            roles.left_out[name] = f"another time than that of the event, which is {chosen}"
+    roles.other_times |= {name for *_, name in found if name != chosen}
     return chosen
 
 

@@ -127,6 +127,8 @@ def event_of(layout: Layout, packed: PackedEvent) -> Event:
             features[name] = next(categories)
         elif math.isnan(value):
             features[name] = None
+        elif kind == "time":
+            features[name] = int(value)
         else:
             features[name] = bool(value) if kind == "boolean" else value
     return Event(packed.id, packed.subject, packed.time, features, packed.text)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["number", "category", "boolean"]
+Kind = Literal["number", "category", "boolean", "time"]
 
 
 class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -21,7 +21,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     features: tuple[str, ...]
     kinds: tuple[Kind, ...]
-    """Of each feature. A category is packed by its name, too."""
+    """Of each feature. A category is packed by its name, too, and a time as epoch milliseconds."""
     classes: tuple[str, ...] = ()
     experts: int = 0
     history: int = 0

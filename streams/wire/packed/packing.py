@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,7 +56,10 @@ def packed_batch(
     layout: Layout, events: EventColumns, scores: Scores, verdicts: Verdicts, more: Sequence[More | None]
 ) -> list[bytes]:
     """The blobs of B events."""
-    rows, size = numbers_of(layout, scores, verdicts).astype("<f8", copy=False).tobytes(), 8 * layout.width
+    numbers = numbers_of(layout, scores, verdicts).astype("<f8", copy=False)
+    for f in [f for f, kind in enumerate(layout.kinds) if kind == "time"]:  # of which the model sees parts
+        numbers[:, f] = [math.nan if (v := values[f]) is None else float(v) for values in events.features]
+    rows, size = numbers.tobytes(), 8 * layout.width
     places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
     blobs, key = [], layout.key
     for i in range(events.size):

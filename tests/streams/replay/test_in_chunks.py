@@ -150,6 +150,22 @@ def test_texts(tmp_path: Path, delay: int) -> None:
     same_both_ways(config(tmp_path, TEXT, text=True), delay, spoilt(stream(250, text=True, features=False)))
 
 
+def test_times(tmp_path: Path) -> None:
+    features = [
+        {"name": "at", "kind": "time", "path": "time", "parts": ["hour", "weekday", "days"]},
+        *FEATURES,
+        {"name": "opened", "kind": "time", "zone": "Asia/Kolkata", "required": False},
+    ]
+    source = []
+    for i, past in enumerate(stream(400)):
+        raw = orjson.loads(past.event)
+        if i % 7:
+            raw["features"]["opened"] = START - (i * 37 % 101) * 40_000_000
+        source.append(past._replace(event=orjson.dumps(raw)))
+    found = same_both_ways(config(tmp_path, TABULAR, schema={"features": features}), 7, source)
+    assert found["manifest"]["columns"][:4] == ["hour of day of at", "a", "b", "colour"]
+
+
 def test_texts_beside_numbers(tmp_path: Path) -> None:
     experts = [*TABULAR[:3], *TEXT]
     both = config(tmp_path, experts, text=True, early_risk={"classes": ["odd"]})

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from tocsin.config.schema import TimeUnit
+from tocsin.models.data.times.reading import LATEST, epoch_milliseconds
 from tocsin.models.early_risk.policies import SubjectRisk
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.json_schema import schema_of
@@ -25,14 +26,7 @@ from tocsin.streams.wire.records import (
     SubjectState,
     Telemetry,
 )
-from tocsin.streams.wire.values import (
-    LATEST,
-    category,
-    class_label,
-    epoch_milliseconds,
-    name,
-    number,
-)
+from tocsin.streams.wire.values import category, class_label, name, number
 
 from ..support import START, Service, drain, event, label, running, settings, stream, text_settings
 

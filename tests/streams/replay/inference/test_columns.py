@@ -32,7 +32,7 @@ def kind(name: str, values: Sequence[Any], shape: Shape = "table") -> str:
         return next(role for role in ("id", "subject", "time", "text") if getattr(roles, role) == name)
     for feature in found.features:
         if feature.name == name:
-            return feature.kind
+            return "a time besides the event's" if feature.kind == "time" else feature.kind
     return roles.left_out[name]
 
 
@@ -60,7 +60,9 @@ def some(*values: Any) -> list[Any]:
         ("a", [str(i) if i % 9 else "error" for i in range(N)], "mixed: "),
         ("a", some("1,5", "2,25", "3"), "numbers with a comma"),
         ("a", some("inf", "1", "2.5"), "category"),
-        ("born", some("17.05.1980", "3.1.1999"), "dates"),
+        ("born", some("17.05.1980", "3.1.1999"), "dates of a form of their own"),
+        ("born", some("1950-05-17", "1999-01-03", ""), "a time besides the event's"),
+        ("born", some("1950-05-17", "1999-13-03"), "dates of a form of their own"),
         ("version", some("1.2.3.4", "10.0.0.1"), "category"),
         ("payment_id", [f"p{i}" for i in range(N)], "id"),
         ("payment_id", [str(10**30 + i) for i in range(N)], "id"),
@@ -77,7 +79,7 @@ def some(*values: Any) -> list[Any]:
         ("day", [datetime.date(2024, 1, 1 + i % 28) for i in range(N)], "time"),
         ("price", [1_700_000_000 + i % 50 for i in range(N)], "number"),
         ("date", some("20240115", "20240116"), "number"),
-        ("at", some("2024-01-01", ""), "a time that 60 rows lack"),
+        ("at", some("2024-01-01", ""), "a time besides the event's"),
         ("body", [f"please do look at number {i} of these" for i in range(N)], "text"),
         ("title", [f"number {i}" for i in range(N)], "text"),
         ("a", some("a fixed sentence of many words", "another one of those it seems"), "category"),
@@ -145,7 +147,8 @@ def test_of_several_times_the_events_own_is_the_earliest_and_not_that_of_an_upda
     }
     found = inferred(**columns)
     assert found.roles.time == "seen_at"
-    assert set(found.roles.left_out) == {"updated_at", "paid_at"}
+    assert [(feature.name, feature.kind) for feature in found.features] == [("other", "number"), ("updated_at", "time")]
+    assert found.roles.left_out["paid_at"].startswith("a time that is later than the event's in 100.0% of the rows")
 
 
 def test_of_several_texts_the_longest_is_read_and_the_other_named() -> None:
