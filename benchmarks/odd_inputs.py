@@ -69,7 +69,7 @@ def accuracy(inputs: Inputs, settings: ModelSettings) -> float:
 
 def told(row: str, stream: str, figure: float) -> str:
     """One cell of the table."""
-    before = dict(zip(SOURCES, BEFORE[row], strict=False)).get(stream)
+    before = dict(zip(SOURCES, BEFORE.get(row, ()), strict=False)).get(stream)
     return f"{figure:.2f}" if before is None else f"{figure:.2f} ({before:.2f})"
 
 

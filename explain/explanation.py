@@ -36,7 +36,7 @@ class Condition(msgspec.Struct, frozen=True):
     value: float | str
     actual: float | str | None
     """The event's own value. It is null where the value is missing or new to the tree, which then takes the branch that
-    most events took."""
+    most events took. A category that is missing is `(not known)` where the tree takes that for a category."""
 
 
 class TreePath(msgspec.Struct, frozen=True):

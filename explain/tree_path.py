@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tocsin.explain.explanation import Condition
+from tocsin.models.data.features import MISSING_CATEGORY
 from tocsin.models.experts import base
+
+NOT_KNOWN = "(not known)"
+"""A category that is not known, where a tree knows that as one of its own."""
 
 
 def with_names(
@@ -30,6 +34,8 @@ def _named(
         return value
     if condition.feature.startswith("last_label_") and 0 <= value < len(classes):
         return classes[int(value)]
+    if value == MISSING_CATEGORY:
+        return NOT_KNOWN
     if isinstance(value, int) and value in categories:
         return categories[value]
     return float(value)

@@ -1,7 +1,7 @@
 """What is done to a stream so that its inputs are odd: redundant columns, outliers, gaps, noise, heavy tails.
 
 Every change is of the whole stream, drawn from the seed by a generator of its own. Categories are left alone, but for
-what adds columns.
+what adds columns, and for the rows that name them.
 """
 
 from __future__ import annotations
@@ -138,6 +138,38 @@ def missing_by_value(inputs: Inputs, draw: Rng) -> Inputs:
     return inputs._replace(X=np.where(gone, np.nan, inputs.X))
 
 
+def categories_missing(share: float) -> Change:
+    """Categories are not known, each by itself, with this share."""
+
+    def change(inputs: Inputs, draw: Rng) -> Inputs:
+        gone = (draw.random(inputs.X.shape) < share) & inputs.nominal
+        return inputs._replace(X=np.where(gone, np.nan, inputs.X))
+
+    return change
+
+
+def categories_missing_by_value(inputs: Inputs, draw: Rng) -> Inputs:
+    """Half of each column's categories are not known in 40 of 100 events, the others in 5."""
+    X = inputs.X.copy()
+    for f in np.flatnonzero(inputs.nominal):
+        names = np.unique(X[:, f])
+        hidden = draw.choice(names, len(names) // 2, replace=False)
+        gone = draw.random(len(X)) < np.where(np.isin(X[:, f], hidden), 0.4, 0.05)
+        X[gone, f] = np.nan
+    return inputs._replace(X=X)
+
+
+def categories_missing_by_class(inputs: Inputs, draw: Rng) -> Inputs:
+    """Categories are not known in 35 of 100 events of the class 1, and in 10 of 100 others, as a form is left empty."""
+    gone = (draw.random(inputs.X.shape) < np.where(inputs.y == 1, 0.35, 0.1)[:, None]) & inputs.nominal
+    return inputs._replace(X=np.where(gone, np.nan, inputs.X))
+
+
+def missing_and_tails(inputs: Inputs, draw: Rng) -> Inputs:
+    """Numbers of heavy tails, of which 20% are not known."""
+    return missing(0.20)(heavy_tails(inputs, draw), draw)
+
+
 def constant(inputs: Inputs, draw: Rng) -> Inputs:
     """Ten columns more that never vary."""
     return _with_columns(inputs, np.tile(np.arange(10.0), (len(inputs.y), 1)))
@@ -177,6 +209,10 @@ ROWS: dict[str, Change] = {
     "noise 20": noise(20),
     "noise 50": noise(50),
     "heavy tails": heavy_tails,
+    "missing 20, tails": missing_and_tails,
+    "categories missing 20": categories_missing(0.20),
+    "categories missing by value": categories_missing_by_value,
+    "categories missing by class": categories_missing_by_class,
 }
 
 

@@ -8,7 +8,8 @@ from tocsin.config.base import FrozenSettings
 
 
 class GapsSettings(FrozenSettings):
-    """Linear experts see that a value is not known where the labels of such events differ from those of others."""
+    """Experts see that a value is not known where the labels of such events differ from those of others: linear ones as
+    one input more, and all others, of categories, as one more category."""
 
     enabled: bool = True
     least: float = Field(default=20.0, ge=1, le=1_000_000)

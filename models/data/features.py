@@ -36,6 +36,10 @@ def category_code(value: str) -> int:
     return int.from_bytes(digest, "big") >> (64 - CODE_BITS)
 
 
+MISSING_CATEGORY = -1.0
+"""The code of a category that is not known, for experts to which that is a category of its own; no name has it."""
+
+
 class Standardiser:
     """The mean and variance of every column, learnt one row at a time (Welford's method); NaN is left out.
 

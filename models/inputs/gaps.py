@@ -1,8 +1,9 @@
-"""Gaps that tell something, for experts that see them as inputs."""
+"""Gaps that tell something: linear experts see them as inputs, and others see a category of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from tocsin.config.inputs.gaps import GapsSettings
 from tocsin.kernels.inputs import informative as kernel
-from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints
+from tocsin.models.data.features import MISSING_CATEGORY
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays, SnapshotError
 
@@ -28,10 +30,12 @@ class InformativeGaps:
 
     def __init__(self, settings: GapsSettings) -> None:
         self._settings = settings
+        self._nominal: Bools = np.zeros(0, np.bool_)
         self._informative = kernel.new(0, 0)
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
-        """Make room for more columns or classes. Never shrinks."""
+        """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
+        self._nominal = np.array(nominal, np.bool_)
         self._informative = kernel.widened(self._informative, len(nominal), classes)
 
     @property
@@ -78,6 +82,16 @@ class InformativeGaps:
 
         in_turns(ahead[lacking], len(X), ask, learn)
         return out if out.any() else None, learnt if learnt.any() else None
+
+    def named(self, batch: Batch) -> Batch:
+        """Prepared events in which a category that is not known is one of its own, where `Batch.gaps` says that such
+        gaps tell something."""
+        views = batch.views
+        if views is None or views.gaps is None or not views.gaps[:, self._nominal].any():
+            return batch
+        named = (views.gaps > 0.0) & self._nominal
+        X, filled, ranked = (np.where(named, MISSING_CATEGORY, seen) for seen in (batch.X, views.filled, views.ranked))
+        return replace(batch, X=X, views=views._replace(filled=filled, ranked=ranked))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.data.snapshot.Stateful`."""

@@ -11,6 +11,7 @@ Extreme values are clipped first, for everybody. What an expert is given then de
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
 - linear experts whose steps are short see besides which gaps tell something of the class (`Batch.gaps`);
 - linear and logistic experts see of a category how often each class came with it (`Batch.rates`);
+- all others see a category that is not known as one of its own, where such gaps tell something of the class;
 - naive Bayes and the search for novel events take `Batch.X`, and leave out what is not known, too.
 
 All of it is learnt from labelled events in their order, as experts are. What is shown of an event is `Batch.X`.
@@ -74,7 +75,7 @@ class Preparation:
         ranked = self.relevance.apply(seen.by_rank)
         plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.apply(X), self.categories.apply(X), plain)
-        return replace(batch, X=X, views=views)
+        return self.gaps.named(replace(batch, X=X, views=views))
 
     def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
         """Learn events with labels y [B], in order; returns each as `apply` gave it just before.
@@ -88,7 +89,7 @@ class Preparation:
         ranked = self.relevance.learn(seen.by_rank, y, known)
         plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.learn(X, y), self.categories.learn(X, y), plain)
-        return replace(batch, X=X, views=views)
+        return self.gaps.named(replace(batch, X=X, views=views))
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, delay: Ints) -> tuple[Batch, Batch]:
         """`apply` for n events `asked`, in turns with `learn` for m others; returns what both give.
@@ -103,9 +104,10 @@ class Preparation:
         plain, learnt_plain = without_left_out(seen, ranked), without_left_out(learnt_seen, learnt_ranked)
         gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
         rates, learnt_rates = self.categories.ask_and_learn(clipped, ahead, X, y)
+        views = Views(learnt, learnt_ranked, batch.X, learnt_gaps, learnt_rates, learnt_plain)
         return (
-            replace(asked, X=clipped, views=Views(filled, ranked, asked.X, gaps, rates, plain)),
-            replace(batch, X=X, views=Views(learnt, learnt_ranked, batch.X, learnt_gaps, learnt_rates, learnt_plain)),
+            self.gaps.named(replace(asked, X=clipped, views=Views(filled, ranked, asked.X, gaps, rates, plain))),
+            self.gaps.named(replace(batch, X=X, views=views)),
         )
 
 

@@ -14,7 +14,10 @@ def changed(row: str, stream: str = "payments") -> tuple[Inputs, Inputs]:
     return SOURCES[stream](EVENTS, 3), odd(stream, row, EVENTS, 3)
 
 
-@pytest.mark.parametrize("row", ROWS)
+OF_CATEGORIES = [row for row in ROWS if row.startswith("categories")]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row not in OF_CATEGORIES])
 def test_a_row_changes_no_label_and_no_category(row: str) -> None:
     was, now = changed(row)
     width = was.X.shape[1]
@@ -41,6 +44,22 @@ def test_an_outlier_stands_alone(row: str, cells: int) -> None:
 def test_so_many_numbers_are_missing(row: str, share: float) -> None:
     was, now = changed(row)
     assert np.isnan(now.X[:, ~was.nominal]).mean() == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("row", OF_CATEGORIES)
+def test_gaps_in_categories_leave_numbers_and_labels_alone(row: str) -> None:
+    was, now = changed(row)
+    np.testing.assert_array_equal(now.y, was.y)
+    np.testing.assert_array_equal(now.X[:, ~was.nominal], was.X[:, ~was.nominal])
+    gone = np.isnan(now.X)
+    np.testing.assert_array_equal(now.X[~gone], was.X[~gone])
+    gaps = gone[:, was.nominal]
+    if row == "categories missing by class":
+        assert gaps[was.y == 1].mean() == pytest.approx(0.35, abs=0.02)
+        assert gaps[was.y == 0].mean() == pytest.approx(0.10, abs=0.02)
+    else:
+        assert gaps.mean() == pytest.approx(0.2, abs=0.06)
+        assert gaps[was.y == 1].mean() == pytest.approx(gaps[was.y == 0].mean(), abs=0.03)
 
 
 def test_what_is_missing_by_value_is_mostly_above_the_median() -> None:
