@@ -366,6 +366,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     classes: dict[str, int]
     """Decisions by class."""
     experts: dict[str, ExpertTelemetry]
+    left_out: list[str] = []
+    """Columns that tell nothing of the class, so that whatever standardises its inputs leaves them out."""
     engaged: float | None = None
     """How many experts were engaged for an event of the latest batch, on average; null before there was one."""
     traffic: dict[str, float] = {}
@@ -387,7 +389,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     partition_lag: dict[str, dict[str, int]] = {}
     """The same by topic and partition; empty from an older worker."""
     stalled: dict[str, dict[str, float]] = {}
-    """By topic and partition, for how many seconds it left records unread, if more than `monitor.stalled_seconds`."""
+    """By topic and partition, seconds without an advance although records are to be read: from `stalled_seconds` on."""
     behind_seconds: float = 0.0
     """About how long the worker needs to work off what waits for it, if nothing more comes."""
     shed: Shed | None = None

@@ -21,6 +21,7 @@ from tocsin.streams.wire.records import (
     Telemetry,
 )
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.learning.left_out_watch import left_out
 from tocsin.streams.worker.overload.load import SeenLoad
 
 _Number = TypeVar("_Number", int, float)
@@ -91,6 +92,7 @@ def report(
         passed_over=dict(counts.passed_over),
         classes=dict(counts.classes),
         experts=_experts(classifier, last),
+        left_out=left_out(classifier),
         engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,
         traffic=_traffic(last),
         threshold=finite(classifier.abstention.threshold()),

@@ -30,6 +30,7 @@ from tocsin.streams.worker.commit import Commits, Settled
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
+from tocsin.streams.worker.learning.left_out_watch import LeftOutWatch
 from tocsin.streams.worker.learning.rule_watch import RuleWatch
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
 from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
@@ -116,7 +117,7 @@ class Worker:
         self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
         self._started_at = clock()
         self._load = Load(settings)
-        self._rules = RuleWatch()
+        self._rules, self._left_out = RuleWatch(), LeftOutWatch()
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -376,6 +377,7 @@ class Worker:
             backlog = Backlog(pending - labelled, labelled, t.waiting.count(), load)
         self._model.decide.shed = load.shed
         self._rules.look(self.classifier)
+        self._left_out.look(self.classifier)
         identity = Identity(self.settings.name, self.name, self._started_at)
         last, snapshot = self._model.decide.last, self._model.snapshot
         restores = Restores(self._model.restored, self._ownership.restored)

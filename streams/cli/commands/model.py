@@ -41,9 +41,12 @@ def model(
     ours = settings.model.digest(lineage) == found["config"]
     print_result(f"config {found['config']}{'' if ours else ', which is not that of this config as it stands'}")
     print_result(f"sha256 {found['sha256']}, over all its arrays")
+    if found["left_out"]:
+        names = ", ".join(found["left_out"])
+        print_result(f"columns left out of what is standardised, because they tell nothing of the class: {names}")
 
 
-def _last_snapshot(directory: Path) -> tuple[dict[str, int | str], str]:
+def _last_snapshot(directory: Path) -> tuple[dict[str, Any], str]:
     """What `--report json` prints, and the lineage of the model.
 
     Raises SnapshotError where there is no snapshot, or a damaged one.
@@ -58,7 +61,7 @@ def _last_snapshot(directory: Path) -> tuple[dict[str, int | str], str]:
     return _read(directory)
 
 
-def _read(directory: Path) -> tuple[dict[str, int | str], str]:
+def _read(directory: Path) -> tuple[dict[str, Any], str]:
     from tocsin.models.data.snapshot import SnapshotError, digest, read
 
     manifest, arrays = read(directory)
@@ -66,4 +69,6 @@ def _read(directory: Path) -> tuple[dict[str, int | str], str]:
     types = {"feedback_offset": int, "learnt": int, "config": str}
     if missing := [name for name, kind in types.items() if type(found[name]) is not kind]:
         raise SnapshotError(f"{directory} is damaged: its manifest has no {' and no '.join(missing)}")
-    return {**found, "sha256": digest(arrays)}, str(manifest.get("lineage", ""))
+    gone = arrays.get("relevance/left_out", ())
+    left_out = [str(name) for name, out in zip(manifest.get("columns", ()), gone, strict=False) if out]
+    return {**found, "sha256": digest(arrays), "left_out": left_out}, str(manifest.get("lineage", ""))

@@ -97,7 +97,7 @@ def test_workers_that_polled_and_restarted_differently_show_one_digest(tmp_path:
         pass
     told = [told_by(config) for config in (first, second, third)]
     assert told[0] == told[1] == told[2]
-    assert set(told[0]) == {"feedback_offset", "learnt", "config", "sha256"}
+    assert set(told[0]) == {"feedback_offset", "learnt", "config", "sha256", "left_out"}
     assert (told[0]["feedback_offset"], told[0]["learnt"]) == (131, 131)
     assert told[0]["config"] == first.model.digest()
 
