@@ -190,8 +190,7 @@ class Classifier(Face):
     def learn(self, feedback: FeedbackBatch) -> None:
         """Learn feedback records in their order; how they are cut into batches makes no difference.
 
-        Raises, before anything is learnt, UnknownClassError for a label that is no class of the config, and ValueError
-        for a weight out of its range.
+        Raises, before anything is learnt, UnknownClassError for a label of no class, and ValueError for a wrong weight.
         """
         weights = np.ascontiguousarray(checked_weights(feedback.weight, len(feedback.labels)))
         new = dict.fromkeys(label for label in feedback.labels if label not in self._index)
@@ -200,8 +199,8 @@ class Classifier(Face):
         for start, stop in self._runs(feedback):
             batch = feedback.batch.rows(start, stop)
             y = np.array([self._index[label] for label in feedback.labels[start:stop]], np.int64)
-            contexts = feedback.contexts_of(start, stop)
-            self.mixture.learn(batch, y, weights[start:stop], feedback.posts[start:stop], contexts)
+            posts, contexts = feedback.posts[start:stop], feedback.contexts_of(start, stop)
+            self.mixture.learn(batch, y, weights[start:stop], posts, contexts)
             self._columns.remember(batch)
         self.mixture.rates.learn(feedback.strings, feedback.batch.times, feedback.labels)
 

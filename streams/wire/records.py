@@ -155,11 +155,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
 
 
 class Context(Struct, frozen=True, omit_defaults=True):
-    """What the model saw of an event, so that it learns from that and not from what it would see now.
-
-    It is `tocsin.models.data.batch.PredictionContext` on the wire; `tocsin.streams.wire.packed.context` converts one
-    into the other.
-    """
+    """What the model saw of an event and learns from: see `tocsin.streams.wire.packed.context`."""
 
     history: list[int]
     subject_label: int
