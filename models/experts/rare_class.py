@@ -26,7 +26,7 @@ class RareClassExpert(Expert):
 
     The mathematics stand in `tocsin.kernels.experts.rare_class`. `tocsin.models.decision.rare_reading` makes what it
     says of a rare class the belief of the model. It sees numbers as they are, with guesses for what is not known, and
-    categories by their rates. Where there are more of them than `max_inputs` it has the vote alone.
+    categories by their rates. With more of them than `max_inputs`, or very many classes, it has the vote alone.
 
     >>> rng = np.random.default_rng(1)
     >>> y = (rng.random(4_000) < 0.02).astype(np.int64)
@@ -65,7 +65,8 @@ class RareClassExpert(Expert):
         """How many inputs the Gaussians have; 0 where there would be too many."""
         rates = len(rated(self._classes, self._most_rated)) if self._most_rated else 0
         inputs = int((~self._nominal).sum()) + rates * int(self._nominal.sum())
-        return inputs if inputs <= self._settings.max_inputs else 0
+        own = self._classes * inputs**2
+        return inputs if inputs <= self._settings.max_inputs and own <= self._settings.max_own else 0
 
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`; where there are other inputs, the Gaussians begin anew."""

@@ -117,6 +117,16 @@ def test_too_many_inputs_leave_the_vote_alone() -> None:
     assert answers[0, K - 1] / answers[0].sum() == pytest.approx((y == K - 1).mean(), abs=0.02)
 
 
+def test_memory_does_not_grow_with_classes_without_a_bound() -> None:
+    """A thousand classes of 64 inputs took 350 MB."""
+    expert = RareClassExpert(RareClassSettings(), [False] * 64)
+    for classes in (2, 24, 25, 1_000):
+        expert.resize(64, classes)
+        assert sum(array.nbytes for array in expert.state_dict().values()) < 12_000_000
+    X, y = np.random.default_rng(0).normal(size=(300, 64)), np.arange(300) % 1_000
+    assert np.isfinite(expert.predict_then_learn(Batch.of(X), y, np.ones(300))).all()
+
+
 def test_a_class_that_comes_later_keeps_what_is_known() -> None:
     X, y = events(2_000)
     expert, other = new(), new()
