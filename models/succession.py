@@ -18,6 +18,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data import snapshot
 from tocsin.models.data.kept_settings import settings_of
 from tocsin.models.data.snapshot import Arrays, SnapshotError, with_prefix, without_prefix
+from tocsin.models.decision.rare_reading import RareReading
 from tocsin.models.face import DOES_NOT_FIT
 from tocsin.models.inputs.preparation import Preparation
 
@@ -42,6 +43,8 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
     made = Classifier(settings, backend)
     if (made.columns, made.nominal) != (manifest["columns"], manifest["nominal"]):
         raise SnapshotError("features are others now, of another kind, or in another order")
+    if _zones(settings) != _zones(before):
+        raise SnapshotError("the hour or the day of a time is that of another time zone now")
     known = _classes(manifest["classes"], settings)
     order = [*known, *(name for name in settings.classes if name not in known)]
     same = manifest.get("computation", 1) == COMPUTATION
@@ -58,6 +61,7 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
         state = _with_kept(cold, arrays, parts, kept, manifest["learnt"])
         if same:
             state |= _inputs_kept(arrays, settings, before, made.nominal, (len(known), len(order)))
+            state |= _rare_kept(arrays, before, kept, (len(known), len(order)))
         made.restore({**manifest, "classes": order, "history": history}, state)
     except DOES_NOT_FIT as error:
         raise SnapshotError(f"the snapshot in {directory} does not fit: {error}") from error
@@ -115,6 +119,24 @@ def _inputs_kept(
     return {
         key: array for name, part in stay.items() for key, array in with_prefix(f"{name}/", part.state_dict()).items()
     }
+
+
+def _rare_kept(
+    arrays: Arrays, before: ModelSettings, kept: set[str], classes: tuple[int, int]
+) -> dict[str, NDArray[Any]]:
+    """Which classes are rare, where the expert on them stays, with room for more classes than there were."""
+    reading = RareReading(before)
+    if reading.reader is None or before.experts[reading.reader].name not in kept:
+        return {}
+    reading.resize(classes[0])
+    reading.load_state_dict(without_prefix("rare/", arrays))
+    reading.resize(classes[1])
+    return with_prefix("rare/", reading.state_dict())
+
+
+def _zones(settings: ModelSettings) -> dict[str, str]:
+    """The time zones of the features that are times."""
+    return {feature.name: feature.zone for feature in settings.features if feature.kind == "time"}
 
 
 def _differ_in_classes_alone(settings: ModelSettings, before: ModelSettings) -> bool:

@@ -37,6 +37,8 @@ class ExpertSettings(FrozenSettings):
     merged."""
     hears: ClassVar[bool] = False
     """Whether it is shown what the experts before it in the pool say."""
+    stays: ClassVar[bool] = False
+    """Whether the lifecycle leaves it as it is, because its worth does not show in the router's shares."""
     sees_rates: ClassVar[bool] = False
     """Whether the expert sees categories as `inputs.categories` makes numbers of them."""
     reads_text: ClassVar[bool] = False

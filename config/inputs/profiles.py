@@ -165,6 +165,8 @@ def profiles_mistake(profiles: Sequence[ProfileSettings], kinds: Mapping[str, st
             return f"the profile of {profile.key!r}: {mistake}"
     own, of_labels = profile_columns(profiles, kinds)
     columns = [*own, *of_labels]
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        return f"two of their columns are named {twice[0]!r}: give a key or a feature another name"
     if taken := sorted(set(columns) & {*kinds, *keys}):
         return f"{taken[0]!r} is the name of a profile's column: give the feature another name"
     if long := [name for name in columns if len(name) > 128]:

@@ -37,7 +37,8 @@ class Mixture:
         self.inputs = Preparation(settings.inputs)
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
-        self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), registry.must_earn(settings))
+        earn, stays = registry.must_earn(settings), registry.stays(settings)
+        self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), earn, stays)
         self.rare = RareReading(settings)
         self.judge = Judge(settings)
         self.history = LabelHistory(
@@ -83,6 +84,8 @@ class Mixture:
         ranked = shares[order]
         asked = np.zeros(len(shares), np.bool_)
         asked[order[ranked.cumsum() - ranked < share * shares.sum()]] = True
+        if self.rare.reader is not None:  # the probabilities of a rare class are its own, whatever its share
+            asked[self.rare.reader] = True
         return asked
 
     def score(

@@ -2,9 +2,9 @@
 
 Experts have bounded evidence, and fusing it loses the ranking of a rare class: one in five hundred, of which an expert
 says one in fifty, is drowned by those that say nothing. So there is a second reading of the same evidence, a vote on
-log likelihood ratios (`tocsin.kernels.experts.rare_class`). It is an expert of the pool, whose evidence travels, is
-fused and explained like any other's; and what it says of a rare class takes the place of what was fused. The classes
-that are not rare share the rest as the fusion has it.
+log likelihood ratios (`tocsin.kernels.experts.rare_class`). It is an expert of the pool, whose evidence travels and is
+fused like any other's; and what it says of a rare class takes the place of what was fused. The classes that are not
+rare share the rest as the fusion has it. Explanations tell the votes as they were fused, not this reading.
 """
 
 from __future__ import annotations

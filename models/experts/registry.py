@@ -79,6 +79,11 @@ def must_earn(settings: ModelSettings) -> list[bool]:
     return [expert.must_earn for expert in settings.experts]
 
 
+def stays(settings: ModelSettings) -> list[bool]:
+    """[E], which experts the lifecycle leaves as they are."""
+    return [expert.stays for expert in settings.experts]
+
+
 def history_length(settings: ModelSettings) -> int:
     """How many of the stream's last known labels the pool wants to see."""
     return max((expert.label_history for expert in settings.experts), default=0)

@@ -69,11 +69,18 @@ class Lifecycle:
         [E], which experts are retired where another is as accurate as they are; none of them, where it is not given.
     """
 
-    def __init__(self, settings: LifecycleSettings, kin: Sequence[Hashable], must_earn: Sequence[bool] = ()) -> None:
+    def __init__(
+        self,
+        settings: LifecycleSettings,
+        kin: Sequence[Hashable],
+        must_earn: Sequence[bool] = (),
+        stays: Sequence[bool] = (),
+    ) -> None:
         self._settings = settings
         self._kin = list(kin)
         E = len(self._kin)
         self._must_earn: Bools = np.array(must_earn or [False] * E, np.bool_)
+        self._stays: Bools = np.array(stays or [False] * E, np.bool_)
         pairs = [(a, b) for b in range(E) for a in range(b) if self._kin[a] == self._kin[b]]
         self._pairs = np.array(pairs, np.int64).reshape(-1, 2)
         """[P, 2], the experts of one kin."""
@@ -176,9 +183,10 @@ class Lifecycle:
         return figures, np.array([engaged])
 
     def _judged(self) -> Bools:
-        """[E], the experts that are old enough and gave evidence often enough to be judged by this window."""
+        """[E], the experts that are old enough and gave evidence often enough to be judged by this window; some never
+        are."""
         grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
-        return self.active & grown & (2 * self._window.spoke >= self._settings.window)
+        return self.active & ~self._stays & grown & (2 * self._window.spoke >= self._settings.window)
 
     def _judge(self) -> None:
         """Count for how many windows in a row each expert has been ill."""

@@ -74,9 +74,11 @@ def is_again(events: EventColumns, i: int, known: Event, content: bytes | None) 
     """
     if content is not None and content == events.content(i):
         return True
-    event = events.event(i)
-    sent = {name: value for name, value in known.features.items() if name in event.features}  # not what profiles said
+    event, features = events.event(i), known.features
+    sent = {name: features[name] for name in event.features if name in features}  # not what profiles said
     time = event.time if event.time == events.records[i].timestamp else known.time
+    if time != known.time:  # a feature that is the event's own time is no content then, either
+        sent |= {name: time for name, value in sent.items() if value == known.time and event.features[name] == time}
     return event == Event(known.id, known.subject, time, sent, known.text)
 
 

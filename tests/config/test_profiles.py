@@ -94,3 +94,15 @@ def test_a_feature_with_the_name_of_a_column_is_refused() -> None:
 def test_a_rate_of_a_class_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="'theft' is not one of `classes`"):
         Settings(schema=schema({"key": "subject", "rate": ["theft"]}), classes=["ok", "fraud"])
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    """One of the two was lost in decisions and rebuilds, and nobody was told."""
+    with pytest.raises(ValidationError, match="two of their columns are named 'distinct c of y of z over 1d'"):
+        SchemaSettings(
+            features=[{"name": "c", "kind": "category"}, {"name": "c of y", "kind": "category"}],
+            profiles=[
+                {"key": "y of z", "path": "a", "windows": ["1d"], "say": ["count"], "distinct": ["c"]},
+                {"key": "z", "path": "b", "windows": ["1d"], "say": ["count"], "distinct": ["c of y"]},
+            ],
+        )

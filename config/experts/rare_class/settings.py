@@ -17,6 +17,7 @@ class RareClassSettings(ExpertSettings):
     """
 
     hears: ClassVar[bool] = True
+    stays: ClassVar[bool] = True
     sees_rates: ClassVar[bool] = True
 
     kind: Literal["rare-class"] = "rare-class"

@@ -40,8 +40,12 @@ from tocsin.kernels.experts.rare_class.state import (
 
 Floats = NDArray[np.float64]
 
-CLIP = 10.0
-"""Offsets are clipped at so many standard deviations."""
+CLIP, FAR_OUT = 10.0, 1_000.0
+"""Offsets are clipped at so many standard deviations: where they are judged, and where the moments learn them."""
+LARGEST = 1e140
+"""They are always clipped here, where their squares are finite."""
+FIRST_ROWS = 10.0
+"""Events before the moments clip what they learn."""
 READY = 50.0
 """Events before the moments are used."""
 OLD = 0.998
@@ -58,24 +62,33 @@ RIDGE = 1e-6
 
 @kernel
 def offsets(common: Common, x: Floats, o: Floats) -> None:
-    """The clipped offsets of one event x [D] from the common mean, in each view, into o [VIEWS, D].
-
-    What is not known has offset 0.
-    """
-    clipped = common.rows[0] >= READY
+    """The offsets of one event x [D] from the common mean, in each view, into o [VIEWS, D]; 0 for what is not known."""
     for f in range(len(x)):
         known = math.isfinite(x[f])
         for v in range(VIEWS):
             value = x[f] if v == 0 else math.copysign(math.log1p(abs(x[f])), x[f])
-            o[v, f] = value - common.mean[v, f] if known else 0.0
-            if clipped:
-                far = CLIP * math.sqrt(common.covariance[v, f, f])
+            o[v, f] = min(max(value - common.mean[v, f], -LARGEST), LARGEST) if known else 0.0
+
+
+@kernel
+def clip(common: Common, most: float, o: Floats) -> None:
+    """Clip offsets o [VIEWS, D] at so many standard deviations, where their column has varied yet."""
+    for v in range(VIEWS):
+        for f in range(o.shape[1]):
+            if common.covariance[v, f, f] > 0.0:
+                far = most * math.sqrt(common.covariance[v, f, f])
                 o[v, f] = min(max(o[v, f], -far), far)
 
 
 @kernel
 def learn_common(common: Common, o: Floats, memory: float) -> None:
-    """Take the offsets o [VIEWS, D] of one event into the common moments."""
+    """Take the offsets o [VIEWS, D] of one event into the common moments; they are clipped far out.
+
+    A flag that one event in a thousand has lies thirty standard deviations from its mean, and clipped nearer its
+    variance would go to 0.
+    """
+    if common.rows[0] >= FIRST_ROWS:
+        clip(common, FAR_OUT, o)
     common.rows[0] = min(common.rows[0] + 1.0, memory)
     share = 1.0 / common.rows[0]
     for v in range(VIEWS):

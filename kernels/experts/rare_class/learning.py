@@ -11,7 +11,9 @@ from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.common.labelled import Labelled
 from tocsin.kernels.decision.calibration import fitted
 from tocsin.kernels.experts.rare_class.gaussian import (
+    CLIP,
     READY,
+    clip,
     learn_common,
     mixed,
     offsets,
@@ -26,6 +28,7 @@ from tocsin.kernels.experts.rare_class.state import HEADS, VIEWS, Model, Rates, 
 from tocsin.kernels.experts.rare_class.vote import KEPT, calibrate, calibrated, learn_slope, log_loss, ratio_of, voted
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 MOST_RARE = 0.999
 """What the rare classes have together at the most."""
@@ -36,12 +39,16 @@ STRENGTH, FITTED = range(2)
 class Scratch(NamedTuple):
     """Room for what is computed of one event."""
 
+    raw: Floats
+    """[VIEWS, D], the offsets from the common mean."""
     offset: Floats
-    """[VIEWS, D]"""
+    """[VIEWS, D], the same as they are judged: clipped."""
     heads: Floats
     """[K, HEADS], the ratios of each discriminant."""
     ratio: Floats
     """[K, E + 1], the ratios of each voter."""
+    spoke: Bools
+    """[E + 1], who said anything of the event; the Gaussians as the last one of each class."""
     calibrated: Floats
     """[K, E + 1], the same times their slopes."""
     voted: Floats
@@ -55,22 +62,27 @@ def scratch(model: Model) -> Scratch:
     """Room for one event."""
     K, voters = model.vote.loss.shape
     D = model.common.mean.shape[1]
-    return Scratch(
-        np.zeros((VIEWS, D)),
-        np.zeros((K, HEADS)),
-        np.zeros((K, voters)),
-        np.zeros((K, voters)),
-        np.zeros(K),
-        np.zeros(K),
-    )
+    ratio, spoke, calibrated = np.zeros((K, voters)), np.zeros(voters, np.bool_), np.zeros((K, voters))
+    raw, offset, heads = np.zeros((VIEWS, D)), np.zeros((VIEWS, D)), np.zeros((K, HEADS))
+    return Scratch(raw, offset, heads, ratio, spoke, calibrated, np.zeros(K), np.zeros(K))
+
+
+@kernel
+def see(model: Model, x: Floats, room: Scratch) -> None:
+    """The offsets of one event x [D] into `room`."""
+    offsets(model.common, x, room.raw)
+    room.offset[:] = room.raw
+    clip(model.common, CLIP, room.offset)
 
 
 @kernel
 def weigh(model: Model, x: Floats, said: Floats, rates: Rates, room: Scratch) -> None:
     """What is said of one event x [D], of which the experts said `said` [E, K], into `room`."""
     K, voters = model.vote.loss.shape
-    offsets(model.common, x, room.offset)
+    see(model, x, room)
     ready = len(x) > 0 and model.common.rows[0] >= READY
+    for e in range(voters - 1):
+        room.spoke[e] = said[e].sum() > 0.0
     for k in range(K):
         if not model.shares.rare[k]:
             continue
@@ -78,12 +90,13 @@ def weigh(model: Model, x: Floats, said: Floats, rates: Rates, room: Scratch) ->
         for e in range(voters - 1):
             room.ratio[k, e] = ratio_of(said[e], k, prior)
         room.ratio[k, voters - 1] = 0.0
-        if ready and model.examples.seen[k] > 0:
+        room.spoke[voters - 1] = ready and model.examples.seen[k] > 0
+        if room.spoke[voters - 1]:
             ratios(model.common, model.heads, k, room.offset, room.heads[k])
             room.ratio[k, voters - 1] = mixed(model.heads.log_weight[k], room.heads[k])
         for e in range(voters):
             room.calibrated[k, e] = model.vote.slope[k, e, 0] * room.ratio[k, e]
-        room.voted[k] = voted(model.vote.loss[k], room.calibrated[k], rates.eta)
+        room.voted[k] = voted(model.vote.loss[k], room.calibrated[k], room.spoke, rates.eta)
         room.p[k] = calibrated(model.vote, k, prior, room.voted[k])
 
 
@@ -155,11 +168,11 @@ def learn(model: Model, events: Labelled, said: Floats, rates: Rates, answers: F
             fit[FITTED] += 1.0
             judge_label(model, room, y, rates)
         else:
-            offsets(common, events.X[b], room.offset)
+            see(model, events.X[b], room)
             if len(answers) > 0:
                 answers[b] = 0.0
         known = shares.rare[y] and common.rows[0] >= READY
-        learn_common(common, room.offset, rates.memory)
+        learn_common(common, room.raw, rates.memory)
         if known and common.mean.shape[1] > 0:
             remember(examples, y, room.offset)
             refresh_linear(common, examples, model.heads, y)

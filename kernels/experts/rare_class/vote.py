@@ -3,7 +3,8 @@
 An expert that gives class k the evidence e_k of s in all says p = (e_k + q) / (s + 1), where q is the share of the
 class: one pseudo-count stands for the class frequencies. Its log likelihood ratio is logit p - logit q. The vote is the
 mean of all ratios, weighted by exp(-eta loss), where the loss is the log loss of logit q + ratio at the true share, and
-what is older fades by .95 at each label of the class. A mean of Dempster's kind, whose evidence is bounded, loses the
+what is older fades by .95 at each label of the class. Who says nothing of an event has no part in the vote on it, and
+the loss of the class frequencies. A mean of Dempster's kind, whose evidence is bounded, loses the
 ranking; so does a router that decides for each event.
 
 Before it is weighed, the ratio of each voter is multiplied by a slope of its own, because some boast. The log odds of
@@ -26,6 +27,7 @@ from tocsin.kernels.experts.rare_class.gaussian import FARTHEST
 from tocsin.kernels.experts.rare_class.state import Vote
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 KEPT = 0.95
 """What a loss keeps at each label of the class."""
@@ -43,14 +45,19 @@ def ratio_of(said: Floats, k: int, prior: float) -> float:
 
 
 @kernel
-def voted(loss: Floats, ratio: Floats, eta: float) -> float:
-    """The mean of ratios [E + 1], weighted by their losses [E + 1]."""
-    least, weights, total = loss.min(), 0.0, 0.0
+def voted(loss: Floats, ratio: Floats, spoke: Bools, eta: float) -> float:
+    """The mean of the ratios [E + 1] of those who spoke [E + 1], weighted by their losses [E + 1]; 0 if nobody did."""
+    least = math.inf
     for e in range(len(ratio)):
-        weight = math.exp(-eta * (loss[e] - least))
-        weights += weight
-        total += weight * ratio[e]
-    return total / weights
+        if spoke[e]:
+            least = min(least, loss[e])
+    weights, total = 0.0, 0.0
+    for e in range(len(ratio)):
+        if spoke[e]:
+            weight = math.exp(-eta * (loss[e] - least))
+            weights += weight
+            total += weight * ratio[e]
+    return total / weights if weights > 0.0 else 0.0
 
 
 @kernel

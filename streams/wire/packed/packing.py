@@ -130,7 +130,7 @@ def _features(layout: Layout, scores: Scores) -> Floats:
     if not layout.keys:
         return scores.given[:, : len(layout.features)]
     features = np.full((len(scores.batch), len(layout.features)), np.nan)
-    features[:, layout.visible] = scores.given
+    features[:, layout.visible] = scores.given[:, : len(layout.visible)]
     return features
 
 

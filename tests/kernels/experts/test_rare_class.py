@@ -110,10 +110,17 @@ def test_silence_is_no_evidence_for_or_against_a_class() -> None:
 
 
 def test_the_vote_follows_who_foretold_the_labels() -> None:
-    ratio = np.array([3.0, -1.0])
-    assert vote.voted(np.array([5.0, 5.0]), ratio, 0.5) == pytest.approx(1.0)
-    assert vote.voted(np.array([5.0, 500.0]), ratio, 0.5) == pytest.approx(3.0)
-    assert vote.voted(np.array([5.0, 500.0]), ratio, 0.0) == pytest.approx(1.0)
+    ratio, both = np.array([3.0, -1.0]), np.array([True, True])
+    assert vote.voted(np.array([5.0, 5.0]), ratio, both, 0.5) == pytest.approx(1.0)
+    assert vote.voted(np.array([5.0, 500.0]), ratio, both, 0.5) == pytest.approx(3.0)
+    assert vote.voted(np.array([5.0, 500.0]), ratio, both, 0.0) == pytest.approx(1.0)
+
+
+def test_who_says_nothing_has_no_part_in_the_vote() -> None:
+    """Where overload or sleep had silenced the best expert, its silence outvoted all others."""
+    ratio = np.array([0.0, 4.0])
+    assert vote.voted(np.array([1.0, 500.0]), ratio, np.array([False, True]), 1.0) == pytest.approx(4.0)
+    assert vote.voted(np.array([1.0, 500.0]), ratio, np.array([False, False]), 1.0) == 0.0
 
 
 def test_one_step_of_calibration_is_that_of_logistic_regression() -> None:

@@ -116,6 +116,18 @@ def test_classes_that_are_not_rare_share_the_rest_as_the_fusion_has_it() -> None
     assert read.moved.tolist() == [True, False]
 
 
+def test_overload_leaves_the_expert_on_rare_classes() -> None:
+    """A rare class was read by the fusion where few experts were asked, and its probability fell to a third."""
+    X, y = stream(3_000)
+    model = Classifier(settings())
+    at_once(model, X, y)
+    asked = Batch.of(X[y == 1][:10])
+    said, less = model.score(asked), model.score(asked, share=0.05)
+    assert less.answers[:, 2].any()
+    assert np.median(less.betp[:, 1]) > 0.5 * np.median(said.betp[:, 1])
+    assert model.mixture.fewest(0.05)[2]
+
+
 def test_a_snapshot_brings_back_which_classes_are_rare() -> None:
     one, other, small = (RareReading(settings()) for _ in range(3))
     one.resize(2)

@@ -162,6 +162,40 @@ def test_odd_columns_give_numbers(kind: str) -> None:
     assert answers.any()
 
 
+@pytest.mark.parametrize("begins", [0, 60, 3_000])
+def test_a_flag_that_comes_late_is_heard(begins: int) -> None:
+    """A column that had not varied by label 50 was clipped to 0 for good."""
+    rng = np.random.default_rng(3)
+    y = np.where(rng.random(8_000) < 0.02, 2, rng.integers(0, 2, 8_000))
+    flag = rng.random(8_000) < np.where(y == 2, 0.9, 0.01)
+    X = np.column_stack([rng.normal(size=(8_000, 2)), np.where(np.arange(8_000) < begins, 0.0, flag)])
+    expert = new([False] * 3)
+    learn(expert, X, y)
+    with_it, without = expert.evidence(Batch.of(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])))
+    assert with_it[2] / with_it.sum() > 0.2
+    assert without[2] / without.sum() < 0.01
+
+
+def test_a_flag_of_one_event_in_a_thousand_keeps_its_variance() -> None:
+    """It was clipped at ten standard deviations, and its variance went to 0."""
+    X = np.zeros((30_000, 1))
+    X[::1_000] = 1.0
+    expert = new([False])
+    learn(expert, X, np.arange(30_000) % 2)
+    assert expert.state_dict()["common.covariance"][0, 0, 0] == pytest.approx(0.001, rel=0.2)
+
+
+@pytest.mark.parametrize("place", [0, 3, 10, 30, 500])
+def test_one_enormous_value_leaves_numbers(place: int) -> None:
+    """Its square was infinite before anything was clipped, and no feedback could be learnt from then on."""
+    X, y = events(1_500)
+    X[place, 0] = 1e200
+    expert = new()
+    answers = expert.predict_then_learn(Batch.of(X), y, np.ones(len(X)))
+    assert np.isfinite(answers).all()
+    assert all(np.isfinite(array).all() for array in expert.state_dict().values())
+
+
 def test_arrays_that_do_not_fit_are_refused() -> None:
     arrays = new().state_dict()
     arrays["heads.slope"] = arrays["heads.slope"][:1]

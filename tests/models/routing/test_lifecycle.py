@@ -9,6 +9,7 @@ from tocsin.config.experts.linear import LinearSettings
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.config.experts.ss3 import SS3Settings
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.config.lifecycle import LifecycleSettings as Settings
@@ -247,3 +248,14 @@ def test_linear_experts_of_other_columns_are_not_merged() -> None:
         expert.resize(2, 2)
     with pytest.raises(ValueError, match="cannot be merged"):
         one.merge(other, 0.5)
+
+
+def test_the_expert_on_rare_classes_stays_whatever_the_router_gives_it() -> None:
+    """Begun anew, it was silent for two hundred labels, and had lost all examples of the rare class."""
+    hard = QUICK.model_copy(update={"starved": 0.9})
+    model = classifier(LinearSettings(), NaiveBayesSettings(), RareClassSettings(share=0.3), lifecycle=hard)
+    X, y = events(1_200)
+    y[np.arange(1_200) % 40 != 0] = 0
+    right(model, (X, y))
+    assert happened(model)[2] == {}
+    assert any(happened(model)[:2])

@@ -227,6 +227,30 @@ def test_profiles(tmp_path: Path, delay: int) -> None:
     assert len(left["judged"]) > 300
 
 
+def test_times_beside_profiles_of_a_key_that_no_model_sees(tmp_path: Path) -> None:
+    """The worker stopped at the first event: what it packs was as wide as the parts of the time."""
+    made = [
+        past._replace(event=orjson.dumps({**orjson.loads(past.event), "place": f"p{i % 3}"}))
+        for i, past in enumerate(stream(300))
+    ]
+    features = [{"name": "at", "kind": "time", "path": "time", "parts": ["hour", "weekday"]}, *FEATURES]
+    profiles = [{"key": "place", "path": "place", "windows": ["5m"], "of": ["a"], "rate": ["odd"]}]
+    schema = {"features": features, "profiles": profiles}
+    left = same_both_ways(config(tmp_path, TABULAR[:3], schema=schema), 5, made)
+    assert len(left["judged"]) == 300
+
+
+@pytest.mark.parametrize("delay", [0, 9])
+def test_a_rare_class(tmp_path: Path, delay: int) -> None:
+    source = stream(700)
+    some = config(tmp_path, [*TABULAR[:3], {"kind": "rare-class"}])
+    same_both_ways(some, delay, spoilt(source))
+    replay = InProcess(some, delay)
+    replay.run(source)
+    assert replay.classifier is not None
+    assert replay.classifier.mixture.rare.rare.tolist() == [False, False, True]
+
+
 def test_what_needs_the_service_is_left_to_it(tmp_path: Path) -> None:
     budget = config(tmp_path, TABULAR[:2], abstention={"cold_start": 5, "budget": 10})
     followed = config(tmp_path, TABULAR[:2], prior_shift={"enabled": True})

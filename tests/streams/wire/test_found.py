@@ -153,6 +153,17 @@ def test_an_event_without_a_time_that_is_sent_twice_is_the_same_event(tmp_path: 
     assert not is_again(d.events([later])[0], 0, d.event(first), None)
 
 
+def test_an_event_without_a_time_is_sent_again_though_its_own_time_is_a_feature(tmp_path: Path) -> None:
+    """The time of the first record stood among the features, so that the second was another event of the same id."""
+    features = [{"name": "at", "kind": "time", "path": "time", "required": False}, {"name": "a"}]
+    d = decoder(tmp_path, schema={"features": features})
+    sent = {"id": "e", "subject": "s", "features": {"a": 1}}
+    first, again = (record(sent)._replace(timestamp=START + i) for i in range(2))
+    assert is_again(d.events([again])[0], 0, d.event(first), None)
+    other = record({**sent, "features": {"a": 2}})._replace(timestamp=START + 1)
+    assert not is_again(d.events([other])[0], 0, d.event(first), None)
+
+
 @pytest.mark.parametrize(
     ("classes", "labels"),
     [
