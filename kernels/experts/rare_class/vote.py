@@ -4,8 +4,8 @@ An expert that gives class k the evidence e_k of s in all says p = (e_k + q) / (
 class: one pseudo-count stands for the class frequencies. Its log likelihood ratio is logit p - logit q. The vote is the
 mean of all ratios, weighted by exp(-eta loss), where the loss is the log loss of logit q + ratio at the true share, and
 what is older fades by .95 at each label of the class. Who says nothing of an event has no part in the vote on it, and
-the loss of the class frequencies. A mean of Dempster's kind, whose evidence is bounded, loses the
-ranking; so does a router that decides for each event.
+the loss of the class frequencies. A mean of Dempster's kind, whose evidence is bounded, loses the ranking; so does a
+router that decides for each event.
 
 Before it is weighed, the ratio of each voter is multiplied by a slope of its own, because some boast. The log odds of
 the class are then logit q + a vote + b. All slopes and the shift are learnt by logistic regression with Newton steps
