@@ -18,7 +18,6 @@ from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
-from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.config.experts.river import RiverSettings
 from tocsin.config.experts.rules import RulesSettings
 from tocsin.config.experts.ss3 import SS3Settings
@@ -51,7 +50,6 @@ SETTINGS: dict[str, ExpertSettings] = {
     "naive-bayes": NaiveBayesSettings(),
     "neighbours": NeighboursSettings(window=50, k=3),
     "persistence": PersistenceSettings(by="subject"),
-    "rare-class": RareClassSettings(),
     "river": RiverSettings(name="river", parameters={"grace_period": 20}),
     "rules": RulesSettings(rules=[{"name": "high", "when": "a > 1", "class": "c1", "confidence": 0.7}]),
     "seasonal": SeasonalSettings(),

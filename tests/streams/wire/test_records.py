@@ -74,7 +74,7 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return through(Service(config))
 
 
-WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed"}
+WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed", "traffic_ratio"}
 """Fields of a decision that are there only where the config asks for them."""
 
 
