@@ -18,6 +18,7 @@ from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.config.experts.naive_bayes import NaiveBayesSettings
 from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.config.experts.persistence import PersistenceSettings
+from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.config.experts.river import RiverSettings
 from tocsin.config.experts.rules import RulesSettings
 from tocsin.config.experts.ss3 import SS3Settings
@@ -50,6 +51,7 @@ SETTINGS: dict[str, ExpertSettings] = {
     "naive-bayes": NaiveBayesSettings(),
     "neighbours": NeighboursSettings(window=50, k=3),
     "persistence": PersistenceSettings(by="subject"),
+    "rare-class": RareClassSettings(),
     "river": RiverSettings(name="river", parameters={"grace_period": 20}),
     "rules": RulesSettings(rules=[{"name": "high", "when": "a > 1", "class": "c1", "confidence": 0.7}]),
     "seasonal": SeasonalSettings(),
@@ -61,11 +63,12 @@ SETTINGS: dict[str, ExpertSettings] = {
 
 
 def events() -> tuple[Batch, Ints]:
-    """A season of 24, numbers and a category with values missing, texts, and labels by all of them."""
+    """A season of 24, numbers and a category with values missing, texts, and labels by all of them; a rare class."""
     rng = np.random.default_rng(5)
     wave = np.sin(2.0 * np.pi * np.arange(N) / 24.0)
     X = np.column_stack([rng.normal(size=N) + 3.0 * wave, rng.normal(size=N), np.full(N, 7.0), rng.integers(0, 4, N)])
     y = (X[:, 0] + X[:, 1] > 0).astype(np.int64) + (X[:, 3] > 2)
+    y[(y == 2) & (np.arange(N) % 4 > 0)] = 1  # the last class is rare
     X[rng.random(X.shape) < 0.05] = np.nan
     X[:, 1][(y == 1) & (rng.random(N) < 0.6)] = np.nan  # a gap that tells something
     texts = [" ".join(rng.choice(WORDS[label : label + 6], 4)) if i % 9 else None for i, label in enumerate(y)]
