@@ -72,7 +72,8 @@ class BoundsSettings(FrozenSettings):
     """Subjects whose state is held. Beyond it the one without a post for longest is forgotten."""
     profile_keys: int = Field(default=20_000, ge=1, le=100_000_000)
     """Values of a key that one profile remembers, of each partition of the events. Beyond it the one without an event
-    for longest is forgotten. One takes about a kilobyte, see docs/profiles.md."""
+    for longest is forgotten. One takes 128 bytes for each window, and 256 more for each number in it: 31 kilobytes for
+    three windows of 40 numbers, and one for three windows of one. See docs/profiles.md."""
     profile_events: int = Field(default=1_000_000, ge=0, le=1_000_000_000)
     """Events of a partition that are read again at the most to make its lost profiles anew."""
     subject_posts: int = Field(default=100, ge=1, le=10_000)
