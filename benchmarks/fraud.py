@@ -10,20 +10,24 @@ Printed are AUPRC and the recall at 0.5% of alerts, each with its interval of 90
 money that these alerts save: the amounts of the frauds among them, less `ALERT_COSTS` for each alert. The first 30 days
 may tune.
 
-    python benchmarks/fraud.py [--days 45] [--judge-from 30] [--experts default|forest]
+    python benchmarks/fraud.py [--days 45] [--judge-from 30] [--experts default|boosted|forest]
+
+`default` is the pool of a config that names no experts, `boosted` that pool with LightGBM as three more experts, each
+on its own share of the other payments; river's logistic regression is standardised and oversampled to one in ten.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from parts.cards import table
 from parts.generators import Floats, Ints
 
+from tocsin.config.experts import default_experts
 from tocsin.config.settings import Settings
 from tocsin.models.profiles.event_profiles import EventProfiles, ProfiledEvents
 from tocsin.models.profiles.label_rates import LabelRates
@@ -42,6 +46,14 @@ FOREST = [
     {"kind": "linear", "step": 0.002, "strength": 100.0},
     {"kind": "naive-bayes", "strength": 100.0},
 ]
+
+
+BOOSTED = [
+    {"kind": "boosted", "name": f"boosted-{n}", "window": 50_000, "every": every, "trees": 200, "leaves": leaves}
+    | {"learning_rate": 0.05, "undersample": share, "strength": 100.0}
+    for n, (share, every, leaves) in enumerate([(0.03, 3_000, 15), (0.025, 3_500, 15), (0.02, 4_500, 31)])
+]
+"""Labels that are learnt between two trainings are about a day's."""
 
 
 class Payments(NamedTuple):
@@ -72,8 +84,9 @@ def payments(days: int) -> Payments:
 
 def settings(profiles: bool, experts: str) -> Settings:
     schema = {"features": [{"name": name} for name in FEATURES], "profiles": PROFILES if profiles else []}
-    chosen = {"experts": FOREST} if experts == "forest" else {}
-    return Settings(schema=schema, classes=("ok", "fraud"), **chosen)
+    *pool, last = default_experts(len(FEATURES), text=False)
+    chosen = {"default": [*pool, last], "boosted": [*pool, *BOOSTED, last], "forest": FOREST}[experts]
+    return Settings(schema=schema, classes=("ok", "fraud"), experts=chosen)
 
 
 def by_tocsin(made: Payments, config: Settings) -> Floats:
@@ -122,6 +135,21 @@ def by_lightgbm(made: Payments, X: Floats, first: int, share: float) -> Floats:
     return scores
 
 
+def by_river(made: Payments, X: Floats) -> Floats:
+    """The probability of fraud of each payment, by a logistic regression that is oversampled to one in ten."""
+    from river import imblearn, linear_model, preprocessing
+
+    inner: Any = preprocessing.StandardScaler() | linear_model.LogisticRegression()
+    model: Any = imblearn.RandomOverSampler(inner, desired_dist={0: 0.9, 1: 0.1}, seed=1)
+    rows = [dict(enumerate(row)) for row in np.nan_to_num(X).tolist()]
+    scores = np.zeros(len(rows))
+    for i, row in enumerate(rows):
+        if i >= made.delay:
+            model.learn_one(rows[i - made.delay], int(made.fraud[i - made.delay]))
+        scores[i] = model.predict_proba_one(row).get(1, 0.0)
+    return scores
+
+
 def auprc(score: Floats, fraud: Ints) -> float:
     """Average precision."""
     found = fraud[np.argsort(-score, kind="stable")]
@@ -154,7 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=45)
     parser.add_argument("--judge-from", type=int, default=30)
-    parser.add_argument("--experts", choices=("default", "forest"), default="default")
+    parser.add_argument("--experts", choices=("default", "boosted", "forest"), default="default")
     given = parser.parse_args()
     made = payments(given.days)
     judged = made.fraud[made.day >= given.judge_from]
@@ -167,6 +195,7 @@ def main() -> None:
             (f"Tocsin {name}", lambda config=config: by_tocsin(made, config)),
             (f"LightGBM {name}", lambda X=X: by_lightgbm(made, X, given.judge_from, 1.0)),
             (f"LightGBM 1 in 10 {name}", lambda X=X: by_lightgbm(made, X, given.judge_from, 0.1)),
+            (f"river {name}", lambda X=X: by_river(made, X)),
         ):
             began = time.process_time()
             scores = run()

@@ -20,7 +20,7 @@ from tocsin.config.routing import ReliabilitySettings, RouterSettings
 from tocsin.config.schema import FeatureSettings, most_columns
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-COMPUTATION = 4
+COMPUTATION = 5
 """Raised when the same settings compute something else than before, because a default or a formula has changed. What
 models of the earlier computation left behind is then scored anew. `tests/config/defaults.json` has the defaults."""
 

@@ -7,9 +7,9 @@ import pkgutil
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Union
+from typing import Annotated, Any, ClassVar, Self, Union
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -31,6 +31,9 @@ class ExpertSettings(FrozenSettings):
     must_earn: bool = False
     """Whether the expert is put to sleep where another expert is as accurate (`lifecycle.earned`). It is tried again
     after a drift, or after `lifecycle.probation` windows, which double each time that it was in vain."""
+    undersample: float = Field(default=0.0, ge=0, le=0.5)
+    """Where every class but one is rare, the expert learns so few events of that one that the rare ones have this share
+    of what it learns; what it says is then corrected for it. 0 learns all events."""
 
     sees: ClassVar[tuple[str, ...]] = ()
     """The fields that determine what the expert sees of an event. Experts of one kind that see the same can be
@@ -54,6 +57,12 @@ class ExpertSettings(FrozenSettings):
             raise TypeError(f"the kind {kind!r} is that of {known.__qualname__}: give {cls.__qualname__} another")
         _KINDS[kind] = cls
         _adapter.cache_clear()
+
+    @model_validator(mode="after")
+    def _can_undersample(self) -> Self:
+        if self.undersample and (self.hears or self.reads_text):
+            raise ValueError(f"undersample: an expert of kind {self.kind!r} learns every event: leave it out")
+        return self
 
     @property
     def label_history(self) -> int:

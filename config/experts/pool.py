@@ -26,6 +26,8 @@ STRENGTH = 100.0
 STORED_NUMBERS = 2_000_000
 """Neighbours keep at most so many numbers, which are 16 MB: with very many features they look at fewer events."""
 FEWEST_NEIGHBOURS = 500
+RARE_SHARE = 0.1
+"""Where all classes but one are rare, trees, neighbours and linear experts learn so few events of that one."""
 
 
 def tabular_experts(features: int = 0, one_vs_rest: bool = False) -> tuple[ExpertSettings, ...]:
@@ -35,22 +37,30 @@ def tabular_experts(features: int = 0, one_vs_rest: bool = False) -> tuple[Exper
     """
     window = min(2_000, max(FEWEST_NEIGHBOURS, STORED_NUMBERS // max(features, 1)))
     return (
-        NeighboursSettings(name="nearest-500", window=500, k=1, strength=STRENGTH),
-        NeighboursSettings(name="neighbours-500", window=500, k=3, strength=STRENGTH),
-        NeighboursSettings(name="neighbours-2000", window=window, k=5, strength=STRENGTH),
+        NeighboursSettings(name="nearest-500", window=500, k=1, strength=STRENGTH, undersample=RARE_SHARE),
+        NeighboursSettings(name="neighbours-500", window=500, k=3, strength=STRENGTH, undersample=RARE_SHARE),
+        NeighboursSettings(name="neighbours-2000", window=window, k=5, strength=STRENGTH, undersample=RARE_SHARE),
         # On Electricity, where consecutive events are alike, this expert raises the pool's accuracy by 1.4 points.
-        LinearSettings(name="linear-faster", step=0.2, strength=STRENGTH),
-        LinearSettings(name="linear-fast", step=0.02, strength=STRENGTH),
-        LinearSettings(name="linear-slow", step=0.002, strength=STRENGTH),
+        LinearSettings(name="linear-faster", step=0.2, strength=STRENGTH, undersample=RARE_SHARE),
+        LinearSettings(name="linear-fast", step=0.02, strength=STRENGTH, undersample=RARE_SHARE),
+        LinearSettings(name="linear-slow", step=0.002, strength=STRENGTH, undersample=RARE_SHARE),
         PersistenceSettings(name="persistence", strength=STRENGTH),
-        TreeSettings(name="tree", strength=STRENGTH, one_vs_rest=one_vs_rest),
-        TreeSettings(name="tree-history", history=1, strength=STRENGTH, one_vs_rest=one_vs_rest),
+        TreeSettings(name="tree", strength=STRENGTH, undersample=RARE_SHARE, one_vs_rest=one_vs_rest),
+        TreeSettings(
+            name="tree-history", history=1, strength=STRENGTH, undersample=RARE_SHARE, one_vs_rest=one_vs_rest
+        ),
         # The forest does not see the last label, and has 15 trees: a second forest that sees it and twice the trees
         # together add 0.1 point, and would take most of an event's time. Its grace period is four times the default:
         # a forest spends most of its time on attempts to split, so this halves its cost. Its own accuracy falls by 0.1
         # to 1.4 points on RandomRBF, where neighbours lead, and not at all on other streams.
         ForestSettings(
-            name="forest", trees=15, grace_period=200.0, warning_delta=0.3, drift_delta=0.1, strength=STRENGTH
+            name="forest",
+            trees=15,
+            grace_period=200.0,
+            warning_delta=0.3,
+            drift_delta=0.1,
+            strength=STRENGTH,
+            undersample=RARE_SHARE,
         ),
         # These help much on some streams and not at all on others, so that they must earn what they cost.
         LogisticSettings(name="logistic", strength=STRENGTH, must_earn=True),

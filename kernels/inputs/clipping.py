@@ -42,6 +42,26 @@ MOSTLY = 0.8
 """The share of the first values at the centre from which on nothing is clipped among them."""
 RARE_SHARE = 0.01
 """The least share that one such value has in the running mean of log sizes."""
+FARTHEST = 16.0
+"""How many times as far from the middle as its bound a stretched value is at the most."""
+
+
+class Clipped(NamedTuple):
+    """B events with their extreme values clipped, and with them stretched: drawn near, in their order."""
+
+    hard: Floats
+    """[B, F]"""
+    soft: Floats
+    """[B, F]; [0, F] where nobody asks."""
+
+
+class Limits(NamedTuple):
+    """What is extreme."""
+
+    deviations: float
+    """Standard deviations from the running mean."""
+    memory: float
+    """How many values of a column are remembered, at least `FIRST`."""
 
 
 class Usual(NamedTuple):
@@ -174,23 +194,40 @@ def settle(usual: Usual, f: int, deviations: float) -> None:
 
 
 @kernel
-def clip(usual: Usual, nominal: Bools, X: Floats, deviations: float, out: Floats) -> None:
+def stretched(x: float, low: float, high: float) -> float:
+    """A value x in a column with these bounds: d beyond a bound that is c from the middle, it is shown c log(1 + d / c)
+    beyond it, and at most `FARTHEST` c from the middle."""
+    reach = 0.5 * (high - low)
+    if reach <= 0.0 or low <= x <= high:
+        return min(max(x, low), high)
+    beyond = x - high if x > high else low - x
+    d = reach * min(math.log1p(beyond / reach), FARTHEST - 1.0)
+    return high + d if x > high else low - d
+
+
+@kernel
+def clip(usual: Usual, nominal: Bools, X: Floats, deviations: float, out: Clipped) -> None:
     """Write X [B, F] with its extreme values clipped into `out`; categories and what is not finite stay as they are."""
     for f in range(X.shape[1]):
         low, high = bounds(usual, f, deviations)
         for b in range(X.shape[0]):
             x = X[b, f]
-            out[b, f] = x if nominal[f] or not math.isfinite(x) else min(max(x, low), high)
+            left = nominal[f] or not math.isfinite(x)
+            out.hard[b, f] = x if left else min(max(x, low), high)
+            if len(out.soft):
+                out.soft[b, f] = x if left else stretched(x, low, high)
 
 
 @kernel
-def learn_first(usual: Usual, f: int, x: float, deviations: float, out: Floats) -> None:
-    """Clip one of the first values of column f into `out` [F], and learn it.
+def learn_first(usual: Usual, f: int, x: float, deviations: float, out: Clipped, b: int) -> None:
+    """Clip one of the first values of column f into row b of `out`, and learn it.
 
     What is learnt is the value itself: a centre of clipped values could not tell what is usual.
     """
     low, high = bounds(usual, f, deviations)
-    out[f] = min(max(x, low), high)
+    out.hard[b, f] = min(max(x, low), high)
+    if len(out.soft):
+        out.soft[b, f] = stretched(x, low, high)
     n = int(usual.known[f])
     usual.first[f, n] = min(max(x, -LARGEST), LARGEST)
     usual.known[f] = n + 1.0
@@ -199,28 +236,30 @@ def learn_first(usual: Usual, f: int, x: float, deviations: float, out: Floats) 
 
 
 @kernel
-def learn(usual: Usual, nominal: Bools, X: Floats, deviations: float, memory: float, out: Floats) -> None:
-    """Write each row of X [B, F], clipped by the rows before it, into `out`, and learn it, in order.
-
-    `memory` is how many values of a column are remembered, at least `FIRST`.
-    """
+def learn(usual: Usual, nominal: Bools, X: Floats, limits: Limits, out: Clipped) -> None:
+    """Write each row of X [B, F], clipped by the rows before it, into `out`, and learn it, in order."""
     # Written out for a column whose centre is known: to hand all arrays to another kernel for each value takes longer
     # than what is done with it. The operations are those of `bounds` and `learn_value`, in their order.
     _, known, centre, mean, square, at_centre, others, log_size = usual
+    (deviations, memory), (hard, soft), both = limits, out, len(out.soft) > 0
     for b in range(X.shape[0]):
         for f in range(X.shape[1]):
             x = X[b, f]
-            out[b, f] = x
+            hard[b, f] = x
+            if both:
+                soft[b, f] = x
             if nominal[f] or not math.isfinite(x):
                 continue
             if known[f] < FIRST:
-                learn_first(usual, f, x, deviations, out[b])
+                learn_first(usual, f, x, deviations, out, b)
                 continue
             if at_centre[f] >= OFTEN:
                 low, high = rare_bounds(centre[f], others[f], log_size[f])
             else:
                 low, high = around(mean[f], deviations * math.sqrt(square[f]))
-            x = out[b, f] = min(max(x, low), high)
+            if both:
+                soft[b, f] = stretched(x, low, high)
+            x = hard[b, f] = min(max(x, low), high)
             known[f] = min(known[f] + 1.0, memory)
             share = 1.0 / known[f]
             size = abs(x - centre[f])

@@ -18,6 +18,8 @@ deviation that hangs on a few of them: whatever standardises it sees one lump ne
   their logarithms reach at most `SHORTER` as far. The logarithms are shifted and scaled so that they have the middle
   and the range of the values: what was learnt of the column before stays of use. Below the least value of then, the
   logarithm goes on as a straight line.
+- Where a class is rare, what sets it apart is often how far out a value is, and ranks hide that: there those who
+  standardise see a column as experts on time do, shifted and scaled.
 
 `ReferenceColumn` is the same in plain numpy, and a test holds the two together. Ranks by logit are van der Waerden's
 normal scores with the logistic distribution in place of the normal one (Conover 1999, Practical Nonparametric
@@ -77,6 +79,8 @@ class Seen(NamedTuple):
 
     by_rank: Floats
     """As those see them who standardise."""
+    by_size: Floats
+    """As those see them who standardise, where a class is rare: what is far out stays far out."""
     on_time: Floats
     """As experts on time see them."""
 
@@ -203,6 +207,14 @@ def on_time(tails: Tails, f: int, x: float) -> float:
 
 
 @kernel
+def by_size(tails: Tails, f: int, x: float) -> float:
+    """The value x of column f, as those see it who standardise, where a class is rare."""
+    if tails.known[f] < FIRST:
+        return rank_score(tails, f, x)
+    return float((on_time(tails, f, x) - tails.middle[f]) / tails.range[f])
+
+
+@kernel
 def look(tails: Tails, f: int, gate: Gate) -> None:
     """Look at a column after each `FIRST` values: the first time take its middle and range, and judge it when due."""
     n = int(tails.known[f])
@@ -220,6 +232,7 @@ def apply(tails: Tails, nominal: Bools, X: Floats, out: Seen) -> None:
             x = X[b, f]
             left = nominal[f] or not math.isfinite(x)
             out.by_rank[b, f] = x if left else score(tails, f, x)
+            out.by_size[b, f] = x if left else by_size(tails, f, x)
             out.on_time[b, f] = x if left else on_time(tails, f, x)
 
 
@@ -231,11 +244,11 @@ def learn(tails: Tails, nominal: Bools, known: Bools, X: Floats, gate: Gate, out
     """
     # Written out for a column that goes by value: to hand all arrays to another kernel for each takes twice as long.
     latest, seen, middle, between, heavy, chosen, _ = tails
-    by_rank, plain = out
+    by_rank, sized, plain = out
     for b in range(X.shape[0]):
         for f in range(X.shape[1]):
             x = X[b, f]
-            by_rank[b, f] = plain[b, f] = x
+            by_rank[b, f] = sized[b, f] = plain[b, f] = x
             if nominal[f] or not math.isfinite(x):
                 continue
             n = int(seen[f])
@@ -245,6 +258,7 @@ def learn(tails: Tails, nominal: Bools, known: Bools, X: Floats, gate: Gate, out
                 by_rank[b, f] = (x - middle[f]) / between[f]
             if chosen[f] == BY_LOG:
                 plain[b, f] = on_time(tails, f, x)
+            sized[b, f] = by_rank[b, f] if n < FIRST else (plain[b, f] - middle[f]) / between[f]
             if not known[b, f]:
                 continue
             latest[f, n % JUDGED] = x
@@ -281,6 +295,10 @@ class ReferenceColumn:
             return x
         least, shift, scale = self._logs
         return float(shift + scale * (np.log(x) if x >= least else np.log(least) + x / least - 1.0))
+
+    def by_size(self, x: float) -> float:
+        """One finite value, as those see it who standardise, where a class is rare."""
+        return self.score(x) if len(self._values) < FIRST else (self.on_time(x) - self._middle) / self._range
 
     def learn(self, x: float) -> None:
         """Take in one finite value."""

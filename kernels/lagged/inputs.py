@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.inputs import clipping, relevance, tails, target_statistics
-from tocsin.kernels.inputs.clipping import Usual
+from tocsin.kernels.inputs.clipping import Clipped, Limits, Usual
 from tocsin.kernels.inputs.relevance import Gate as Telling
 from tocsin.kernels.inputs.relevance import Relevance
 from tocsin.kernels.inputs.tails import Gate, Seen, Tails
@@ -19,22 +19,30 @@ from tocsin.kernels.lagged.turns import Asked, Floats, Ints, due
 Bools = NDArray[np.bool_]
 
 
+class ClippedInTurns(NamedTuple):
+    """Where values go as they are clipped."""
+
+    asked: Clipped
+    """Those of events asked about."""
+    learnt: Clipped
+    """Those of events learnt, each just before it was."""
+
+
 @kernel
-def clip(
-    usual: Usual, nominal: Bools, deviations: float, memory: float, asked: Asked, X: Floats, out: Floats, learnt: Floats
-) -> None:
-    """Clip the events asked about into `out` [n, F], and learn X [m, F], each as it is clipped into `learnt` [m, F].
+def clip(usual: Usual, nominal: Bools, limits: Limits, asked: Asked, X: Floats, told: ClippedInTurns) -> None:
+    """Clip the events asked about, and learn X [m, F].
 
     See `tocsin.kernels.inputs.clipping`.
     """
-    done = 0
+    (out, soft), (learnt, stretched), done = told.asked, told.learnt, 0
     for i in range(len(asked.ahead) + 1):
         stop = due(asked.ahead, i, len(X))
         if stop > done:
-            clipping.learn(usual, nominal, X[done:stop], deviations, memory, learnt[done:stop])
+            clipping.learn(usual, nominal, X[done:stop], limits, Clipped(learnt[done:stop], stretched[done:stop]))
             done = stop
         if i < len(asked.ahead):
-            clipping.clip(usual, nominal, asked.X[i : i + 1], deviations, out[i : i + 1])
+            row = Clipped(out[i : i + 1], soft[i : i + 1])
+            clipping.clip(usual, nominal, asked.X[i : i + 1], limits.deviations, row)
 
 
 class SeenInTurns(NamedTuple):
@@ -56,11 +64,13 @@ def rank(state: Tails, nominal: Bools, gate: Gate, asked: Asked, X: Floats, know
     for i in range(len(asked.ahead) + 1):
         stop = due(asked.ahead, i, len(X))
         if stop > done:
-            learnt = Seen(told.learnt.by_rank[done:stop], told.learnt.on_time[done:stop])
+            by_rank, by_size, on_time = told.learnt
+            learnt = Seen(by_rank[done:stop], by_size[done:stop], on_time[done:stop])
             tails.learn(state, nominal, known[done:stop], X[done:stop], gate, learnt)
             done = stop
         if i < len(asked.ahead):
-            out = Seen(told.asked.by_rank[i : i + 1], told.asked.on_time[i : i + 1])
+            by_rank, by_size, on_time = told.asked
+            out = Seen(by_rank[i : i + 1], by_size[i : i + 1], on_time[i : i + 1])
             tails.apply(state, nominal, asked.X[i : i + 1], out)
 
 

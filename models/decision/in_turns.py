@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
+from tocsin.models.data.rarity import Rarity
 from tocsin.models.decision.abstention import COLD_START
 from tocsin.models.decision.judge import ToJudge, ToLearn
 from tocsin.models.decision.mixture import Mixture
@@ -164,8 +165,9 @@ def score_and_learn(
     if not classes:
         return _before_any_class(n)._replace(traffic=traffic)
     active = mixture.lifecycle.active.copy()  # a review at the end of the window changes it
-    heard = _ask_experts(mixture, ledger, ahead, taught, active)
-    combined, before = _combine(mixture, ledger, ahead, taught, heard, active)
+    rare = mixture.rare.learn(taught.y)
+    heard = _ask_experts(mixture, ledger, ahead, taught, active, rare)
+    combined, before = _combine(mixture, ledger, ahead, taught, heard, active, rare)
     questions = _questions(heard, combined, classes, ahead, traffic)
     verdict = mixture.judge.ask_and_learn(questions, _labels(ledger, taught, heard), ledger)
     mixture.learnt += len(place)
@@ -201,12 +203,15 @@ class _Heard(NamedTuple):
     """[m], how many labels were learnt since each was scored."""
 
 
-def _ask_experts(mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRows, active: Bools) -> _Heard:
+def _ask_experts(
+    mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRows, active: Bools, rare: Bools
+) -> _Heard:
     """Prepare the inputs, and ask and teach the experts."""
     N, n, place = len(ledger.batch), len(ahead), taught.place
     delay = mixture.learnt + np.arange(len(place)) - ledger.learnt[place]
     events, others = ledger.batch.rows(N - n, N), ledger.batch.take(place)
-    asked, learnt = mixture.inputs.ask_and_learn(events, ahead, others, taught.y, delay)
+    rarity = Rarity.of(rare, taught.y)
+    asked, learnt = mixture.inputs.ask_and_learn(events, ahead, others, taught.y, delay, rarity)
     unborn = mixture.lifecycle.unborn(ledger.learnt[place])
 
     def heard(said: Floats) -> Floats:
@@ -222,7 +227,7 @@ def _ask_experts(mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRo
 
 
 def _combine(
-    mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRows, heard: _Heard, active: Bools
+    mixture: Mixture, ledger: Ledger, ahead: Ints, taught: TaughtRows, heard: _Heard, active: Bools, rare: Bools
 ) -> tuple[Combined, Learnt]:
     """Discount, route and fuse what the experts said, and learn whom to trust."""
     said = ledger.evidence[taught.place]
@@ -231,7 +236,6 @@ def _combine(
     lessons = Lessons(heard.learnt.ranked, said, taught.y, taught.weight, heard.delay)
     questions = Questions(heard.asked.ranked, heard.answers, ahead)
     combined, before = mixture.combiner.ask_and_learn(questions, lessons, active)
-    rare = mixture.rare.learn(taught.y)
     read = mixture.rare.read(combined.betp, heard.answers, rare[ahead])
     if read.moved.any():
         fused = mixture.combiner.with_betp(combined.fused, read.betp, read.moved, combined.inverse_temperature)

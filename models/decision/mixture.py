@@ -12,6 +12,7 @@ from tocsin.kernels.fusion import Fused
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
+from tocsin.models.data.rarity import Rarity
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.data.times.columns import TimeColumns
 from tocsin.models.decision.judge import Judge
@@ -66,6 +67,7 @@ class Mixture:
             "router": self.combiner.router,
             "lifecycle": self.lifecycle,
             "rare": self.rare,
+            **({"undersampling": self.pool.undersampling} if self.pool.undersampling.used else {}),
             "abstention": self.judge.abstention,
             "novelty": self.judge.novelty,
             "operating_point": self.judge.operating_point,
@@ -101,11 +103,12 @@ class Mixture:
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
         given = batch.X
-        batch = self.inputs.apply(batch)
+        rare = self.rare.rare
+        batch = self.inputs.apply(batch, bool(rare.any()))
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
         answers, subject_texts = self.pool.evidence(batch, active)
         combined = self.combiner.combine(batch.ranked, answers, active)
-        read = self.rare.read(combined.betp, answers, self.rare.rare)
+        read = self.rare.read(combined.betp, answers, rare)
         followed = self.judge.prior_shift.follow(read.betp, streams)
         fused = self._moved(combined, read, followed)
         said = combined.evidence, combined.engaged, followed.betp, fused.conflict
@@ -165,7 +168,8 @@ class Mixture:
         delay = np.zeros(len(y), np.int64)
         if contexts is not None:
             delay = self.learnt + np.arange(len(y)) - contexts.learnt
-        batch = self.inputs.learn(batch, y, delay)
+        rare = self.rare.learn(y)
+        batch = self.inputs.learn(batch, y, delay, Rarity.of(rare, y))
         if contexts is None:
             batch = self.history.remember_all(batch, y)
             answers = self.pool.predict_then_learn(batch, y, weight, posts, active)
@@ -174,10 +178,9 @@ class Mixture:
             answers = self._answers_of(contexts)
             self.pool.learn(batch, y, weight, posts, active, answers)
         learnt = self.combiner.learn(batch.ranked, answers, y, weight, delay)
-        rare = self.rare.learn(y)[:-1]
         if contexts is None:
             engaged, fused = self.combiner.fuse(learnt.evidence, learnt.reliability, active)
-            betp = self.rare.read(self.combiner.betp(fused, learnt.inverse_temperature), answers, rare).betp
+            betp = self.rare.read(self.combiner.betp(fused, learnt.inverse_temperature), answers, rare[:-1]).betp
             self.judge.learn_at_once(batch, y, betp, learnt.evidence, engaged, self.learnt)
             decided = betp.argmax(axis=1)
         else:
@@ -194,7 +197,8 @@ class Mixture:
     def observe(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
         """Count B records for the lifecycle, see `Lifecycle.observe`, and review the pool where a window ends."""
         if self.lifecycle.observe(evidence, reliability, engaged, y, decided, self.combiner.prior):
-            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh)
+            spared = self.pool.undersampling.spared()
+            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh, spared)
 
     def _answers_of(self, contexts: Contexts) -> Floats:
         """The evidence [B, E, K] of each event's own time; a class that came later had none."""

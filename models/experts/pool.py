@@ -12,6 +12,7 @@ from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
+from tocsin.models.experts.undersampling import Drawn, Undersampling, correct
 
 Posts = Sequence[Sequence[str]]
 """For each event the earlier texts of its subject that its label speaks of as well."""
@@ -27,6 +28,8 @@ class ExpertPool:
         self._names, self._nominal = list(names), list(nominal)
         self._classes = 0
         self.experts: list[Expert] = registry.build(settings, names, nominal)
+        self.undersampling = Undersampling(settings)
+        """Who learns which labels where every class but one is rare."""
 
     def __len__(self) -> int:
         return len(self.experts)
@@ -45,6 +48,7 @@ class ExpertPool:
     def resize(self, classes: int) -> None:
         """Make room for all columns and for so many classes."""
         self._classes = classes
+        self.undersampling.resize(classes)
         for expert in self.experts:
             expert.resize(len(self._names), classes)
 
@@ -60,19 +64,24 @@ class ExpertPool:
         followed: dict[str, Floats] = {}
         for expert in self.whole_subject:  # retired ones, too: their state must be complete when they come back
             followed[expert.name], subject_texts[expert.name], _ = expert.follow(batch)
-        answers = self._vacuous(batch)
+        answers, weights = self._vacuous(batch), self.undersampling.weights()
         for e in np.flatnonzero(active).tolist():
-            expert = self.experts[e]
+            expert, group = self.experts[e], self.undersampling.groups[e]
             known = followed.get(expert.name)
-            answers[:, e] = expert.evidence(_as_heard(batch, expert, answers[:, :e])) if known is None else known
+            said = expert.evidence(_as_heard(batch, expert, answers[:, :e])) if known is None else known
+            answers[:, e] = said if group < 0 else correct(said, weights[group][None].repeat(len(batch), axis=0))
         return answers, subject_texts
 
     def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools, answers: Floats) -> None:
         """Teach the active experts B events, which were answered before by `answers` [B, E, K]."""
-        has_posts = any(posts)
+        has_posts, drawn = any(posts), self.undersampling.learn(y)
         for e in np.flatnonzero(active).tolist():
             expert = self.experts[e]
-            if has_posts:
+            rows = None if drawn is None else drawn.rows(self.undersampling.groups[e])
+            if rows is not None:
+                if len(rows):
+                    expert.learn(batch.take(rows), y[rows], weight[rows])
+            elif has_posts:
                 expert.learn_posts(_as_heard(batch, expert, answers[:, :e]), y, weight, posts)
             else:
                 expert.learn(_as_heard(batch, expert, answers[:, :e]), y, weight)
@@ -85,20 +94,25 @@ class ExpertPool:
         See `Expert.ask_and_learn`. Experts of whole subjects are asked about the event's own text alone. `heard` gives
         what was said of the m events at their own time, [m, e, K], from what is said of the n [n, e, K].
         """
-        answers = self._vacuous(asked)
+        answers, drawn = self._vacuous(asked), self.undersampling.learn(y)
         for e in np.flatnonzero(active).tolist():
-            expert, said = self.experts[e], answers[:, :e]
+            expert, said, group = self.experts[e], answers[:, :e], self.undersampling.groups[e]
+            if drawn is not None and group >= 0:
+                answers[:, e] = _undersampled(expert, (drawn, group), (asked, ahead), (batch, y, weight))
+                continue
             taught = replace(batch, said=heard(said)) if expert.hears else batch
             answers[:, e] = expert.ask_and_learn(_as_heard(asked, expert, said), ahead, taught, y, weight)
         return answers
 
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> Floats:
         """Teach the active experts B events, and return the evidence [B, E, K] of each just before it was learnt."""
-        answers = self._vacuous(batch)
-        has_posts = any(posts)
+        answers, drawn = self._vacuous(batch), self.undersampling.learn(y)
+        has_posts, each = any(posts), np.arange(len(batch))
         for e in np.flatnonzero(active).tolist():
-            expert = self.experts[e]
-            if has_posts and expert.reads_text:
+            expert, group = self.experts[e], self.undersampling.groups[e]
+            if drawn is not None and group >= 0:
+                answers[:, e] = _undersampled(expert, (drawn, group), (batch, each), (batch, y, weight))
+            elif has_posts and expert.reads_text:
                 answers[:, e] = self._recall_then_learn(expert, batch, y, weight, posts)
             else:
                 answers[:, e] = expert.predict_then_learn(_as_heard(batch, expert, answers[:, :e]), y, weight)
@@ -114,6 +128,26 @@ class ExpertPool:
 
     def _vacuous(self, batch: Batch) -> Floats:
         return np.zeros((len(batch), len(self.experts), self._classes))
+
+
+def _undersampled(
+    expert: Expert, draw: tuple[Drawn, int], asked: tuple[Batch, Ints], labelled: tuple[Batch, Ints, Floats]
+) -> Floats:
+    """The evidence [n, K] for events, in turns with teaching an expert those of m others that were drawn for it.
+
+    `draw` are the labels that are learnt for each share, and whose share it is; `asked` are n events and how many of
+    the m labels come before each; `labelled` are m events with their labels and weights.
+    """
+    (drawn, group), (events, ahead), (batch, y, weight) = draw, asked, labelled
+    rows = drawn.rows(group)
+    if rows is None and events is batch:
+        answers = expert.predict_then_learn(batch, y, weight)
+    elif rows is None:
+        answers = expert.ask_and_learn(events, ahead, batch, y, weight)
+    else:
+        before = drawn.ahead(group, ahead)
+        answers = expert.ask_and_learn(events, before, batch.take(rows), y[rows], weight[rows])
+    return correct(answers, drawn.weights(group, ahead))
 
 
 def _as_heard(batch: Batch, expert: Expert, said: Floats) -> Batch:

@@ -4,8 +4,9 @@ Extreme values are clipped first, for everybody. What an expert is given then de
 
 - trees see numbers that are not known as they are guessed (`Batch.filled`), and all others as they are;
 - whatever standardises its inputs and adds them up (linear experts, the router) takes `Batch.ranked`: the same, with
-  columns of heavy tails by rank, and without those that tell nothing of the class. A tree has nothing to gain by that:
-  its splits are the same for any values in the same order, and ranks among the latest values would move its thresholds;
+  columns of heavy tails by rank, or by size where a class is rare, and without those that tell nothing of the class. A
+  tree has nothing to gain by that: its splits are the same for any values in the same order, and ranks among the latest
+  values would move its thresholds;
 - experts on seasons and running means take `Batch.plain`, in which no column goes by rank, but those of heavy tails may
   go by logarithm: what they see is how far a value is from those before it;
 - neighbours take `Batch.ranked_where_known`, and leave out what is not known of an event, which is better than a guess;
@@ -21,12 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from tocsin.config.inputs import InputsSettings
 from tocsin.kernels.inputs.tails import Seen
-from tocsin.models.data.batch import Batch, Floats, Ints, Views
+from tocsin.models.data.batch import Batch, Bools, Floats, Ints, Views
+from tocsin.models.data.rarity import Rarity
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.inputs.categories import TargetStatistics
 from tocsin.models.inputs.clipping import Clipping
@@ -67,40 +70,45 @@ class Preparation:
             "tails": self.tails,
         }
 
-    def apply(self, batch: Batch) -> Batch:
-        """The events as experts see them. Nothing changes."""
-        X = self.clipping.apply(batch.X)
+    def apply(self, batch: Batch, rare: bool = False) -> Batch:
+        """The events as experts see them; `rare` is whether a class is rare now. Nothing changes."""
+        X = self.clipping.apply(batch.X, rare)
         filled = self.imputation.apply(X)
-        seen = self.tails.apply(filled)
-        ranked = self.relevance.apply(seen.by_rank)
+        seen = standardised(self.tails.apply(filled), np.array([rare]))
+        ranked = self.relevance.apply(seen.shown)
         plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.apply(X), self.categories.apply(X), plain)
         return self.gaps.named(replace(batch, X=X, views=views))
 
-    def learn(self, batch: Batch, y: Ints, delay: Ints) -> Batch:
+    def learn(self, batch: Batch, y: Ints, delay: Ints, rare: Rarity | None = None) -> Batch:
         """Learn events with labels y [B], in order; returns each as `apply` gave it just before.
 
-        `delay` int64 [B] is how many events were learnt between an event's decision and its label.
+        `delay` int64 [B] is how many events were learnt between an event's decision and its label; `rare` says where a
+        class was rare.
         """
-        X = self.clipping.learn(batch.X)
+        X = self.clipping.learn(batch.X, rare)
         filled = self.imputation.learn(X, delay)
         known = ~np.isnan(X)
-        seen = self.tails.learn(filled, known)
-        ranked = self.relevance.learn(seen.by_rank, y, known)
+        seen = standardised(self.tails.learn(filled, known), None if rare is None else rare.any[:-1])
+        ranked = self.relevance.learn(seen.shown, y, known)
         plain = without_left_out(seen, ranked)
         views = Views(filled, ranked, batch.X, self.gaps.learn(X, y), self.categories.learn(X, y), plain)
         return self.gaps.named(replace(batch, X=X, views=views))
 
-    def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, delay: Ints) -> tuple[Batch, Batch]:
+    def ask_and_learn(
+        self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, delay: Ints, rare: Rarity | None = None
+    ) -> tuple[Batch, Batch]:
         """`apply` for n events `asked`, in turns with `learn` for m others; returns what both give.
 
         `ahead` [n], which never falls, is how many of the m events are learnt before each question.
         """
-        clipped, X = self.clipping.ask_and_learn(asked.X, ahead, batch.X)
+        clipped, X = self.clipping.ask_and_learn(asked.X, ahead, batch.X, rare)
         filled, learnt = self.imputation.ask_and_learn(clipped, ahead, X, delay)
         known = ~np.isnan(X)
-        seen, learnt_seen = self.tails.ask_and_learn(filled, ahead, learnt, known)
-        ranked, learnt_ranked = self.relevance.ask_and_learn(seen.by_rank, ahead, learnt_seen.by_rank, y, known)
+        own, learnt_own = self.tails.ask_and_learn(filled, ahead, learnt, known)
+        seen = standardised(own, None if rare is None else rare.any[ahead])
+        learnt_seen = standardised(learnt_own, None if rare is None else rare.any[:-1])
+        ranked, learnt_ranked = self.relevance.ask_and_learn(seen.shown, ahead, learnt_seen.shown, y, known)
         plain, learnt_plain = without_left_out(seen, ranked), without_left_out(learnt_seen, learnt_ranked)
         gaps, learnt_gaps = self.gaps.ask_and_learn(clipped, ahead, X, y)
         rates, learnt_rates = self.categories.ask_and_learn(clipped, ahead, X, y)
@@ -111,8 +119,24 @@ class Preparation:
         )
 
 
-def without_left_out(seen: Seen, ranked: Floats) -> Floats:
-    """What experts on time see [B, F], with 0 where the relevance made 0 of a value by rank; `ranked` [B, F]."""
-    if ranked is seen.by_rank:
+class Shown(NamedTuple):
+    """The same values as two kinds of experts see them, [B, F]."""
+
+    shown: Floats
+    """As those see them who standardise."""
+    on_time: Floats
+    """As experts on time see them."""
+
+
+def standardised(seen: Seen, rare: Bools | None) -> Shown:
+    """Values as those see them who standardise: by rank, or by size in the rows where a class is `rare`, [B] or [1]."""
+    if rare is None or not rare.any():
+        return Shown(seen.by_rank, seen.on_time)
+    return Shown(np.where(rare[:, None], seen.by_size, seen.by_rank), seen.on_time)
+
+
+def without_left_out(seen: Shown, ranked: Floats) -> Floats:
+    """What experts on time see [B, F], with 0 where the relevance made 0 of a value; `ranked` [B, F]."""
+    if ranked is seen.shown:
         return seen.on_time
-    return np.where((ranked == 0.0) & (seen.by_rank != 0.0), 0.0, seen.on_time)
+    return np.where((ranked == 0.0) & (seen.shown != 0.0), 0.0, seen.on_time)

@@ -52,9 +52,9 @@ class HeavyTails:
     def apply(self, X: Floats) -> kernel.Seen:
         """X float64 [B, F] as it is seen; NaN stays, and nothing changes."""
         if not self._enabled:
-            return kernel.Seen(X, X)
+            return kernel.Seen(X, X, X)
         given = np.ascontiguousarray(X, np.float64)
-        out = kernel.Seen(np.empty_like(given), np.empty_like(given))
+        out = kernel.Seen(*(np.empty_like(given) for _ in range(3)))
         kernel.apply(self._tails, self._nominal, given, out)
         return out
 
@@ -64,9 +64,9 @@ class HeavyTails:
         Where they are given, only values that are `known` [B, F] are learnt.
         """
         if not self._enabled:
-            return kernel.Seen(X, X)
+            return kernel.Seen(X, X, X)
         given = np.ascontiguousarray(X, np.float64)
-        out = kernel.Seen(np.empty_like(given), np.empty_like(given))
+        out = kernel.Seen(*(np.empty_like(given) for _ in range(3)))
         all_known = np.ones(given.shape, np.bool_) if known is None else np.ascontiguousarray(known)
         kernel.learn(self._tails, self._nominal, all_known, given, self._gate, out)
         return out
@@ -77,10 +77,10 @@ class HeavyTails:
         `ahead` [n], which never falls, is how many of X are learnt before each question.
         """
         if not self._enabled:
-            return kernel.Seen(asked, asked), kernel.Seen(X, X)
+            return kernel.Seen(asked, asked, asked), kernel.Seen(X, X, X)
         questions, given = turns.asked(asked, ahead), np.ascontiguousarray(X, np.float64)
-        out = kernel.Seen(np.empty_like(questions.X), np.empty_like(questions.X))
-        learnt = kernel.Seen(np.empty_like(given), np.empty_like(given))
+        out = kernel.Seen(*(np.empty_like(questions.X) for _ in range(3)))
+        learnt = kernel.Seen(*(np.empty_like(given) for _ in range(3)))
         told = lagged.SeenInTurns(out, learnt)
         lagged.rank(self._tails, self._nominal, self._gate, questions, given, np.ascontiguousarray(known), told)
         return out, learnt

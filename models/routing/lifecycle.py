@@ -148,10 +148,10 @@ class Lifecycle:
         self.count += len(y)
         return bool(self._window.counters[RECORDS] >= self._settings.window)
 
-    def review(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+    def review(self, experts: list[Expert], router: Router, fresh: Fresh, spared: Bools | None = None) -> None:
         """End the window: judge every expert, and change `experts` and `router` in place where one is ill.
 
-        `fresh` makes expert e anew, as one that has learnt nothing.
+        `fresh` makes expert e anew, as one that has learnt nothing. Experts that are `spared` [E] are not judged now.
         """
         self._windows += 1
         figures, self._engaged = self._measured()
@@ -163,7 +163,7 @@ class Lifecycle:
         self._drifts = router.drifts
         if self._settings.enabled:
             self._idle[~self.active] += 1
-            self._judge()
+            self._judge(self._judged() & ~spared if spared is not None else self._judged())
             self._heal(experts, router, fresh)
             self._merge(experts, router, fresh)
             self._revive(experts, router, fresh, drifted)
@@ -188,9 +188,8 @@ class Lifecycle:
         grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
         return self.active & ~self._stays & grown & (2 * self._window.spoke >= self._settings.window)
 
-    def _judge(self) -> None:
-        """Count for how many windows in a row each expert has been ill."""
-        judged = self._judged()
+    def _judge(self, judged: Bools) -> None:
+        """Count for how many windows in a row each of the experts that are `judged` [E] has been ill."""
         found = np.stack([judged & found() for found in (self._starved, self._collapsed, self._unearned)], axis=1)
         self._ill = np.where(found, self._ill + 1, 0)
         twins = self._redundant() & judged[self._pairs].all(axis=1)

@@ -24,8 +24,8 @@ from tocsin.kernels.experts.rare_class.gaussian import (
     remember,
     share_out,
 )
-from tocsin.kernels.experts.rare_class.state import HEADS, VIEWS, Model, Rates, count_label, prior_odds
-from tocsin.kernels.experts.rare_class.vote import KEPT, calibrate, calibrated, learn_slope, log_loss, ratio_of, voted
+from tocsin.kernels.experts.rare_class.state import BLENDS, HEADS, VIEWS, Model, Rates, count_label, prior_odds
+from tocsin.kernels.experts.rare_class.vote import calibrate, calibrated, learn_losses, log_loss, ratio_of, voted
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -49,8 +49,8 @@ class Scratch(NamedTuple):
     """[K, E + 1], the ratios of each voter."""
     spoke: Bools
     """[E + 1], who said anything of the event; the Gaussians as the last one of each class."""
-    calibrated: Floats
-    """[K, E + 1], the same times their slopes."""
+    blends: Floats
+    """[K, blends], what each blend of them says."""
     voted: Floats
     """[K]"""
     p: Floats
@@ -60,11 +60,11 @@ class Scratch(NamedTuple):
 @kernel
 def scratch(model: Model) -> Scratch:
     """Room for one event."""
-    K, voters = model.vote.loss.shape
+    K, _, voters = model.vote.loss.shape
     D = model.common.mean.shape[1]
-    ratio, spoke, calibrated = np.zeros((K, voters)), np.zeros(voters, np.bool_), np.zeros((K, voters))
+    ratio, spoke, blends = np.zeros((K, voters)), np.zeros(voters, np.bool_), np.zeros((K, len(BLENDS)))
     raw, offset, heads = np.zeros((VIEWS, D)), np.zeros((VIEWS, D)), np.zeros((K, HEADS))
-    return Scratch(raw, offset, heads, ratio, spoke, calibrated, np.zeros(K), np.zeros(K))
+    return Scratch(raw, offset, heads, ratio, spoke, blends, np.zeros(K), np.zeros(K))
 
 
 @kernel
@@ -78,7 +78,7 @@ def see(model: Model, x: Floats, room: Scratch) -> None:
 @kernel
 def weigh(model: Model, x: Floats, said: Floats, rates: Rates, room: Scratch) -> None:
     """What is said of one event x [D], of which the experts said `said` [E, K], into `room`."""
-    K, voters = model.vote.loss.shape
+    K, _, voters = model.vote.loss.shape
     see(model, x, room)
     ready = len(x) > 0 and model.common.rows[0] >= READY
     for e in range(voters - 1):
@@ -94,9 +94,7 @@ def weigh(model: Model, x: Floats, said: Floats, rates: Rates, room: Scratch) ->
         if room.spoke[voters - 1]:
             ratios(model.common, model.heads, k, room.offset, room.heads[k])
             room.ratio[k, voters - 1] = mixed(model.heads.log_weight[k], room.heads[k])
-        for e in range(voters):
-            room.calibrated[k, e] = model.vote.slope[k, e, 0] * room.ratio[k, e]
-        room.voted[k] = voted(model.vote.loss[k], room.calibrated[k], room.spoke, rates.eta)
+        room.voted[k] = voted(model.vote, k, room.ratio[k], room.spoke, rates.eta, room.blends[k])
         room.p[k] = calibrated(model.vote, k, prior, room.voted[k])
 
 
@@ -134,10 +132,7 @@ def judge_label(model: Model, room: Scratch, y: int, rates: Rates) -> None:
             continue
         prior, right = prior_odds(model.shares, k), y == k
         calibrate(vote, k, room.voted[k], room.p[k], right)
-        for e in range(room.ratio.shape[1]):
-            odds = prior + room.calibrated[k, e]
-            vote.loss[k, e] = (KEPT if right else 1.0) * vote.loss[k, e] + log_loss(odds, right)
-            learn_slope(vote.slope[k, e], odds, room.ratio[k, e], right)
+        learn_losses(vote, k, prior, room.ratio[k], room.blends[k], right)
         if model.examples.seen[k] > 0:
             for h in range(HEADS):
                 heads.log_weight[k, h] -= log_loss(prior + room.heads[k, h], right)

@@ -22,9 +22,14 @@ QUADRATIC = (7, 15, 30, 0)
 """How many of the latest examples a discriminant is of; 0 for all, of which old ones fade."""
 HEADS = VIEWS * (len(LINEAR) + len(QUADRATIC))
 """The discriminants of one class: those of the first view come first, the linear ones first of them."""
-SLOPE_VARIANCE, SCALE_VARIANCE = 0.005, 0.001
-"""Prior variances of the slope of a voter, and of the slope and the shift of the vote. (On `shifted` of
-`benchmarks/rare.py`, four seeds apart: .383 at .02 and .005, .390 so.)"""
+KEPT = (0.95, 0.998)
+"""What the losses of voters keep at each label of the class, by memory: some 20 and 500 labels."""
+BLENDS = ((0, 1.0), (0, 0.3), (0, 0.1), (1, 0.01))
+"""The blends of voters: by which memory of their losses, and how sharply they are told apart."""
+KEPT_BLENDS = 0.98
+"""What the losses of blends keep."""
+SCALE_VARIANCE = 0.0005
+"""Prior variance of the slope and the shift of the vote."""
 FAMILIES = (0.7, 0.1, 0.1, 0.1)
 """What each family of discriminants weighs at first, in their order: the simplest one the most."""
 BLOCK = 50
@@ -101,9 +106,9 @@ class Vote(NamedTuple):
     """How far each voter is trusted about each class: E experts, and the Gaussians as the last one."""
 
     loss: Floats
-    """[K, E + 1]"""
-    slope: Floats
-    """[K, E + 1, 2], what its ratios are multiplied by, and the variance of that."""
+    """[K, memories, E + 1]"""
+    blend_loss: Floats
+    """[K, blends]"""
     scale: Floats
     """[K, 2], the slope and the shift of the calibrated log odds."""
     spread: Floats
@@ -130,7 +135,7 @@ class Rates(NamedTuple):
     memory: float
     """Events after which older ones fade in the common moments."""
     eta: float
-    """How fast the weights of voters follow their losses."""
+    """How fast the weights of voters and blends follow their losses: what each blend's own sharpness is times."""
     most: float
     """The bound on the pseudo-counts that an answer is worth."""
 
@@ -166,8 +171,8 @@ def new(inputs: int, classes: int, experts: int) -> Model:
             np.tile(first_weights(), (K, 1)),
         ),
         Vote(
-            np.zeros((K, voters)),
-            np.tile([1.0, SLOPE_VARIANCE], (K, voters, 1)),
+            np.zeros((K, len(KEPT), voters)),
+            np.zeros((K, len(BLENDS))),
             np.tile([1.0, 0.0], (K, 1)),
             spread,
             np.array([1.0, 0.0]),

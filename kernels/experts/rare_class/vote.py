@@ -1,15 +1,19 @@
 """A vote on a rare class by log likelihood ratios, with exponential weights, and its calibration.
 
 An expert that gives class k the evidence e_k of s in all says p = (e_k + q) / (s + 1), where q is the share of the
-class: one pseudo-count stands for the class frequencies. Its log likelihood ratio is logit p - logit q. The vote is the
+class: one pseudo-count stands for the class frequencies. Its log likelihood ratio is logit p - logit q. A blend is the
 mean of all ratios, weighted by exp(-eta loss), where the loss is the log loss of logit q + ratio at the true share, and
-what is older fades by .95 at each label of the class. Who says nothing of an event has no part in the vote on it, and
-the loss of the class frequencies. A mean of Dempster's kind, whose evidence is bounded, loses the ranking; so does a
-router that decides for each event.
+what is older fades at each label of the class. Who says nothing of an event has no part in the blend, and the loss of
+the class frequencies. A mean of Dempster's kind, whose evidence is bounded, loses the ranking; so does a router that
+decides for each event.
 
-Before it is weighed, the ratio of each voter is multiplied by a slope of its own, because some boast. The log odds of
-the class are then logit q + a vote + b. All slopes and the shift are learnt by logistic regression with Newton steps
-from a prior at 1 and 0 that is firm: where they move, events of different times are no longer ranked alike.
+How sharply voters should be told apart differs: where one of them knows the truth (a Gaussian of Gaussian classes), the
+best should speak alone; where each knows a part (frauds of several kinds, with labels a week late), all together are
+better than any. So there are several blends, of several eta and memories (`BLENDS`), and the vote is their mean,
+weighted by exp(-loss) in the same way.
+
+The log odds of the class are then logit q + a vote + b. Slope and shift are learnt by logistic regression with Newton
+steps from a prior at 1 and 0 that is firm: where they move, events of different times are no longer ranked alike.
 
 Sources: Cesa-Bianchi & Lugosi 2006, "Prediction, learning, and games", ch. 2; Platt 1999, "Probabilistic outputs for
 support vector machines".
@@ -24,13 +28,11 @@ from numpy.typing import NDArray
 
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.experts.rare_class.gaussian import FARTHEST
-from tocsin.kernels.experts.rare_class.state import Vote
+from tocsin.kernels.experts.rare_class.state import BLENDS, KEPT, KEPT_BLENDS, Vote
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-KEPT = 0.95
-"""What a loss keeps at each label of the class."""
 LEAST_SLOPE, MOST_SLOPE = 0.1, 3.0
 
 
@@ -45,7 +47,7 @@ def ratio_of(said: Floats, k: int, prior: float) -> float:
 
 
 @kernel
-def voted(loss: Floats, ratio: Floats, spoke: Bools, eta: float) -> float:
+def blend(loss: Floats, ratio: Floats, spoke: Bools, eta: float) -> float:
     """The mean of the ratios [E + 1] of those who spoke [E + 1], weighted by their losses [E + 1]; 0 if nobody did."""
     least = math.inf
     for e in range(len(ratio)):
@@ -58,6 +60,20 @@ def voted(loss: Floats, ratio: Floats, spoke: Bools, eta: float) -> float:
             weights += weight
             total += weight * ratio[e]
     return total / weights if weights > 0.0 else 0.0
+
+
+@kernel
+def voted(vote: Vote, k: int, ratio: Floats, spoke: Bools, eta: float, blends: Floats) -> float:
+    """The vote on class k by the ratios [E + 1] of those who spoke [E + 1]; `blends` [M] is filled with its parts."""
+    least = vote.blend_loss[k].min()
+    weights, total = 0.0, 0.0
+    for m in range(len(BLENDS)):
+        memory, sharpness = BLENDS[m]
+        blends[m] = blend(vote.loss[k, memory], ratio, spoke, eta * sharpness)
+        weight = math.exp(-eta * (vote.blend_loss[k, m] - least))
+        weights += weight
+        total += weight * blends[m]
+    return total / weights
 
 
 @kernel
@@ -91,12 +107,12 @@ def calibrate(vote: Vote, k: int, said: float, p: float, right: bool) -> None:
 
 
 @kernel
-def learn_slope(slope: Floats, odds: float, ratio: float, right: bool) -> None:
-    """One Newton step for the slope [2] of a voter, after a label of an event with this `ratio` and these log `odds` of
-    the class."""
-    p = 1.0 / (1.0 + math.exp(-odds))
-    gain = slope[1] * ratio
-    shrink = 1.0 + p * (1.0 - p) * ratio * gain
-    step = ((1.0 if right else 0.0) - p) / shrink
-    slope[0] = min(max(slope[0] + step * gain, LEAST_SLOPE), MOST_SLOPE)
-    slope[1] /= shrink
+def learn_losses(vote: Vote, k: int, prior: float, ratio: Floats, blends: Floats, right: bool) -> None:
+    """What voters and blends lost by a label of an event of which they said `ratio` [E + 1] and `blends` [M]."""
+    for e in range(len(ratio)):
+        lost = log_loss(prior + ratio[e], right)
+        for memory in range(len(KEPT)):
+            vote.loss[k, memory, e] = (KEPT[memory] if right else 1.0) * vote.loss[k, memory, e] + lost
+    for m in range(len(blends)):
+        kept = KEPT_BLENDS if right else 1.0
+        vote.blend_loss[k, m] = kept * vote.blend_loss[k, m] + log_loss(prior + blends[m], right)

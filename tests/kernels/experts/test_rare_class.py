@@ -109,18 +109,42 @@ def test_silence_is_no_evidence_for_or_against_a_class() -> None:
     assert vote.ratio_of(np.array([0.0, 1e300]), 1, prior) == gaussian.FARTHEST
 
 
-def test_the_vote_follows_who_foretold_the_labels() -> None:
+def test_a_blend_follows_who_foretold_the_labels() -> None:
     ratio, both = np.array([3.0, -1.0]), np.array([True, True])
-    assert vote.voted(np.array([5.0, 5.0]), ratio, both, 0.5) == pytest.approx(1.0)
-    assert vote.voted(np.array([5.0, 500.0]), ratio, both, 0.5) == pytest.approx(3.0)
-    assert vote.voted(np.array([5.0, 500.0]), ratio, both, 0.0) == pytest.approx(1.0)
+    assert vote.blend(np.array([5.0, 5.0]), ratio, both, 0.5) == pytest.approx(1.0)
+    assert vote.blend(np.array([5.0, 500.0]), ratio, both, 0.5) == pytest.approx(3.0)
+    assert vote.blend(np.array([5.0, 500.0]), ratio, both, 0.0) == pytest.approx(1.0)
 
 
-def test_who_says_nothing_has_no_part_in_the_vote() -> None:
+def test_who_says_nothing_has_no_part_in_a_blend() -> None:
     """Where overload or sleep had silenced the best expert, its silence outvoted all others."""
     ratio = np.array([0.0, 4.0])
-    assert vote.voted(np.array([1.0, 500.0]), ratio, np.array([False, True]), 1.0) == pytest.approx(4.0)
-    assert vote.voted(np.array([1.0, 500.0]), ratio, np.array([False, False]), 1.0) == 0.0
+    assert vote.blend(np.array([1.0, 500.0]), ratio, np.array([False, True]), 1.0) == pytest.approx(4.0)
+    assert vote.blend(np.array([1.0, 500.0]), ratio, np.array([False, False]), 1.0) == 0.0
+
+
+def votes(ratios: Floats, y: state.Ints) -> tuple[Floats, Floats]:
+    """The votes [B] of voters with these ratios [B, E + 1], each before its label y [B]; and the blends' losses."""
+    model, prior = state.new(0, 2, ratios.shape[1] - 1), math.log(y.mean() / (1.0 - y.mean()))
+    spoke, blends, said = np.ones(ratios.shape[1], np.bool_), np.zeros(len(state.BLENDS)), np.zeros(len(y))
+    for i in range(len(y)):
+        said[i] = vote.voted(model.vote, 1, ratios[i], spoke, 1.0, blends)
+        vote.learn_losses(model.vote, 1, prior, ratios[i], blends, bool(y[i]))
+    return said, model.vote.blend_loss[1]
+
+
+def test_the_vote_is_sharp_where_one_knows_and_broad_where_all_know_a_part() -> None:
+    rng = np.random.default_rng(4)
+    y = (rng.random(20_000) < 0.02).astype(np.int64)
+    truth = np.where(y == 1, 3.0, -1.0)
+    one = np.column_stack([truth, *rng.normal(0.0, 3.0, (5, len(y)))])
+    said, loss = votes(one, y)
+    assert np.abs(said[5_000:] - truth[5_000:]).mean() < 0.2
+    assert loss.argmin() == 0
+    parts = truth[:, None] + rng.normal(0.0, 2.5, (len(y), 6))
+    said, loss = votes(parts, y)
+    assert np.abs(said[5_000:] - truth[5_000:]).mean() < 0.6 * np.abs(parts[5_000:, 0] - truth[5_000:]).mean()
+    assert loss.argmin() == len(state.BLENDS) - 1
 
 
 def test_one_step_of_calibration_is_that_of_logistic_regression() -> None:

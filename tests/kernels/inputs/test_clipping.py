@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,18 +11,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tocsin.kernels.inputs.clipping import FIRST, LARGEST, ReferenceColumn, clip, learn, new, widened
+from tocsin.kernels.inputs.clipping import (
+    FARTHEST,
+    FIRST,
+    LARGEST,
+    Clipped,
+    Limits,
+    ReferenceColumn,
+    clip,
+    learn,
+    new,
+    stretched,
+    widened,
+)
 
 DEVIATIONS, MEMORY = 8.0, 10_000.0
+LIMITS = Limits(DEVIATIONS, MEMORY)
 Floats = NDArray[np.float64]
+
+
+def room(X: Floats, soft: bool = False) -> Clipped:
+    """Where rows like X go as they are clipped."""
+    return Clipped(np.empty_like(X), np.empty_like(X) if soft else np.empty((0, X.shape[1])))
 
 
 def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> Floats:
     """X as it is clipped, learnt in pieces."""
-    usual, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), np.empty_like(X)
+    usual, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), room(X)
     for start, stop in zip((0, *cuts), (*cuts, len(X)), strict=True):
-        learn(usual, nominal, X[start:stop], DEVIATIONS, MEMORY, out[start:stop])
-    return out
+        learn(usual, nominal, X[start:stop], LIMITS, Clipped(out.hard[start:stop], out.soft))
+    return out.hard
 
 
 def plainly(column: Floats) -> list[float]:
@@ -56,18 +75,34 @@ def test_how_rows_are_cut_into_calls_changes_no_bit() -> None:
 def test_scoring_clips_as_the_next_row_would_be_and_learns_nothing() -> None:
     rng = np.random.default_rng(2)
     usual, nominal = new(2), np.array([False, True])
-    out = np.empty((300, 2))
-    learn(usual, nominal, rng.normal(size=(300, 2)), DEVIATIONS, MEMORY, out)
+    X = rng.normal(size=(300, 2))
+    learn(usual, nominal, X, LIMITS, room(X))
     before = [array.copy() for array in usual]
-    asked, scored, taken = np.array([[1e9, 1e9], [math.nan, 0.0]]), np.empty((2, 2)), np.empty((1, 2))
-    clip(usual, nominal, asked, DEVIATIONS, scored)
+    asked = np.array([[1e9, 1e9], [math.nan, 0.0]])
+    both, taken = room(asked, soft=True), room(asked[:1], soft=True)
+    clip(usual, nominal, asked, DEVIATIONS, both)
+    scored = both.hard
     for old, array in zip(before, usual, strict=True):
         np.testing.assert_array_equal(old, array)
     assert scored[0, 0] < 12.0
     assert scored[0, 1] == 1e9  # a category
     assert math.isnan(scored[1, 0])
-    learn(usual, nominal, asked[:1], DEVIATIONS, MEMORY, taken)
-    np.testing.assert_array_equal(taken, scored[:1])
+    learn(usual, nominal, asked[:1], LIMITS, taken)
+    np.testing.assert_array_equal(taken.hard, scored[:1])
+    np.testing.assert_array_equal(taken.soft, both.soft[:1])
+    assert scored[0, 0] < both.soft[0, 0] < 20.0 * scored[0, 0]
+    assert both.soft[0, 1] == 1e9
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=20), st.floats(-100, 100), st.floats(0.0, 100.0))
+def test_stretched_values_keep_their_order_and_stay_near(xs: list[float], low: float, width: float) -> None:
+    high = low + width
+    shown = [stretched(x, low, high) for x in sorted(xs)]
+    assert all(a <= b for a, b in pairwise(shown))
+    reach = 0.5 * width * FARTHEST * (1.0 + 1e-9)
+    assert all(abs(x - (low + 0.5 * width)) <= reach for x in shown)
+    assert all(stretched(x, low, high) == x for x in (low, high, low + 0.5 * width) if low <= x <= high)
 
 
 @pytest.mark.parametrize("place", [30, FIRST - 1, FIRST, 5_000])
@@ -119,9 +154,8 @@ def test_values_beyond_what_can_be_squared_are_finite_afterwards() -> None:
 
 def test_a_column_that_comes_later_begins_at_nothing() -> None:
     usual = new(1)
-    learn(
-        usual, np.array([False]), np.random.default_rng(7).normal(size=(200, 1)), DEVIATIONS, MEMORY, np.empty((200, 1))
-    )
+    X = np.random.default_rng(7).normal(size=(200, 1))
+    learn(usual, np.array([False]), X, LIMITS, room(X))
     wider = widened(usual, 2)
     assert wider.known.tolist() == [200.0, 0.0]
     assert widened(wider, 1) is wider

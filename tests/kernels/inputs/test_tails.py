@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 def room(X: Floats) -> Seen:
     """Where rows like X go as they are seen."""
-    return Seen(np.empty_like(X), np.empty_like(X))
+    return Seen(*(np.empty_like(X) for _ in range(3)))
 
 
 def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> tuple[Tails, Seen]:
@@ -26,18 +26,20 @@ def learnt(X: Floats, cuts: tuple[int, ...] = ()) -> tuple[Tails, Seen]:
     tails, nominal, out = new(X.shape[1]), np.zeros(X.shape[1], np.bool_), room(X)
     known = np.ones(X.shape, np.bool_)
     for start, stop in zip((0, *cuts), (*cuts, len(X)), strict=True):
-        piece = Seen(out.by_rank[start:stop], out.on_time[start:stop])
+        piece = Seen(*(one[start:stop] for one in out))
         learn(tails, nominal, known[start:stop], X[start:stop], GATE, piece)
     return tails, out
 
 
-def plainly(column: Floats) -> list[tuple[float, float]]:
-    """The column by rank, and as experts on time see it."""
+def plainly(column: Floats) -> list[tuple[float, float, float]]:
+    """The column by rank, by size, and as experts on time see it."""
     reference, out = ReferenceColumn(GATE), []
     for x in column.tolist():
-        out.append((reference.score(x), reference.on_time(x)) if math.isfinite(x) else (x, x))
-        if math.isfinite(x):
-            reference.learn(x)
+        if not math.isfinite(x):
+            out.append((x, x, x))
+            continue
+        out.append((reference.score(x), reference.by_size(x), reference.on_time(x)))
+        reference.learn(x)
     return out
 
 
@@ -65,8 +67,8 @@ def test_how_rows_are_cut_into_calls_changes_no_bit() -> None:
     X = np.random.default_rng(1).standard_t(2, size=(2_500, 3))
     X = np.hstack([X, np.exp(2.0 * X)])
     once, often = learnt(X)[1], learnt(X, (1, 20, 199, 200, 201, 999, 1_000, 2_000))[1]
-    np.testing.assert_array_equal(once.by_rank, often.by_rank)
-    np.testing.assert_array_equal(once.on_time, often.on_time)
+    for one, other in zip(once, often, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_scoring_sees_what_learning_would_and_learns_nothing() -> None:
@@ -145,6 +147,18 @@ def test_logarithms_keep_the_middle_and_the_range_and_the_order_of_their_column(
     apply(tails, np.zeros(1, np.bool_), asked, out)
     assert np.isfinite(out.on_time).all()
     assert (np.diff(out.on_time[:, 0]) > 0.0).all()
+
+
+def test_by_size_what_is_far_out_stays_far_out() -> None:
+    """By rank the largest of a thousand values is hardly farther out than the tenth largest: a fraud was hidden so."""
+    X = np.random.default_rng(9).gamma(0.3, 50.0, size=(3_000, 1))
+    tails, _ = learnt(X)
+    asked = np.array([[float(np.quantile(X, 0.99))], [20.0 * float(X.max())]])
+    out = room(asked)
+    apply(tails, np.zeros(1, np.bool_), asked, out)
+    assert tails.heavy[0]
+    assert out.by_rank[1, 0] < 2.0 * out.by_rank[0, 0]
+    assert out.by_size[1, 0] > 2.0 * out.by_size[0, 0]
 
 
 def test_what_is_not_known_is_not_learnt() -> None:
