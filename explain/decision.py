@@ -13,6 +13,7 @@ from tocsin.explain import words as word_parts
 from tocsin.explain.clipped import clipped_features
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
 from tocsin.explain.rare_class import rare_class
+from tocsin.explain.rare_reading import Reading, rare_reading
 from tocsin.explain.rounding import six_digits
 from tocsin.explain.rules import rules
 from tocsin.models.classifier import Classifier
@@ -52,12 +53,14 @@ class Explainer:
             enough=self.enough(scores, i) if full else recourse.without_sentence(self.enough(scores, i)),
             clipped=clipped_features(scores, i, self.classifier.columns),
             rare=rare_class(scores, i),
+            read=rare_reading(influence, i),
         )
 
     def influence(self, scores: Scores) -> experts.Influence:
         """What each expert put into these decisions."""
         if self._influence is None or self._influence.scores is not scores:
-            self._influence = experts.Influence(scores, self.model.fusion, self.classifier.backend)
+            reading = Reading(self.classifier, scores)
+            self._influence = experts.Influence(scores, self.model.fusion, self.classifier.backend, reading)
         return self._influence
 
     def enough(self, scores: Scores, i: int) -> Enough | None:

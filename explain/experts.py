@@ -6,6 +6,7 @@ import numpy as np
 
 from tocsin.config.fusion import FusionSettings
 from tocsin.explain.explanation import Opinion, Vote
+from tocsin.explain.rare_reading import Reading
 from tocsin.explain.rounding import six_digits
 from tocsin.kernels.fusion import discount, fuse, opinions
 from tocsin.models.data.batch import Bools, Floats
@@ -19,10 +20,13 @@ def prior_weight(scores: Scores, configured: float | None) -> float:
 
 
 class Influence:
-    """How much each expert put into the fusion of B events, and what its word changed."""
+    """How much each expert put into the fusion of B events, and what its word changed.
 
-    def __init__(self, scores: Scores, fusion: FusionSettings, backend: str) -> None:
-        self.scores = scores
+    What it changed is of the fused belief, and where a class is rare of what the `reading` makes of it.
+    """
+
+    def __init__(self, scores: Scores, fusion: FusionSettings, backend: str, reading: Reading | None = None) -> None:
+        self.scores, self.reading = scores, reading
         self._rule, self._backend = fusion.rule, backend
         self.prior = prior_weight(scores, fusion.prior)
         self.strength = _strengths(scores, self.prior, self._rule)
@@ -30,6 +34,7 @@ class Influence:
         self.order = np.lexsort((-self.strength, ~scores.engaged), axis=1)
         """[B, E], the experts of each event: the engaged ones first, those of greatest strength first."""
         self._changes: list[Floats] = []
+        self._of_all: Floats | None = None
         self._with_all: Floats | None = None
 
     def change(self, i: int, place: int) -> float:
@@ -39,12 +44,21 @@ class Influence:
     def changes(self, place: int) -> Floats:
         """`change` of all events, [B], which are fused at once when first asked for."""
         if self._with_all is None:
-            self._with_all = self._fused(self.scores.engaged)
+            self._with_all = self.fused if self.reading is None else self.reading.after(self.fused)
         while len(self._changes) <= place:
-            without = self.scores.engaged.copy()
-            without[np.arange(len(without)), self.order[:, len(self._changes)]] = False
-            self._changes.append(0.5 * np.abs(self._fused(without) - self._with_all).sum(axis=1))
+            without, silent = self.scores.engaged.copy(), self.order[:, len(self._changes)]
+            without[np.arange(len(without)), silent] = False
+            fused = self._fused(without)
+            left = fused if self.reading is None else self.reading.without(fused, silent)
+            self._changes.append(0.5 * np.abs(left - self._with_all).sum(axis=1))
         return self._changes[place]
+
+    @property
+    def fused(self) -> Floats:
+        """BetP [B, K] of what all engaged experts amount to."""
+        if self._of_all is None:
+            self._of_all = self._fused(self.scores.engaged)
+        return self._of_all
 
     def _fused(self, engaged: Bools) -> Floats:
         """BetP [B, K] of the belief that these experts [B, E] amount to."""

@@ -127,6 +127,17 @@ class RareClass(msgspec.Struct, frozen=True):
     """The probability from which on the class is decided for: that of its greatest F1 score on the labels of late."""
 
 
+class RareReading(msgspec.Struct, frozen=True):
+    """How far the reading of rare classes moved the belief: a vote on one of them took the place of what was fused."""
+
+    label: str
+    """The rare class whose probability it changed most."""
+    fused: float
+    """Its probability as the experts were fused, before inverse temperature and prior shift."""
+    probability: float
+    """Its probability by the expert on rare classes, which hears the others."""
+
+
 class MatteringPost(msgspec.Struct, frozen=True):
     """One of the posts that raised a subject's risk most."""
 
@@ -182,5 +193,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The features that were clipped."""
     rare: RareClass | msgspec.UnsetType = msgspec.UNSET
     """For an event that was decided for a rare class, though another class is more probable."""
+    read: RareReading | msgspec.UnsetType = msgspec.UNSET
+    """Where a class is rare, so that the vote on it took the place of what was fused."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

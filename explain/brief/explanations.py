@@ -14,6 +14,7 @@ from tocsin.explain.brief.votes import vote_columns
 from tocsin.explain.brief.words import word_columns
 from tocsin.explain.clipped import clipped_columns
 from tocsin.explain.rare_class import rare_class_columns
+from tocsin.explain.rare_reading import rare_reading_columns
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts, stacked
 from tocsin.models.data.batch import Ints
@@ -70,5 +71,6 @@ class Explanations:
             *enough_columns(explainer, scores, texts, self._encode),
             *clipped_columns(scores, explainer.classifier.columns, texts, self._encode),
             *rare_class_columns(scores, texts, self._encode),
+            *rare_reading_columns(explainer.influence(scores), texts),
             texts.fragment(b"}"),
         ]

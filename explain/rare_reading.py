@@ -1,0 +1,99 @@
+"""What the reading of rare classes made of the fused belief, and what it would have been without an expert.
+
+See `tocsin.models.decision.rare_reading`: where a class is rare, what the expert on rare classes says of it takes the
+place of what was fused. That expert hears the others, so that one of them moves the belief through it as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from tocsin.explain.explanation import RareReading
+from tocsin.explain.rounding import six_digits
+from tocsin.kernels.text.fragments import NOTHING
+from tocsin.kernels.text.json_texts import JsonTexts
+from tocsin.models.classifier import Classifier
+from tocsin.models.data.batch import Bools, Floats, Ints
+from tocsin.models.decision.scores import Scores
+
+if TYPE_CHECKING:
+    from tocsin.explain.experts import Influence
+
+
+class Reading:
+    """The reading of B events by the model that scored them."""
+
+    def __init__(self, classifier: Classifier, scores: Scores) -> None:
+        mixture = classifier.mixture
+        self._read, self._scores = mixture.rare.read, scores
+        self._rare: Bools = mixture.rare.rare[: len(scores.classes)]
+        reader = mixture.rare.reader
+        asked = reader is not None and self._rare.any()
+        self._expert = classifier.experts[reader] if asked and reader is not None else None
+        self._place = reader if self._expert is not None and reader is not None else -1
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any class was read so."""
+        return self._expert is not None
+
+    def after(self, betp: Floats) -> Floats:
+        """What was fused, BetP [B, K], after the reading."""
+        return self._read(betp, self._scores.answers, self._rare).betp if self.at_work else betp
+
+    def without(self, betp: Floats, silent: Ints) -> Floats:
+        """The same where expert `silent` [B] had said nothing of the event; `betp` [B, K] is fused without it."""
+        if self._expert is None:
+            return betp
+        answers, rows = self._scores.answers.copy(), np.arange(len(betp))
+        answers[rows, silent] = 0.0
+        moved = (silent < self._place) & (self._scores.answers[:, self._place].sum(axis=1) > 0.0)
+        some = np.flatnonzero(moved)
+        if len(some):
+            batch = replace(self._scores.batch.take(some), said=answers[some, : self._place])
+            answers[some, self._place] = self._expert.evidence(batch)
+        return self._read(betp, answers, self._rare).betp
+
+    def moved(self, betp: Floats) -> tuple[Ints, Floats]:
+        """Which rare class the reading moved most, [B], -1 for none, and both probabilities of it, [B, 2]."""
+        B, pairs = len(betp), np.zeros((len(betp), 2))
+        if not self.at_work:
+            return np.full(B, -1, np.int64), pairs
+        after = self.after(betp)
+        change = np.where(self._rare, np.abs(after - betp), -1.0)
+        label, rows = change.argmax(axis=1), np.arange(B)
+        pairs[:, 0], pairs[:, 1] = betp[rows, label], after[rows, label]
+        return np.where(change[rows, label] > 0.0, label, -1), pairs
+
+
+def rare_reading(influence: Influence, i: int) -> RareReading | msgspec.UnsetType:
+    """How far the reading moved event i; nothing where it did not."""
+    scores, reading = influence.scores, influence.reading
+    if reading is None or not reading.at_work:
+        return msgspec.UNSET
+    label, pairs = reading.moved(influence.fused)
+    if label[i] < 0:
+        return msgspec.UNSET
+    return RareReading(scores.classes[label[i]], six_digits(float(pairs[i, 0])), six_digits(float(pairs[i, 1])))
+
+
+def rare_reading_columns(influence: Influence, texts: JsonTexts) -> list[int | Ints]:
+    """What stands behind the key `read` of each explanation, with the key; nothing where there is none."""
+    scores, reading = influence.scores, influence.reading
+    if reading is None or not reading.at_work:
+        return []
+    label, pairs = reading.moved(influence.fused)
+    rows = np.flatnonzero(label >= 0)
+    if not len(rows):
+        return []
+    heads = texts.fragments([b',"read":{"label":%b,"fused":' % msgspec.json.encode(name) for name in scores.classes])
+    columns = np.full((len(scores.batch), 5), NOTHING)
+    numbers = texts.numbers(np.round(pairs[rows], 6))
+    columns[rows, 0], columns[rows, 1] = heads[label[rows]], numbers[:, 0]
+    columns[rows, 2], columns[rows, 3] = texts.fragment(b',"probability":'), numbers[:, 1]
+    columns[rows, 4] = texts.fragment(b"}")
+    return [columns]
