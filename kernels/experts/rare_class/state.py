@@ -24,7 +24,7 @@ HEADS = VIEWS * (len(LINEAR) + len(QUADRATIC))
 """The discriminants of one class: those of the first view come first, the linear ones first of them."""
 KEPT = (0.95, 0.998)
 """What the losses of voters keep at each label of the class, by memory: some 20 and 500 labels."""
-BLENDS = ((0, 1.0), (0, 0.3), (0, 0.1), (1, 0.01))
+BLENDS = ((0, 2.0), (0, 1.0), (0, 0.3), (0, 0.1), (1, 0.01))
 """The blends of voters: by which memory of their losses, and how sharply they are told apart."""
 KEPT_BLENDS = 0.98
 """What the losses of blends keep."""
