@@ -26,14 +26,17 @@ class AbstentionSettings(FrozenSettings):
     error: float = Field(default=0.1, ge=1e-9, lt=0.5)
     """Target share of events whose prediction set misses the true class, or of decisions that are wrong. It is held in
     the long run, by labels that came. It does not hold of the events after a drift until their labels are learnt."""
-    per_class: bool = False
+    per_class: bool | Literal["auto"] = "auto"
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
-    coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all."""
+    coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all. `auto`
+    is `true` from the time on that 1,000 labels are known and one of the classes is rare among them: with at most the
+    share `error` of the labels, so that sets that miss it every time would keep the promise about all events, and with
+    less than half of an even share."""
     rare_share: float = Field(default=0.1, ge=0, le=1)
     """A class is rare where its share of the labels is below this part of an even share. A rare class is decided for
     from the probability on that would have given it the greatest F1 score on the labels of late, although another class
     is more probable: else one in a hundred is never found. At 0 the most probable class is always decided for. It goes
-    with `controls: coverage` without `per_class`."""
+    with `controls: coverage`, and not with `per_class: true`."""
     costs: dict[ClassName, dict[ClassName, CostValue]] = Field(default_factory=dict)
     """What a decision costs, by true class and then by decided class. A cost that is not given is 0 for a right
     decision and 1 for a wrong one."""
@@ -87,8 +90,13 @@ class AbstentionSettings(FrozenSettings):
     def _one_control(self) -> Self:
         if self.costs and self.controls != "cost":
             raise ValueError(f"costs are given but abstention controls {self.controls}: set controls to cost")
-        if self.steering == "pid" and (self.per_class or self.controls == "error"):
+        if self.steering == "pid" and (self.per_class is True or self.controls == "error"):
             raise ValueError("steering: pid goes with controls: coverage or cost, and not with per_class")
-        if self.per_class and self.controls == "error":
+        if self.per_class is True and self.controls == "error":
             raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
         return self
+
+    @property
+    def may_be_per_class(self) -> bool:
+        """Whether classes have thresholds of their own, or may come to have them."""
+        return self.per_class is not False and self.controls != "error" and self.steering != "pid"

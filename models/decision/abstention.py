@@ -25,9 +25,11 @@ from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import TIE, doubts
 from tocsin.models.data.feedback import in_turns
+from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.costs import expected_costs
 from tocsin.models.decision.pid import Pid
 from tocsin.models.decision.quantile import SlidingQuantile, selective
+from tocsin.models.decision.unequal import Unequal
 
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
@@ -87,6 +89,9 @@ class Abstention:
         self._doubts = SlidingQuantile(longest if settings.controls == "error" else 0)
         self._by_class: list[SlidingQuantile] = []
         self._class_alphas: list[float] = []
+        self._keeps_classes = settings.may_be_per_class
+        """Whether the scores of each class are kept, so that it can have a threshold of its own."""
+        self._unequal = Unequal(settings.error) if self._keeps_classes and settings.per_class == "auto" else None
         self.count = 0
         """Labelled events learnt."""
         self.delay = 0.0
@@ -104,6 +109,11 @@ class Abstention:
     def cold(self) -> bool:
         """Whether too few labels are known to decide anything."""
         return self.known < max(self._settings.cold_start, 1)
+
+    @property
+    def per_class(self) -> bool:
+        """Whether each class has a threshold of its own now."""
+        return self._keeps_classes if self._unequal is None else self._unequal.found
 
     def threshold(self) -> float:
         """The score up to which a class belongs to the set; infinite while cold.
@@ -135,22 +145,22 @@ class Abstention:
     def thresholds(self, classes: int) -> Floats:
         """The score up to which each class belongs to the set, [K]; infinite while cold.
 
-        With `per_class` the threshold of a class rests on the events of that class alone, once there are 1 / error of
-        them.
+        Where classes have thresholds of their own (`per_class`), that of a class rests on the events of that class
+        alone, once there are 1 / error of them.
         """
         if self.cold:
             return np.full(classes, np.inf)
         controls_error = self._settings.controls == "error"
         every = self._quantile(self._scores, self._settings.error) if controls_error else self.threshold()
         result = np.full(classes, every)
-        for k, scores in enumerate(self._by_class[:classes]):
+        for k, scores in enumerate(self._by_class[:classes] if self.per_class else ()):
             if (scores.count + 1) * self._settings.error >= 1.0:
                 result[k] = self._quantile(scores, self._class_alphas[k])
         return result
 
     def limits(self, classes: int) -> list[float] | None:
         """`thresholds` where classes have their own, for the prediction context of an event; else None."""
-        return self.thresholds(classes).tolist() if self._settings.per_class and not self.cold else None
+        return self.thresholds(classes).tolist() if self.per_class and not self.cold else None
 
     def sets(self, betp: Floats) -> Bools:
         """The prediction sets [B, K]; the most probable class is always in, and all of them where several tie."""
@@ -203,14 +213,14 @@ class Abstention:
         n, classes, own = len(ahead), judged_by.limits.shape[1], self._settings
         first = len(judged_by.threshold) - n
         cold, thresholds = np.empty(n, np.bool_), np.empty((n, classes))
-        one_for_all = not own.per_class and own.controls != "error"
 
         def ask(start: int, stop: int) -> None:
-            threshold, is_cold = self.threshold(), self.cold
+            threshold, is_cold, per_class = self.threshold(), self.cold, self.per_class
+            one_for_all = not per_class and own.controls != "error"
             cold[start:stop] = is_cold
             thresholds[start:stop] = threshold if one_for_all else self.thresholds(classes)
             judged_by.threshold[first + start : first + stop] = threshold
-            if own.per_class and not is_cold:
+            if per_class and not is_cold:
                 judged_by.limits[first + start : first + stop] = thresholds[start:stop]
 
         def learn(start: int, stop: int) -> None:
@@ -257,12 +267,14 @@ class Abstention:
         self.delay += (delay - self.delay) / min(self.count + 1, DELAY_MEMORY)
         if math.isfinite(judged_by):
             self._steer(score, judged_by, delay, doubt)
-        if self._settings.per_class:
+        if self._keeps_classes:
             self._make_room(label)
             if math.isfinite(class_judged_by):
                 self._steer_class(label, score > class_judged_by, delay)
         if self._tells(delay):
             self._keep(score, doubt, label)
+        if self._unequal is not None:
+            self._unequal.learn(label)
         self.count += 1
         self._threshold = None
 
@@ -309,13 +321,14 @@ class Abstention:
         self._scores.add(score)
         if self._settings.controls == "error":
             self._doubts.add(doubt)
-        if self._settings.per_class:
+        if self._keeps_classes:
             self._by_class[label].add(score)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """See `tocsin.models.experts.base.Expert`."""
         return {
             **({} if self._pid is None else {"pid": self._pid.array()}),
+            **({} if self._unequal is None else with_prefix("unequal/", self._unequal.state_dict())),
             "scores": self._scores.ring,
             "doubts": self._doubts.ring,
             "known": np.array(self.known),
@@ -337,6 +350,8 @@ class Abstention:
         self.count, self.alpha, self.delay = int(arrays["count"]), float(arrays["alpha"]), float(arrays["delay"])
         if self._pid is not None:
             self._pid.load_state_dict(arrays, "pid")
+        if self._unequal is not None:
+            self._unequal.load_state_dict(without_prefix("unequal/", arrays))
         self._threshold = None
 
 

@@ -97,7 +97,7 @@ def test_a_rare_class_keeps_its_own_coverage(delay: int) -> None:
     p = np.where(y == 1, rng.beta(2, 3, rows), rng.beta(1, 9, rows))  # the rare class is often missed
     betp = np.stack([1 - p, p], axis=1)
     coverage = {}
-    for per_class in (False, True):
+    for per_class in (False, True, "auto"):
         made = Abstention(Settings(per_class=per_class, error=0.1, gain=0.005))
         covered = np.zeros(rows, np.bool_)
         for i in range(rows):
@@ -108,9 +108,43 @@ def test_a_rare_class_keeps_its_own_coverage(delay: int) -> None:
         settled = np.arange(rows) > 2 * delay + 2_000
         coverage[per_class] = [covered[settled & (y == k)].mean() for k in (0, 1)]
     assert coverage[False][1] < 0.7
+    assert coverage["auto"] == coverage[True]
     # Some 400 rare events: four standard errors are .06.
     assert coverage[True][1] == pytest.approx(0.9, abs=0.06)
     assert coverage[True][0] == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.3, 0.7), (0.1,) * 10])
+def test_even_classes_change_no_bit_of_anything(shares: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(9)
+    y = rng.choice(len(shares), 4_000, p=shares)
+    scores = rng.beta(2, 5, len(y))
+    plain, auto = Abstention(Settings(per_class=False)), Abstention(Settings())
+    for score, label in zip(scores.tolist(), y.tolist(), strict=True):
+        assert auto.limits(len(shares)) is None
+        assert auto.thresholds(len(shares)).tolist() == plain.thresholds(len(shares)).tolist()
+        for made in (plain, auto):
+            made.learn(score, made.threshold(), 3, math.inf, label)
+    assert auto.alpha == plain.alpha
+
+
+@pytest.mark.parametrize("values", [{"controls": "error"}, {"steering": "pid"}])
+def test_where_classes_can_have_no_thresholds_of_their_own_auto_is_off(values: dict[str, Any]) -> None:
+    made = Abstention(Settings(**values))
+    for i in range(3_000):
+        made.learn(0.5, made.threshold(), 0, 0.2, int(i % 50 == 0))
+    assert made.limits(2) is None
+
+
+def test_a_snapshot_keeps_whether_a_class_is_rare() -> None:
+    made, other = Abstention(Settings()), Abstention(Settings())
+    for i in range(3_000):
+        made.learn(0.9 if i % 50 == 0 else 0.1, made.threshold(), 0, math.inf, int(i % 50 == 0))
+        if i == 1_500:
+            other.load_state_dict(made.state_dict())
+        elif i > 1_500:
+            other.learn(0.9 if i % 50 == 0 else 0.1, other.threshold(), 0, math.inf, int(i % 50 == 0))
+    assert made.limits(2) == other.limits(2) == pytest.approx([0.1, 0.9])
 
 
 def test_a_class_with_too_few_labels_shares_the_threshold_of_all() -> None:

@@ -180,6 +180,7 @@ def test_classes_that_are_found_in_labels(tmp_path: Path, delay: int) -> None:
 
 OTHER: dict[str, dict[str, Any]] = {
     "a threshold for each class": {"abstention": {"cold_start": 5, "per_class": True, "error": 0.3}},
+    "a threshold for each class, once one is rare": {"abstention": {"cold_start": 5, "per_class": "auto"}},
     "the error is controlled": {"abstention": {"cold_start": 5, "controls": "error"}},
     "costs are controlled": {"abstention": {"cold_start": 5, "controls": "cost", "costs": {"no": {"yes": 0.3}}}},
     "no abstention": {"abstention": {"enabled": False}},
@@ -204,9 +205,18 @@ OTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", OTHER)
 def test_other_settings(tmp_path: Path, what: str) -> None:
-    n = 1_400 if what in ("a rare class", "traffic is compared") else 300
+    n = 1_400 if what in ("a rare class", "traffic is compared") or "once" in what else 300
     left = same_both_ways(config(tmp_path, TABULAR[:5], **OTHER[what]), 2, stream(n))
     assert len(left["judged"]) == n
+
+
+def test_classes_come_to_have_thresholds_of_their_own_once_one_is_rare(tmp_path: Path) -> None:
+    replay = InProcess(config(tmp_path, TABULAR[:3], abstention={"cold_start": 5}), 2)
+    replay.run(stream(900))
+    assert replay.classifier is not None
+    assert not replay.classifier.abstention.per_class
+    replay.run(stream(1_400))
+    assert replay.classifier.abstention.per_class
 
 
 @pytest.mark.parametrize("delay", [0, 9])
