@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tocsin.config.alert.budget import NumberBudget
 from tocsin.config.base import ClassName, FrozenSettings
 
 CostValue = Annotated[float, Field(ge=0, le=1e12)]
@@ -60,9 +61,10 @@ class AbstentionSettings(FrozenSettings):
     comes after about twice their delay."""
     conflict: float = Field(default=0.4, ge=1e-9, le=1)
     """An abstention from an event with at least this conflict has the reason `conflict`."""
-    budget: int | None = Field(default=None, ge=0, le=1_000_000_000)
-    """The most abstentions an hour of event time that go to review; each partition of the events has an even share of
-    them. Beyond it the least doubtful events are decided all the same. Without a value there is no bound."""
+    budget: NumberBudget | None = None
+    """The most abstentions that go to review in any hour or day of event time: `20/hour` or `200/day`; a number alone
+    is one an hour. Each partition of the events has an even share of them. Beyond it the least doubtful events are
+    decided all the same. Without a value there is no bound."""
     novelty: float = Field(default=0.01, ge=1e-9, le=0.5)
     """The share of false alarms of novelty. An event is novel where at most this share of the recent labelled events
     lay as far from those before them, or found as little support with the experts. An abstention from it has the reason

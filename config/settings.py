@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.alert import AlertSettings
 from tocsin.config.base import LONGEST_TEXT, ClassName, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, default_experts, pool_mistake
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     prior_shift: PriorShiftSettings = PriorShiftSettings()
     abstention: AbstentionSettings = AbstentionSettings()
     early_risk: EarlyRiskSettings = EarlyRiskSettings()
+    alert: AlertSettings = AlertSettings()
     explanation: ExplanationSettings = ExplanationSettings()
     batching: BatchingSettings = BatchingSettings()
     overload: OverloadSettings = OverloadSettings()
@@ -153,6 +155,8 @@ class Settings(BaseSettings):
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")
+        if self.alert.class_ is not None and self.classes and self.alert.class_ not in self.classes:
+            raise ValueError(f"alert.class: {self.alert.class_!r} is not one of `classes`")
         return self
 
     def without_secrets(self) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from tocsin.models.data.belief import TIE, doubts
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.costs import expected_costs
+from tocsin.models.decision.per_class.unequal import Unequal
 from tocsin.models.decision.pid import Pid
 from tocsin.models.decision.quantile import SlidingQuantile, selective
-from tocsin.models.decision.unequal import Unequal
 
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""

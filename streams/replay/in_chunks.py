@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple, cast
 
+import msgspec
 import numpy as np
 
 from tocsin.config.settings import Settings
@@ -31,6 +32,7 @@ from tocsin.streams.wire.event_columns import EventColumns, batch_of
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason
 from tocsin.streams.wire.schema import EventSchema, UnfitError
 from tocsin.streams.worker.deciding.decide import SEGMENT
+from tocsin.streams.worker.deciding.event_alerts import EventAlerts
 from tocsin.streams.worker.deciding.profiling import LaggedProfiling
 
 CHUNK = 1_000
@@ -116,6 +118,8 @@ class Chunks:
         self._names = dict.fromkeys(self.classifier.classes)
         """The classes of all labels until now."""
         self._profiling = LaggedProfiling(settings, self.classifier)
+        self._alerts = EventAlerts(settings)
+        self._alert_budget = self._alerts.begun()
 
     def warm_up(self) -> None:
         """Compile and load what the model needs, by a model that is thrown away."""
@@ -223,7 +227,16 @@ class Chunks:
         asked = self._profiling(events, batch_of(events, self._decoder.kinds), ahead, due, oldest)
         answered = self._model(asked, ahead, due, oldest)
         self.classifier.feedback_offset += len(labels)
-        return [decision for run in answered for decision in self._decisions(events, run)]
+        decisions = [decision for run in answered for decision in self._decisions(events, run)]
+        return self._with_alerts(events, decisions) if self._alerts else decisions
+
+    def _with_alerts(self, events: EventColumns, decisions: Sequence[Decision]) -> list[Decision]:
+        """The decisions, which say of each event that raised an alert which threshold it reached."""
+        told = []
+        for record, decision in zip(events.records, decisions, strict=True):
+            threshold = self._alerts.offer(self._alert_budget, decision, record.timestamp)
+            told.append(decision if threshold is None else msgspec.structs.replace(decision, alert=threshold))
+        return told
 
     def _decisions(self, events: EventColumns, run: Answered) -> Iterator[Decision]:
         verdicts, now = run.verdicts, time.time_ns() // 1_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tocsin.config.alert.budget import HOUR
 from tocsin.streams.state.entries import Entries
 from tocsin.streams.transport.base import Partition
 
@@ -47,13 +48,22 @@ class Notes:
     def stopped_cleanly(self, value: bool) -> None:
         self.set("clean", b"1" if value else b"0")
 
-    def budget(self, partition: int) -> bytes | None:
-        """What a partition spent of the budget of reviews; see `tocsin.streams.worker.deciding.review_budget`."""
-        return self.get(f"budget:{partition}")
+    def budget(self, partition: int, period: int = HOUR) -> bytes | None:
+        """What a partition spent of the budget of reviews of a period (milliseconds), see
+        `tocsin.streams.worker.deciding.review_budget`."""
+        return self.get(_budget(partition, period))
 
-    def set_budget(self, partition: int, state: bytes) -> None:
+    def set_budget(self, partition: int, state: bytes, period: int = HOUR) -> None:
         """Keep it."""
-        self.set(f"budget:{partition}", state)
+        self.set(_budget(partition, period), state)
+
+    def alerts(self, partition: int) -> bytes | None:
+        """What a partition spent of the budget of alerts; see `tocsin.streams.worker.deciding.alert_budget`."""
+        return self.get(f"alerts:{partition}")
+
+    def set_alerts(self, partition: int, state: bytes) -> None:
+        """Keep it."""
+        self.set(f"alerts:{partition}", state)
 
     def priors(self, partition: int, model: str) -> bytes | None:
         """How frequent classes have been of late in a partition: see `tocsin.models.decision.prior_shift.RecentPriors`.
@@ -131,3 +141,8 @@ class Notes:
     @decided_twice.setter
     def decided_twice(self, value: int) -> None:
         self.set("decided_twice", b"%d" % value)
+
+
+def _budget(partition: int, period: int) -> str:
+    """The name of the note; that of an hour is as it was when there was nothing else."""
+    return f"budget:{partition}" if period == HOUR else f"budget:{partition}:{period}"

@@ -68,6 +68,7 @@ def ending(
     risk: SubjectState | None,
     shed: Shed | None = None,
     traffic_ratio: float | None = None,
+    alert: float | None = None,
 ) -> bytes | None:
     """What few decisions have at their end; None for those that have nothing."""
     text = b""
@@ -79,6 +80,8 @@ def ending(
         text += b',"traffic_ratio":' + orjson.dumps(traffic_ratio)
     if risk is not None:
         text += b',"risk":' + encode(risk)
+    if alert is not None:
+        text += b',"alert":' + orjson.dumps(alert)
     if shed is not None:
         text += b',"shed":"%b"' % shed.encode()
     return text or None

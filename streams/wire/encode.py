@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tocsin.streams.transport.base import Headers, Record
-from tocsin.streams.wire.records import DeadLetter, LeftOut
+from tocsin.streams.wire.kinds.dead_letter import DeadLetter, LeftOut
 from tocsin.streams.wire.schema import UnfitError
 
 

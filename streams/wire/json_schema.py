@@ -14,6 +14,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
+from tocsin.streams.wire.kinds import dead_letter
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "event": records.Event,
@@ -22,7 +23,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "feedback": records.Feedback,
     "alert": records.Alert,
     "review": records.Review,
-    "dead-letter": records.DeadLetter,
+    "dead-letter": dead_letter.DeadLetter,
     "telemetry": records.Telemetry,
     "snapshots": records.SnapshotPointer,
 }
@@ -79,7 +80,7 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    return {**_docstrings(explanation), **_docstrings(records)}
+    return {**_docstrings(explanation), **_docstrings(records), **_docstrings(dead_letter)}
 
 
 def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:

@@ -150,6 +150,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     """How much denser all events of late lay around it than labelled ones did, as a logarithm; see `novelty_by`."""
     risk: SubjectState | None = None
     """Only where early risk is on."""
+    alert: float | None = None
+    """Only where the event raised an alert at a budget (`alert`): the probability that was asked for then."""
     shed: Shed | None = None
     """What the worker had given up, being too far behind; of `experts` those that hold `overload.share` were asked."""
 
@@ -197,15 +199,19 @@ class Feedback(Struct, frozen=True):
     """Partition and offset of the label in its topic; missing in older records."""
 
 
-class Alert(Struct, frozen=True):
-    """A class of interest found for a subject, said once. On the topic `alerts`, keyed by subject."""
+class Alert(Struct, frozen=True, kw_only=True):
+    """A class of interest found for a subject, said once, or in an event. On the topic `alerts`, keyed by subject."""
 
+    kind: Literal["subject", "event"] = "subject"
     subject: str
+    event: str | None = None
+    """The event that it is about, or at which it was raised for the subject; null from an older worker."""
     class_: str = field(name="class")
     time: int
-    delay: int
-    """The number of posts read until the alert was raised."""
+    delay: int | None
+    """The number of the subject's posts read until the alert was raised; null of an event."""
     risk: float
+    """Of an event the probability of the class."""
     explanation: Explanation | None
 
 
@@ -214,33 +220,6 @@ class Review(Struct, frozen=True):
 
     event: Event
     decision: Decision
-
-
-class DeadLetter(Struct, frozen=True):
-    """Why a record was put aside; the record itself is the dead letter's value, byte for byte.
-
-    These are the headers of a record on the topic `dead-letters`, as KIP-1034 names them. Where the record is larger
-    than the topic takes, headers that begin with `__tocsin.` follow: what was left out (`LeftOut`).
-    """
-
-    topic: str = field(name="__streams.errors.topic")
-    partition: int = field(name="__streams.errors.partition")
-    offset: int = field(name="__streams.errors.offset")
-    exception: str = field(name="__streams.errors.exception")
-    message: str = field(name="__streams.errors.message")
-
-
-class LeftOut(Struct, frozen=True, omit_defaults=True):
-    """What was left out of a record that is larger than its topic takes; its headers say so under these names."""
-
-    value_bytes: int | None = field(default=None, name="__tocsin.value.bytes")
-    """Length of the whole value, of which the record holds the beginning."""
-    value_sha256: str | None = field(default=None, name="__tocsin.value.sha256")
-    """SHA-256 of the whole value, hexadecimal."""
-    key_sha256: str | None = field(default=None, name="__tocsin.key.sha256")
-    """SHA-256 of the key, which was left out."""
-    headers: int = field(default=0, name="__tocsin.headers.left_out")
-    """How many headers were left out, the last ones."""
 
 
 class SharedSnapshot(Struct, frozen=True):

@@ -24,7 +24,7 @@ from tocsin.streams.wire.event_columns import EventColumns, content_of
 from tocsin.streams.wire.packed.events import More
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.worker.deciding.refold import Refold
-from tocsin.streams.worker.deciding.review_budget import Budget, reviewable
+from tocsin.streams.worker.deciding.spent import Spent
 from tocsin.streams.worker.joining.label_target import LabelTarget
 
 CHUNK = 5_000
@@ -71,6 +71,7 @@ class Rebuild:
         self._read, self._found = 0, dict[str, _Found]()
         """How many decisions of every partition were looked through, and what was found: once for all partitions."""
         self._group = peer_group(settings.early_risk)
+        self._partitions = len(reader.end_offsets(settings.topics.events))
         self._said = [feature.name for feature in settings.schema_.said]
 
     def __call__(self, partition: Partition, committed: int, now: int) -> Rebuilt:
@@ -129,10 +130,10 @@ class Rebuild:
         self, events: EventColumns, decisions: dict[str, _Found], refold: Refold, now: int, stop: int
     ) -> Rebuilt:
         """Remember events that end before the offset `stop`."""
-        remembered, without_decision, review = 0, 0, self._settings.review
+        remembered = without_decision = 0
         layout, index = self._decoder.layout, refold.partition.index
         with self._state.transaction() as t:
-            spent = Budget(t.notes.budget(index)) if self._settings.abstention.budget is not None else None
+            spent = Spent(self._settings, t.notes, index, self._partitions)
             said = refold.fold(events, t)
             for i, record in enumerate(events.records):
                 event = events.event(i)
@@ -150,12 +151,11 @@ class Rebuild:
                 if new and t.known.get(LabelTarget.of("event", event.id).key):
                     t.pending.note_label(event.id)
                 without_decision += new and decision is None
-                if spent is not None and new and decision is not None and reviewable(decision.reason, review):
-                    spent.recall(decision)
+                if new and decision is not None:
+                    spent.recall(decision, record.timestamp)
                 if decision is not None and decision.risk is not None:
                     t.subjects.put(event.subject, decision.risk, self._settings.bounds.subjects, self._group)
-            if spent is not None:
-                t.notes.set_budget(index, spent.state())
+            spent.write()
             refold.advance(stop, t)
         return Rebuilt(remembered, without_decision)
 

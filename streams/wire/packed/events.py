@@ -34,6 +34,8 @@ class More(msgspec.Struct, frozen=True, array_like=True):
     """What was decided, where it is known from the decisions topic alone, or from an older version."""
     context: Context | None = None
     """What the model saw, where an older version kept it."""
+    alert: float | None = None
+    """As in `Decision`."""
 
 
 class PackedEvent(msgspec.Struct, frozen=True, array_like=True):
@@ -193,6 +195,7 @@ def _decision(layout: Layout, packed: PackedEvent, row: Floats, more: More) -> D
             "priors": dict(zip(classes, ratio, strict=True)) if follows else None,
             "traffic_ratio": traffic_ratio(row[place["nonconformity"]].tolist()),
             "risk": more.risk,
+            "alert": more.alert,
             "profiles": _profiles(layout, row) if layout.said else None,
         }
         | ({} if said is msgspec.UNSET else {"over_budget": said}),

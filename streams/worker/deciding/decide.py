@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 import msgspec
 import numpy as np
 
+from tocsin.config.alert.budget import rate_of
 from tocsin.config.settings import Settings
 from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
@@ -27,6 +28,7 @@ from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
+from tocsin.streams.worker.deciding.event_alerts import EventAlerts
 from tocsin.streams.worker.deciding.profiling import Profiling
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 from tocsin.streams.worker.deciding.traffic import TrafficKeeper, traffic_ratios
@@ -62,6 +64,20 @@ class _OverBudget(NamedTuple):
     """Whether it is decided instead; else it is abstained from, and goes to nobody."""
 
 
+class _Said(NamedTuple):
+    """What the budgets and the subject make of each of B events."""
+
+    over_budget: Sequence[_OverBudget | None]
+    after: Sequence[SubjectAfter | None]
+    alerts: Sequence[float | None]
+    """The threshold of alerts that an event reached which raises one."""
+
+    def raises(self, i: int) -> bool:
+        """Whether event i raises any alert."""
+        after = self.after[i]
+        return self.alerts[i] is not None or (after is not None and bool(after.raised))
+
+
 class Decide:
     """Turns events into decisions with one classifier."""
 
@@ -72,11 +88,14 @@ class Decide:
         self._explainer = Explainer(classifier, settings.explanation)
         self._explanations = Explanations(self._explainer, encode)
         self._early_risk = EarlyRisk(settings, classifier)
+        self._event_alerts = EventAlerts(settings)
+        budget = settings.abstention.budget
+        self._reviews = None if budget is None else rate_of(budget)
         self._profiling = Profiling(settings)
         self._digest, self._config_digest = classifier.digest, settings.digest()
         self.traffic = TrafficKeeper(classifier)
         self.partitions = 1
-        """Of the events, among which the budget of reviews is shared."""
+        """Of the events, among which the budgets of reviews and alerts are shared."""
         self.shed: Shed | None = None
         """What is given up, because the worker is too far behind."""
         self.last: Scores | None = None
@@ -94,16 +113,18 @@ class Decide:
         share = self._settings.overload.share if self.shed == "experts" else 1.0
         self.last = scores = self._classifier.score(batch, streams, share)
         over_budget = self._spend(budgets, events, scores)
+        alerts = self._event_alerts.thresholds(events, scores, notes, self.partitions)
         after = self._early_risk.fold(events, scores, subjects)
 
         for partition, state in scores.priors.items():
             notes.set_priors(partition, self._digest, state)
         self.traffic.write(notes, scores)
         for partition, budget in budgets.items():
-            if budget.changed:
-                notes.set_budget(partition, budget.state())
+            if budget.changed and self._reviews is not None:
+                notes.set_budget(partition, budget.state(), self._reviews.period)
         subjects.write()
-        return self._decided(events, scores, self._verdicts(scores, over_budget, now), over_budget, after)
+        said = _Said(over_budget, after, alerts)
+        return self._decided(events, scores, self._verdicts(scores, over_budget, now), said)
 
     def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
         """What came of late in each partition that the events come from: class priors, and traffic."""
@@ -117,23 +138,22 @@ class Decide:
 
     def _read_budgets(self, events: EventColumns, notes: Notes) -> dict[int, Budget]:
         """What each partition that the events come from spent of the budget of reviews; nothing without a budget."""
-        if self._settings.abstention.budget is None:
+        if self._reviews is None:
             return {}
-        partitions = dict.fromkeys(record.partition for record in events.records)
-        return {partition: Budget(notes.budget(partition)) for partition in partitions}
+        partitions, period = dict.fromkeys(record.partition for record in events.records), self._reviews.period
+        return {partition: Budget(notes.budget(partition, period), period) for partition in partitions}
 
     def _spend(self, budgets: dict[int, Budget], events: EventColumns, scores: Scores) -> list[_OverBudget | None]:
         """Spend the budget of reviews on the events that were abstained from; returns those for which it is spent."""
         over: list[_OverBudget | None] = [None] * events.size
-        budget = self._settings.abstention.budget
-        if budget is None:
+        if self._reviews is None:
             return over
         doubt = doubt_in(scores.belief, scores.uncertainty)
         for i in np.flatnonzero(~scores.decided).tolist():
             partition, reason = events.records[i].partition, _reason(scores, i)
             if not reviewable(reason, self._settings.review):
                 continue
-            most = share(budget, self.partitions, partition)
+            most = share(self._reviews.number, self.partitions, partition)
             if not budgets[partition].spend(most, events.times[i], float(doubt[i])) and reason is not None:
                 over[i] = _OverBudget(reason, decidable(reason, float(doubt[i])))
         return over
@@ -153,29 +173,31 @@ class Decide:
         events: EventColumns,
         scores: Scores,
         verdicts: Verdicts,
-        over_budget: Sequence[_OverBudget | None],
-        after: Sequence[SubjectAfter | None],
+        told: _Said,
     ) -> DecidedBatch:
+        over_budget, after, alerts = told
         said = [self._said_of_budget(over) for over in over_budget]
         risks = [None if one is None else one.state for one in after]
         layout = layout_of(scores, self._decoder.layout, verdicts.model)
-        packed = packed_batch(layout, events, scores, verdicts, [_more(*one) for one in zip(said, risks, strict=True)])
-        kept = self._to_explain(verdicts, after)
+        more = [_more(*one) for one in zip(said, risks, alerts, strict=True)]
+        packed = packed_batch(layout, events, scores, verdicts, more)
+        kept = self._to_explain(verdicts, told)
         if events.size <= FEW:
             decisions = [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
         else:
             texts = JsonTexts()
             explanations = self._explanations.columns_of(kept, scores, texts)
-            few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), strict=True)
-            endings = [ending(budget, ratio, risk, self.shed, traffic) for budget, ratio, risk, traffic in few]
+            few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), alerts, strict=True)
+            endings = [ending(budget, ratio, risk, self.shed, *rest) for budget, ratio, risk, *rest in few]
             profiles = self._profiling.columns
             decisions = decision_texts(events, scores, verdicts, explanations, endings, profiles, texts)
         outputs = [
             [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
         ]
-        for i, one in enumerate(after):
-            outputs[i] += self._alerts(events, scores, i, one)
+        for i in range(events.size):
+            if told.raises(i):
+                outputs[i] += self._alerts(events, scores, i, told)
         for i in np.flatnonzero(~verdicts.decided).tolist():
             if over_budget[i] is None and reviewable(verdicts.reasons[i], self._settings.review):
                 review = b'{"event":%b,"decision":%b}' % (encode(events.event(i)), decisions[i])
@@ -184,12 +206,12 @@ class Decide:
         spent = sum(over is not None for over in over_budget)
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent)
 
-    def _to_explain(self, verdicts: Verdicts, after: Sequence[SubjectAfter | None]) -> Ints:
+    def _to_explain(self, verdicts: Verdicts, told: _Said) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""
-        rows = np.arange(len(after))
+        rows = np.arange(len(told.alerts))
         if self.shed is None:
             return rows
-        raised = np.array([one is not None and bool(one.raised) for one in after], np.bool_)
+        raised = np.array([told.raises(i) for i in rows.tolist()], np.bool_)
         return rows[~verdicts.decided | raised]
 
     def _plain(self, scores: Scores, i: int, layout: Layout, packed: bytes, explained: bool) -> bytes:
@@ -207,13 +229,15 @@ class Decide:
         ratios = scores.ratio.tolist()
         return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
 
-    def _alerts(self, events: EventColumns, scores: Scores, i: int, after: SubjectAfter | None) -> list[Output]:
-        """The alerts that event i raised."""
-        if after is None or not after.raised:
-            return []
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: _Said) -> list[Output]:
+        """The alerts that event i raised, for its subject and by itself."""
         explanation, event = self._explainer.explain(scores, i), events.event(i)
-        record = events.records[i]
-        alerts = [self._early_risk.alert(event, raised, after.state, explanation) for raised in after.raised]
+        record, after = events.records[i], told.after[i]
+        alerts = []
+        if after is not None:
+            alerts += [self._early_risk.alert(event, raised, after.state, explanation) for raised in after.raised]
+        if told.alerts[i] is not None:
+            alerts.append(self._event_alerts.alert(event, self._event_alerts.probability(scores, i), explanation))
         key = event.subject.encode()
         return [Output(self._settings.topics.alerts, key, encode(alert), record.headers, record) for alert in alerts]
 
@@ -222,16 +246,16 @@ class Decide:
 
     def _said_of_budget(self, over: _OverBudget | None) -> Reason | msgspec.UnsetType | None:
         """What a decision says of the budget; nothing where there is none."""
-        if self._settings.abstention.budget is None:
+        if self._reviews is None:
             return msgspec.UNSET
         return None if over is None else over.reason
 
 
-def _more(said: str | msgspec.UnsetType | None, risk: SubjectState | None) -> More | None:
+def _more(said: str | msgspec.UnsetType | None, risk: SubjectState | None, alert: float | None) -> More | None:
     """What is packed of a decision beside its numbers."""
-    if said is msgspec.UNSET and risk is None:
+    if said is msgspec.UNSET and risk is None and alert is None:
         return None
-    more = More(risk=risk)
+    more = More(risk=risk, alert=alert)
     return more if said is msgspec.UNSET else msgspec.structs.replace(more, over_budget=said)
 
 

@@ -119,6 +119,7 @@ class EarlyRisk:
             explanation = msgspec.structs.replace(explanation, alert=tipping(policy, raised))
         return Alert(
             subject=event.subject,
+            event=event.id,
             class_=raised.name,
             time=event.time,
             delay=state.alerts[raised.name],

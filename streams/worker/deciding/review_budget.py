@@ -1,9 +1,9 @@
-"""A budget of reviews: at most so many abstentions an hour of event time go to people.
+"""A budget of reviews: at most so many abstentions an hour or a day of event time go to people.
 
 People look at so many events an hour and no more, and should get those that the model doubts most. Which those are is
 not known before the hour is over, so the hour around an event stands for it: an event may go to review where the more
-doubtful events of that hour leave room for it. The state is of one partition of the events and a function of them in
-their order: how polls are cut, and who reads the partition, changes nothing.
+doubtful events of that hour leave room for it. A day is an hour of longer minutes. The state is of one partition of the
+events and a function of them in their order: how polls are cut, and who reads the partition, changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tocsin.streams.wire.records import Decision
 MINUTE = 60_000
 """Milliseconds of one."""
 HOUR = 60
-"""Minutes of one."""
+"""Minutes of one. Of a day there are as many parts, which stand for its minutes."""
 BINS = 16
 """How finely doubts are told apart."""
 ROWS = 128
@@ -43,8 +43,9 @@ class Budget:
     [True, False, False, True]
     """
 
-    def __init__(self, state: bytes | None = None) -> None:
-        """`state` is that of an earlier one."""
+    def __init__(self, state: bytes | None = None, period: int = HOUR * MINUTE) -> None:
+        """`state` is that of an earlier one of the same period, in milliseconds."""
+        self._unit = period // HOUR
         self.changed = False
         """Whether anything was noted since it was made."""
         self._minutes = np.full(ROWS, -1, np.int64)
@@ -62,12 +63,12 @@ class Budget:
         return np.concatenate(columns, axis=1).tobytes()
 
     def spend(self, most: int, time: int, doubt: float) -> bool:
-        """Whether an event that was abstained from goes to review, where `most` may in an hour; it is noted.
+        """Whether an event that was abstained from goes to review, where `most` may in a period; it is noted.
 
-        `time` is the event's, epoch milliseconds, `doubt` as `doubt_in` gives it, infinite where classes tie. No hour
+        `time` is the event's, epoch milliseconds, `doubt` as `doubt_in` gives it, infinite where classes tie. No period
         that holds the event sees more than `most` reviews, in whatever order times come.
         """
-        near = np.abs(self._minutes - time // MINUTE) <= HOUR
+        near = np.abs(self._minutes - time // self._unit) <= HOUR
         near &= self._minutes >= 0
         counts, place = self._counts[near].sum(axis=0), _bin(doubt)
         reviews = int(counts[REVIEWED].sum())
@@ -79,7 +80,7 @@ class Budget:
 
     def note(self, time: int, doubt: float, reviewed: bool) -> None:
         """Count an event that was abstained from, or would have been."""
-        minute = max(time // MINUTE, 0)
+        minute = max(time // self._unit, 0)
         found = np.flatnonzero(self._minutes == minute)
         row = int(found[0]) if len(found) else int(self._touched.argmin())
         if not len(found):

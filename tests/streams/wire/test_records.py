@@ -14,10 +14,10 @@ from tocsin.models.data.times.reading import LATEST, epoch_milliseconds
 from tocsin.models.early_risk.policies import SubjectRisk
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.json_schema import schema_of
+from tocsin.streams.wire.kinds.dead_letter import DeadLetter
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.wire.records import (
     Alert,
-    DeadLetter,
     Decision,
     Event,
     Feedback,
@@ -74,7 +74,7 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return through(Service(config))
 
 
-WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed", "traffic_ratio"}
+WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed", "traffic_ratio", "alert"}
 """Fields of a decision that are there only where the config asks for them."""
 
 

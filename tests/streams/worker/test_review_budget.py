@@ -44,6 +44,31 @@ def test_no_hour_sees_more_than_the_budget(events: list[tuple[int, float]], most
         assert reviewed[i + most] - reviewed[i] >= HOUR * MINUTE
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(TIMES, DOUBTS), max_size=150), st.integers(0, 12))
+def test_no_day_sees_more_than_the_budget_of_a_day(events: list[tuple[int, float]], most: int) -> None:
+    made = Budget(period=24 * HOUR * MINUTE)
+    reviewed = sorted(24 * time for time, doubt in events if made.spend(most, 24 * time, doubt))
+    for i in range(len(reviewed) - most):
+        assert reviewed[i + most] - reviewed[i] >= 24 * HOUR * MINUTE
+
+
+@pytest.mark.parametrize("budget", [4, "4", "4/hour", "96/day"])
+def test_a_budget_has_one_spelling_and_a_number_alone_is_one_an_hour(tmp_path: Path, budget: int | str) -> None:
+    made = service(tmp_path, budget)  # type: ignore[arg-type]
+    run_through(made, 40)
+    with running(made) as worker:
+        made.send(*events(600, 100))
+        drain(worker)
+    reviews = len(made.values(made.topics.review))
+    assert (reviews > 4 * 6) if budget == "96/day" else (4 < reviews <= 4 * 6)
+
+
+def test_a_share_is_no_budget_of_reviews(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="this budget is a number"):
+        service(tmp_path, "1%")  # type: ignore[arg-type]
+
+
 def test_all_are_reviewed_while_there_is_room() -> None:
     made = Budget()
     assert all(made.spend(20, i * 5 * MINUTE, doubt) for i, doubt in enumerate([0.1, 0.9, 0.4, math.inf] * 5))

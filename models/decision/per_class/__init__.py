@@ -1,0 +1,1 @@
+"""When each class has a threshold of its own."""

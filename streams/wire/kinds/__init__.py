@@ -1,0 +1,1 @@
+"""Records of kinds that nothing but their own readers need."""
