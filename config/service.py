@@ -118,6 +118,14 @@ class FeedbackSettings(FrozenSettings):
     all are kept for ever."""
 
 
+class LabelsSettings(FrozenSettings):
+    """How far the labels can be trusted."""
+
+    noise: float = Field(default=0.0, ge=0, lt=0.5)
+    """The greatest share of the labels of each class that may be wrong. Figures of a replay then come with the interval
+    that this allows. Nothing is learnt otherwise for it."""
+
+
 class ReviewSettings(FrozenSettings):
     """Which abstentions go to the topic `review`. How many an hour is `abstention.budget`."""
 
@@ -139,6 +147,9 @@ class ReplaySettings(FrozenSettings):
     time: str | None = None
     """Column of the event's time. Without a value it is the column that `schema.time` names; where there is none, rows
     are `interval_ms` apart."""
+    label_time: str | None = None
+    """Column (CSV, Parquet) or dot path (JSONL) of the time at which the label became known. A replay then learns each
+    label at that time instead of `label_delay` events late. A row without one is learnt so many events late."""
     text: str = "text"
     """Column of the text. Where no column has this name, it is the one that `schema.text` names."""
     header: tuple[str, ...] = ()
@@ -146,7 +157,7 @@ class ReplaySettings(FrozenSettings):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     interval_ms: int = Field(default=1_000, ge=0, le=366 * 86_400_000)
     label_delay: int = Field(default=1, ge=0, le=1_000_000_000)
-    """How many later events are decided before an event's label arrives."""
+    """How many later events are decided before an event's label arrives, where nothing says when it became known."""
 
 
 class KernelsSettings(FrozenSettings):

@@ -27,6 +27,7 @@ from tocsin.config.service import (
     ExplanationSettings,
     FeedbackSettings,
     KernelsSettings,
+    LabelsSettings,
     MonitorSettings,
     OverloadSettings,
     ReplaySettings,
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     review: ReviewSettings = ReviewSettings()
+    labels: LabelsSettings = LabelsSettings()
     replay: ReplaySettings = ReplaySettings()
     monitor: MonitorSettings = MonitorSettings()
     kernels: KernelsSettings = KernelsSettings()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from tocsin.config.settings import Settings
+from tocsin.streams.replay.judging.figures import Figures
+from tocsin.streams.replay.judging.judge import Judging
 from tocsin.streams.wire.records import Decision
 
 
-@dataclass(frozen=True, slots=True)
-class PrequentialReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrequentialReport(Figures):
     """The figures of an evaluation, as `tocsin replay --report json` prints them; None where there is nothing to judge.
 
     An event is judged by the label that was decided, or by its most probable class where the decision abstains: with
@@ -41,7 +45,9 @@ class PrequentialEvaluation:
     most often. `tell` tells them, when the service learns it, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        """`settings` are those of the service, for what `Judging` asks of them."""
+        self._settings = settings
         self.begin()
 
     def begin(self) -> None:
@@ -60,6 +66,7 @@ class PrequentialEvaluation:
         self._told: Counter[str] = Counter()
         self._last: str | None = None
         self._rivals: Counter[str] = Counter()
+        self._judging = Judging(self._settings)
 
     def add(self, decision: Decision, truth: str) -> bool:
         """Count one decision and the class that turned out to be true; the baselines do not learn it yet.
@@ -83,6 +90,7 @@ class PrequentialEvaluation:
         if guess is not None:
             self._predicted[guess] += 1
         self._hits[truth] += right
+        self._judging.add(decision, truth, guess)
         return True
 
     def tell(self, truth: str) -> None:
@@ -101,6 +109,7 @@ class PrequentialEvaluation:
         no_change, majority = _share(self._no_change_right, n), _share(self._majority_right, n)
         rivals = {name: _share(right, n) for name, right in self._rivals.items()}
         return PrequentialReport(
+            **as_keywords(self._judging.figures()),
             events=self.events,
             before_first_label=self._before_first_label,
             accuracy=accuracy,
@@ -121,6 +130,11 @@ class PrequentialEvaluation:
     def _gmean(self) -> float | None:
         recalls = [self._hits[c] / self._true[c] for c in self._true]
         return math.prod(recalls) ** (1 / len(recalls)) if recalls else None
+
+
+def as_keywords(report: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are."""
+    return {field.name: getattr(report, field.name) for field in fields(report)}
 
 
 def judged_label(decision: Decision) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -24,6 +24,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Ints
 from tocsin.models.data.labels import name_among
 from tocsin.models.lagged import Answered, DueLabels, LaggedClassifier
+from tocsin.streams.replay.label_schedule import LabelSchedule
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
@@ -46,13 +47,15 @@ class OneByOneError(Exception):
 
 
 class Step(NamedTuple):
-    """What became of one past event, and of the label that was due after it."""
+    """What became of one past event, and of the labels that were due before and after it."""
 
     past: PastEvent
     decision: Decision | None
     """None for an event that became a dead letter."""
-    due: PastEvent | None
-    """The past event whose label is due now."""
+    before: Sequence[PastEvent]
+    """The past events whose labels were learnt before it was decided."""
+    due: Sequence[PastEvent]
+    """Those whose labels are due now."""
 
 
 class _Due(NamedTuple):
@@ -89,7 +92,7 @@ def goes_in_chunks(settings: Settings, classifier: Classifier, label_delay: int)
 
 
 class Chunks:
-    """Decides past events and learns their labels, each `label_delay` events late.
+    """Decides past events and learns their labels, each when it is due (`LabelSchedule`).
 
     Raises OneByOneError for what needs the service: an id that comes twice, a label that finds another event than its
     own, more labels that wait for an event than are kept, or a class for which there is no room.
@@ -97,12 +100,11 @@ class Chunks:
 
     def __init__(self, settings: Settings, label_delay: int) -> None:
         self._settings = settings
-        self._delay = label_delay
         self._decoder = Decoder(EventSchema(settings))
         self.classifier = Classifier.from_config(settings)
         self._model = LaggedClassifier(self.classifier)
         self._config, self._digest = self.classifier.digest, settings.digest()
-        self._unlabelled: deque[tuple[PastEvent, int | None]] = deque()
+        self._unlabelled = LabelSchedule[int | None](label_delay)
         """Events whose label is not due yet, each with its number among those that were decided."""
         self.decided = 0
         """Events that were decided or abstained from."""
@@ -135,8 +137,8 @@ class Chunks:
         while chunk := list(islice(past_events, CHUNK)):
             yield from self._chunk(chunk)
         labels: list[_Due] = []
-        for _ in range(len(self._unlabelled)):
-            self._label_due(labels)
+        for past, number in self._unlabelled.rest():
+            self._label_due(past, number, labels)
         self._learn_and_decide(EventColumns([], [], [], [], [], [], ()), np.zeros(0, np.int64), labels)
 
     def _chunk(self, chunk: Sequence[PastEvent]) -> Iterator[Step]:
@@ -148,19 +150,21 @@ class Chunks:
         refused = {record.offset: error for record, error in rejected}
         self._note_ids(events)
         numbers = iter(range(self.decided, self.decided + events.size))
-        ahead, labels, due = [], list[_Due](), list[PastEvent | None]()
+        ahead, labels = [], list[_Due]()
+        before, due = list[list[PastEvent]](), list[list[PastEvent]]()
         for past, record in zip(chunk, records, strict=True):
+            before.append([self._label_due(*late, labels) for late in self._unlabelled.before(past)])
             error = refused.get(record.offset)
             if error is None:
                 ahead.append(len(labels))
             else:
                 self._reject(record, error)
-            self._unlabelled.append((past, next(numbers) if error is None else None))
-            due.append(self._label_due(labels) if len(self._unlabelled) > self._delay else None)
+            self._unlabelled.add(past, next(numbers) if error is None else None)
+            due.append([self._label_due(*late, labels) for late in self._unlabelled.after()])
         self.decided += events.size
         decisions = iter(self._learn_and_decide(events, np.array(ahead, np.int64), labels))
-        for past, record, late in zip(chunk, records, due, strict=True):
-            yield Step(past, None if record.offset in refused else next(decisions), late)
+        for past, record, *late in zip(chunk, records, before, due, strict=True):
+            yield Step(past, None if record.offset in refused else next(decisions), *late)
 
     def _note_ids(self, events: EventColumns) -> None:
         for number, identity in enumerate(events.ids, self.decided):
@@ -180,9 +184,8 @@ class Chunks:
         if reason in self.refused or len(self.refused) < REASONS:
             self.refused[reason] += 1
 
-    def _label_due(self, labels: list[_Due]) -> PastEvent:
-        """The next past event whose label is due; the label is added to `labels` where the model learns it."""
-        past, number = self._unlabelled.popleft()
+    def _label_due(self, past: PastEvent, number: int | None, labels: list[_Due]) -> PastEvent:
+        """A past event whose label is due, with its number; the label is added to `labels` if the model learns it."""
         name = None if past.label is None else self._settings.class_map.get(past.label, past.label)
         if name is None:
             return past
@@ -222,8 +225,7 @@ class Chunks:
     def _learn_and_decide(self, events: EventColumns, ahead: Ints, labels: Sequence[_Due]) -> list[Decision]:
         numbers, names, weights = zip(*labels, strict=True) if labels else ((), (), ())
         due = DueLabels(np.array(numbers, np.int64), names, np.array(weights, np.float64))
-        kept = [number for _, number in self._unlabelled if number is not None]
-        oldest = kept[0] if kept else None
+        oldest = min((number for number in self._unlabelled.kept() if number is not None), default=None)
         asked = self._profiling(events, batch_of(events, self._decoder.kinds), ahead, due, oldest)
         answered = self._model(asked, ahead, due, oldest)
         self.classifier.feedback_offset += len(labels)

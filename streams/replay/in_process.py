@@ -6,11 +6,10 @@ many at a time (`tocsin.streams.replay.in_chunks`).
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from pathlib import Path
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.streams.printable import printable
-from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport
+from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport, as_keywords
 from tocsin.streams.replay.in_chunks import REASONS, Chunks, OneByOneError, few_collections, goes_in_chunks
+from tocsin.streams.replay.label_schedule import LabelSchedule
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
@@ -37,7 +37,7 @@ _BATCH = 1_000
 """Records in a batch: enough that an event is always read together with the feedback before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport(PrequentialReport):
     """What `tocsin replay --in-process --report json` prints."""
 
@@ -48,7 +48,8 @@ class ReplayReport(PrequentialReport):
 class InProcess:
     """Decides past events as the service would, and judges the decisions.
 
-    The label of event i is sent once event i + `label_delay` is decided: with 0 at once, with 1 one event late.
+    A label that has a time of its own is sent before the first event that is no earlier. Any other label, of event i,
+    is sent once event i + `label_delay` is decided: with 0 at once, with 1 one event late.
     """
 
     def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
@@ -57,7 +58,7 @@ class InProcess:
         self._settings = settings
         self._delay = label_delay
         self._classes = frozenset(settings.classes)
-        self.evaluation = PrequentialEvaluation()
+        self.evaluation = PrequentialEvaluation(settings)
         self._with_rival = rival
         self._many_at_once = many_at_once
         self.classifier: Classifier | None = None
@@ -73,7 +74,7 @@ class InProcess:
             self._broker.create(topic)
         self._decisions = MemoryTransport(self._broker, whole=[settings.topics.decisions])
         self._producer = MemoryTransport(self._broker)
-        self._unlabelled: deque[PastEvent] = deque()
+        self._unlabelled = LabelSchedule[None](self._delay)
         """Events that were sent and whose label is not due yet."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
@@ -86,7 +87,7 @@ class InProcess:
         if self._with_rival:
             from tocsin.streams.replay.rival import RivalTree  # only here, because it imports river
 
-            self._rival = RivalTree(settings, self._delay)
+            self._rival = RivalTree(settings)
 
     def _open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
         return MemoryTransport(
@@ -116,12 +117,14 @@ class InProcess:
         chunks.warm_up()
         started = time.perf_counter()
         with few_collections():
-            for past, decision, due in chunks.run(source):
+            for past, decision, before, due in chunks.run(source):
+                for one in before:
+                    self._tell(one)
                 if decision is not None:
                     self._judge(past, decision)
                 self.without_label += past.label is None
-                if due is not None:
-                    self._tell(due)
+                for one in due:
+                    self._tell(one)
                 progress()
         seconds = time.perf_counter() - started
         self.classifier = chunks.classifier
@@ -140,8 +143,8 @@ class InProcess:
                 if number % EXPIRE_EVERY == 0:
                     self._count_refused()
                     self._expire_old_records()
-            while self._unlabelled:
-                self._send_label(worker)
+            for due, _ in self._unlabelled.rest():
+                self._send_label(worker, due)
             worker.step(0)
             self._count_refused()
             seconds = time.perf_counter() - started
@@ -151,9 +154,10 @@ class InProcess:
         return self._report(handled, seconds, dead_letters)
 
     def _report(self, handled: int, seconds: float, dead_letters: int) -> ReplayReport:
-        figures = dataclasses.asdict(self.evaluation.report())
         return ReplayReport(
-            **figures, events_per_second=handled / seconds if seconds else None, dead_letters=dead_letters
+            **as_keywords(self.evaluation.report()),
+            events_per_second=handled / seconds if seconds else None,
+            dead_letters=dead_letters,
         )
 
     def _worker_settings(self, directory: Path) -> Settings:
@@ -163,15 +167,17 @@ class InProcess:
         return self._settings.model_copy(update={"state": state, "batching": batching})
 
     def _replay_one(self, worker: Worker, past: PastEvent) -> None:
+        for due, _ in self._unlabelled.before(past):
+            self._send_label(worker, due)
         self._producer.produce(self._settings.topics.events, past.key, past.event)
         worker.step(0)  # before it decides, it also learns the feedback of the last label
         for record in self._decisions.poll(2, 0):
             decision = read_own(record, Decision)
             self._judge(past, decision)
         self.without_label += past.label is None
-        self._unlabelled.append(past)
-        if len(self._unlabelled) > self._delay:
-            self._send_label(worker)
+        self._unlabelled.add(past, None)
+        for due, _ in self._unlabelled.after():
+            self._send_label(worker, due)
 
     def _judge(self, past: PastEvent, decision: Decision | None) -> None:
         """Judge a decision by the label of its event."""
@@ -181,7 +187,7 @@ class InProcess:
         if truth is not None and decision is not None and self._fits(truth):
             judged = self.evaluation.add(decision, truth)
             if self._rival is not None:
-                right = self._rival.is_right(past, truth)  # it learns the label that is due, too
+                right = self._rival.is_right(past, truth)
                 self.evaluation.add_rival(self._rival.name, right and judged)
 
     def _tell(self, past: PastEvent) -> None:
@@ -189,6 +195,8 @@ class InProcess:
         truth = self._today(past.label)
         if truth is not None and self._fits(truth):
             self.evaluation.tell(truth)
+            if self._rival is not None:
+                self._rival.tell(past, truth)
 
     @property
     def nothing_fitted(self) -> bool:
@@ -203,9 +211,8 @@ class InProcess:
         """Whether a label is one of the classes; any other becomes a dead letter, and nothing is judged by it."""
         return not self._classes or label in self._classes
 
-    def _send_label(self, worker: Worker) -> None:
-        """Send the label that is due; the worker joins it now, and learns from it in its next step."""
-        past = self._unlabelled.popleft()
+    def _send_label(self, worker: Worker, past: PastEvent) -> None:
+        """Send a label that is due; the worker joins it now, and learns from it in its next step."""
         if past.label is None:
             return
         self._tell(past)

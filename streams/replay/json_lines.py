@@ -38,6 +38,8 @@ class JsonReader:
         schema = settings.schema_
         self._id, self._subject, self._time = keys_of(schema.id), keys_of(schema.subject), keys_of(schema.time)
         self._label = keys_of(settings.replay.label)
+        told = settings.replay.label_time
+        self._label_time = None if told is None else keys_of(told)
         self._labels = LabelReader(settings)
         self._unit = schema.time_unit
 
@@ -61,7 +63,16 @@ class JsonReader:
         subject = walk(event, self._subject)[1]
         known = None if label is None else self._labels.label(label)
         time = self._time_of(event, default_time)
-        return PastEvent(str(identity), SUBJECT if subject is None else str(subject), time, as_json(event), known)
+        name = SUBJECT if subject is None else str(subject)
+        return PastEvent(str(identity), name, time, as_json(event), known, self._labelled_at(event))
+
+    def _labelled_at(self, event: dict[str, Any]) -> int | None:
+        """When the label became known, epoch milliseconds; None where nothing says that. Raises SourceError."""
+        told = None if self._label_time is None else walk(event, self._label_time)[1]
+        try:
+            return None if told is None else epoch_milliseconds(told, self._unit)
+        except ValueError as error:
+            raise SourceError(f"the time of a label: {error}") from None
 
     def _time_of(self, event: dict[str, Any], default_time: int) -> int:
         """Epoch milliseconds; a missing time is put into the event."""

@@ -36,6 +36,8 @@ class PastEvent(NamedTuple):
     event: bytes
     """The record of the topic `events`."""
     label: str | None
+    labelled_at: int | None = None
+    """When the label became known, epoch milliseconds; None where nothing says that."""
 
     @property
     def key(self) -> bytes:
@@ -70,11 +72,12 @@ def in_unit(milliseconds: int, unit: TimeUnit) -> int | str:
 def label_record(settings: Settings, past: PastEvent) -> bytes:
     """The label of a past event as a record of the topic `labels`, in the shape that the config's schema reads."""
     paths = settings.schema_.label
+    time = past.time if past.labelled_at is None else past.labelled_at
     record: dict[str, Any] = {}
     for path, value in (
         (paths.event, past.id),
         (paths.label, past.label),
-        (paths.time, in_unit(past.time, settings.schema_.time_unit)),
+        (paths.time, in_unit(time, settings.schema_.time_unit)),
     ):
         put(record, keys_of(path), value)
     return as_json(record)

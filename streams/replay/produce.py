@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tocsin.config.settings import Settings
+from tocsin.streams.replay.label_schedule import LabelSchedule
 from tocsin.streams.replay.misfits import Misfits
 from tocsin.streams.replay.past_event import PastEvent, label_record
 from tocsin.streams.transport.base import Transport
@@ -36,27 +36,28 @@ def produce(
     progress: Callable[[], None] = lambda: None,
     misfits: Misfits | None = None,
 ) -> ProduceReport:
-    """Send all events, `rate` of them a second, and the label of event i after event i + `label_delay`.
+    """Send all events, `rate` of them a second, and the label of event i after event i + `label_delay`, or where it has
+    a time of its own before the first event that is no earlier.
 
     `progress` is called after each event; `misfits` knows afterwards what does not fit, and why. Raises TransportError
     and SourceError.
     """
     misfits = misfits or Misfits(settings)
     transport = KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
-    unlabelled: deque[PastEvent] = deque()
+    unlabelled = LabelSchedule[None](label_delay)
     events = labels = 0
     started = time.monotonic()
     try:
         for past in source:
             _wait_until_due(transport, started, events, rate)
+            labels += sum(_send_label(settings, transport, due, misfits) for due, _ in unlabelled.before(past))
             transport.produce(settings.topics.events, past.key, past.event)
             misfits.event(past.event)
             events += 1
             progress()
-            unlabelled.append(past)
-            if len(unlabelled) > label_delay:
-                labels += _send_label(settings, transport, unlabelled.popleft(), misfits)
-        labels += sum(_send_label(settings, transport, past, misfits) for past in unlabelled)
+            unlabelled.add(past, None)
+            labels += sum(_send_label(settings, transport, due, misfits) for due, _ in unlabelled.after())
+        labels += sum(_send_label(settings, transport, due, misfits) for due, _ in unlabelled.rest())
         transport.flush()
     finally:
         transport.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable
 from typing import Any, cast
 
@@ -24,20 +23,24 @@ class RivalTree:
 
     name = "hoeffding_tree"
 
-    def __init__(self, settings: Settings, label_delay: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._decoder = Decoder(EventSchema(settings))
         nominal = [feature.name for feature in settings.schema_.features if feature.kind == "category"]
         self._names = {feature.name for feature in settings.schema_.features}
         self._tree = cast("Classifier", HoeffdingTreeClassifier(nominal_attributes=nominal or None))
-        self._delay = label_delay
-        self._unlearnt: deque[tuple[Features, str]] = deque()
+        self._unlearnt: dict[str, Features] = {}
+        """By id, the events whose labels are not due yet."""
 
     def is_right(self, past: PastEvent, label: str) -> bool:
-        """Whether the tree predicts the label of an event; then it learns the label that is due."""
+        """Whether the tree predicts the label of an event. It learns it when it is told."""
         features = self._decoder.event(Record("", 0, 0, 0, None, past.event)).features
         known: Features = {name: value for name, value in features.items() if value is not None and name in self._names}
         right = bool(self._tree.predict_one(known) == label)
-        self._unlearnt.append((known, label))
-        if len(self._unlearnt) > self._delay:
-            self._tree.learn_one(*self._unlearnt.popleft())
+        self._unlearnt[past.id] = known
         return right
+
+    def tell(self, past: PastEvent, label: str) -> None:
+        """The label of an event is due."""
+        known = self._unlearnt.pop(past.id, None)
+        if known is not None:
+            self._tree.learn_one(known, label)

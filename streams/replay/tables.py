@@ -92,6 +92,7 @@ class _Columns(NamedTuple):
     id: str | None
     subject: str | None
     time: str | None
+    label_time: str | None
     text: str | None
     features: tuple[tuple[FeatureSettings, str], ...]
 
@@ -115,7 +116,7 @@ def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
     ]
     text = _named(row, replay.text, schema.text) if schema.text else None
     wanted = [feature.name for feature, column in features if feature.required and column is None] + [replay.label]
-    wanted += [column for column in (replay.id, replay.subject, replay.time) if column]
+    wanted += [column for column in (replay.id, replay.subject, replay.time, replay.label_time) if column]
     wanted += [replay.text] if schema.text and text is None else []
     if missing := [column for column in wanted if column not in row]:
         present = ", ".join(str(column) for column in row)
@@ -125,6 +126,7 @@ def _columns(settings: Settings, row: Row, path: Path) -> _Columns:
         id=_named(row, replay.id, schema.id),
         subject=_named(row, replay.subject, schema.subject),
         time=_named(row, replay.time, schema.time),
+        label_time=replay.label_time,
         text=text,
         features=tuple((feature, column) for feature, column in features if column is not None),
     )
@@ -158,7 +160,11 @@ def _past_event(
         put(event, keys_of(schema.text), row[columns.text])
     label = row[columns.label]
     known = None if label in ("", None) or label != label else reader.label(label)
-    return PastEvent(identity, subject, time, orjson.dumps(event, default=str), known)
+    labelled_at = row[columns.label_time] if columns.label_time else None
+    if labelled_at in ("", None):
+        return PastEvent(identity, subject, time, orjson.dumps(event, default=str), known)
+    told = _time(labelled_at, schema.time_unit, place)
+    return PastEvent(identity, subject, time, orjson.dumps(event, default=str), known, told)
 
 
 def _feature(feature: FeatureSettings, value: Any) -> Any:

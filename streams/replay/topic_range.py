@@ -60,7 +60,8 @@ def read_topic_range(settings: Settings, source: str, transport: Transport) -> I
         for record in wanted.records(transport, partition, end):
             default_id = f"{record.topic}-{record.partition}-{record.offset}"
             past = reader.past_event(record.value or b"", default_id, max(record.timestamp, 0))
-            yield past._replace(label=labels.get(past.id, past.label))
+            label, labelled_at = labels.get(past.id, (past.label, past.labelled_at))
+            yield past._replace(label=label, labelled_at=labelled_at)
 
 
 def _partitions(transport: Transport, topic: str, wanted: _Range, source: str) -> dict[Partition, int]:
@@ -107,11 +108,11 @@ def _limit(text: str | None, source: str) -> tuple[int | None, int | None]:
         raise SourceError(f"{source}: {error}") from None
 
 
-def _labels(settings: Settings, transport: Transport) -> dict[str, str]:
-    """By event id, the last label in the labels topic that names the event."""
-    paths = settings.schema_.label
-    event_keys, label_keys = keys_of(paths.event), keys_of(paths.label)
-    labels: dict[str, str] = {}
+def _labels(settings: Settings, transport: Transport) -> dict[str, tuple[str, int]]:
+    """By event id, the last label in the labels topic that names the event, and its time (epoch milliseconds)."""
+    paths, unit = settings.schema_.label, settings.schema_.time_unit
+    event_keys, label_keys, time_keys = keys_of(paths.event), keys_of(paths.label), keys_of(paths.time)
+    labels: dict[str, tuple[str, int]] = {}
     reader = LabelReader(settings)
     for partition, end in transport.end_offsets(settings.topics.labels).items():
         for record in transport.read(partition, 0, end):
@@ -121,5 +122,10 @@ def _labels(settings: Settings, transport: Transport) -> dict[str, str]:
                 continue
             event, label = walk(label_json, event_keys)[1], walk(label_json, label_keys)[1]
             if event is not None and label is not None:
-                labels[str(event)] = reader.label(label)
+                told = walk(label_json, time_keys)[1]
+                try:
+                    time = max(record.timestamp, 0) if told is None else epoch_milliseconds(told, unit)
+                except ValueError:
+                    continue  # the service makes a dead letter of it
+                labels[str(event)] = reader.label(label), time
     return labels

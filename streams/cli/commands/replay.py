@@ -17,8 +17,6 @@ from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.cli.progress import progress
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tocsin.config import Settings
     from tocsin.streams.replay.in_process import ReplayReport
     from tocsin.streams.replay.past_event import PastEvent
@@ -39,7 +37,10 @@ def replay(
         bool, typer.Option("--in-process", help="Decide here, without a broker, and print how good it was.")
     ] = False,
     label_delay: Annotated[
-        int | None, typer.Option(min=0, help="How many later events are decided before a label is known.")
+        int | None,
+        typer.Option(
+            min=0, help="How many later events are decided before a label is known, whatever its own time is."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second into the topic.")] = None,
@@ -56,7 +57,7 @@ def replay(
     nothing_fitted = False
     delay = settings.replay.label_delay if label_delay is None else label_delay
     with reporting_errors(), progress("replaying" if in_process else "sending", limit) as advance:
-        past_events = PastEvents(settings, source, limit)
+        past_events = PastEvents(settings, source, limit, own_times=label_delay is None)
         if in_process:
             from tocsin.streams.replay.in_process import InProcess
 
@@ -70,11 +71,19 @@ def replay(
             misfits = Misfits(settings)
             result = produce(settings, past_events, delay, rate, advance, misfits)
             refused, nothing_fitted = misfits.reasons, result.events > 0 and not misfits.fitting_events
+    _show(result, report)
+    tell_refused(refused, nothing_fitted)
+
+
+def _show(result: ReplayReport | ProduceReport, report: Literal["table", "json"]) -> None:
+    """Print the figures."""
     if report == "json":
         print_result(json.dumps(dataclasses.asdict(result)))
-    else:
-        out.print(table(result))
-    tell_refused(refused, nothing_fitted)
+        return
+    from tocsin.streams.cli.replay_tables import tables
+
+    for table in tables(result):
+        out.print(table)
 
 
 def tell_refused(reasons: Counter[str], nothing_fitted: bool) -> None:
@@ -91,15 +100,17 @@ def tell_refused(reasons: Counter[str], nothing_fitted: bool) -> None:
 class PastEvents:
     """The past events of a source, as often as they are asked for. Raises SourceError."""
 
-    def __init__(self, settings: Settings, source: str, limit: int | None) -> None:
-        self._settings, self._source, self._limit = settings, source, limit
+    def __init__(self, settings: Settings, source: str, limit: int | None, own_times: bool = True) -> None:
+        """Without `own_times` nothing is known of when labels became known."""
+        self._settings, self._source, self._limit, self._own_times = settings, source, limit, own_times
         iter(self)  # a file that is not there is told of at once
 
     def __iter__(self) -> Iterator[PastEvent]:
         from tocsin.streams.replay.source import read_source
 
         read = read_source(self._settings, self._source, lambda: _open_reader(self._settings))
-        return itertools.islice(read, self._limit)
+        past_events = itertools.islice(read, self._limit)
+        return past_events if self._own_times else (past._replace(labelled_at=None) for past in past_events)
 
 
 def _open_reader(settings: Settings) -> Transport:
@@ -107,25 +118,3 @@ def _open_reader(settings: Settings) -> Transport:
     from tocsin.streams.transport.kafka import KafkaTransport
 
     return KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)
-
-
-def table(result: ReplayReport | ProduceReport) -> Table:
-    """The figures of a report for a person."""
-    from rich.table import Table
-
-    shown = Table(show_header=False)
-    for name, value in dataclasses.asdict(result).items():
-        if isinstance(value, dict):
-            for inner, figure in value.items():
-                shown.add_row(f"{name}: {inner}".replace("_", " "), _figure(figure))
-        else:
-            shown.add_row(name.replace("_", " "), _figure(value))
-    return shown
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}"

@@ -23,6 +23,7 @@ PRESETS = Path(str(resources.files("tocsin.config.presets")))
 KEYS = {
     "events", "before_first_label", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage",
     "selective_accuracy", "baselines", "events_per_second", "dead_letters",
+    "rare", "classes", "confusion", "cost", "over_time", "drifts", "intervals",
 }  # fmt: skip
 
 

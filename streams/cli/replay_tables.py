@@ -1,0 +1,127 @@
+"""The figures of a replay for a person: one table of all, and one of each kind that there is something to say of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from tocsin.streams.printable import printable
+from tocsin.streams.replay.judging.figures import Figures, PeriodFigures
+
+_OWN_TABLES = {"rare", "classes", "confusion", "over_time", "drifts", "intervals"}
+_WIDEST = 12
+"""Classes of the greatest confusion matrix that is shown."""
+
+
+def tables(result: Any) -> Iterator[Table]:
+    """The tables of a report."""
+    yield _plain(result)
+    if not isinstance(result, Figures):
+        return
+    if result.rare is not None:
+        yield _rare(result)
+    yield _classes(result)
+    if 1 < len(result.confusion) <= _WIDEST:
+        yield _confusion(result)
+    if len(result.over_time) > 1:
+        title = "over time"
+        yield _periods(title, [("", period) for period in result.over_time], result)
+    if result.drifts:
+        pairs = [(one.event, kind, getattr(one, kind)) for one in result.drifts for kind in ("before", "after")]
+        yield _periods("around drifts", [(f"{kind} event {event:,}", period) for event, kind, period in pairs], result)
+
+
+def _plain(result: Any) -> Table:
+    """The figures that are numbers."""
+    shown = Table(show_header=False)
+    intervals: dict[str, tuple[float, float]] = getattr(result, "intervals", {})
+    for field in dataclasses.fields(result):
+        name, value = field.name, getattr(result, field.name)
+        if name in _OWN_TABLES or (name == "cost" and value is None):
+            continue
+        if isinstance(value, dict):
+            for inner, figure in value.items():
+                shown.add_row(f"{name}: {inner}".replace("_", " "), _figure(figure))
+        else:
+            shown.add_row(name.replace("_", " "), _figure(value) + _between(intervals.get(name)))
+    return shown
+
+
+def _rare(result: Figures) -> Table:
+    rare, shown = result.rare, Table(show_header=False)
+    assert rare is not None  # the caller asked
+    shown.title = f"the class {printable(rare.name)}, {rare.share:.2%} of the labels"
+    shown.add_row("area under the precision-recall curve", _figure(rare.auprc))
+    if rare.alerts is not None:
+        shown.add_row("alerts", _figure(rare.alerts))
+        told = result.intervals
+        shown.add_row("recall at the budget of alerts", _figure(rare.alert_recall) + _between(told.get("alert_recall")))
+        shown.add_row("precision of alerts", _figure(rare.alert_precision) + _between(told.get("alert_precision")))
+    shown.add_row("F1", _figure(rare.f1) + _between(result.intervals.get(f"f1 of {rare.name}")))
+    for part, recall in rare.recall_of_surest.items():
+        shown.add_row(f"recall of the surest {part}", _figure(recall))
+    return shown
+
+
+def _classes(result: Figures) -> Table:
+    shown = Table("class", "labels", "precision", "recall", "F1", "area")
+    for name, one in result.classes.items():
+        told = [result.intervals.get(f"{figure} of {name}") for figure in ("precision", "recall", "f1")]
+        figures = [
+            _figure(value) + _between(interval)
+            for value, interval in zip((one.precision, one.recall, one.f1), told, strict=True)
+        ]
+        shown.add_row(printable(name), f"{one.labels:,}", *figures, _figure(one.auprc))
+    return shown
+
+
+def _confusion(result: Figures) -> Table:
+    names = sorted({*result.confusion, *(name for row in result.confusion.values() for name in row)})
+    shown = Table("true class", *(f"named {printable(name)}" for name in names))
+    for true, row in result.confusion.items():
+        shown.add_row(printable(true), *(f"{row.get(name, 0):,}" for name in names))
+    return shown
+
+
+def _periods(title: str, rows: list[tuple[str, PeriodFigures]], result: Figures) -> Table:
+    rare = result.rare
+    shown = Table("from", "events", "accuracy", "coverage", title=title)
+    costs = result.cost is not None
+    columns = ["cost"] if costs else []
+    if rare is not None:
+        columns += [f"recall of {printable(rare.name)}", "precision", "area"]
+        columns += ["alerts", "recall of alerts"] if rare.alerts is not None else []
+    for column in columns:
+        shown.add_column(column)
+    for named, one in rows:
+        figures = [_figure(one.cost)] if costs else []
+        if rare is not None:
+            figures += [_figure(one.recall.get(rare.name)), _figure(one.precision.get(rare.name)), _figure(one.auprc)]
+            figures += [f"{one.alerts:,}", _figure(one.alert_recall)] if rare.alerts is not None else []
+        shown.add_row(
+            named or _time(one.first), f"{one.events:,}", _figure(one.accuracy), _figure(one.coverage), *figures
+        )
+    return shown
+
+
+def _time(milliseconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(milliseconds / 1_000, UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}"
