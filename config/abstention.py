@@ -29,10 +29,11 @@ class AbstentionSettings(FrozenSettings):
     the long run, by labels that came. It does not hold of the events after a drift until their labels are learnt."""
     per_class: bool | Literal["auto"] = "auto"
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
-    coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all. `auto`
-    is `true` from the time on that 1,000 labels are known and one of the classes is rare among them: with at most the
-    share `error` of the labels, so that sets that miss it every time would keep the promise about all events, and with
-    less than half of an even share."""
+    coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all. With
+    `auto` sets are so from the time on that 1,000 labels are known and one of the classes is rare among them: with at
+    most the share `error` of the labels, so that sets that miss it every time would keep the promise about all events,
+    and with less than half of an even share. Whether an event is decided then still goes by the threshold of all
+    events, because with a set that has to hold most of a rare class hardly any event would be."""
     rare_share: float = Field(default=0.1, ge=0, le=1)
     """A class is rare where its share of the labels is below this part of an even share. A rare class is decided for
     from the probability on that would have given it the greatest F1 score on the labels of late, although another class
@@ -97,6 +98,11 @@ class AbstentionSettings(FrozenSettings):
         if self.per_class is True and self.controls == "error":
             raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
         return self
+
+    @property
+    def decides_by_class(self) -> bool:
+        """Whether the threshold of each class also says which events are decided."""
+        return self.per_class is True
 
     @property
     def may_be_per_class(self) -> bool:

@@ -45,7 +45,8 @@ def nearest_decision(scores: Scores, i: int, settings: AbstentionSettings) -> Ne
         return _by_cost(p, scores.classes, settings)
     if settings.controls == "error":
         return _by_doubt(p, scores.threshold)
-    limits = np.full(len(p), scores.threshold) if scores.limits is None else np.array(scores.limits)
+    by_class = settings.decides_by_class and scores.limits is not None
+    limits = np.array(scores.limits) if by_class else np.full(len(p), scores.threshold)
     return _by_set(p, limits)
 
 

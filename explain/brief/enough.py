@@ -44,7 +44,8 @@ def enough_columns(explainer: Explainer, scores: Scores, texts: JsonTexts, encod
     limits: Floats | float = scores.threshold
     if settings.controls != "error":
         K = len(scores.classes)
-        limits = np.full(K, scores.threshold) if scores.limits is None else np.array(scores.limits)
+        by_class = settings.decides_by_class and scores.limits is not None
+        limits = np.array(scores.limits) if by_class else np.full(K, scores.threshold)
     p = scores.betp[rest]
     found = nearest_decisions(p, limits)
     nothing = rest[found.label == NO_DECISION]

@@ -241,6 +241,8 @@ class Abstention:
             costs = expected_costs(betp, classes, self._settings.costs)
             result = costs.min(axis=1, initial=np.inf) <= self._settings.abstain_cost
             return result
+        if not self._settings.decides_by_class:
+            sets = _sets(betp, threshold[:, None])
         single: Bools = sets.sum(axis=1) == 1
         return single
 

@@ -107,7 +107,7 @@ class Judge:
         self.novelty = Novelty(settings.abstention)
         self.prior_shift = prior_shift(settings.prior_shift)
         one = settings.abstention
-        applies = one.enabled and one.controls == "coverage" and one.per_class is not True
+        applies = one.enabled and one.controls == "coverage" and not one.decides_by_class
         self.operating_point = OperatingPoint(one.rare_share if applies else 0.0)
         self._classes = 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from tocsin.streams.printable import printable
@@ -88,29 +89,27 @@ def _confusion(result: Figures) -> Table:
 
 
 def _periods(title: str, rows: list[tuple[str, PeriodFigures]], result: Figures) -> Table:
-    rare = result.rare
-    shown = Table("from", "events", "accuracy", "coverage", title=title)
-    costs = result.cost is not None
-    columns = ["cost"] if costs else []
-    if rare is not None:
-        columns += [f"recall of {printable(rare.name)}", "precision", "area"]
-        columns += ["alerts", "recall of alerts"] if rare.alerts is not None else []
+    """A row a run; narrow, because there are many figures in it."""
+    rare, costs = result.rare, result.cost is not None
+    shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    shown.title = title if rare is None else f"{title}; recall, precision and area of {printable(rare.name)}"
+    columns = ["from", "events", "accuracy", "coverage"] + (["cost"] if costs else [])
+    columns += [] if rare is None else ["recall", "precision", "area"]
+    columns += ["alerts", "their recall"] if rare is not None and rare.alerts is not None else []
     for column in columns:
-        shown.add_column(column)
+        shown.add_column(column, justify="right")
     for named, one in rows:
-        figures = [_figure(one.cost)] if costs else []
+        figures = [one.accuracy, one.coverage] + ([one.cost] if costs else [])
         if rare is not None:
-            figures += [_figure(one.recall.get(rare.name)), _figure(one.precision.get(rare.name)), _figure(one.auprc)]
-            figures += [f"{one.alerts:,}", _figure(one.alert_recall)] if rare.alerts is not None else []
-        shown.add_row(
-            named or _time(one.first), f"{one.events:,}", _figure(one.accuracy), _figure(one.coverage), *figures
-        )
+            figures += [one.recall.get(rare.name), one.precision.get(rare.name), one.auprc]
+            figures += [one.alerts, one.alert_recall] if rare.alerts is not None else []
+        shown.add_row(named or _time(one.first), f"{one.events:,}", *(_figure(value, 3) for value in figures))
     return shown
 
 
 def _time(milliseconds: int) -> str:
     try:
-        return f"{datetime.fromtimestamp(milliseconds / 1_000, UTC):%Y-%m-%d %H:%M}"
+        return f"{datetime.fromtimestamp(milliseconds / 1_000, UTC):%y-%m-%d %H:%M}"
     except (OverflowError, ValueError, OSError):
         return str(milliseconds)
 
@@ -119,9 +118,9 @@ def _between(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
-def _figure(value: float | None) -> str:
+def _figure(value: float | None, digits: int = 4) -> str:
     if value is None:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}f}"
