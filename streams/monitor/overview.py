@@ -6,8 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
+from tocsin.streams.monitor.judged.shown import COLUMNS as COLUMNS_OF_CLASSES
+from tocsin.streams.monitor.judged.shown import rows, sentence
 from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.monitor.workers import WorkerStatus, alarms
+from tocsin.streams.printable import printable
 from tocsin.streams.transport.base import Partition
 
 _REFRESH_SECONDS = 5
@@ -36,6 +39,7 @@ def overview(service: str, workers: Sequence[WorkerStatus], now: float, unattend
         f"<style>{_STYLE}</style></head><body><h1>Tocsin monitor: {name}</h1>"
         '<p><a href="metrics">metrics</a> for Prometheus, <a href="healthz">healthz</a>: whether the monitor reads</p>'
         f"{_warnings(workers, unattended)}<h2>Workers</h2>{_workers(workers, now)}"
+        f"<h2>Classes</h2>{_classes(workers)}"
         f"<h2>Experts</h2>{_experts(workers)}</body></html>\n"
     )
 
@@ -55,6 +59,15 @@ def _workers(workers: Sequence[WorkerStatus], now: float) -> str:
         cells = [f"{worker.rate:,.0f}", *(f"{total:,}" for total in totals), f"{last.pending:,}"]
         rows.append((last.worker, *cells, f"{max(0.0, now - last.time / 1000):.0f} s ago"))
     return _table(_WORKER_COLUMNS, rows, texts=("worker",))
+
+
+def _classes(workers: Sequence[WorkerStatus]) -> str:
+    """How decisions stand whose labels came of late, by the worker whose model has learnt the most."""
+    newest = max(workers, key=lambda worker: worker.last.feedback_offset, default=None)
+    recent = None if newest is None else newest.judged.figures()
+    if recent is None or not recent.events:
+        return "<p>No label came of late.</p>"
+    return f"<p>{escape(printable(sentence(recent)))}</p>" + _table(COLUMNS_OF_CLASSES, rows(recent), texts=("class",))
 
 
 def _experts(workers: Sequence[WorkerStatus]) -> str:

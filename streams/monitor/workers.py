@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.streams.monitor import rules, standstill
+from tocsin.streams.monitor.judged import shown
+from tocsin.streams.monitor.judged.recent import RecentlyJudged
 from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
 from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements, in_words
 from tocsin.streams.transport.base import Partition
@@ -64,6 +66,8 @@ class WorkerStatus:
     """By start time, the totals that are counted already."""
     snapshots: ToldSnapshots = field(default_factory=ToldSnapshots)
     """The digests of its model."""
+    judged: RecentlyJudged = field(default_factory=RecentlyJudged)
+    """How decisions stand whose labels came of late."""
 
 
 class Workers:
@@ -94,8 +98,11 @@ class Workers:
                 worker.rate = _rate(worker.last, telemetry)
                 worker.last = telemetry
                 worker.snapshots.note(telemetry)
+                worker.judged.note(telemetry)
                 if worker.label != OTHER:
                     self._set_gauges(worker.label, telemetry)
+                    for name, value, labels in shown.gauges(worker.judged.figures(), self._classes, OTHER):
+                        self._metrics.set(name, value, worker.label, *labels)
 
     def active(self, now: float) -> Iterator[WorkerStatus]:
         """The workers that reported lately, by name; `now` in seconds since the epoch."""
@@ -174,6 +181,8 @@ class Workers:
                 totals[key] = totals.get(key, 0) + total
         for topic in telemetry.lag:  # from the start, so that Prometheus sees the first loss as an increase
             totals.setdefault(("tocsin_lost_records", (self._topics(topic),)), 0)
+        for name, labels, figure in shown.totals(telemetry.judged, self._classes):
+            totals[name, labels] = totals.get((name, labels), 0) + figure
         return totals | _batch_times(telemetry)
 
     def _set_gauges(self, label: str, telemetry: Telemetry) -> None:

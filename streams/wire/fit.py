@@ -232,7 +232,7 @@ def _smaller_feedback(value: bytes, room: int) -> Iterator[bytes]:
 
 
 def _smaller_telemetry(value: bytes, room: int) -> Iterator[bytes]:
-    telemetry = msgspec.structs.replace(msgspec.json.decode(value, type=Telemetry), experts={})
+    telemetry = msgspec.structs.replace(msgspec.json.decode(value, type=Telemetry), experts={}, judged=None)
     yield encode(telemetry)
     yield encode(msgspec.structs.replace(telemetry, classes={}))
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from tocsin.explain.explanation import Explanation, MatteringPost
 from tocsin.models.data.times.reading import LATEST
+from tocsin.streams.wire.kinds.judged import JudgedDecisions
 from tocsin.streams.wire.values import MOST_WEIGHT
 
 _STRING, _NUMBER = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}
@@ -340,6 +341,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """What the config has no use for in the feedback, by reason: `unknown-class`, `too-many-classes`, `unfit-value`."""
     classes: dict[str, int]
     """Decisions by class."""
+    judged: JudgedDecisions | None = None
+    """How decisions stand whose labels have come; null from an older worker."""
     experts: dict[str, ExpertTelemetry]
     left_out: list[str] = []
     """Columns that tell nothing of the class, so that whatever standardises its inputs leaves them out."""

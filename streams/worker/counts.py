@@ -7,6 +7,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from tocsin.streams.worker.judged_counts import JudgedTotals
+
 BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Up to how many seconds the buckets of the batches' histogram reach; a last one holds what takes longer."""
 
@@ -79,6 +81,8 @@ class Counts:
     classes: Counter[str] = field(default_factory=Counter)
     shortened: Counter[str] = field(default_factory=Counter)
     """Records of which something was left out, because their topics take no larger ones; by the kind of record."""
+    judged: JudgedTotals = field(default_factory=lambda: JudgedTotals(None))
+    """How decisions stand whose labels were learnt, but for those that a start folds."""
     batch_times: BatchTimes = field(default_factory=BatchTimes)
     """How long batches with events took, from poll to commit."""
 

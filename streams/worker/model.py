@@ -20,6 +20,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
+from tocsin.streams.worker.judged_counts import JudgedTotals
 from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
 from tocsin.streams.worker.snapshots.sharing import SharedModel
@@ -49,6 +50,7 @@ class Model:
         self._decoder = decoder
         self._directory = directory
         self._counts = counts
+        counts.judged = JudgedTotals(settings.alert.class_)
         self._snapshots = True
         self._said = 0
         """How much of another config the log was told of."""
@@ -186,6 +188,7 @@ class Model:
         """`catch_up`, after which the log says how the model was restored. Raises FeedbackError."""
         began, learnt = time.perf_counter(), self._counts.feedback
         self.catch_up(reader, state)
+        self._counts.judged.clear()  # that was of the time before
         folded, seconds = self._counts.feedback - learnt, self.restored.seconds + time.perf_counter() - began
         self.restored = restored = msgspec.structs.replace(self.restored, seconds=seconds, folded=folded)
         kind = restored.snapshot

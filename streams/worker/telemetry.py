@@ -91,6 +91,7 @@ def report(
         lost=dict(counts.lost),
         passed_over=dict(counts.passed_over),
         classes=dict(counts.classes),
+        judged=counts.judged.told(),
         experts=_experts(classifier, last),
         left_out=left_out(classifier),
         engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,

@@ -45,6 +45,11 @@ class FeedbackItem(NamedTuple):
         return self.feedback.event.id
 
     @property
+    def about_event(self) -> bool:
+        """Whether the label speaks of the event rather than of its subject."""
+        return self.feedback.about == "event"
+
+    @property
     def place(self) -> tuple[int, int] | None:
         """Partition and offset of the label; None where an earlier version wrote the record."""
         return self.feedback.place if isinstance(self.feedback, PackedFeedback) else None

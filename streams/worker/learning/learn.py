@@ -75,6 +75,7 @@ class Learn:
             return 0
         fitting = self._fitting(new)
         if fitting:
+            self._counts.judged.count(fitting)
             self._classifier.learn(self._columns(fitting))
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)

@@ -57,6 +57,9 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
         "pending": 5, "labelled": 3, "waiting": 2, "lag": {"events": 11, "labels": 0, "feedback": 4},
         "partition_lag": {"events": {"0": 11}, "labels": {"0": 0}, "feedback": {"0": 4}},
         "config": "0123456789abcdef",
+        "judged": {"events": 8, "classes": {"spam": {"labels": 4, "named": 4, "right": 3}}, "rare": "spam",
+                   "found": [0] * 40 + [4] + [0] * 16, "every": [4] + [0] * 39 + [4] + [0] * 16,
+                   "alerts": 4, "hits": 3},
     } | more  # fmt: skip
 
 

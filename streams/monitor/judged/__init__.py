@@ -1,0 +1,1 @@
+"""How decisions stand whose labels have come, over the last hour."""
