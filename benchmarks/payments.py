@@ -8,10 +8,11 @@ payments go
 - through `tocsin replay --in-process`, which learns each label at its own time;
 - through `tocsin run` on the embedded broker, to which `tocsin replay` sends payments and labels in that order;
 - through river's logistic regression, standardised and with frauds oversampled to one in ten, which learns the same
-  labels at the same times.
+  labels at the same times, and whose probabilities raise alerts by the same budget.
 
 Printed are the recall of the surest 0.5%, sorted afterwards over all payments, the recall of the alerts that were
-really raised, and the area under the precision-recall curve (average precision).
+really raised, the area under the precision-recall curve (average precision), how many frauds are in their prediction
+sets, and how many payments are decided.
 
     BENCHMARK_DATA=folder python benchmarks/payments.py [--payments 40000] [--seed 0] [--rate 1000] [--no-service]
                                                         [--show]
@@ -41,9 +42,11 @@ from parts.cards import payments
 from parts.generators import Floats, Ints
 
 from tocsin.config import Settings, load
+from tocsin.config.alert.budget import rate_of
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.transport.embedded import EmbeddedBroker
 from tocsin.streams.transport.kafka import KafkaTransport
+from tocsin.streams.worker.deciding.alert_budget import alert_budget
 
 START, HOUR = 1_522_540_800_000, 3_600_000
 ALERTS = 0.005
@@ -86,6 +89,9 @@ class Found(NamedTuple):
     """The recall of the surest 0.5%."""
     alerts: int | None
     alert_recall: float | None
+    in_set: float | None = None
+    """How many of the frauds are in their prediction sets, where 0.9 are promised once a class is known to be rare."""
+    decided: float | None = None
 
 
 def made(count: int, seed: int) -> tuple[Made, list[str]]:
@@ -131,13 +137,17 @@ def by_river(some: Made, seed: int) -> Found:
     inner: Any = preprocessing.StandardScaler() | linear_model.LogisticRegression()
     model: Any = imblearn.RandomOverSampler(inner, desired_dist={0: 0.9, 1: 0.1}, seed=seed)
     score, rows, due = np.zeros(len(some.X)), some.X.tolist(), list[tuple[int, int]]()
+    budget, alerts = alert_budget(rate_of("0.5%")), list[int]()
     for i, row in enumerate(rows):
         while due and due[0][0] <= some.times[i]:
             j = heapq.heappop(due)[1]
             model.learn_one(dict(enumerate(rows[j])), int(some.fraud[j]))
         score[i] = model.predict_proba_one(dict(enumerate(row))).get(1, 0.0)
+        if budget.offer(0, 0, float(score[i])) is not None:
+            alerts.append(i)
         heapq.heappush(due, (int(some.known[i]), i))
-    return Found(average_precision(score, some.fraud), recall(score, some.fraud), None, None)
+    told = len(alerts), float(some.fraud[alerts].sum() / some.fraud.sum())
+    return Found(average_precision(score, some.fraud), recall(score, some.fraud), *told)
 
 
 def tocsin(*arguments: Any, **environment: str) -> str:
@@ -150,7 +160,8 @@ def by_replay(config: Path, past: Path, show: bool) -> Found:
     if show:
         print(tocsin("replay", config, past, "--in-process"))
     rare = report["rare"]
-    return Found(rare["auprc"], rare["recall_of_surest"]["0.5%"], rare["alerts"], rare["alert_recall"])
+    told = rare["auprc"], rare["recall_of_surest"]["0.5%"], rare["alerts"], rare["alert_recall"]
+    return Found(*told, report["classes"]["fraud"]["in_set"], report["coverage"])
 
 
 @contextmanager
@@ -184,15 +195,20 @@ def by_service(some: Made, config: Path, past: Path, rate: float, directory: Pat
             tocsin("replay", config, past, "--rate", rate, **environment)
             wait(reader, settings, len(some.X))
         score, alerts = np.zeros(len(some.X)), set[str]()
+        covered, decided = 0, 0
         for decision in values(reader, settings.topics.decisions):
-            belief = decision["belief"]
-            score[int(decision["event"][1:])] = belief.get("fraud", 0.0) + decision["uncertainty"] / 2
+            belief, i = decision["belief"], int(decision["event"][1:])
+            covered += bool(some.fraud[i]) and "fraud" in decision["set"]
+            decided += decision["status"] == "decided"
+            score[i] = belief.get("fraud", 0.0) + decision["uncertainty"] / 2
         for alert in values(reader, settings.topics.alerts):
             alerts.add(alert["event"])
         reader.close()
     hits = sum(int(some.fraud[int(event[1:])]) for event in alerts)
     told = recall(score, some.fraud)
-    return Found(average_precision(score, some.fraud), told, len(alerts), hits / int(some.fraud.sum()))
+    frauds = int(some.fraud.sum())
+    shares = (len(alerts), hits / frauds, covered / frauds, decided / len(some.X))
+    return Found(average_precision(score, some.fraud), told, *shares)
 
 
 def wait(reader: Transport, settings: Settings, count: int) -> None:
@@ -226,7 +242,7 @@ def main() -> None:
     given = parser.parse_args()
     some, customers = made(given.payments, given.seed)
     print(f"{len(some.X):,} payments, {some.fraud.mean():.2%} frauds, labels 2 to 48 hours late\n")
-    print(f"{'':28}{'surest 0.5%':>12}{'alerts':>8}{'their recall':>14}{'AUPRC':>8}")
+    print(f"{'':28}{'surest 0.5%':>12}{'alerts':>8}{'their recall':>14}{'AUPRC':>8}{'in sets':>9}{'decided':>9}")
     with tempfile.TemporaryDirectory(prefix="tocsin-payments-") as temporary:
         directory = Path(temporary)
         config, past = write(some, customers, directory)
@@ -240,7 +256,8 @@ def main() -> None:
                 continue
             found = run()
             cells = f"{figure(found.surest):>12}{figure(found.alerts):>8}{figure(found.alert_recall):>14}"
-            print(f"{name:28}{cells}{figure(found.auprc):>8}", flush=True)
+            shares = f"{figure(found.auprc):>8}{figure(found.in_set):>9}{figure(found.decided):>9}"
+            print(f"{name:28}{cells}{shares}", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,14 +69,14 @@ def _rare(result: Figures) -> Table:
 
 
 def _classes(result: Figures) -> Table:
-    shown = Table("class", "labels", "precision", "recall", "F1", "area")
+    shown = Table("class", "labels", "precision", "recall", "F1", "area", "in its sets")
     for name, one in result.classes.items():
         told = [result.intervals.get(f"{figure} of {name}") for figure in ("precision", "recall", "f1")]
         figures = [
             _figure(value) + _between(interval)
             for value, interval in zip((one.precision, one.recall, one.f1), told, strict=True)
         ]
-        shown.add_row(printable(name), f"{one.labels:,}", *figures, _figure(one.auprc))
+        shown.add_row(printable(name), f"{one.labels:,}", *figures, _figure(one.auprc), _figure(one.in_set))
     return shown
 
 

@@ -21,6 +21,8 @@ class JudgedCounts:
     decided_right: int = 0
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events by true class and by the class that was named."""
+    covered: Counter[str] = field(default_factory=Counter)
+    """By true class, the events whose prediction set held it."""
     cost: float = 0.0
     alerts: int = 0
     hits: int = 0
@@ -33,6 +35,7 @@ class JudgedCounts:
         for name in ("events", "right", "decided", "decided_right", "cost", "alerts", "hits"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.pairs.update(other.pairs)
+        self.covered.update(other.covered)
 
     def labels(self) -> Counter[str]:
         """Events by true class."""

@@ -18,6 +18,8 @@ class ClassFigures:
     f1: float | None
     auprc: float | None
     """The area under the precision-recall curve of its probability."""
+    in_set: float | None
+    """The share of its events whose prediction set held it, which `abstention.error` speaks of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ class Judging:
         counts.events += 1
         counts.right += named == truth
         counts.pairs[truth, named] += 1
+        counts.covered[truth] += truth in decision.set
         counts.cost += cost
         if decision.status == "decided":
             counts.decided += 1
@@ -224,6 +225,7 @@ class Judging:
             recall=whole.recall(name),
             f1=whole.f1(name),
             auprc=None if own is None else average_precision(*own),
+            in_set=share(whole.covered[name], whole.labels()[name]),
         )
 
     def _period(self, counts: JudgedCounts, rare: str | None, i: int | None = None) -> PeriodFigures:

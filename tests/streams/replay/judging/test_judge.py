@@ -33,7 +33,7 @@ def decision(p: float, label: str | None, time: int = 0, alert: float | None = N
         uncertainty=0.02 * min(p, 1 - p),
         conflict=0.0,
         reason=None if label else "uncertain",
-        set=[],
+        set=["ok", "fraud"] if p > 0.1 else ["ok"],
         explanation=None,
         model=ModelVersion(1, "", "default"),
         alert=alert,
@@ -69,6 +69,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     rare, own = report.rare, report.classes["fraud"]
     assert rare is not None
     assert rare.auprc == own.auprc == pytest.approx(average_precision_score(fraud, p), abs=0.01)
+    assert own.in_set == sum(t == "fraud" and "fraud" in one.set for one, t in pairs) / fraud.sum()
     assert own.precision == pytest.approx(precision_score(fraud, named))
     assert own.recall == pytest.approx(recall_score(fraud, named))
     assert rare.f1 == own.f1 == pytest.approx(f1_score(fraud, named))
