@@ -54,6 +54,7 @@ FAMILIES = (
     Family("counter", "tocsin_judged_labels", "Labels that came for decisions, by class.", ("worker", "class")),
     Family("counter", "tocsin_judged_named", "Decisions whose labels came, by class named.", ("worker", "class")),
     Family("counter", "tocsin_judged_right", "Those of them whose label says the same.", ("worker", "class")),
+    Family("counter", "tocsin_judged_cost", "What they cost, where the config has costs.", ("worker",)),
     Family("counter", "tocsin_judged_alerts", "Events with an alert at a budget whose labels came.", ("worker",)),
     Family("counter", "tocsin_judged_alerts_right", "Those of them that are of the class.", ("worker",)),
     Family("gauge", "tocsin_class_precision", "Precision of a class, labels of the last hour.", ("worker", "class")),

@@ -7,7 +7,7 @@ from html import escape
 
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
 from tocsin.streams.monitor.judged.shown import COLUMNS as COLUMNS_OF_CLASSES
-from tocsin.streams.monitor.judged.shown import rows, sentence
+from tocsin.streams.monitor.judged.shown import confusion, rows, sentence
 from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.monitor.workers import WorkerStatus, alarms
 from tocsin.streams.printable import printable
@@ -67,7 +67,12 @@ def _classes(workers: Sequence[WorkerStatus]) -> str:
     recent = None if newest is None else newest.judged.figures()
     if recent is None or not recent.events:
         return "<p>No label came of late.</p>"
-    return f"<p>{escape(printable(sentence(recent)))}</p>" + _table(COLUMNS_OF_CLASSES, rows(recent), texts=("class",))
+    columns, matrix = confusion(recent)
+    return (
+        f"<p>{escape(printable(sentence(recent)))}</p>"
+        + _table(COLUMNS_OF_CLASSES, rows(recent), texts=("class",))
+        + _table([beginning(column) for column in columns], matrix, texts=("true class",))
+    )
 
 
 def _experts(workers: Sequence[WorkerStatus]) -> str:

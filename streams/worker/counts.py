@@ -81,7 +81,7 @@ class Counts:
     classes: Counter[str] = field(default_factory=Counter)
     shortened: Counter[str] = field(default_factory=Counter)
     """Records of which something was left out, because their topics take no larger ones; by the kind of record."""
-    judged: JudgedTotals = field(default_factory=lambda: JudgedTotals(None))
+    judged: JudgedTotals = field(default_factory=JudgedTotals)
     """How decisions stand whose labels were learnt, but for those that a start folds."""
     batch_times: BatchTimes = field(default_factory=BatchTimes)
     """How long batches with events took, from poll to commit."""

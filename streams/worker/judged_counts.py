@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.settings import Settings
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.figures.ranking import COARSE, bins_of
 from tocsin.streams.wire.kinds.judged import ClassJudged, JudgedDecisions
@@ -13,8 +15,8 @@ from tocsin.streams.wire.packed.events import PackedEvent, rows_of
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 
-CLASSES = 64
-"""Classes that are counted, those that came first."""
+CLASSES, IN_CONFUSION = 64, 16
+"""Classes that are counted, and those that the confusion matrix has: those that came first."""
 
 
 class JudgedTotals:
@@ -23,9 +25,11 @@ class JudgedTotals:
     Every worker learns all feedback, so that all of them count the same decisions, whoever made them.
     """
 
-    def __init__(self, rare: str | None) -> None:
-        """`rare` is the class that raises alerts."""
-        self._rare = rare
+    def __init__(self, settings: Settings | None = None) -> None:
+        """The settings say which class raises alerts, and what decisions cost."""
+        self._rare = None if settings is None else settings.alert.class_
+        abstention = AbstentionSettings() if settings is None else settings.abstention
+        self._costs, self._abstain_cost = abstention.costs, abstention.abstain_cost
         self.clear()
 
     def clear(self) -> None:
@@ -33,6 +37,8 @@ class JudgedTotals:
         self._events = self._alerts = self._hits = 0
         self._classes: dict[str, list[int]] = {}
         """By class: labels, named, right."""
+        self._confusion: dict[str, dict[str, int]] = {}
+        self._cost = 0.0
         self._bins: Ints = np.zeros((2, COARSE), np.int64)
 
     def count(self, items: Sequence[FeedbackItem]) -> None:
@@ -51,8 +57,11 @@ class JudgedTotals:
         label = rows[:, place["label"]][:, 0].astype(np.int64)
         named = np.where(label >= 0, label, betp.argmax(axis=1)).tolist()
         truths = [item.label for item in items]
-        for truth, place_of_named, event in zip(truths, named, events, strict=True):
-            self._judge(truth, classes[place_of_named])
+        for truth, place_of_named, event, decided in zip(truths, named, events, (label >= 0).tolist(), strict=True):
+            name = classes[place_of_named]
+            self._judge(truth, name)
+            wrong = float(truth != name)
+            self._cost += self._costs.get(truth, {}).get(name, wrong) if decided else self._abstain_cost
             if event.more is not None and event.more.alert is not None:
                 self._alerts += 1
                 self._hits += truth == self._rare
@@ -68,9 +77,17 @@ class JudgedTotals:
                 counts = self._classes.setdefault(name, [0, 0, 0])
                 counts[which] += 1
                 counts[2] += which == 0 and truth == named
+        first = list(self._classes)[:IN_CONFUSION]
+        if truth in first and named in first:
+            row = self._confusion.setdefault(truth, {})
+            row[named] = row.get(named, 0) + 1
 
     def told(self) -> JudgedDecisions:
         """The counts, as telemetry has them."""
         found, every = self._bins.tolist() if self._rare is not None else ([], [])
         classes = {name: ClassJudged(*counts) for name, counts in self._classes.items()}
-        return JudgedDecisions(self._events, classes, self._rare, found, every, self._alerts, self._hits)
+        confusion = {truth: dict(row) for truth, row in self._confusion.items()}
+        cost = self._cost if self._costs else None
+        return JudgedDecisions(
+            self._events, classes, confusion, cost, self._rare, found, every, self._alerts, self._hits
+        )

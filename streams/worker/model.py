@@ -50,7 +50,7 @@ class Model:
         self._decoder = decoder
         self._directory = directory
         self._counts = counts
-        counts.judged = JudgedTotals(settings.alert.class_)
+        counts.judged = JudgedTotals(settings)
         self._snapshots = True
         self._said = 0
         """How much of another config the log was told of."""

@@ -6,6 +6,7 @@ the newest and the oldest is what came in between.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from tocsin.streams.wire.records import Telemetry
 
 WINDOW_MS, MOMENTS = 3_600_000, 60
 """How far back figures go, and at how many moments of that time totals are kept."""
-CLASSES = 64
+CLASSES, SHOWN = 64, 16
 
 
 class ClassRecent(NamedTuple):
@@ -33,6 +34,12 @@ class Recent(NamedTuple):
     """What came within the last hour."""
 
     events: int
+    gmean: float | None
+    """The geometric mean of the recalls of the classes that had labels."""
+    cost: float | None
+    """Of a decision on average; None where the config has no costs."""
+    confusion: dict[str, dict[str, int]]
+    """By true class and by the class that was named."""
     classes: dict[str, ClassRecent]
     rare: str | None
     """The class that raises alerts."""
@@ -84,20 +91,33 @@ class RecentlyJudged:
             if all(len(one) == COARSE for one in before):
                 found, every = (np.array(a) - np.array(b) for a, b in zip((new.found, new.every), before, strict=True))
                 auprc = average_precision(np.maximum(found, 0), np.maximum(every, 0))
+        events = max(new.events - old.events, 0)
+        recalls = [one.recall for one in classes.values() if one.recall is not None]
         return Recent(
-            max(new.events - old.events, 0),
-            classes,
-            new.rare,
-            auprc,
-            alerts,
-            _share(hits, alerts),
-            _share(hits, labels),
+            events=events,
+            gmean=math.prod(recalls) ** (1 / len(recalls)) if recalls else None,
+            cost=None if new.cost is None or not events else max(new.cost - (old.cost or 0.0), 0.0) / events,
+            confusion=_difference(new.confusion, old.confusion),
+            classes=classes,
+            rare=new.rare,
+            auprc=auprc,
+            alerts=alerts,
+            alert_precision=_share(hits, alerts),
+            alert_recall=_share(hits, labels),
         )
 
 
 def _of_class(new: ClassJudged, old: ClassJudged) -> ClassRecent:
     labels, named, right = new.labels - old.labels, new.named - old.named, new.right - old.right
     return ClassRecent(max(labels, 0), _share(right, named), _share(right, labels), _share(2 * right, labels + named))
+
+
+def _difference(new: dict[str, dict[str, int]], old: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What came to a confusion matrix."""
+    return {
+        truth: {name: max(n - old.get(truth, {}).get(name, 0), 0) for name, n in list(row.items())[:SHOWN]}
+        for truth, row in list(new.items())[:SHOWN]
+    }
 
 
 def _share(part: int, whole: int) -> float | None:

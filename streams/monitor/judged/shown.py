@@ -19,6 +19,8 @@ def totals(judged: JudgedDecisions | None, named: Callable[[str], str]) -> Serie
         yield "tocsin_judged_labels", (named(name),), counts.labels
         yield "tocsin_judged_named", (named(name),), counts.named
         yield "tocsin_judged_right", (named(name),), counts.right
+    if judged.cost is not None:
+        yield "tocsin_judged_cost", (), judged.cost
     yield "tocsin_judged_alerts", (), judged.alerts
     yield "tocsin_judged_alerts_right", (), judged.hits
 
@@ -46,9 +48,18 @@ def rows(recent: Recent) -> list[Sequence[str]]:
     ]
 
 
+def confusion(recent: Recent) -> tuple[list[str], list[Sequence[str]]]:
+    """The columns and rows of the confusion matrix; empty where nothing came."""
+    names = sorted({*recent.confusion, *(name for row in recent.confusion.values() for name in row)})
+    rows = [(truth, *(f"{row.get(name, 0):,}" for name in names)) for truth, row in recent.confusion.items()]
+    return ["true class", *(f"named {name}" for name in names)], [tuple(row) for row in rows]
+
+
 def sentence(recent: Recent) -> str:
     """How many events that is of, and how alerts stand."""
-    said = f"Decisions whose labels came within the last hour: {recent.events:,}."
+    said = f"Decisions whose labels came within the last hour: {recent.events:,}. G-mean {figure(recent.gmean)}."
+    if recent.cost is not None:
+        said += f" A decision cost {recent.cost:,.3f} on average."
     if recent.rare is None:
         return said
     return (

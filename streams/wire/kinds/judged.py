@@ -22,6 +22,10 @@ class JudgedDecisions(Struct, frozen=True):
     events: int
     classes: dict[str, ClassJudged]
     """The first classes, where there are many."""
+    confusion: dict[str, dict[str, int]] = {}
+    """Events by true class and by the class that was named, of the first 16 classes."""
+    cost: float | None = None
+    """What these decisions cost, added up, by `abstention.costs`; null where the config has none."""
     rare: str | None = None
     """The class that raises alerts."""
     found: list[int] = []

@@ -59,7 +59,7 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
         "config": "0123456789abcdef",
         "judged": {"events": 8, "classes": {"spam": {"labels": 4, "named": 4, "right": 3}}, "rare": "spam",
                    "found": [0] * 40 + [4] + [0] * 16, "every": [4] + [0] * 39 + [4] + [0] * 16,
-                   "alerts": 4, "hits": 3},
+                   "alerts": 4, "hits": 3, "cost": 7.5, "confusion": {"spam": {"spam": 3, "ham": 1}}},
     } | more  # fmt: skip
 
 

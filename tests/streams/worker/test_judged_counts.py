@@ -51,6 +51,10 @@ def test_the_counts_are_those_of_the_decisions_and_labels(tmp_path: Path) -> Non
     assert judged["events"] == found["labels"].total() == 200
     for name, counts in judged["classes"].items():
         assert counts == {kind: found[kind][name] for kind in found}
+    for truth, row in judged["confusion"].items():
+        assert sum(row.values()) == found["labels"][truth]
+        assert row[truth] == found["right"][truth]
+    assert judged["cost"] is None
     assert (judged["rare"], judged["alerts"], judged["hits"]) == ("yes", len(alerts), alerts.count("yes"))
     assert len(alerts) > 10
     bins = bins_of(np.array(probabilities), COARSE)
@@ -67,6 +71,25 @@ def test_a_worker_that_starts_again_counts_from_then_on(tmp_path: Path) -> None:
     made, _ = taught(tmp_path)
     with running(made) as worker:
         assert worker.counts.judged.told().events == 0
+
+
+def test_what_decisions_cost_is_added_up(tmp_path: Path) -> None:
+    costs = {"controls": "cost", "costs": {"yes": {"no": 50.0}}, "abstain_cost": 3.0, "cold_start": 5}
+    made = Service(settings(tmp_path, abstention=costs))
+    with running(made) as worker:
+        for event, label in stream(60):
+            made.send(event)
+            made.tell(label)
+            drain(worker)
+        told = worker.counts.judged.told()
+    truths, expected = {label["event"]: label["label"] for _, label in stream(60)}, 0.0
+    for one in made.decisions:
+        if one["belief"]:
+            truth = truths[one["event"]]
+            cost = {("yes", "no"): 50.0, ("no", "yes"): 1.0}.get((truth, one["label"]), 0.0)
+            expected += 3.0 if one["label"] is None else cost
+    assert told.cost == pytest.approx(expected)
+    assert expected > 10
 
 
 def test_without_a_class_that_raises_alerts_there_is_no_histogram(tmp_path: Path) -> None:

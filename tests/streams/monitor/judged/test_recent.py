@@ -25,6 +25,8 @@ def judged(n: int, **more: Any) -> dict[str, Any]:
             "fraud": {"labels": n, "named": 3 * n // 2, "right": 3 * n // 4},
             "ok": {"labels": n, "named": n // 2, "right": n // 4},
         },
+        "confusion": {"fraud": {"fraud": 3 * n // 4, "ok": n // 4}, "ok": {"fraud": 3 * n // 4, "ok": n // 4}},
+        "cost": 2.5 * n,
         "rare": "fraud",
         "found": found,
         "every": every,
@@ -45,6 +47,9 @@ def test_the_figures_are_of_what_came_since_the_worker_started() -> None:
     assert recent is not None
     assert recent.events == 160
     assert recent.classes["fraud"] == (80, 0.5, 0.75, 0.6)
+    assert recent.gmean == pytest.approx((0.75 * 0.25) ** 0.5)
+    assert recent.cost == 2.5 / 2
+    assert recent.confusion["fraud"] == {"fraud": 60, "ok": 20}
     assert (recent.alerts, recent.alert_precision, recent.alert_recall) == (40, 0.5, 0.25)
     # 60 of the 80 surest are of the class, and so are 20 of the others.
     assert recent.auprc == pytest.approx((60 * 0.75 + 20 * 0.5) / 80)
@@ -105,7 +110,7 @@ def test_no_name_or_number_of_classes_fills_the_page_or_the_memory() -> None:
     workers = Workers(metrics)
     names = ["\x1b[2J<b>" + "x" * 500, *(f"c{i}" for i in range(500))]
     classes = {name: {"labels": 4, "named": 4, "right": 2} for name in names}
-    some = judged(80, classes=classes, rare=names[0])
+    some = judged(80, classes=classes, rare=names[0], confusion={name: dict.fromkeys(names, 1) for name in names})
     workers.count(parsed(telemetry(started_at=now - 60_000, time=now, judged=some)))
     assert len(samples(metrics, "tocsin_class_recall")) <= CLASSES
     told = {sample.labels["class"] for sample in samples(metrics, "tocsin_judged_labels_total")}
