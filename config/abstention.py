@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from contextlib import suppress
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tocsin.config.alert.budget import NumberBudget
 from tocsin.config.base import ClassName, FrozenSettings
 
 CostValue = Annotated[float, Field(ge=0, le=1e12)]
+
+
+def _share(value: Any) -> Any:
+    """The share that a percentage such as `1%` stands for; anything else is left to pydantic."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        with suppress(ValueError):
+            return float(value.strip()[:-1]) / 100.0
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+"""A share of all, written as a number from 0 to 1 or as a percentage."""
 
 
 class AbstentionSettings(FrozenSettings):
@@ -26,7 +39,12 @@ class AbstentionSettings(FrozenSettings):
     expected cost, where that cost is at most `abstain_cost`."""
     error: float = Field(default=0.1, ge=1e-9, lt=0.5)
     """Target share of events whose prediction set misses the true class, or of decisions that are wrong. It is held in
-    the long run, by labels that came. It does not hold of the events after a drift until their labels are learnt."""
+    the long run, by labels that came. It does not hold of the events after a drift until their labels are learnt. With
+    `controls: error` telemetry says whether the promise is kept: at most this share and one point more is wrong."""
+    quick_labels: Share = Field(default=0.0, ge=0, le=0.5)
+    """The share of decisions, as 0.01 or `1%`, for which the topic `review` asks for a quick label: one that comes well
+    before the usual ones, and so tells of a drift before these can. Each such review says how soon its answer must come
+    to be worth that. After a wrong one more are asked for. It goes with `controls: error`."""
     per_class: bool | Literal["auto"] = "auto"
     """Whether the sets miss at most the share `error` of every class rather than of all events. A rare class keeps its
     coverage, and there are more abstentions. A class with fewer than 1 / error labels uses the threshold of all. With
@@ -54,12 +72,12 @@ class AbstentionSettings(FrozenSettings):
     """How many of the latest labelled scores the quantile is taken of. Where labels are late it is two fifths of their
     delay, if that is more."""
     late_window: int = Field(default=3_000, ge=20, le=1_000_000)
-    """The most scores that the quantile is taken of, however late labels are. `controls: error` always uses this many,
-    because only those events that are decided tell it something."""
+    """The most scores that the quantile is taken of, however late labels are. With `controls: error` the threshold
+    always rests on this many answers of today's model to labelled events."""
     cold_start: int = Field(default=30, ge=0, le=1_000_000)
     """Labels that must count before the first decision. A label counts where the model had learnt this many labels when
     its event came, or as many as came between the event and its label. So with labels that are late the first decision
-    comes after about twice their delay."""
+    comes after about twice their delay; with `controls: error` and `quick_labels` after one."""
     conflict: float = Field(default=0.4, ge=1e-9, le=1)
     """An abstention from an event with at least this conflict has the reason `conflict`."""
     budget: NumberBudget | None = None
@@ -97,6 +115,8 @@ class AbstentionSettings(FrozenSettings):
             raise ValueError("steering: pid goes with controls: coverage or cost, and not with per_class")
         if self.per_class is True and self.controls == "error":
             raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
+        if self.quick_labels and self.controls != "error":
+            raise ValueError("quick_labels keep the promise of controls: error, and go with nothing else")
         return self
 
     @property

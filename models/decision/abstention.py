@@ -8,8 +8,8 @@ that judged the event itself, and with a gain that shrinks as labels come later:
 threshold itself (`tocsin.models.decision.pid`).
 
 What is controlled is a setting (`abstention.controls`): the coverage of the prediction sets; the error among what is
-decided, by a threshold on the most probable class (see `tocsin.models.decision.quantile.selective`), whose level is
-steered by the errors among decided events; or the expected cost of a decision, by a matrix.
+decided, by a threshold on the most probable class (see `tocsin.models.decision.promise.keeping`); or the expected cost
+of a decision, by a matrix.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.costs import expected_costs
 from tocsin.models.decision.per_class.unequal import Unequal
 from tocsin.models.decision.pid import Pid
-from tocsin.models.decision.quantile import SlidingQuantile, selective
+from tocsin.models.decision.promise.answers import Answer
+from tocsin.models.decision.promise.keeping import Keeping, Outcome
+from tocsin.models.decision.quantile import SlidingQuantile
 
 FULL_GAIN_DELAY = 100
 """Up to this many feedback records between a decision and its label the gain is as configured."""
@@ -43,8 +45,6 @@ DELAY_MEMORY = 100
 ALPHA = (-0.05, 0.5)
 """The level never leaves this range, so that no run of errors or of luck fixes the threshold at an extreme. A level
 below 0 has the same sets as 0, and the errors that took it there must be balanced before sets become narrower again."""
-LEAST_ERROR = 0.001
-"""The least level where the error among decided events is controlled."""
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
 
 
@@ -86,7 +86,6 @@ class Abstention:
         self._settings = settings
         longest = max(settings.window, settings.late_window)
         self._scores = SlidingQuantile(longest)
-        self._doubts = SlidingQuantile(longest if settings.controls == "error" else 0)
         self._by_class: list[SlidingQuantile] = []
         self._class_alphas: list[float] = []
         self._keeps_classes = settings.may_be_per_class
@@ -97,6 +96,8 @@ class Abstention:
         self.delay = 0.0
         """Feedback records between a decision and its label, on the average of the latest."""
         self.alpha = settings.error
+        self.promise = _promise(settings)
+        """What decides where the error among decisions is controlled; None where something else is."""
         self._pid = Pid() if settings.steering == "pid" else None
         self._threshold: float | None = None
 
@@ -108,7 +109,7 @@ class Abstention:
     @property
     def cold(self) -> bool:
         """Whether too few labels are known to decide anything."""
-        return self.known < max(self._settings.cold_start, 1)
+        return self.promise.cold if self.promise is not None else self.known < max(self._settings.cold_start, 1)
 
     @property
     def per_class(self) -> bool:
@@ -123,13 +124,12 @@ class Abstention:
         """
         if self.cold:
             return math.inf
+        if self.promise is not None:
+            return self.promise.threshold
         if self._threshold is None:
-            if self._settings.controls == "error":
-                self._threshold = selective(self._doubts.values, self._scores.values, self.alpha)
-            else:
-                self._threshold = self._quantile(self._scores, self.alpha)
-                if self._pid is not None:
-                    self._threshold = min(max(self._threshold + self._pid.offset, 0.0), 1.0)
+            self._threshold = self._quantile(self._scores, self.alpha)
+            if self._pid is not None:
+                self._threshold = min(max(self._threshold + self._pid.offset, 0.0), 1.0)
         return self._threshold
 
     def _quantile(self, scores: SlidingQuantile, alpha: float) -> float:
@@ -259,41 +259,41 @@ class Abstention:
         doubt: float = math.inf,
         label: int = 0,
         class_judged_by: float = math.inf,
+        now: Answer | None = None,
     ) -> None:
         """One late label.
 
         `score` is 1 - BetP of the true class as it was at the event's time, `judged_by` the threshold then (infinite
         if it was cold), `delay` the feedback records that came between, `doubt` as `doubts` gives it for that BetP,
         `label` the true class, by its place, and `class_judged_by` that class's own threshold then, if it had one.
+        `now` is what the model says of the event just before it learns the label; None where it says the same.
         """
         self.delay += (delay - self.delay) / min(self.count + 1, DELAY_MEMORY)
-        if math.isfinite(judged_by):
-            self._steer(score, judged_by, delay, doubt)
+        if self.promise is not None:
+            said = Answer(doubt, score > doubt)
+            decided = math.isfinite(judged_by) and doubt <= judged_by
+            self.promise.learn(Outcome(decided, said, said if now is None else now, delay))
+            self.alpha = self.promise.level
+        elif math.isfinite(judged_by):
+            self._steer(score, judged_by, delay)
         if self._keeps_classes:
             self._make_room(label)
             if math.isfinite(class_judged_by):
                 self._steer_class(label, score > class_judged_by, delay)
         if self._tells(delay):
-            self._keep(score, doubt, label)
+            self._keep(score, label)
         if self._unequal is not None:
             self._unequal.learn(label)
         self.count += 1
         self._threshold = None
 
-    def _steer(self, score: float, judged_by: float, delay: int, doubt: float) -> None:
+    def _steer(self, score: float, judged_by: float, delay: int) -> None:
         """Move the level by the error of one event."""
         target, gain = self._settings.error, self._settings.gain * haste(delay)
         if self._pid is not None:
             self._pid.learn((score > judged_by) - target, haste(delay), self.threshold())
             return
-        if self._settings.controls != "error":
-            self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
-            return
-        # An event that was abstained from tells nothing of the error among decided events. It moves the level a step
-        # back to its target: otherwise a run of errors would stop all decisions, and with them all evidence to the
-        # contrary. The level never exceeds the target, which would allow more errors than were asked for.
-        step = (target - (score > doubt)) if doubt <= judged_by else (target - self.alpha)
-        self.alpha = min(max(self.alpha + gain * step, LEAST_ERROR), target)
+        self.alpha = _kept(self.alpha + gain * (target - (score > judged_by)))
 
     def _steer_class(self, label: int, wrong: bool, delay: int) -> None:
         """Move the level of one class by the error of one of its events.
@@ -319,10 +319,8 @@ class Abstention:
         learnt = self.count - delay  # by the model that judged the event
         return learnt < 0 or learnt >= min(delay, self._settings.cold_start)
 
-    def _keep(self, score: float, doubt: float, label: int) -> None:
+    def _keep(self, score: float, label: int) -> None:
         self._scores.add(score)
-        if self._settings.controls == "error":
-            self._doubts.add(doubt)
         if self._keeps_classes:
             self._by_class[label].add(score)
 
@@ -331,8 +329,8 @@ class Abstention:
         return {
             **({} if self._pid is None else {"pid": self._pid.array()}),
             **({} if self._unequal is None else with_prefix("unequal/", self._unequal.state_dict())),
+            **({} if self.promise is None else with_prefix("promise/", self.promise.state_dict())),
             "scores": self._scores.ring,
-            "doubts": self._doubts.ring,
             "known": np.array(self.known),
             "count": np.array(self.count),
             "alpha": np.array(self.alpha),
@@ -345,7 +343,7 @@ class Abstention:
     def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `state_dict` gave."""
         known = int(arrays["known"])
-        self._scores, self._doubts = _restored(arrays["scores"], known), _restored(arrays["doubts"], known)
+        self._scores = _restored(arrays["scores"], known)
         by_class = zip(arrays["class_scores"], arrays["class_counts"].tolist(), strict=True)
         self._by_class = [_restored(ring, count) for ring, count in by_class]
         self._class_alphas = [float(alpha) for alpha in arrays["class_alphas"]]
@@ -354,7 +352,15 @@ class Abstention:
             self._pid.load_state_dict(arrays, "pid")
         if self._unequal is not None:
             self._unequal.load_state_dict(without_prefix("unequal/", arrays))
+        if self.promise is not None:
+            self.promise.load_state_dict(without_prefix("promise/", dict(arrays)))
         self._threshold = None
+
+
+def _promise(settings: AbstentionSettings) -> Keeping | None:
+    if settings.controls != "error":
+        return None
+    return Keeping(settings.error, settings.late_window, settings.cold_start, settings.quick_labels > 0.0)
 
 
 def haste(delay: float) -> float:

@@ -138,9 +138,10 @@ def together(one: Batch, other: Batch) -> Batch:
 
 
 def can_pass(mixture: Mixture) -> bool:
-    """Whether a mixture has no part that must see one event after the other: class priors that are followed, and
-    experts of whole subjects."""
-    return isinstance(mixture.judge.prior_shift, NoPriorShift) and not mixture.pool.whole_subject
+    """Whether a mixture has no part that must see one event after the other: class priors that are followed, events
+    that are scored anew when their labels come, and experts of whole subjects."""
+    judge = mixture.judge
+    return isinstance(judge.prior_shift, NoPriorShift) and not judge.rescores and not mixture.pool.whole_subject
 
 
 def score_and_learn(

@@ -17,6 +17,7 @@ from tocsin.models.decision.abstention import COLD_START, Abstention, JudgedBy, 
 from tocsin.models.decision.novelty import AskedAt, LearntAt, Novelty, beyond, support
 from tocsin.models.decision.operating_point import OperatingPoint, Raised, raised
 from tocsin.models.decision.prior_shift import prior_shift
+from tocsin.models.decision.promise.answers import Answer
 from tocsin.models.decision.streams import Streams
 from tocsin.models.decision.traffic.recent import RecentTraffic
 
@@ -200,9 +201,19 @@ class Judge:
         for i, label in enumerate(y.tolist()):
             self.prior_shift.learn(betp[i], None, label, learnt + i)
 
-    def learn_late(self, batch: Batch, y: Ints, betp: Floats, contexts: Contexts, learnt: int) -> None:
-        """Learn B late labels, each event judged by what its context says of its own time."""
-        self._learn_thresholds(y, betp, learnt, contexts)
+    @property
+    def rescores(self) -> bool:
+        """Whether it asks what the model of today says of an event just before its late label is learnt."""
+        return self._enabled and self.abstention.promise is not None
+
+    def learn_late(
+        self, batch: Batch, y: Ints, betp: Floats, contexts: Contexts, learnt: int, rescored: Floats | None = None
+    ) -> None:
+        """Learn B late labels, each event judged by what its context says of its own time.
+
+        `rescored` [B, K] is BetP as the model said it just before each label; None where it was not asked.
+        """
+        self._learn_thresholds(y, betp, learnt, contexts, rescored)
         self.operating_point.learn(betp, y, contexts.learnt)
         self.prior_shift.learn_late(y, contexts)
         if self._enabled and contexts.nonconformity is None:
@@ -210,7 +221,9 @@ class Judge:
         elif self._enabled and contexts.nonconformity is not None:
             self.novelty.learn(batch.X, contexts.nonconformity, y, batch.times)
 
-    def _learn_thresholds(self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None) -> None:
+    def _learn_thresholds(
+        self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None, rescored: Floats | None = None
+    ) -> None:
         scores, doubt = (1.0 - betp[np.arange(len(y)), y]).tolist(), doubts(betp).tolist()
         if contexts is None:
             for i, label in enumerate(y.tolist()):
@@ -222,9 +235,17 @@ class Judge:
             there = np.flatnonzero(y < contexts.limits.shape[1])
             limits[there] = contexts.limits[there, y[there]]
         delays = (learnt + np.arange(len(y)) - contexts.learnt).tolist()
-        columns = zip(scores, contexts.threshold.tolist(), delays, doubt, y.tolist(), limits.tolist(), strict=True)
+        today = [None] * len(y) if rescored is None else _answers(rescored, y)
+        limit, judged_by = limits.tolist(), contexts.threshold.tolist()
+        columns = zip(scores, judged_by, delays, doubt, y.tolist(), limit, today, strict=True)
         for column in columns:
             self.abstention.learn(*column)
 
     def _now(self, learnt: int) -> _Limits:
         return _Limits(self.abstention.threshold(), self.abstention.limits(self._classes), learnt)
+
+
+def _answers(betp: Floats, y: Ints) -> list[Answer | None]:
+    """What BetP [B, K] says of events of the classes y [B]."""
+    doubt, score = doubts(betp).tolist(), (1.0 - betp[np.arange(len(y)), y]).tolist()
+    return [Answer(*one) for one in zip(doubt, (s > d for s, d in zip(score, doubt, strict=True)), strict=True)]

@@ -25,6 +25,7 @@ from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
 from tocsin.models.inputs.preparation import Preparation
 from tocsin.models.profiles.label_rates import LabelRates
+from tocsin.models.routing.base import Lessons, Questions
 from tocsin.models.routing.combiner import Combined, Combiner
 from tocsin.models.routing.lifecycle import Lifecycle
 
@@ -165,6 +166,8 @@ class Mixture:
 
     def _learn_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts | None) -> Floats:
         active = self.lifecycle.active
+        if contexts is not None and self.judge.rescores:
+            return self._rescore_piece(batch, y, weight, posts, contexts)
         delay = np.zeros(len(y), np.int64)
         if contexts is not None:
             delay = self.learnt + np.arange(len(y)) - contexts.learnt
@@ -190,6 +193,27 @@ class Mixture:
             for subject, label in zip(batch.subjects, y.tolist(), strict=True):
                 self.history.remember(subject, label)
             decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
+        self.learnt += len(batch)
+        self.observe(learnt.evidence, learnt.reliability, engaged, y, decided)
+        return betp
+
+    def _rescore_piece(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, contexts: Contexts) -> Floats:
+        """Learn B late labels, each after its event was scored by the model of that very moment."""
+        active, ahead = self.lifecycle.active, np.arange(len(y))
+        delay = self.learnt + ahead - contexts.learnt
+        # The labels before an event are those of its own time: with the very latest an expert would know too much.
+        batch, answers = _as_predicted(batch, contexts), self._answers_of(contexts)
+        asked, batch = self.inputs.ask_and_learn(batch, ahead, batch, y, delay)
+        said = self.pool.rescore_and_learn(asked, batch, y, weight, posts, active, answers)
+        lessons = Lessons(batch.ranked, answers, y, weight, delay)
+        combined, learnt = self.combiner.ask_and_learn(Questions(asked.ranked, said, ahead), lessons, active)
+        rescored = self.rare.read(combined.betp, said, self.rare.learn(y)[:-1]).betp
+        betp = self._betp_of(contexts)
+        self.judge.learn_late(batch, y, betp, contexts, self.learnt, rescored)
+        for subject, label in zip(batch.subjects, y.tolist(), strict=True):
+            self.history.remember(subject, label)
+        engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, active)
+        decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
         self.learnt += len(batch)
         self.observe(learnt.evidence, learnt.reliability, engaged, y, decided)
         return betp

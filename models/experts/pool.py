@@ -104,6 +104,26 @@ class ExpertPool:
             answers[:, e] = expert.ask_and_learn(_as_heard(asked, expert, said), ahead, taught, y, weight)
         return answers
 
+    def rescore_and_learn(
+        self, asked: Batch, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools, answers: Floats
+    ) -> Floats:
+        """`learn`; returns the evidence [B, E, K] of today for each event just before it is learnt.
+
+        `asked` are the events as they are shown to the experts today, `batch` as they were at their own time.
+        """
+        if not any(posts):
+            ahead = np.arange(len(batch))
+            return self.ask_and_learn(asked, ahead, batch, y, weight, active, lambda said: answers[:, : said.shape[1]])
+        said = self._vacuous(batch)
+        for e in np.flatnonzero(active).tolist():
+            expert = self.experts[e]
+            for i in range(len(batch)):
+                event, one = asked.rows(i, i + 1), slice(i, i + 1)
+                said[one, e] = expert.evidence(_as_heard(event, expert, said[one, :e]))
+                taught = _as_heard(batch.rows(i, i + 1), expert, answers[one, :e])
+                expert.learn_posts(taught, y[one], weight[one], posts[one])
+        return said
+
     def predict_then_learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools) -> Floats:
         """Teach the active experts B events, and return the evidence [B, E, K] of each just before it was learnt."""
         answers, drawn = self._vacuous(batch), self.undersampling.learn(y)
