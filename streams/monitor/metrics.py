@@ -62,6 +62,7 @@ FAMILIES = (
     Family("gauge", "tocsin_rare_auprc", "AUPRC of the class that raises alerts, last hour.", ("worker",)),
     Family("gauge", "tocsin_alert_precision", "Share of alerts that were right, last hour.", ("worker",)),
     Family("gauge", "tocsin_alert_recall", "Share of the class that raised an alert, last hour.", ("worker",)),
+    Family("counter", "tocsin_quick_labels", "Events for which a quick label was asked.", ("worker",)),
     Family("counter", "tocsin_rebuilt", "Pending events read back from the logs.", ("worker",)),
     Family("counter", "tocsin_unfit_events", "Records read again that are no events by the schema.", ("worker",)),
     Family("counter", "tocsin_scored_anew", "Feedback whose event another model had seen.", ("worker",)),
@@ -93,6 +94,14 @@ FAMILIES = (
     Family("gauge", "tocsin_engaged_experts", "Mean experts engaged for an event, latest batch.", ("worker",)),
     Family("gauge", "tocsin_conformal_threshold", "Threshold that a decision has to pass.", ("worker",)),
     Family("gauge", "tocsin_conformal_alpha", "Error level that the threshold aims at.", ("worker",)),
+    Family(
+        "gauge",
+        "tocsin_promise",
+        "Whether at most the promised share of decisions is wrong: 0 kept, 1 at risk, 2 cannot be kept.",
+        ("worker",),
+    ),
+    Family("gauge", "tocsin_promise_error", "Share of wrong ones, latest labelled decisions.", ("worker",)),
+    Family("gauge", "tocsin_promise_silent", "1 while nothing is decided after a drift.", ("worker",)),
     Family(
         "histogram",
         "tocsin_batch_latency_seconds",

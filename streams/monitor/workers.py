@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.models.decision.promise.state import STATES
 from tocsin.streams.monitor import rules, standstill
 from tocsin.streams.monitor.judged import shown
 from tocsin.streams.monitor.judged.recent import RecentlyJudged
@@ -44,8 +45,8 @@ MISSED_SECONDS = 900.0
 """How much longer the age of its telemetry is served, so that an alert on that age can fire."""
 
 _TOTALS = (
-    "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "rebuilt", "expired",
-    "batches", "shortened", "without_decision", "unfit_events", "scored_anew", "snapshots_failed",
+    "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "quick_labels", "rebuilt",
+    "expired", "batches", "shortened", "without_decision", "unfit_events", "scored_anew", "snapshots_failed",
 )  # fmt: skip
 _BUCKETS = (*map(str, BATCH_SECONDS), "+Inf")
 
@@ -193,6 +194,10 @@ class Workers:
         gauge("tocsin_coverage", decided / events if events > 0 else None, label)
         gauge("tocsin_conformal_threshold", telemetry.threshold, label)
         gauge("tocsin_conformal_alpha", telemetry.alpha, label)
+        if (promise := telemetry.promise) is not None:
+            gauge("tocsin_promise", STATES.index(promise.state), label)
+            gauge("tocsin_promise_error", promise.error, label)
+            gauge("tocsin_promise_silent", promise.silent, label)
         gauge("tocsin_pending_events", telemetry.pending, label)
         gauge("tocsin_labelled_events", telemetry.labelled, label)
         gauge("tocsin_waiting_labels", telemetry.waiting, label)

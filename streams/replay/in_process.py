@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
+from tocsin.models.decision.promise.state import STATES
 from tocsin.streams.printable import printable
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport, as_keywords
 from tocsin.streams.replay.in_chunks import REASONS, Chunks, OneByOneError, few_collections, goes_in_chunks
@@ -25,6 +26,7 @@ from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.decode import read_own
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.worker.deciding.quick_labels import told
 from tocsin.streams.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,9 @@ class ReplayReport(PrequentialReport):
 
     events_per_second: float | None
     dead_letters: int
+    promise: dict[str, float | str | None] | None
+    """With `controls: error`: for which shares of the events the promise on errors was kept, at risk, or could not be
+    kept, as it was known at each, and how it stands at the end; else null."""
 
 
 class InProcess:
@@ -83,6 +88,8 @@ class InProcess:
         """Why records were put aside, with how often; of many different reasons the first `REASONS`."""
         self._decided = self._misfits = 0
         """Events that were decided, and labels among theirs that are no class."""
+        self._promises: Counter[str] = Counter()
+        """Events by the state of the promise on errors after each."""
         self._rival = None
         if self._with_rival:
             from tocsin.streams.replay.rival import RivalTree  # only here, because it imports river
@@ -154,11 +161,18 @@ class InProcess:
         return self._report(handled, seconds, dead_letters)
 
     def _report(self, handled: int, seconds: float, dead_letters: int) -> ReplayReport:
-        return ReplayReport(
-            **as_keywords(self.evaluation.report()),
-            events_per_second=handled / seconds if seconds else None,
-            dead_letters=dead_letters,
-        )
+        speed = handled / seconds if seconds else None
+        figures = as_keywords(self.evaluation.report())
+        return ReplayReport(**figures, events_per_second=speed, dead_letters=dead_letters, promise=self._promise())
+
+    def _promise(self) -> dict[str, float | str | None] | None:
+        """How the promise on errors stood."""
+        stands = None if self.classifier is None else told(self.classifier)
+        if stands is None:
+            return None
+        n = max(self._promises.total(), 1)
+        shares = {state.replace(" ", "_"): self._promises[state] / n for state in STATES}
+        return {**shares, "state": stands.state, "reason": stands.reason, "drifts_every": stands.drifts_every}
 
     def _worker_settings(self, directory: Path) -> Settings:
         """The service's settings with a state of the replay's own, and batches of a fixed size."""
@@ -174,6 +188,8 @@ class InProcess:
         for record in self._decisions.poll(2, 0):
             decision = read_own(record, Decision)
             self._judge(past, decision)
+        if (keeping := worker.classifier.abstention.promise) is not None:
+            self._promises[keeping.promise.state] += 1
         self.without_label += past.label is None
         self._unlabelled.add(past, None)
         for due, _ in self._unlabelled.after():

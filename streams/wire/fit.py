@@ -216,7 +216,8 @@ def _smaller_alert(value: bytes, room: int) -> Iterator[bytes]:
 
 def _smaller_review(value: bytes, room: int) -> Iterator[bytes]:
     review = msgspec.json.decode(value, type=Review)
-    yield encode(Review(review.event, msgspec.structs.replace(review.decision, explanation=None)))
+    decision = msgspec.structs.replace(review.decision, explanation=None)
+    yield encode(msgspec.structs.replace(review, decision=decision))
 
 
 def _smaller_feedback(value: bytes, room: int) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
-from tocsin.streams.wire.kinds import dead_letter, judged
+from tocsin.streams.wire.kinds import dead_letter, judged, promise
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "event": records.Event,
@@ -80,7 +80,8 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    return {**_docstrings(explanation), **_docstrings(records), **_docstrings(dead_letter), **_docstrings(judged)}
+    told = (explanation, records, dead_letter, judged, promise)
+    return {name: text for module in told for name, text in _docstrings(module).items()}
 
 
 def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:

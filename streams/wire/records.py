@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from tocsin.explain.explanation import Explanation, MatteringPost
 from tocsin.models.data.times.reading import LATEST
 from tocsin.streams.wire.kinds.judged import JudgedDecisions
+from tocsin.streams.wire.kinds.promise import PromiseTelemetry
 from tocsin.streams.wire.values import MOST_WEIGHT
 
 _STRING, _NUMBER = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}
@@ -217,10 +218,14 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Review(Struct, frozen=True):
-    """An abstention that a person may want to look at. On the topic `review`, keyed by subject."""
+    """What a person may want to look at: an abstention, or an event whose label is wanted soon. On the topic `review`,
+    keyed by subject."""
 
     event: Event
     decision: Decision
+    quick_within: int | UnsetType = UNSET
+    """Only where a quick label is asked for (`abstention.quick_labels`): the answer is worth most before so many other
+    labels have come. A later one is a label like any other."""
 
 
 class SharedSnapshot(Struct, frozen=True):
@@ -352,6 +357,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """By `novelty_by: traffic`: `speaks`, the share of partitions where enough is known; `labelled`, that of events."""
     threshold: float | None
     alpha: float
+    promise: PromiseTelemetry | None = None
+    """How the promise on errors stands; null where none is made (`abstention.controls`), or from an older worker."""
     latency_ms: dict[str, float]
     """Milliseconds from poll to commit of a batch: p50, p99 and max of the latest batches."""
     batch_seconds: BatchSeconds | None = None

@@ -46,6 +46,8 @@ class Counts:
     abstained: int = 0
     over_budget: int = 0
     """Events that would have gone to review, had the budget not been spent."""
+    quick_labels: int = 0
+    """Events for which a quick label was asked."""
     duplicates: int = 0
     """Events whose id was pending already: not decided again."""
     decided_twice: int = 0
@@ -90,6 +92,7 @@ class Counts:
         """The plain totals, by name."""
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
-            "alerts", "rebuilt", "without_decision", "unfit_events", "expired", "batches", "snapshots_failed",
+            "alerts", "quick_labels", "rebuilt", "without_decision", "unfit_events", "expired", "batches",
+            "snapshots_failed",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

@@ -162,6 +162,7 @@ class Pipeline:
         counts.abstained += len(reasons)
         counts.reasons.update(reasons)
         counts.over_budget += decided.over_budget
+        counts.quick_labels += decided.quick
         alerts = self._settings.topics.alerts
         counts.alerts += sum(output.topic == alerts for outputs in decided.outputs for output in outputs[1:])
         if self.decided_before:

@@ -21,6 +21,7 @@ from tocsin.streams.wire.records import (
     Telemetry,
 )
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding.quick_labels import told
 from tocsin.streams.worker.learning.left_out_watch import left_out
 from tocsin.streams.worker.overload.load import SeenLoad
 
@@ -98,6 +99,7 @@ def report(
         traffic=_traffic(last),
         threshold=finite(classifier.abstention.threshold()),
         alpha=classifier.abstention.alpha,
+        promise=told(classifier),
         latency_ms=latencies(counts),
         batch_seconds=BatchSeconds(at_most=counts.batch_times.at_most(), total=counts.batch_times.seconds),
         pending=backlog.pending,

@@ -110,6 +110,7 @@ MODEL_SETTINGS = {
     "abstention.error": 0.2,
     "abstention.controls": "error",
     "abstention.per_class": True,
+    "abstention.quick_labels": 0.01,
     "abstention.costs": {"x": {"y": 2.0}},
     "abstention.abstain_cost": 0.2,
     "abstention.gain": 0.01,

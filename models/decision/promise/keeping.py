@@ -78,7 +78,7 @@ class Keeping:
     """
 
     def __init__(self, error: float, window: int, cold_start: int, quick: bool = False) -> None:
-        self._error, self._cold_start, self._quick = error, max(cold_start, 1), quick
+        self.error, self._cold_start, self._quick = error, max(cold_start, 1), quick
         self.gate, self.ledger = Gate(error), Ledger()
         self._now, self._said, self._collapses = Answers(window), Answers(SEASONS * window), Collapses(SEASONS * window)
         self._aside: deque[Answer] = deque(maxlen=window)
@@ -201,9 +201,9 @@ class Keeping:
         if not self.gate.shut:
             self.watched = self._next_threshold()
         now = self._now.up_to(self.watched)
-        self._usual = self._error if math.isnan(now.wrong) else now.wrong
+        self._usual = self.error if math.isnan(now.wrong) else now.wrong
         self.ledger.close(self.level, 0.0 if self.gate.shut or self.cold else now.share)
-        self.promise = promise(self._error, self.known())
+        self.promise = promise(self.error, self.known())
 
     def _next_threshold(self) -> float:
         if self._said.count >= ENOUGH_SAID:
@@ -213,15 +213,15 @@ class Keeping:
 
     def _next_level(self) -> float:
         lateness = min(self.delay / SLOW_DELAY, 1.0)
-        meant, missed = WEIGHT * self._error, WEIGHT * self._error * (1.0 + SLOWER * lateness)
+        meant, missed = WEIGHT * self.error, WEIGHT * self.error * (1.0 + SLOWER * lateness)
         ratios, long = [], self.ledger.sums(self._span)
         for sums in (long, self.ledger.sums(SHORT + SHORT_DELAYS * self.delay)):
             ratios.append((sums[MEANT] + meant) / (sums[MISSED] + missed))
         greatest = GREATEST + (GREATEST_LATE - GREATEST) * lateness
-        level = min(max(AIM * min(ratios), LEAST_LEVEL / self._error), greatest) * self._error
+        level = min(max(AIM * min(ratios), LEAST_LEVEL / self.error), greatest) * self.error
         # What drifts cost is to be saved between them, where that is possible.
         cost = max(long[WRONG] - long[MISSED], 0.0) / max(long[DECIDED], 1.0)
-        return level * (1.0 - cost / self._error) if cost <= PAYABLE * self._error else level
+        return level * (1.0 - cost / self.error) if cost <= PAYABLE * self.error else level
 
     @property
     def _span(self) -> float:
@@ -270,7 +270,7 @@ class Keeping:
         for name, part in self._parts().items():
             part.load_state_dict(without_prefix(f"{name}/", dict(arrays)))
         if self.count >= BLOCK:
-            self.promise = promise(self._error, self.known())
+            self.promise = promise(self.error, self.known())
 
     def _parts(self) -> dict[str, Answers | Collapses | Gate | Ledger]:
         return {

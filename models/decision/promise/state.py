@@ -19,6 +19,9 @@ KEPT: State = "kept"
 AT_RISK: State = "at risk"
 CANNOT: State = "cannot be kept"
 
+STATES = (KEPT, AT_RISK, CANNOT)
+"""From the best to the worst."""
+
 
 class Known(NamedTuple):
     """What is known of the latest decisions."""

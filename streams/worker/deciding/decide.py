@@ -30,6 +30,7 @@ from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.event_alerts import EventAlerts
 from tocsin.streams.worker.deciding.profiling import Profiling
+from tocsin.streams.worker.deciding.quick_labels import asked_for
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 from tocsin.streams.worker.deciding.traffic import TrafficKeeper, traffic_ratios
 
@@ -53,6 +54,8 @@ class DecidedBatch(NamedTuple):
     """Why each was abstained from."""
     over_budget: int
     """Events that would have gone to review, had the budget not been spent."""
+    quick: int
+    """Events for which a quick label was asked."""
 
 
 class _OverBudget(NamedTuple):
@@ -198,13 +201,16 @@ class Decide:
         for i in range(events.size):
             if told.raises(i):
                 outputs[i] += self._alerts(events, scores, i, told)
-        for i in np.flatnonzero(~verdicts.decided).tolist():
-            if over_budget[i] is None and reviewable(verdicts.reasons[i], self._settings.review):
-                review = b'{"event":%b,"decision":%b}' % (encode(events.event(i)), decisions[i])
-                outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
+        quick = asked_for(self._settings, self._classifier, events, scores)
+        abstained = [i for i in np.flatnonzero(~verdicts.decided).tolist() if over_budget[i] is None]
+        reviewed = [i for i in abstained if reviewable(verdicts.reasons[i], self._settings.review)]
+        for i in sorted({*reviewed, *quick}):
+            soon = b',"quick_within":%d' % quick[i] if i in quick else b""
+            review = b'{"event":%b,"decision":%b%b}' % (encode(events.event(i)), decisions[i], soon)
+            outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
         label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
         spent = sum(over is not None for over in over_budget)
-        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent)
+        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, len(quick))
 
     def _to_explain(self, verdicts: Verdicts, told: _Said) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""

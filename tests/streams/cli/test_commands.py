@@ -217,7 +217,7 @@ def test_a_replay_prints_one_json_object_last_and_alone_on_standard_output() -> 
     assert report["events"] == 300
     assert set(report) == {
         "events", "before_first_label", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage",
-        "selective_accuracy", "baselines", "events_per_second", "dead_letters",
+        "selective_accuracy", "baselines", "events_per_second", "dead_letters", "promise",
         "rare", "classes", "confusion", "cost", "over_time", "drifts", "intervals",
     }  # fmt: skip
     assert set(report["baselines"]) == {"no_change", "majority", "hoeffding_tree"}

@@ -181,7 +181,6 @@ def test_classes_that_are_found_in_labels(tmp_path: Path, delay: int) -> None:
 OTHER: dict[str, dict[str, Any]] = {
     "a threshold for each class": {"abstention": {"cold_start": 5, "per_class": True, "error": 0.3}},
     "a threshold for each class, once one is rare": {"abstention": {"cold_start": 5, "per_class": "auto"}},
-    "the error is controlled": {"abstention": {"cold_start": 5, "controls": "error"}},
     "costs are controlled": {"abstention": {"cold_start": 5, "controls": "cost", "costs": {"no": {"yes": 0.3}}}},
     "no abstention": {"abstention": {"enabled": False}},
     "novel events are abstained from": {"abstention": {"cold_start": 5, "abstain_novel": True, "novelty": 0.2}},
@@ -264,11 +263,12 @@ def test_a_rare_class(tmp_path: Path, delay: int) -> None:
 def test_what_needs_the_service_is_left_to_it(tmp_path: Path) -> None:
     budget = config(tmp_path, TABULAR[:2], abstention={"cold_start": 5, "budget": 10})
     followed = config(tmp_path, TABULAR[:2], prior_shift={"enabled": True})
+    promised = config(tmp_path, TABULAR[:2], abstention={"cold_start": 5, "controls": "error"})
     whole = config(tmp_path, [{"kind": "linear-text", "scope": "subject"}], text=True)
     plain = config(tmp_path, TABULAR[:2])
-    every = (budget, followed, whole, plain)
+    every = (budget, followed, promised, whole, plain)
     go = [in_chunks.goes_in_chunks(one, Classifier.from_config(one), 1) for one in every]
-    assert go == [False, False, False, True]
+    assert go == [False, False, False, False, True]
 
 
 def test_labels_that_find_their_events_gone_are_left_to_the_service(tmp_path: Path) -> None:

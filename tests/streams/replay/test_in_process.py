@@ -22,7 +22,7 @@ from ..support import START, settings, stream
 PRESETS = Path(str(resources.files("tocsin.config.presets")))
 KEYS = {
     "events", "before_first_label", "accuracy", "kappa_m", "kappa_t", "f1_macro", "gmean", "coverage",
-    "selective_accuracy", "baselines", "events_per_second", "dead_letters",
+    "selective_accuracy", "baselines", "events_per_second", "dead_letters", "promise",
     "rare", "classes", "confusion", "cost", "over_time", "drifts", "intervals",
 }  # fmt: skip
 
@@ -75,6 +75,15 @@ def test_labels_by_an_old_name_are_judged_by_that_of_today(tmp_path: Path) -> No
     assert {truth for _, truth in mapped.judged} == {"no", "true"}
     assert reports[1].accuracy == reports[0].accuracy
     assert reports[1].dead_letters == 0
+
+
+def test_the_report_says_how_the_promise_on_errors_stood(tmp_path: Path) -> None:
+    promised = settings(tmp_path, abstention={"controls": "error", "cold_start": 5})
+    report = InProcess(promised, 3).run(some(200))
+    assert report.promise == {
+        "kept": 0.0, "at_risk": 1.0, "cannot_be_kept": 0.0, "state": "at risk", "reason": None, "drifts_every": None,
+    }  # fmt: skip
+    assert InProcess(settings(tmp_path), 3).run(some(20)).promise is None
 
 
 def test_every_decision_is_judged_by_its_own_label(tmp_path: Path) -> None:

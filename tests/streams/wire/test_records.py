@@ -74,8 +74,8 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return through(Service(config))
 
 
-WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "shed", "traffic_ratio", "alert"}
-"""Fields of a decision that are there only where the config asks for them."""
+WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "quick_within", "shed", "traffic_ratio", "alert"}
+"""Fields of a decision or a review that are there only where the config asks for them."""
 
 
 @pytest.mark.parametrize(
