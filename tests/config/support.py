@@ -35,6 +35,8 @@ def changed(path: str, value: Any) -> Settings:
     for key in way:
         place = place[int(key)] if key.isdigit() else place.setdefault(key, {})
     place[int(last) if last.isdigit() else last] = value
+    if path == "abstention.quick_labels":  # they go with nothing else
+        place["controls"] = "error"
     return Settings(**values)
 
 

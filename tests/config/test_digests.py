@@ -182,6 +182,12 @@ def test_the_digest_changes_with_every_setting_of_the_model(path: str, value: An
     assert changed(path, value).model.digest() != Settings(**BASE).model.digest()
 
 
+def test_the_digest_changes_with_the_share_of_quick_labels_alone() -> None:
+    shares = (0.0, 0.01, "1%", "2 %")
+    digests = [changed("abstention.quick_labels", share).model.digest() for share in shares]
+    assert digests[0] != digests[1] == digests[2] != digests[3]
+
+
 @pytest.mark.parametrize(("path", "value"), OTHER_SETTINGS.items(), ids=OTHER_SETTINGS)
 def test_the_digest_changes_with_nothing_else(path: str, value: Any) -> None:
     config = changed(path, value)
