@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -23,10 +24,12 @@ class EarlyRiskSettings(FrozenSettings):
 
     classes: tuple[ClassName, ...] = ()
     """The classes that raise an alert. Where none is named there are no alerts."""
-    policy: Literal["accumulated", "peer-baseline", "fused"] = "accumulated"
-    """What raises an alert for a class. `accumulated`: the subject's posts bring more evidence for it than for all
-    other classes together. `peer-baseline`: they bring far more evidence a post than those of other live subjects.
-    `fused`: the fused belief in it is high enough."""
+    policy: Literal["auto", "learnt", "accumulated", "peer-baseline", "fused"] = "auto"
+    """What raises an alert for a class. `learnt`: what the subject wrote raises the odds of the class above those among
+    labelled subjects of late, and as far as such subjects say is best; it needs an expert with `scope: subject`.
+    `accumulated`: the subject's posts bring more evidence for it than for all other classes together. `peer-baseline`:
+    they bring far more evidence a post than those of other live subjects. `fused`: the fused belief in it is high
+    enough. `auto`: `learnt` where an expert has `scope: subject`, else `accumulated`."""
     minimum_posts: int = Field(default=1, ge=1, le=10_000)
     """A subject raises no alert before it has written this many posts."""
     half_life_hours: float | None = Field(default=None, ge=1e-9, le=1_000_000)
@@ -67,3 +70,9 @@ class EarlyRiskSettings(FrozenSettings):
         if twice:
             raise ValueError(f"{twice[0]!r} is named twice: name each class once")
         return classes
+
+
+def alerts(early_risk: Any) -> bool:
+    """Whether these settings, as a mapping or validated, name a class that raises an alert."""
+    named = early_risk.get("classes") if isinstance(early_risk, Mapping) else getattr(early_risk, "classes", None)
+    return bool(named)

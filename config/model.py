@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.base import ClassName, FrozenSettings, short_digest
-from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.config.early_risk import EarlyRiskSettings, alerts
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, ExpertSettings, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.inputs import InputsSettings
@@ -68,7 +68,8 @@ class ModelSettings(FrozenSettings):
         if not isinstance(values, Mapping) or "experts" in values:
             return values
         known = most_columns(values.get("features", ()))
-        return {**values, "experts": default_experts(known, values.get("text") is True)}
+        early_risk = alerts(values.get("early_risk"))
+        return {**values, "experts": default_experts(known, values.get("text") is True, early_risk)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

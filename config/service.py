@@ -149,7 +149,8 @@ class ReplaySettings(FrozenSettings):
     are `interval_ms` apart."""
     label_time: str | None = None
     """Column (CSV, Parquet) or dot path (JSONL) of the time at which the label became known. A replay then learns each
-    label at that time instead of `label_delay` events late. A row without one is learnt so many events late."""
+    label at that time instead of `label_delay` events late. A row without one is learnt so many events late. The label of
+    a whole subject is learnt no earlier than the subject's last event."""
     text: str = "text"
     """Column of the text. Where no column has this name, it is the one that `schema.text` names."""
     header: tuple[str, ...] = ()
@@ -157,7 +158,11 @@ class ReplaySettings(FrozenSettings):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     interval_ms: int = Field(default=1_000, ge=0, le=366 * 86_400_000)
     label_delay: int = Field(default=1, ge=0, le=1_000_000_000)
-    """How many later events are decided before an event's label arrives, where nothing says when it became known."""
+    """How many later events are decided before an event's label arrives, where nothing says when it became known. Where
+    early risk is on and labels are those of whole subjects, it is counted from a subject's last event."""
+    label_delay_hours: float | None = Field(default=None, ge=0, le=1_000_000)
+    """The label of a whole subject comes so long after its last event, by the times of events. Without a value
+    `label_delay` events of the source later."""
 
 
 class KernelsSettings(FrozenSettings):

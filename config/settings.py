@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.alert import AlertSettings
 from tocsin.config.base import LONGEST_TEXT, ClassName, short_digest
-from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.config.early_risk import EarlyRiskSettings, alerts
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.inputs import InputsSettings
@@ -81,7 +81,8 @@ class Settings(BaseSettings):
     class that was split has no such name."""
     inputs: InputsSettings = InputsSettings()
     experts: tuple[AnyExpert, ...] = DEFAULT_EXPERTS
-    """The pool. Where none is named, it has the experts that suit what `schema` says: `features`, `text`, or both."""
+    """The pool. Where none is named, it has the experts that suit what `schema` says: `features`, `text`, or both. With
+    a text, no features and `early_risk` it is one `linear-text` over all that a subject wrote."""
     router: RouterSettings = ReliabilitySettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     fusion: FusionSettings = FusionSettings()
@@ -126,7 +127,8 @@ class Settings(BaseSettings):
             if isinstance(schema, Mapping)
             else (getattr(schema, "features", None), getattr(schema, "text", None))
         )
-        return {**values, "experts": default_experts(most_columns(features), text is not None)}
+        pool = default_experts(most_columns(features), text is not None, alerts(values.get("early_risk")))
+        return {**values, "experts": pool}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -154,6 +156,8 @@ class Settings(BaseSettings):
         rated = [name for profile in self.schema_.profiles for name in profile.rate]
         if strange := [name for name in rated if self.classes and name not in self.classes]:
             raise ValueError(f"schema.profiles: rate: {strange[0]!r} is not one of `classes`")
+        if self.early_risk.policy == "learnt" and not any(getattr(e, "scope", "") == "subject" for e in self.experts):
+            raise ValueError("early_risk.policy: learnt needs an expert that has `scope: subject`")
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")

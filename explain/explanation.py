@@ -152,13 +152,13 @@ class MatteringPost(msgspec.Struct, frozen=True):
 class Tipping(msgspec.Struct, frozen=True):
     """Why an alert was raised at this post."""
 
-    policy: Literal["accumulated", "peer-baseline", "fused", "spread"]
+    policy: Literal["accumulated", "peer-baseline", "fused", "learnt", "spread"]
     """Of the config's `early_risk.policy`; records of release 0.1.0 have `spread` for `peer-baseline`."""
     score: float
     """What was compared: the evidence accumulated for the class (`accumulated`), its excess over that for all other
-    classes, per post (`peer-baseline`), or the belief in the class (`fused`)."""
+    classes, per post (`peer-baseline`), the belief in the class (`fused`), or its probability (`learnt`)."""
     threshold: float
-    """What the score had to exceed or, for the policy `fused`, to reach."""
+    """What the score had to exceed or, for the policies `fused` and `learnt`, to reach."""
     gain: float
     """By how much this post raised the score: the score after the post less the score just before it, when what was
     accumulated had faded by its time. (Releases 0.1.0 and 0.2.0 told the rise of the class's excess over all others or,

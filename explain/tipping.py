@@ -7,8 +7,10 @@ from typing import Literal
 from tocsin.explain.explanation import MatteringPost, Tipping
 from tocsin.models.early_risk.policies import RaisedAlert
 
+Policy = Literal["accumulated", "peer-baseline", "fused", "learnt"]
 
-def tipping(policy: Literal["accumulated", "peer-baseline", "fused"], raised: RaisedAlert) -> Tipping:
+
+def tipping(policy: Policy, raised: RaisedAlert) -> Tipping:
     """The part of an alert's explanation that says why it was raised just now."""
     return Tipping(
         policy=policy,

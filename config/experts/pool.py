@@ -28,6 +28,8 @@ STORED_NUMBERS = 2_000_000
 FEWEST_NEIGHBOURS = 500
 RARE_SHARE = 0.1
 """Where all classes but one are rare, trees, neighbours and linear experts learn so few events of that one."""
+SUBJECT_R = 3.0
+"""AROW's regularisation for whole subjects: most of their posts say nothing of them, so that labels are noisy."""
 
 
 def tabular_experts(features: int = 0, one_vs_rest: bool = False) -> tuple[ExpertSettings, ...]:
@@ -75,11 +77,22 @@ def text_experts() -> tuple[ExpertSettings, ...]:
     return (SS3Settings(name="ss3", ngrams=3), LinearTextSettings(name="linear-text"), StackSettings(name="stack"))
 
 
-def default_experts(features: int, text: bool) -> tuple[ExpertSettings, ...]:
+def subject_expert() -> ExpertSettings:
+    """The one expert for subjects that write over time: of all that a subject wrote, it reads whatever its language.
+
+    An expert of single posts beside it costs more than it brings, because most posts say little of their subject.
+    """
+    return LinearTextSettings(name="linear-text", scope="subject", words=2, characters=3, r=SUBJECT_R)
+
+
+def default_experts(features: int, text: bool, early_risk: bool = False) -> tuple[ExpertSettings, ...]:
     """The pool of a config that names no experts, by what its events have: features, a text, or both.
 
-    Where neither is known, because features are discovered as they come, it is that of features.
+    Where neither is known, because features are discovered as they come, it is that of features. With `early_risk`
+    alerts are raised for subjects; where these have nothing but texts, `subject_expert` stands alone.
     """
+    if early_risk and text and not features:
+        return (subject_expert(),)
     tabular = tabular_experts(features) if features or not text else ()
     return (*tabular, *(text_experts() if text else ()), RareClassSettings())
 

@@ -1,17 +1,20 @@
 """AROW on the n-grams of texts and of subjects: a linear model that keeps a variance with each weight.
 
-A text with n distinct n-grams has 1 / sqrt(n) for each of them, and one input BIAS. Each class has a model of its own
-against the rest. With margin m = w x, t = +-1 and variances S (diagonal), where t m < 1:
+The inputs x of a text are two blocks and one input BIAS. Of the *listed* n-grams each counts once, however often it is
+written: n of them have sqrt(1 - share) / sqrt(n) each. Of the *summed* ones each post has a unit vector, and q posts
+have the sum of theirs, times sqrt(share) / sqrt(q), so that what is written often counts more. With share 0 the second
+block is empty. Each class has a model of its own against the rest. With margin m = w x, t = +-1 and variances S
+(diagonal), where t m < 1:
 
     c = sum S x^2,   beta = 1 / (c + r / weight),   w += (1 - t m) beta t S x,   S -= beta (S x)^2
 
 so that a rare n-gram learns in long steps and a common one in short ones, in one pass over the labels.
 
 What one subject wrote, post by post, is read as one growing text. Only a small state is kept of it, the subject text
-state: the sums of its n-grams' weights, their number, and a sketch of which they were. The sketch has SKETCH bits, one
-for each n-gram by its hash, so that an n-gram counts once however often it is written. A post therefore costs the same
-however long the text before it is. The model learns from a subject's first 1, 2, 4, 8, ... posts and from all of them:
-a model that learnt from whole texts alone would be over-confident on first posts.
+state: of each block the sum of its n-grams' weights and their number (of the summed block, that of posts), and a sketch
+of which the listed ones were. The sketch has SKETCH bits, one for each n-gram by its hash. A post therefore costs the
+same however long the text before it is. The model learns from a subject's first 1, 2, 4, 8, ... posts and from all of
+them: a model that learnt from whole texts alone would be over-confident on first posts.
 
 Class probabilities are softmax(a m); a is learnt from how those given before each label fare. `reference_*` are the
 same formulae in plain numpy, as written, and a test holds the two together.
@@ -36,8 +39,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.uint8]
 
 BIAS = math.sqrt(0.1)
-SKETCH = 1024
-"""Bits of a subject's sketch. (Measured on Weibo subjects of 100 posts: no worse than remembering every n-gram.)"""
+SKETCH = 4096
+"""Bits of a subject's sketch. With 1,024 hardly a new n-gram is heard from the fiftieth post on."""
 STEP, LEAST_STEP = 0.5, 0.02
 STEEP = 4.0
 """The logarithm of a stays within +- this."""
@@ -58,16 +61,17 @@ class SubjectTexts(NamedTuple):
     """The text states of T subjects, changed in place."""
 
     sums: Floats
-    """Sums of weights [T, K]."""
+    """Of each block the sum of weights [T, 2, K]: of the listed n-grams, and of the summed unit vectors."""
     counts: Ints
-    """N-grams, int64 [T]."""
+    """Listed n-grams, and posts that had a summed one, int64 [T, 2]."""
     sketches: Flags
     """uint8 [T, SKETCH / 8]"""
 
 
 def empty_texts(count: int, classes: int) -> SubjectTexts:
     """The states of subjects that have written nothing yet."""
-    return SubjectTexts(np.zeros((count, classes)), np.zeros(count, np.int64), np.zeros((count, SKETCH // 8), np.uint8))
+    sketches = np.zeros((count, SKETCH // 8), np.uint8)
+    return SubjectTexts(np.zeros((count, 2, classes)), np.zeros((count, 2), np.int64), sketches)
 
 
 def new(buckets: int, classes: int) -> Linear:
@@ -78,12 +82,23 @@ def new(buckets: int, classes: int) -> Linear:
 
 
 class Posts(NamedTuple):
-    """The n-grams of B posts, in order."""
+    """The n-grams of B posts, in order; each post names an n-gram of a block once."""
 
-    buckets: Ints
-    """The hashed n-grams of all posts, one post after the other."""
+    listed: Ints
+    """The hashed n-grams of which each counts once, of all posts, one post after the other."""
     bounds: Ints
-    """[B + 1]: post b has buckets[bounds[b] : bounds[b + 1]]."""
+    """[B + 1]: post b has listed[bounds[b] : bounds[b + 1]]."""
+    summed: Ints
+    """The hashed n-grams that are summed post by post."""
+    summed_bounds: Ints
+    """[B + 1]: post b has summed[summed_bounds[b] : summed_bounds[b + 1]]."""
+    share: float
+    """The summed block's share of the squared norm."""
+
+
+def listed_posts(buckets: Ints, bounds: Ints) -> Posts:
+    """Posts without a summed block."""
+    return Posts(buckets, bounds, np.empty(0, np.int64), np.zeros(len(bounds), np.int64), 0.0)
 
 
 class Labels(NamedTuple):
@@ -95,6 +110,21 @@ class Labels(NamedTuple):
     """[T], classes."""
     weight: Floats
     """[T]"""
+
+
+class Text(NamedTuple):
+    """The inputs of one text but for the bias, as scratch that is used again and again."""
+
+    rows: Ints
+    """N-grams; only the first so many are in use."""
+    x: Floats
+    """The input of each."""
+    place: Ints
+    """[D], where an n-gram of the summed block stands in `said`, counted from 1; 0 for none; [0] without that block."""
+    said: Ints
+    """The different n-grams of the summed block."""
+    often: Floats
+    """The sum of their unit vectors' components."""
 
 
 @kernel
@@ -114,12 +144,32 @@ def add_new_ngrams(buckets: Ints, sketch: Flags, out: Ints, stop: int) -> int:
 
 
 @kernel
-def margins(weights: Floats, sums: Floats, n: int, out: Floats) -> None:
-    """The margins [K] of a text of n n-grams, from the sums of their weights [K]."""
-    K = len(sums)
-    scale = 1.0 / math.sqrt(max(n, 1))
+def margins(weights: Floats, sums: Floats, counts: Ints, share: float, out: Floats) -> None:
+    """The margins [K] of a text, from the sums of its blocks [2, K] and what they count [2]."""
+    K = sums.shape[1]
+    listed = math.sqrt((1.0 - share) / max(counts[0], 1))
+    summed = math.sqrt(share / max(counts[1], 1))
     for k in range(K):
-        out[k] = sums[k] * scale + BIAS * weights[weights.shape[0] - 1, k]
+        out[k] = sums[0, k] * listed + sums[1, k] * summed + BIAS * weights[weights.shape[0] - 1, k]
+
+
+@kernel
+def add_post(
+    weights: Floats, posts: Posts, b: int, ngrams: Ints, span: tuple[int, int], sums: Floats, counts: Ints
+) -> None:
+    """Add post b to the sums and counts of a text; ngrams[span[0] : span[1]] are its listed n-grams that are new."""
+    K = sums.shape[1]
+    for i in range(span[0], span[1]):
+        for k in range(K):
+            sums[0, k] += weights[ngrams[i], k]
+    counts[0] += span[1] - span[0]
+    start, end = posts.summed_bounds[b], posts.summed_bounds[b + 1]
+    if end > start:
+        unit = 1.0 / math.sqrt(end - start)
+        for i in range(start, end):
+            for k in range(K):
+                sums[1, k] += unit * weights[posts.summed[i], k]
+        counts[1] += 1
 
 
 @kernel
@@ -146,39 +196,27 @@ def read(
     evidence is vacuous.
     """
     B, K = len(subject), weights.shape[1]
-    buckets, bounds = posts
+    listed, bounds = posts.listed, posts.bounds
     out = np.empty((B, K))
-    ngrams = np.empty(len(buckets), np.int64)
+    ngrams = np.empty(len(listed), np.int64)
     m, before = np.empty(K), np.empty(K)
     strength = fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
     for b in range(B):
         t = subject[b]
+        sums, counts = state.sums[t], state.counts[t]
         if gain.shape[0] > 0:
-            margins(weights, state.sums[t], state.counts[t], before)
-        n = add_new_ngrams(buckets[bounds[b] : bounds[b + 1]], state.sketches[t], ngrams, 0)
-        for i in range(n):
-            for k in range(K):
-                state.sums[t, k] += weights[ngrams[i], k]
-        state.counts[t] += n
-        margins(weights, state.sums[t], state.counts[t], m)
+            margins(weights, sums, counts, posts.share, before)
+        n = add_new_ngrams(listed[bounds[b] : bounds[b + 1]], state.sketches[t], ngrams, 0)
+        add_post(weights, posts, b, ngrams, (0, n), sums, counts)
+        margins(weights, sums, counts, posts.share, m)
         probabilities(m, fit[LOG_SLOPE], out[b])
         for k in range(K):
-            out[b, k] *= strength if state.counts[t] > 0 else 0.0
+            out[b, k] *= strength if counts[0] + counts[1] > 0 else 0.0
             if gain.shape[0] > 0:
                 gain[b, k] = m[k] - before[k]
         if after.counts.shape[0] > 0:
-            copy_state(state, t, after, b)
+            after.sums[b], after.counts[b], after.sketches[b] = sums, counts, state.sketches[t]
     return out
-
-
-@kernel
-def copy_state(state: SubjectTexts, t: int, to: SubjectTexts, b: int) -> None:
-    """Copy the state of subject t to row b of `to`."""
-    for k in range(state.sums.shape[1]):
-        to.sums[b, k] = state.sums[t, k]
-    to.counts[b] = state.counts[t]
-    for i in range(state.sketches.shape[1]):
-        to.sketches[b, i] = state.sketches[t, i]
 
 
 @kernel
@@ -203,28 +241,91 @@ def calibrate(m: Floats, y: int, weight: float, most: float, fit: Floats, p: Flo
 
 
 @kernel
-def learn_text(model: Linear, ngrams: Ints, n: int, y: int, r: float) -> None:
-    """Learn a text of the first n n-grams of `ngrams`, of class y."""
+def learn_inputs(model: Linear, text: Text, n: int, y: int, r: float) -> None:
+    """Learn a text of the first n inputs of `text`, of class y."""
     weights, variances = model.weights, model.variances
     D, K = weights.shape[0] - 1, weights.shape[1]
-    x = 1.0 / math.sqrt(n)
+    rows, x = text.rows, text.x
     for k in range(K):
         t = 1.0 if k == y else -1.0
         total, spread = 0.0, 0.0
         for i in range(n):
-            total += weights[ngrams[i], k]
-            spread += variances[ngrams[i], k]
-        short = 1.0 - t * (total * x + BIAS * weights[D, k])
+            total += weights[rows[i], k] * x[i]
+            spread += variances[rows[i], k] * x[i] * x[i]
+        short = 1.0 - t * (total + BIAS * weights[D, k])
         if short <= 0.0:
             continue
-        beta = 1.0 / (spread * x * x + variances[D, k] * BIAS * BIAS + r)
+        beta = 1.0 / (spread + variances[D, k] * BIAS * BIAS + r)
         for i in range(n):
-            s = variances[ngrams[i], k]
-            weights[ngrams[i], k] += short * beta * t * s * x
-            variances[ngrams[i], k] = s - beta * (s * x) ** 2
+            s = variances[rows[i], k]
+            weights[rows[i], k] += short * beta * t * s * x[i]
+            variances[rows[i], k] = s - beta * (s * x[i]) ** 2
         s = variances[D, k]
         weights[D, k] += short * beta * t * s * BIAS
         variances[D, k] = s - beta * (s * BIAS) ** 2
+
+
+@kernel
+def say(buckets: Ints, text: Text, different: int) -> int:
+    """Add the unit vector of one post's summed n-grams to those said before, which have so many different n-grams;
+    returns how many they have now."""
+    unit = 1.0 / math.sqrt(max(len(buckets), 1))
+    for i in range(len(buckets)):
+        at = text.place[buckets[i]]
+        if at == 0:
+            text.said[different], text.often[different] = buckets[i], 0.0
+            different += 1
+            text.place[buckets[i]] = at = different
+        text.often[at - 1] += unit
+    return different
+
+
+@kernel
+def put_together(text: Text, listed: Ints, n: int, different: int, posts: int, share: float) -> int:
+    """The inputs of a text of the first n of `listed`, and of so many different n-grams that so many posts said, into
+    `text`. Returns how many there are. An n-gram of both blocks (by its hash) has the sum of both."""
+    scale = math.sqrt(share / max(posts, 1))
+    for i in range(different):
+        text.rows[i], text.x[i] = text.said[i], scale * text.often[i]
+    once = math.sqrt((1.0 - share) / max(n, 1))
+    end = different
+    for i in range(n):
+        at = text.place[listed[i]] if different > 0 else 0
+        if at > 0:
+            text.x[at - 1] += once
+        else:
+            text.rows[end], text.x[end] = listed[i], once
+            end += 1
+    return end
+
+
+@kernel
+def scratch(posts: Posts, buckets: int) -> Text:
+    """Room for the inputs of any text of these posts, in a model of so many buckets."""
+    most, summed = len(posts.listed) + len(posts.summed), len(posts.summed)
+    place = np.zeros(buckets if summed > 0 else 0, np.int64)
+    return Text(np.empty(most, np.int64), np.empty(most), place, np.empty(summed, np.int64), np.empty(summed))
+
+
+@kernel
+def learn_prefixes(
+    model: Linear, posts: Posts, span: tuple[int, int], ngrams: Ints, ends: Ints, y: int, r: float, text: Text
+) -> None:
+    """Learn posts[span[0] : span[1]] of one subject of class y, from its prefixes. Post i of them has the new listed
+    n-grams up to ends[i] of `ngrams`."""
+    first, stop = span
+    different, said_posts = 0, 0
+    for b in range(first, stop):
+        start, end = posts.summed_bounds[b], posts.summed_bounds[b + 1]
+        if end > start:
+            different = say(posts.summed[start:end], text, different)
+            said_posts += 1
+        if is_learnt_prefix(b - first + 1, stop - first):
+            n = put_together(text, ngrams, ends[b - first], different, said_posts, posts.share)
+            if n > 0:
+                learn_inputs(model, text, n, y, r)
+    for i in range(different):
+        text.place[text.said[i]] = 0
 
 
 @kernel
@@ -233,40 +334,37 @@ def learn(model: Linear, posts: Posts, labels: Labels, r: float, most: float, fi
 
     `answers` [T, K] is filled with the evidence for each whole text just before it is learnt; [0, 0] where nobody asks.
     """
-    buckets, bounds = posts
     subjects, y, weight = labels
     K = model.weights.shape[1]
-    ngrams = np.empty(len(buckets), np.int64)
-    sums, m, p = np.empty(K), np.empty(K), np.empty(K)
+    ngrams, text = np.empty(len(posts.listed), np.int64), scratch(posts, model.weights.shape[0] - 1)
+    sums, counts, m, p = np.empty((2, K)), np.empty(2, np.int64), np.empty(K), np.empty(K)
     sketch = np.empty(SKETCH // 8, np.uint8)
     for t in range(len(y)):
         count = subjects[t + 1] - subjects[t]
         ends = np.empty(count, np.int64)
         sketch[:] = 0
         sums[:] = 0.0
+        counts[:] = 0
         n = 0
         log_slope, strength = fit[LOG_SLOPE], fit[STRENGTH] if fit[SEEN] > 0.0 else 0.0
         for post in range(count):
             b = subjects[t] + post
-            ends[post] = add_new_ngrams(buckets[bounds[b] : bounds[b + 1]], sketch, ngrams, n)
-            for i in range(n, ends[post]):
-                for k in range(K):
-                    sums[k] += model.weights[ngrams[i], k]
+            ends[post] = add_new_ngrams(posts.listed[posts.bounds[b] : posts.bounds[b + 1]], sketch, ngrams, n)
+            add_post(model.weights, posts, b, ngrams, (n, ends[post]), sums, counts)
             n = ends[post]
-            margins(model.weights, sums, n, m)
+            margins(model.weights, sums, counts, posts.share, m)
+            has = counts[0] + counts[1] > 0
             if post == count - 1 and answers.shape[0] > 0:
                 probabilities(m, log_slope, p)
                 for k in range(K):
-                    answers[t, k] = p[k] * strength if n > 0 else 0.0
-            if n > 0 and is_learnt_prefix(post + 1, count):
+                    answers[t, k] = p[k] * strength if has else 0.0
+            if has and is_learnt_prefix(post + 1, count):
                 calibrate(m, y[t], weight[t], most, fit, p)
-        for post in range(count):
-            if ends[post] > 0 and is_learnt_prefix(post + 1, count):
-                learn_text(model, ngrams, ends[post], y[t], r / weight[t])
+        learn_prefixes(model, posts, (subjects[t], subjects[t + 1]), ngrams, ends, y[t], r / weight[t], text)
 
 
 def reference_learn_text(weights: Floats, variances: Floats, x: Floats, y: int, r: float) -> None:
-    """`learn_text` as the formulae are written: x [D + 1] are all inputs, weights and variances [D + 1, K]."""
+    """What is learnt of a text as the formulae are written: x [D + 1] are its inputs, weights, variances [D + 1, K]."""
     for k in range(weights.shape[1]):
         t = 1.0 if k == y else -1.0
         short = 1.0 - t * float(weights[:, k] @ x)
@@ -277,8 +375,11 @@ def reference_learn_text(weights: Floats, variances: Floats, x: Floats, y: int, 
             variances[:, k] -= beta * step**2
 
 
-def reference_inputs(posts: Sequence[Sequence[int]], buckets: int) -> Floats:
-    """The inputs [D + 1] of a subject's text: each n-gram whose bit was not set in the sketch when its post came."""
+def reference_inputs(
+    posts: Sequence[Sequence[int]], summed: Sequence[Sequence[int]], share: float, buckets: int
+) -> Floats:
+    """The inputs [D + 1] of a subject's text. Of its listed n-grams `posts` it has each whose bit was not set in the
+    sketch when its post came, and of the summed ones each post's unit vector."""
     bits: set[int] = set()
     ngrams: list[int] = []
     for post in posts:
@@ -286,6 +387,9 @@ def reference_inputs(posts: Sequence[Sequence[int]], buckets: int) -> Floats:
         ngrams += new
         bits |= {bucket % SKETCH for bucket in new}
     x = np.zeros(buckets + 1)
-    x[ngrams] = 1.0 / math.sqrt(max(len(ngrams), 1))
+    x[ngrams] = math.sqrt(1.0 - share) / math.sqrt(max(len(ngrams), 1))
+    said = [post for post in summed if post]
+    for post in said:
+        x[list(post)] += math.sqrt(share) / math.sqrt(len(post) * len(said))
     x[buckets] = BIAS
     return x

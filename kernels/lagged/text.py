@@ -26,18 +26,20 @@ def ask_and_learn(
     """
     r, most = rates
     K, done = model.weights.shape[1], 0
-    nobody, subject, counts = np.empty((0, 0)), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    sums, sketches = np.zeros((1, K)), np.zeros((1, SKETCH // 8), np.uint8)
-    after = SubjectTexts(np.empty((0, K)), np.empty(0, np.int64), np.empty((0, SKETCH // 8), np.uint8))
+    nobody, subject, counts = np.empty((0, 0)), np.zeros(1, np.int64), np.zeros((1, 2), np.int64)
+    sums, sketches = np.zeros((1, 2, K)), np.zeros((1, SKETCH // 8), np.uint8)
+    none, zeros = np.empty(0, np.int64), np.zeros(2, np.int64)
+    after = SubjectTexts(np.empty((0, 2, K)), np.empty((0, 2), np.int64), np.empty((0, SKETCH // 8), np.uint8))
     for i in range(len(ahead) + 1):
         stop = due(ahead, i, len(labels.y))
         for j in range(done, stop):
-            one = Posts(posts.buckets[posts.bounds[j] : posts.bounds[j + 1]], posts.bounds[j : j + 2] - posts.bounds[j])
+            start, end = posts.bounds[j], posts.bounds[j + 1]
+            one = Posts(posts.listed[start:end], posts.bounds[j : j + 2] - start, none, zeros, 0.0)
             these = Labels(np.arange(2), labels.y[j : j + 1], labels.weight[j : j + 1])
             learn(model, one, these, r, most, fit, nobody)
         done = max(done, stop)
         if i < len(ahead):
             sums[:], counts[:], sketches[:] = 0.0, 0, 0
             start, end = questions.bounds[i], questions.bounds[i + 1]
-            asked = Posts(questions.buckets[start:end], questions.bounds[i : i + 2] - start)
+            asked = Posts(questions.listed[start:end], questions.bounds[i : i + 2] - start, none, zeros, 0.0)
             out[i] = read(model.weights, fit, asked, subject, SubjectTexts(sums, counts, sketches), after, nobody)[0]

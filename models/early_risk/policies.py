@@ -1,10 +1,12 @@
 """Early risk: what a subject's posts accumulate to, and the alert that is raised once.
 
-Three policies say when an alert is raised for a class (`tocsin.config.early_risk`):
+Four policies say when an alert is raised for a class (`tocsin.config.early_risk`):
 
 - `accumulated`: the accumulated evidence for the class exceeds that for all others together (Burdisso et al. 2019);
 - `peer-baseline`: that excess, per post, lies above median + gamma MAD of all live subjects (as in the later systems
   of the same authors; in their streams all subjects are at the same post, and here they are not, hence "per post");
+- `learnt`: what the subject wrote raises its odds above those of labelled subjects of late, and these odds reach a
+  threshold that is learnt from how such subjects fared (`tocsin.kernels.decision.subject_threshold`);
 - `fused`: the fused belief reaches a threshold that falls with the number of posts read. Waiting for a few posts costs
   little and improves the belief much, so a higher belief may be asked for at the first posts.
 
@@ -18,8 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.models.data.batch import Floats
+from tocsin.models.data.subject_text import Standing
 from tocsin.models.early_risk.peers import Counts, median_and_deviation
 
 MOST_ODDS = 7.0
@@ -42,7 +47,7 @@ class SubjectRisk:
     faded: float = 0.0
     """The number of posts, each faded as the evidence it added; 0 where nothing fades."""
     odds: dict[str, float] = field(default_factory=dict)
-    """Policy `fused`: log odds by class, above those of a class of which nothing is known."""
+    """Log odds by class; policy `fused`: above those of a class of which nothing is known."""
     confirmed: dict[str, int] = field(default_factory=dict)
     """Policy `fused`: by class, at how many posts the belief has reached the threshold."""
     mattered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -59,6 +64,8 @@ class Post:
     """Epoch milliseconds."""
     belief: Floats | None = None
     """Pignistic probability of each class [K]; the policy `fused` asks for it."""
+    standing: Standing | None = None
+    """How the subject stands after the post; the policy `learnt` asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,11 @@ def add_post(
 
     `evidence` [K] is the post's, for `classes` [K]. `baselines` are the peer baselines by class, before this post: the
     excesses per post of the live subjects. Only the policy `peer-baseline` needs them. Raises ValueError where the
-    policy is `fused` and the post has no belief.
+    policy is `fused` and the post has no belief, or `learnt` and it has no standing.
     """
+    learnt = _least(classes, settings, post) if settings.policy == "learnt" else {}
+    for name, (_, prior, _) in learnt.items():
+        state.odds.setdefault(name, prior)
     fades = settings.half_life_hours is not None
     # Posts from before the setting was made have not faded.
     state.faded = (state.faded or float(state.posts)) if fades else 0.0
@@ -133,11 +143,15 @@ def add_post(
             state.risk[name] = state.risk.get(name, 0.0) + value
     if settings.policy == "fused":
         _add_odds(state, classes, settings, post)
+    state.odds.update({name: odds for name, (odds, _, _) in learnt.items()})
     raised = []
     for name in settings.classes:
         if name in state.alerts:
             continue
-        score, threshold, reached = _judge(state, name, len(classes), settings, baselines or {})
+        if settings.policy == "learnt":
+            score, threshold, reached = _judge_odds(state, name, len(classes), settings, learnt)
+        else:
+            score, threshold, reached = _judge(state, name, len(classes), settings, baselines or {})
         gain = score - before[name]
         _note(state, name, gain, settings.explanation_posts, post)
         if reached and state.posts >= settings.minimum_posts:
@@ -168,6 +182,36 @@ def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSetting
             state.odds[name] = settings.odds_fading_factor * old + said
 
 
+def _least(classes: list[str], settings: EarlyRiskSettings, post: Post) -> dict[str, tuple[float, float, float]]:
+    """By class its log odds after a post, those of its prior, and those from which on an alert is raised."""
+    standing = post.standing
+    if standing is None:
+        raise ValueError("the policy learnt needs an expert that reads whole subjects")
+    at = {name: classes.index(name) for name in settings.classes if name in classes}
+    rows = np.stack([standing.odds, standing.odds - standing.lift, standing.least], axis=1).tolist()
+    return {name: (rows[k][0], rows[k][1], rows[k][2]) for name, k in at.items()}
+
+
+def _judge_odds(
+    state: SubjectRisk,
+    name: str,
+    classes: int,
+    settings: EarlyRiskSettings,
+    learnt: Mapping[str, tuple[float, float, float]],
+) -> tuple[float, float, bool]:
+    """As `_judge`, for the policy `learnt`: what was read must raise the odds, and they must reach the threshold."""
+    score = _score(state, name, classes, settings)
+    if name not in learnt:
+        return score, math.inf, False
+    odds, prior, least = learnt[name]
+    return score, probability(least), odds > prior and odds >= least
+
+
+def probability(odds: float) -> float:
+    """The probability of log odds; far ones are taken for the last that a number can tell from 0 and 1."""
+    return 1.0 / (1.0 + math.exp(-min(max(odds, -500.0), 500.0)))
+
+
 def log_odds(p: float) -> float:
     """log(p / (1 - p)), at most MOST_ODDS to either side."""
     if not 0.0 < p < 1.0:
@@ -189,6 +233,8 @@ def _note(state: SubjectRisk, name: str, gain: float, most: int, post: Post) -> 
 
 def _score(state: SubjectRisk, name: str, classes: int, settings: EarlyRiskSettings) -> float:
     """What the policy compares, as the state stands."""
+    if settings.policy == "learnt":
+        return probability(state.odds.get(name, -math.inf))
     if settings.policy == "fused":
         return 1.0 / (1.0 + math.exp(-state.odds.get(name, 0.0) - _unknown(classes)))
     if settings.policy == "peer-baseline":

@@ -13,7 +13,7 @@ from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays as Arrays
 from tocsin.models.data.snapshot import SnapshotError as SnapshotError
-from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.data.subject_text import Standing, SubjectText
 
 Operator = Literal["<=", ">", "=", "!="]
 MAX_CONDITIONS = 32
@@ -221,6 +221,10 @@ class Expert(ABC):
     def strongest_words(self, texts: Sequence[str], most: int) -> list[list[tuple[str, Floats]]]:
         """What `words` says of each text, at the least of the `most` n-grams that moved its evidence most."""
         return [self.words(text) for text in texts]
+
+    def standing(self, text: SubjectText, posts: int) -> Standing | None:
+        """How a subject stands with each class after so many posts; None where the expert reads no whole subjects."""
+        return None
 
     def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
         """For an expert of whole subjects: B events in order, with what their subjects wrote before in the batch.

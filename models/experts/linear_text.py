@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.experts.linear_text import LinearTextSettings
+from tocsin.kernels.decision import subject_threshold as alerts
 from tocsin.kernels.experts import arow
 from tocsin.kernels.lagged import text as lagged
-from tocsin.kernels.text.ngrams import Ngrams, ngrams, spelt
+from tocsin.kernels.text.ngrams import ngrams, spelt
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.data.subject_text import Standing, SubjectText
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 
 START = np.array([0.7, 1.0, 0.0])
 """log a, the strength and the labels seen (see `tocsin.kernels.experts.arow`) before anything was learnt."""
+SHARE_OF_WORDS = 0.3
+"""What n-grams of words have of the squared norm of all that a subject wrote, beside those of characters. (Measured on
+users and threads: without them later posts hardly help, and with half of it first posts suffer.)"""
 MAX_WORDS = 16
 """How many n-grams an explanation is given; the strongest."""
 
@@ -28,8 +32,9 @@ class LinearTextExpert(Expert):
 
     With scope `subject` an event's evidence is of everything that its subject wrote so far: the subject text state
     before the batch comes in `Batch.subject_texts`, and `follow` returns the state after each event. A label of a
-    subject teaches it from the beginnings of all that the subject wrote. A text without an n-gram gives vacuous
-    evidence.
+    subject teaches it from the beginnings of all that the subject wrote. Of a subject each n-gram of characters counts
+    once, and those of words by how many posts have them; of a single text every n-gram counts once. A text without an
+    n-gram gives vacuous evidence.
 
     >>> import numpy as np
     >>> expert = LinearTextExpert(LinearTextSettings())
@@ -50,6 +55,9 @@ class LinearTextExpert(Expert):
         self._max_text = max_text
         self._model = arow.new(1 << settings.bits, 0)
         self._fit = START.copy()
+        self._record = alerts.empty(0)
+        self._alerts: list[tuple[alerts.Calibration, float]] = []
+        """By class, what margins are worth and the least odds of an alert; empty where they are to be worked out."""
 
     @classmethod
     def from_settings(cls, settings: LinearTextSettings, pool: PoolContext) -> LinearTextExpert:
@@ -78,10 +86,22 @@ class LinearTextExpert(Expert):
             new = arow.new(1 << self._settings.bits, more)
             old = self._model
             self._model = arow.Linear(np.hstack([old.weights, new.weights]), np.hstack([old.variances, new.variances]))
+            self._record, self._alerts = alerts.widened(self._record, classes), []
 
-    def _ngrams(self, texts: Sequence[str | None]) -> Ngrams:
-        settings = self._settings
-        return ngrams([self._cut(text) for text in texts], settings.words, settings.characters, settings.bits)
+    def _posts(self, texts: Sequence[str | None]) -> arow.Posts:
+        """The n-grams of texts: those of words in a block of their own where they are of subjects."""
+        settings, cut = self._settings, [self._cut(text) for text in texts]
+        if not self.whole_subject:
+            return arow.listed_posts(*ngrams(cut, settings.words, settings.characters, settings.bits))
+        listed = ngrams(cut, 0, settings.characters, settings.bits)
+        return arow.Posts(*listed, *ngrams(cut, settings.words, 0, settings.bits), self._share)
+
+    @property
+    def _share(self) -> float:
+        """What the block of words has of the squared norm."""
+        if not self.whole_subject or not self._settings.words:
+            return 0.0
+        return SHARE_OF_WORDS if self._settings.characters else 1.0
 
     def _cut(self, text: str | None) -> str:
         return (text or "")[: self._max_text]
@@ -94,7 +114,7 @@ class LinearTextExpert(Expert):
 
     def follow(self, batch: Batch) -> tuple[Floats, list[SubjectText], Floats]:
         """See `Expert`; with scope `post` each event stands for itself, and no state is returned."""
-        found = self._ngrams(batch.texts)
+        found = self._posts(batch.texts)
         if not self.whole_subject:
             fresh = arow.empty_texts(len(batch), self.classes)
             evidence, _, gain = self._read(found, np.arange(len(batch)), fresh, False)
@@ -103,23 +123,22 @@ class LinearTextExpert(Expert):
         subject = np.array([index.setdefault(name, len(index)) for name in batch.subjects], np.int64)
         state = self._packed([batch.subject_texts.get((self.name, name)) or SubjectText() for name in index])
         evidence, after, gain = self._read(found, subject, state, True)
-        rows = zip(after.sums, after.counts.tolist(), after.sketches, strict=True)
+        rows = zip(after.sums, after.counts, after.sketches, strict=True)
         return evidence, [SubjectText(*row) for row in rows], gain
 
     def _packed(self, states: Sequence[SubjectText]) -> arow.SubjectTexts:
         """Subject text states as arrays. A class that came later has 0 for what was read before."""
         packed = arow.empty_texts(len(states), self.classes)
         for t, state in enumerate(states):
-            packed.sums[t, : len(state.sums)] = state.sums
-            packed.counts[t], packed.sketches[t] = state.ngrams, state.sketch
+            packed.sums[t, :, : state.sums.shape[1]] = state.sums
+            packed.counts[t], packed.sketches[t] = state.counts, state.sketch
         return packed
 
     def _read(
-        self, found: Ngrams, subject: Ints, state: arow.SubjectTexts, keep: bool
+        self, posts: arow.Posts, subject: Ints, state: arow.SubjectTexts, keep: bool
     ) -> tuple[Floats, arow.SubjectTexts, Floats]:
         rows = len(subject) if keep else 0
         after, gain = arow.empty_texts(rows, self.classes), np.empty((rows, self.classes))
-        posts = arow.Posts(found.buckets, found.bounds)
         evidence = arow.read(self._model.weights, self._fit, posts, subject, state, after, gain)
         return evidence, after, gain
 
@@ -129,8 +148,28 @@ class LinearTextExpert(Expert):
             return self.evidence(batch)
         texts, bounds = _texts_by_subject(batch, posts)
         subject = np.repeat(np.arange(len(batch)), np.diff(bounds))
-        evidence, _, _ = self._read(self._ngrams(texts), subject, arow.empty_texts(len(batch), self.classes), False)
+        evidence, _, _ = self._read(self._posts(texts), subject, arow.empty_texts(len(batch), self.classes), False)
         return evidence[bounds[1:] - 1]
+
+    def standing(self, text: SubjectText, posts: int) -> Standing | None:
+        """See `Expert`; alerts are learnt from labelled subjects, so with scope `post` there are none."""
+        if not self.whole_subject:
+            return None
+        if not self._alerts:
+            known = [alerts.calibration(self._record, k) for k in range(self.classes)]
+            self._alerts = [(one, alerts.threshold(self._record, k, one)) for k, one in enumerate(known)]
+        state = self._packed([text])
+        d = alerts.beyond_others(self._margins(state)[0])
+        lift = np.array([alerts.lift(one, posts, x) for (one, _), x in zip(self._alerts, d.tolist(), strict=True)])
+        prior = np.array([one.prior for one, _ in self._alerts])
+        return Standing(lift, lift + prior, np.array([least for _, least in self._alerts]))
+
+    def _margins(self, texts: arow.SubjectTexts) -> Floats:
+        """The margins [T, K] of T subjects."""
+        out = np.empty((len(texts.counts), self.classes))
+        for t, row in enumerate(out):
+            arow.margins(self._model.weights, texts.sums[t], texts.counts[t], self._share, row)
+        return out
 
     # Learning
 
@@ -154,16 +193,33 @@ class LinearTextExpert(Expert):
         self._learn(texts, bounds, y, weight, np.empty((0, 0)))
 
     def _learn(self, texts: Sequence[str | None], bounds: Ints, y: Ints, weight: Floats, answers: Floats) -> None:
-        found, settings = self._ngrams(texts), self._settings
-        posts = arow.Posts(found.buckets, found.bounds)
+        if self.whole_subject and len(y) > 1:  # each is noted by what was learnt of those before it
+            for t in range(len(y)):
+                these = slice(t, t + 1)
+                some = texts[bounds[t] : bounds[t + 1]]
+                self._learn(some, bounds[t : t + 2] - bounds[t], y[these], weight[these], answers[these])
+            return
+        posts, settings = self._posts(texts), self._settings
+        if self.whole_subject and len(y):
+            self._note(posts, int(y[0]), float(weight[0]))
         labels = arow.Labels(bounds, np.ascontiguousarray(y, np.int64), np.ascontiguousarray(weight, np.float64))
         arow.learn(self._model, posts, labels, settings.r, settings.strength, self._fit, answers)
+
+    def _note(self, posts: arow.Posts, y: int, weight: float) -> None:
+        """Note how a labelled subject fared, before its label is learnt."""
+        count = len(posts.bounds) - 1
+        after, nobody = arow.empty_texts(count, self.classes), np.empty((0, self.classes))
+        state = arow.empty_texts(1, self.classes)
+        arow.read(self._model.weights, self._fit, posts, np.zeros(count, np.int64), state, after, nobody)
+        if after.counts[-1].any():
+            alerts.note(self._record, self._margins(after), y, weight)
+            self._alerts = []
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         if self.whole_subject:
             return super().ask_and_learn(asked, ahead, batch, y, weight)
-        posts, questions = (arow.Posts(*self._ngrams(some.texts)) for some in (batch, asked))
+        posts, questions = (self._posts(some.texts) for some in (batch, asked))
         bounds, rates = np.arange(len(batch) + 1), (self._settings.r, self._settings.strength)
         labels = arow.Labels(bounds, np.ascontiguousarray(y, np.int64), np.ascontiguousarray(weight, np.float64))
         out = np.empty((len(asked), self.classes))
@@ -198,7 +254,11 @@ class LinearTextExpert(Expert):
             "weights": weights[learnt],
             "variances": variances[learnt],
             "fit": self._fit.copy(),
+            **({f"record_{name}": part.copy() for name, part in self._noted().items()} if self.whole_subject else {}),
         }
+
+    def _noted(self) -> dict[str, NDArray[Any]]:
+        return self._record._asdict()
 
     def load_state_dict(self, arrays: Arrays) -> None:
         """See `Expert`."""
@@ -212,11 +272,14 @@ class LinearTextExpert(Expert):
                 raise SnapshotError(f"{len(learnt)} rows for {classes} classes do not fit their weights or variances")
             model.weights[learnt], model.variances[learnt] = arrays["weights"], arrays["variances"]
             fit = np.array(arrays["fit"], np.float64)
+            record = alerts.empty(classes)
+            for name, part in record._asdict().items() if self.whole_subject else ():
+                part[:] = np.asarray(arrays[f"record_{name}"]).reshape(part.shape)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise SnapshotError(f"not the arrays of a linear text expert: {error}") from error
         if fit.shape != START.shape:
             raise SnapshotError(f"fit has shape {fit.shape}")
-        self._model, self._fit = model, fit
+        self._model, self._fit, self._record, self._alerts = model, fit, record, []
 
 
 def _texts_by_subject(batch: Batch, posts: Sequence[Sequence[str]]) -> tuple[list[str | None], Ints]:

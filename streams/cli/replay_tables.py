@@ -18,6 +18,10 @@ _WIDEST = 12
 """Classes of the greatest confusion matrix that is shown."""
 
 
+_WHERE_ASKED = ("cost", "early_risk", "promise")
+"""Figures that are there only where the config asks for them."""
+
+
 def tables(result: Any) -> Iterator[Table]:
     """The tables of a report."""
     yield _plain(result)
@@ -42,14 +46,22 @@ def _plain(result: Any) -> Table:
     intervals: dict[str, tuple[float, float]] = getattr(result, "intervals", {})
     for field in dataclasses.fields(result):
         name, value = field.name, getattr(result, field.name)
-        if name in _OWN_TABLES or (name == "cost" and value is None):
+        if name in _OWN_TABLES or (name in _WHERE_ASKED and value is None):
             continue
         if isinstance(value, dict):
-            for inner, figure in value.items():
-                shown.add_row(f"{name}: {inner}".replace("_", " "), _figure(figure))
+            _add_rows(shown, name.replace("_", " "), value)
         else:
             shown.add_row(name.replace("_", " "), _figure(value) + _between(intervals.get(name)))
     return shown
+
+
+def _add_rows(shown: Table, name: str, value: Any) -> None:
+    """A row for a figure, or one for each within."""
+    if isinstance(value, dict):
+        for inner, figure in value.items():
+            _add_rows(shown, f"{name}: {inner}".replace("_", " "), figure)
+    else:
+        shown.add_row(printable(name), _figure(value))
 
 
 def _rare(result: Figures) -> Table:
@@ -118,9 +130,13 @@ def _between(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
-def _figure(value: float | None, digits: int = 4) -> str:
+def _figure(value: float | str | list[Any] | None, digits: int = 4) -> str:
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return ", ".join(_figure(one) for one in value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}f}"

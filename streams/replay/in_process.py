@@ -11,13 +11,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.promise.state import STATES
 from tocsin.streams.printable import printable
+from tocsin.streams.replay.by_subject.figures import SubjectEvaluation
+from tocsin.streams.replay.by_subject.plan import DueSubjects, Plan, make_plan, subject_label
 from tocsin.streams.replay.evaluation import PrequentialEvaluation, PrequentialReport, as_keywords
 from tocsin.streams.replay.in_chunks import REASONS, Chunks, OneByOneError, few_collections, goes_in_chunks
 from tocsin.streams.replay.label_schedule import LabelSchedule
@@ -35,6 +41,8 @@ EXPIRE_EVERY = 2_000
 """Events between two times at which old records are deleted, so that a long replay does not fill the memory."""
 _RECORDS_KEPT = 10
 """Records of a topic that are not deleted: the worker has never more than these still to poll."""
+_TOGETHER = 500
+"""Events between two labels of subjects that are decided at once, at the most."""
 _BATCH = 1_000
 """Records in a batch: enough that an event is always read together with the feedback before it."""
 
@@ -48,13 +56,17 @@ class ReplayReport(PrequentialReport):
     promise: dict[str, float | str | None] | None
     """With `controls: error`: for which shares of the events the promise on errors was kept, at risk, or could not be
     kept, as it was known at each, and how it stands at the end; else null."""
+    early_risk: dict[str, Any] | None = None
+    """How early and how surely alerts were raised (`tocsin.streams.replay.by_subject`); None where nothing is judged by
+    subject."""
 
 
 class InProcess:
     """Decides past events as the service would, and judges the decisions.
 
     A label that has a time of its own is sent before the first event that is no earlier. Any other label, of event i,
-    is sent once event i + `label_delay` is decided: with 0 at once, with 1 one event late.
+    is sent once event i + `label_delay` is decided: with 0 at once, with 1 one event late. Where early risk is on,
+    labels may be those of whole subjects: see `tocsin.streams.replay.by_subject.plan`.
     """
 
     def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
@@ -83,6 +95,9 @@ class InProcess:
         """Events that were sent and whose label is not due yet."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
+        self._alerts = MemoryTransport(self._broker, whole=[settings.topics.alerts])
+        self.subjects: SubjectEvaluation | None = None
+        """How alerts fare by subject, where that is judged."""
         self._dead_letters = MemoryTransport(self._broker, whole=[settings.topics.dead_letters])
         self.refused: Counter[str] = Counter()
         """Why records were put aside, with how often; of many different reasons the first `REASONS`."""
@@ -107,6 +122,11 @@ class InProcess:
         Many events are decided at a time where that gives the same decisions, and where the source can be read again:
         an event that only the service itself can handle makes the replay begin anew, one event at a time.
         """
+        if (plan := make_plan(self._settings, source)) is not None:
+            self.subjects = SubjectEvaluation(self._settings.early_risk.classes, plan)
+            if plan.of_events:
+                return self._run_one_by_one(source, progress)
+            return self._run_by_subject(source, plan, progress)
         again = not isinstance(source, Iterator)
         if self._many_at_once and again and self._goes_in_chunks():
             try:
@@ -139,10 +159,7 @@ class InProcess:
         return self._report(chunks.decided + chunks.dead_letters, seconds, chunks.dead_letters)
 
     def _run_one_by_one(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:
-        with (
-            tempfile.TemporaryDirectory(prefix="tocsin-replay-") as directory,
-            Worker(self._worker_settings(Path(directory)), self._open) as worker,
-        ):
+        with self._worker() as worker:
             started = time.perf_counter()
             for number, past in enumerate(source, 1):
                 self._replay_one(worker, past)
@@ -152,18 +169,74 @@ class InProcess:
                     self._expire_old_records()
             for due, _ in self._unlabelled.rest():
                 self._send_label(worker, due)
+            return self._finished(worker, started)
+
+    def _run_by_subject(self, source: Iterable[PastEvent], plan: Plan, progress: Callable[[], None]) -> ReplayReport:
+        """Replay with labels of whole subjects; events between two labels are decided together, to the same bits."""
+        due, sent = DueSubjects(self._settings, plan, self._delay), list[PastEvent]()
+        with self._worker() as worker:
+            started = time.perf_counter()
+            for number, past in enumerate(source):
+                if labelled := due.before(number, past.time):
+                    self._decide(worker, sent)
+                    self._send_subjects(worker, plan, labelled)
+                self._producer.produce(self._settings.topics.events, past.key, past.event)
+                sent.append(past)
+                due.after(number)
+                progress()
+                if len(sent) == _TOGETHER:
+                    self._decide(worker, sent)
+            self._decide(worker, sent)
+            self._send_subjects(worker, plan, due.rest())
+            return self._finished(worker, started)
+
+    @contextmanager
+    def _worker(self) -> Iterator[Worker]:
+        with (
+            tempfile.TemporaryDirectory(prefix="tocsin-replay-") as directory,
+            Worker(self._worker_settings(Path(directory)), self._open) as worker,
+        ):
+            yield worker
+
+    def _decide(self, worker: Worker, sent: list[PastEvent]) -> None:
+        """Decide the events that were sent, and judge the decisions."""
+        if not sent:
+            return
+        worker.step(0)
+        by_id = {past.id: past for past in sent}
+        for record in self._decisions.poll(len(sent) + 1, 0):
+            decision = read_own(record, Decision)
+            if decision is not None and decision.event in by_id:
+                self._judge(by_id[decision.event], decision)
+        self.without_label += sum(past.label is None for past in sent)
+        sent.clear()
+        self._count_refused()
+        self._expire_old_records()
+
+    def _send_subjects(self, worker: Worker, plan: Plan, names: Sequence[str]) -> None:
+        """Send the labels of these subjects; the worker joins each, and learns from them in its next step."""
+        for name in names:
+            one = plan.subjects[name]
+            if one.label is not None and self._fits(one.label):
+                self.evaluation.tell(one.label)
+            self._producer.produce(self._settings.topics.labels, one.key, subject_label(self._settings, name, one))
             worker.step(0)
-            self._count_refused()
-            seconds = time.perf_counter() - started
-            dead_letters = sum(worker.counts.dead_letters.values())
-            handled = worker.counts.events + dead_letters
-            self.classifier = worker.classifier
-        return self._report(handled, seconds, dead_letters)
+
+    def _finished(self, worker: Worker, started: float) -> ReplayReport:
+        worker.step(0)
+        self._count_refused()
+        seconds = time.perf_counter() - started
+        dead_letters = sum(worker.counts.dead_letters.values())
+        self.classifier = worker.classifier
+        return self._report(worker.counts.events + dead_letters, seconds, dead_letters)
 
     def _report(self, handled: int, seconds: float, dead_letters: int) -> ReplayReport:
         speed = handled / seconds if seconds else None
         figures = as_keywords(self.evaluation.report())
-        return ReplayReport(**figures, events_per_second=speed, dead_letters=dead_letters, promise=self._promise())
+        early = None if self.subjects is None else self.subjects.report()
+        return ReplayReport(
+            **figures, events_per_second=speed, dead_letters=dead_letters, promise=self._promise(), early_risk=early
+        )
 
     def _promise(self) -> dict[str, float | str | None] | None:
         """How the promise on errors stood."""
@@ -198,6 +271,8 @@ class InProcess:
     def _judge(self, past: PastEvent, decision: Decision | None) -> None:
         """Judge a decision by the label of its event."""
         self._decided += 1
+        if self.subjects is not None and decision is not None:
+            self._note_of_subject(self.subjects, decision)
         truth = self._today(past.label)
         self._misfits += truth is not None and not self._fits(truth)
         if truth is not None and decision is not None and self._fits(truth):
@@ -205,6 +280,14 @@ class InProcess:
             if self._rival is not None:
                 right = self._rival.is_right(past, truth)
                 self.evaluation.add_rival(self._rival.name, right and judged)
+
+    def _note_of_subject(self, subjects: SubjectEvaluation, decision: Decision) -> None:
+        """Note a decision, and the alerts since the last one; the first of a subject counts."""
+        subjects.decision(decision)
+        for record in self._alerts.poll(_BATCH, 0):
+            told = orjson.loads(record.value or b"{}")
+            if told.get("kind", "subject") == "subject":
+                subjects.alert(told["subject"], told["class"], told["delay"])
 
     def _tell(self, past: PastEvent) -> None:
         """The label of a past event is due: the baselines are told."""

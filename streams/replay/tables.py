@@ -143,7 +143,10 @@ def _past_event(
     """One row, counted from 0, as an event."""
     replay, schema = settings.replay, settings.schema_
     identity = _text(row[columns.id] if columns.id else None, f"row-{number}")
-    subject = _text(row[columns.subject] if columns.subject else None, SUBJECT)
+    # Early risk accumulates what a subject wrote, so rows that name none are subjects of their own.
+    subject = _text(
+        row[columns.subject] if columns.subject else None, identity if settings.early_risk.classes else SUBJECT
+    )
     time = BASE_TIME + number * replay.interval_ms
     if columns.time:
         time = _time(row[columns.time], schema.time_unit, place)

@@ -87,10 +87,10 @@ class SubjectTextState(Struct, frozen=True, omit_defaults=True):
     """What one expert keeps of all that a subject wrote."""
 
     sums: list[float]
-    """The weights of its n-grams, added up, by class."""
-    ngrams: Count
+    """The weights of its n-grams, added up, by class: of those that count once, then of those summed post by post."""
     sketch: str
     """Which n-grams it had, a bit each, in base 85."""
+    counts: list[int] = []
     reader: str = ""
     """The digest of the expert and the classes that this is of; with others it means nothing and is begun anew."""
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from tocsin.config.settings import Settings
 from tocsin.explain.explanation import Explanation
-from tocsin.explain.tipping import tipping
+from tocsin.explain.tipping import Policy, tipping
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
-from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.data.subject_text import Standing, SubjectText
 from tocsin.models.decision.scores import Scores
 from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
 from tocsin.streams.state.peer_baselines import peer_group
@@ -36,7 +36,12 @@ class EarlyRisk:
     """Accumulates what subjects wrote. What it changes stays in memory until the subjects are written."""
 
     def __init__(self, settings: Settings, classifier: Classifier) -> None:
-        self._settings = settings.early_risk
+        self._reader = next(iter(classifier.whole_subject_experts), None)
+        """What says how a subject stands."""
+        auto: Policy = "accumulated" if self._reader is None else "learnt"
+        policy = settings.early_risk.policy
+        self._policy: Policy = auto if policy == "auto" else policy
+        self._settings = settings.early_risk.model_copy(update={"policy": self._policy})
         self._classes, self._class_map = frozenset(settings.classes), settings.class_map
         self._most = settings.bounds.subjects
         self._group = peer_group(settings.early_risk)
@@ -75,7 +80,7 @@ class EarlyRisk:
             self._contribution(scores, i),
             list(scores.classes),
             self._settings,
-            Post(events.ids[i], events.times[i], scores.betp[i]),
+            Post(events.ids[i], events.times[i], scores.betp[i], self._standing(scores, i, risk.posts + 1)),
             subjects.peers(self._group),
         )
         texts = {} if before is None else self._readable(before)
@@ -84,6 +89,12 @@ class EarlyRisk:
         state = state_to_wire(risk, texts)
         subjects.put(subject, state, self._most, self._group)
         return SubjectAfter(state, raised)
+
+    def _standing(self, scores: Scores, i: int, posts: int) -> Standing | None:
+        """How the subject of an event stands after it, which is its post of this number."""
+        if self._policy != "learnt" or self._reader is None:
+            return None
+        return self._reader.standing(scores.subject_texts[self._reader.name][i], posts)
 
     def _risk(self, state: SubjectState) -> SubjectRisk:
         """A subject's risk, under the names that classes have today; of a class that is no more nothing is left."""
@@ -114,7 +125,7 @@ class EarlyRisk:
 
     def alert(self, event: Event, raised: RaisedAlert, state: SubjectState, explanation: Explanation | None) -> Alert:
         """The record of an alert that an event raised; `explanation` is that of the event's decision."""
-        policy = self._settings.policy
+        policy = self._policy
         if explanation is not None:
             explanation = msgspec.structs.replace(explanation, alert=tipping(policy, raised))
         return Alert(
@@ -123,6 +134,6 @@ class EarlyRisk:
             class_=raised.name,
             time=event.time,
             delay=state.alerts[raised.name],
-            risk=raised.score if policy == "fused" else state.risk.get(raised.name, 0.0),
+            risk=raised.score if policy in ("fused", "learnt") else state.risk.get(raised.name, 0.0),
             explanation=explanation,
         )

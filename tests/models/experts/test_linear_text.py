@@ -168,7 +168,9 @@ def test_what_is_kept_of_a_subject_does_not_grow() -> None:
     assert len(str(after[-1].plain())) < len(str(after[0].plain())) + 20
 
 
-@pytest.mark.parametrize("plain", [{}, {"sums": [], "ngrams": 0, "sketch": "00"}, {"sums": "x", "ngrams": 0}])
+@pytest.mark.parametrize(
+    "plain", [{}, {"sums": [], "counts": [0, 0], "sketch": "00"}, {"sums": [0.0], "counts": [0, 0]}]
+)
 def test_what_is_no_thread_is_refused(plain: dict[str, Any]) -> None:
     with pytest.raises((KeyError, ValueError)):
         SubjectText.of(plain)

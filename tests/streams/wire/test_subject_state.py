@@ -43,9 +43,9 @@ def test_what_is_empty_is_not_written() -> None:
 
 
 def test_a_subjects_text_comes_back_and_keeps_its_key_on_the_wire() -> None:
-    text = subject_text.SubjectText(np.array([0.1, 0.2]), 3)
+    text = subject_text.SubjectText(np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([3, 2]))
     text.sketch[1] = 255
     state = state_to_wire(SubjectRisk(), {"thread": text_to_wire(text, "r")})
-    assert b'"threads":{"thread":{"sums":[0.1,0.2],"ngrams":3,"sketch":"' in encode(state)
+    assert b'"threads":{"thread":{"sums":[0.1,0.2,0.3,0.4],"sketch":"' in encode(state)
     again = text_from_wire(msgspec.json.decode(encode(state), type=SubjectState).texts["thread"])
     assert again.plain() == text.plain()

@@ -42,7 +42,7 @@ def test_what_an_expert_keeps_of_a_subject_is_no_other_experts(
     with running(service, settings(tmp_path, **{**TEXTS, **changes})) as worker:
         service.send(said[7])
         drain(worker)
-    before, after = (d["risk"]["threads"]["linear-text"]["ngrams"] for d in service.decisions[-2:])
+    before, after = (d["risk"]["threads"]["linear-text"]["counts"] for d in service.decisions[-2:])
     assert (after > before) == kept
     assert service.decisions[-1]["risk"]["posts"] == 8
 
