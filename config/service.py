@@ -76,8 +76,8 @@ class BoundsSettings(FrozenSettings):
     three windows of 40 numbers, and one for three windows of one. See docs/profiles.md."""
     profile_events: int = Field(default=1_000_000, ge=0, le=1_000_000_000)
     """Events of a partition that are read again at the most to make its lost profiles anew."""
-    subject_posts: int = Field(default=100, ge=1, le=10_000)
-    """Events of one subject that a label of the subject teaches from."""
+    subject_posts: int = Field(default=256, ge=1, le=10_000)
+    """Events of one subject that a label of the subject teaches from: its latest ones."""
     subject_posts_bytes: int = Field(default=1_000_000, ge=0, le=2_000_000)
     """Bytes of text in those events. The oldest are left out first."""
 
@@ -149,7 +149,7 @@ class ReplaySettings(FrozenSettings):
     are `interval_ms` apart."""
     label_time: str | None = None
     """Column (CSV, Parquet) or dot path (JSONL) of the time at which the label became known. A replay then learns each
-    label at that time instead of `label_delay` events late. A row without one is learnt so many events late. The label of
+    label at that time instead of `label_delay` events late. A row without one is learnt so many events late. That of
     a whole subject is learnt no earlier than the subject's last event."""
     text: str = "text"
     """Column of the text. Where no column has this name, it is the one that `schema.text` names."""

@@ -1,9 +1,9 @@
 """Figures: how early and how surely alerts were raised for subjects, beside who always and who never raises one.
 
 ERDE_o (Losada & Crestani 2016) is the mean cost of a subject. A right alert after k posts costs
-1 - 1 / (1 + e^(k - o)), a false one the share of positive subjects, one that is missing 1. F-latency (Sadeque et al. 2018) is the F1 of the
-alerts, times 1 less the latency of their median: 2 / (1 + e^(-0.0078 (k - 1))) - 1. Figures are told with their 95%
-intervals, by resampling subjects.
+1 - 1 / (1 + e^(k - o)), a false one the share of positive subjects, one that is missing 1. F-latency (Sadeque et al.
+2018) is the F1 of the alerts, times 1 less the latency of their median: 2 / (1 + e^(-0.0078 (k - 1))) - 1. Figures are
+told with their 95% intervals, by resampling subjects.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ class SubjectEvaluation:
     def alert(self, subject: str, name: str, delay: int) -> None:
         """Note an alert; the first one of a subject counts."""
         self._raised.setdefault(subject, (name, delay))
+
+    def delays(self) -> dict[str, int]:
+        """By subject for which an alert was raised, after how many posts; negative where it was of another class."""
+        labels = {name: str(self._plan.subjects[name].label) for name in self._raised}
+        return {name: self._delay(name, label) for name, label in labels.items()}
 
     def report(self) -> dict[str, Any]:
         """The figures, as `tocsin replay --report json` prints them under `early_risk`."""

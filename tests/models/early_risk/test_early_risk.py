@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tocsin.config.early_risk import EarlyRiskSettings
+from tocsin.models.data.subject_text import Standing
 from tocsin.models.early_risk.peers import bin_of, empty, median_and_deviation
 from tocsin.models.early_risk.policies import (
     HOUR,
@@ -310,3 +311,43 @@ def test_what_is_kept_of_a_subject_does_not_grow_with_its_posts(
         add_post(state, np.array([1.0, 2.0, 1.0]), CLASSES, config, post, baselines={"risk": empty()})
         sizes.append(len(json.dumps(asdict(state))))
     assert max(sizes[20:]) <= sizes[19] + 30  # digits
+
+
+# The policy `learnt`
+
+
+def standing(lift: float, prior: float, least: float) -> Post:
+    return Post(standing=Standing(*(np.array([-x, x, -9.0]) for x in (lift, prior + lift, least))))
+
+
+LEARNT = EarlyRiskSettings(classes=("risk",), policy="learnt")
+
+
+def learnt(*posts: tuple[float, float, float]) -> tuple[list[list[RaisedAlert]], SubjectRisk]:
+    state = SubjectRisk()
+    return [add_post(state, np.zeros(3), CLASSES, LEARNT, standing(*post)) for post in posts], state
+
+
+def test_an_alert_is_raised_where_the_odds_reach_the_threshold() -> None:
+    told, state = learnt((0.5, -1.0, 0.0), (1.0, -1.0, 0.0), (3.0, -1.0, 0.0))
+    assert [names(alerts) for alerts in told] == [[], ["risk"], []]
+    [alert] = told[1]
+    assert (alert.score, alert.threshold) == (0.5, 0.5)
+    assert alert.gain == pytest.approx(0.5 - 1 / (1 + np.exp(0.5)))
+    assert state.odds == {"risk": 2.0}
+
+
+def test_a_prior_alone_raises_no_alert() -> None:
+    """It did: where most subjects are of the class, each was alerted of at its first post."""
+    told, _ = learnt((0.0, 3.0, 0.0), (-0.5, 3.0, 0.0))
+    assert told == [[], []]
+
+
+def test_the_gain_of_a_first_post_is_that_over_the_prior() -> None:
+    [[alert]], _ = learnt((2.0, -1.0, 0.0))
+    assert alert.gain == pytest.approx(1 / (1 + np.exp(-1.0)) - 1 / (1 + np.exp(1.0)))
+
+
+def test_the_policy_learnt_needs_an_expert_of_whole_subjects() -> None:
+    with pytest.raises(ValueError, match="whole subjects"):
+        add_post(SubjectRisk(), np.zeros(3), CLASSES, LEARNT, Post())

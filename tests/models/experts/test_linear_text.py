@@ -179,3 +179,38 @@ def test_what_is_no_thread_is_refused(plain: dict[str, Any]) -> None:
 def test_settings_with_nothing_to_read_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing to read"):
         LinearTextSettings(words=0, characters=0)
+
+
+# How subjects stand
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_how_subjects_stand_depends_on_the_labels_alone(step: int) -> None:
+    one, other = taught(step, scope="subject"), taught(scope="subject")
+    assert same(one, other)
+    for key, values in one.state_dict().items():
+        np.testing.assert_array_equal(values, other.state_dict()[key], err_msg=key)
+
+
+def test_what_a_subject_wrote_lifts_its_class() -> None:
+    made = taught(scope="subject")
+    _, [first, second], _ = made.follow(batch(["the", "fire warm fire"], ["s", "s"]))
+    before, after = made.standing(first, 1), made.standing(second, 2)
+    assert before is not None
+    assert after is not None
+    assert after.lift[1] > max(before.lift[1], 0.0) > after.lift[0]
+    np.testing.assert_allclose(after.odds - after.lift, before.odds - before.lift)
+    assert (after.least > after.odds - after.lift).all()
+
+
+def test_how_subjects_stand_comes_back_from_a_snapshot() -> None:
+    made, twin = taught(scope="subject"), expert(scope="subject")
+    twin.load_state_dict(made.state_dict())
+    _, [text], _ = made.follow(batch(["fire"], ["s"]))
+    for one, other in zip(made.standing(text, 1) or (), twin.standing(text, 1) or (), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "record_seen" not in taught().state_dict()
+
+
+def test_of_single_posts_nothing_is_said_of_subjects() -> None:
+    assert taught().standing(SubjectText(), 1) is None
