@@ -61,7 +61,15 @@ class _Document:
         self._unicode = unicode
 
     def text(self) -> str:
-        parts = (self._head(), self._broker(), self._schema(), self._classes(), self._replay(), self._left_out())
+        parts = (
+            self._head(),
+            self._broker(),
+            self._schema(),
+            self._classes(),
+            self._early_risk(),
+            self._replay(),
+            self._left_out(),
+        )
         return "\n".join(line for part in parts for line in part)
 
     def _head(self) -> Iterator[str]:
@@ -140,6 +148,14 @@ class _Document:
         for name, times in classes.items():
             yield self._line([name], indent=2, comment=f"{times:,} of {total:,}, {times / total:.2%}")
 
+    def _early_risk(self) -> Iterator[str]:
+        if self._inferred.warned is None:
+            return
+        name, why = self._inferred.warned
+        yield "early_risk:"
+        yield "  # Labels are those of subjects: an alert is raised for one as early as what it wrote suffices."
+        yield self._line({"classes": [name]}, indent=2, flow=True, comment=why)
+
     def _replay(self) -> Iterator[str]:
         found, roles = self._inferred, self._inferred.roles
         columns: dict[str, Any] = {} if roles.label is None else {"label": roles.label}
@@ -150,6 +166,8 @@ class _Document:
                 columns["delimiter"] = found.delimiter
             if found.header:
                 columns["header"] = list(found.header)
+        if found.label_time is not None:
+            columns["label_time"] = found.label_time
         if not columns:
             return
         yield "replay:"

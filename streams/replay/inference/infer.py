@@ -14,6 +14,7 @@ from tocsin.streams.replay.inference.profile import Profile, is_event_time
 from tocsin.streams.replay.inference.reading.past_rows import ABSENT, PastRows, Shape, has_name, take
 from tocsin.streams.replay.inference.reading.sources import topic_of
 from tocsin.streams.replay.inference.roles import Roles, find_roles
+from tocsin.streams.replay.inference.subjects import READ_ALONE, Warned, label_time, warned
 
 _SHOWN = 10
 """Columns that an error lists."""
@@ -43,6 +44,10 @@ class Inferred:
     """Whether the source was read to its end."""
     told: ToldLabels | None = None
     """Labels of a topic of their own."""
+    warned: Warned | None = None
+    """The class of subjects that raises an alert, where texts and their labels are those of subjects."""
+    label_time: str | None = None
+    """Where the time stands at which a subject's label came."""
     remarks: list[str] = field(default_factory=list)
     """What the user should know, a sentence each."""
 
@@ -70,13 +75,22 @@ def infer(
         check_classes(label or "the label", classes, whole)
     labels = _labels(rows, roles, columns, found, classes)
     features = find_features(profiles, roles, columns, labels)
+    of_subjects = warned(roles, columns, labels)
+    if of_subjects is not None:
+        roles.left_out |= {one.path or one.name: READ_ALONE for one in features if one.kind != "time"}
+        features = []
     if not features and roles.text is None:
         why = "; ".join(f"{name!r}: {why}" for name, why in islice(roles.left_out.items(), _SHOWN))
         raise UnclearError(f"{past.source}: nothing is left to tell the label by" + (f" ({why})" if why else ""))
     inferred = Inferred(
         past.shape, past.delimiter, past.header, frozenset(profiles), roles, features, classes.frequencies(),
-        classes.unlabelled, rows, counted, whole, found,
+        classes.unlabelled, rows, counted, whole, found, of_subjects,
+        None if of_subjects is None or found is not None else label_time(profiles, roles),
     )  # fmt: skip
+    if inferred.label_time is not None:
+        roles.left_out.pop(inferred.label_time, None)
+    if of_subjects is not None:
+        inferred.remarks.append(f"subjects of class {of_subjects.name!r} raise an alert: it is {of_subjects.why}")
     if choice is not None and choice.why:
         inferred.remarks.append(f"the label is taken to be {choice.name!r}, {choice.why}; --label names another")
     inferred.remarks += _remarks(inferred, past, classes)
