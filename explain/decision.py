@@ -13,7 +13,7 @@ from tocsin.explain import words as word_parts
 from tocsin.explain.clipped import clipped_features
 from tocsin.explain.explanation import Enough, Explanation, TreePath, Word
 from tocsin.explain.rare_class import rare_class
-from tocsin.explain.rare_reading import Reading, rare_reading
+from tocsin.explain.rare_reading import SecondReading, vote_on_rare_class
 from tocsin.explain.rounding import six_digits
 from tocsin.explain.rules import rules
 from tocsin.models.classifier import Classifier
@@ -53,13 +53,13 @@ class Explainer:
             enough=self.enough(scores, i) if full else recourse.without_sentence(self.enough(scores, i)),
             clipped=clipped_features(scores, i, self.classifier.columns),
             rare=rare_class(scores, i),
-            read=rare_reading(influence, i),
+            read=vote_on_rare_class(influence.reading, lambda: influence.fused, i),
         )
 
     def influence(self, scores: Scores) -> experts.Influence:
         """What each expert put into these decisions."""
         if self._influence is None or self._influence.scores is not scores:
-            reading = Reading(self.classifier, scores)
+            reading = SecondReading(self.classifier, scores)
             self._influence = experts.Influence(scores, self.model.fusion, self.classifier.backend, reading)
         return self._influence
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tocsin.config.fusion import FusionSettings
 from tocsin.explain.explanation import Opinion, Vote
-from tocsin.explain.rare_reading import Reading
+from tocsin.explain.rare_reading import SecondReading
 from tocsin.explain.rounding import six_digits
 from tocsin.kernels.fusion import discount, fuse, opinions
 from tocsin.models.data.batch import Bools, Floats
@@ -25,7 +25,9 @@ class Influence:
     What it changed is of the fused belief, and where a class is rare of what the `reading` makes of it.
     """
 
-    def __init__(self, scores: Scores, fusion: FusionSettings, backend: str, reading: Reading | None = None) -> None:
+    def __init__(
+        self, scores: Scores, fusion: FusionSettings, backend: str, reading: SecondReading | None = None
+    ) -> None:
         self.scores, self.reading = scores, reading
         self._rule, self._backend = fusion.rule, backend
         self.prior = prior_weight(scores, fusion.prior)

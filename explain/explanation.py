@@ -127,7 +127,7 @@ class RareClass(msgspec.Struct, frozen=True):
     """The probability from which on the class is decided for: that of its greatest F1 score on the labels of late."""
 
 
-class RareReading(msgspec.Struct, frozen=True):
+class VoteOnRareClass(msgspec.Struct, frozen=True):
     """How far the reading of rare classes moved the belief: a vote on one of them took the place of what was fused."""
 
     label: str
@@ -193,7 +193,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The features that were clipped."""
     rare: RareClass | msgspec.UnsetType = msgspec.UNSET
     """For an event that was decided for a rare class, though another class is more probable."""
-    read: RareReading | msgspec.UnsetType = msgspec.UNSET
+    read: VoteOnRareClass | msgspec.UnsetType = msgspec.UNSET
     """Where a class is rare, so that the vote on it took the place of what was fused."""
     alert: Tipping | msgspec.UnsetType = msgspec.UNSET
     """For an alert."""

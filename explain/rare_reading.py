@@ -6,13 +6,13 @@ place of what was fused. That expert hears the others, so that one of them moves
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from tocsin.explain.explanation import RareReading
+from tocsin.explain.explanation import VoteOnRareClass
 from tocsin.explain.rounding import six_digits
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts
@@ -20,16 +20,13 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.decision.scores import Scores
 
-if TYPE_CHECKING:
-    from tocsin.explain.experts import Influence
 
-
-class Reading:
+class SecondReading:
     """The reading of B events by the model that scored them."""
 
     def __init__(self, classifier: Classifier, scores: Scores) -> None:
         mixture = classifier.mixture
-        self._read, self._scores = mixture.rare.read, scores
+        self._read, self.scores = mixture.rare.read, scores
         self._rare: Bools = mixture.rare.rare[: len(scores.classes)]
         reader = mixture.rare.reader
         asked = reader is not None and self._rare.any()
@@ -43,18 +40,18 @@ class Reading:
 
     def after(self, betp: Floats) -> Floats:
         """What was fused, BetP [B, K], after the reading."""
-        return self._read(betp, self._scores.answers, self._rare).betp if self.at_work else betp
+        return self._read(betp, self.scores.answers, self._rare).betp if self.at_work else betp
 
     def without(self, betp: Floats, silent: Ints) -> Floats:
         """The same where expert `silent` [B] had said nothing of the event; `betp` [B, K] is fused without it."""
         if self._expert is None:
             return betp
-        answers, rows = self._scores.answers.copy(), np.arange(len(betp))
+        answers, rows = self.scores.answers.copy(), np.arange(len(betp))
         answers[rows, silent] = 0.0
-        moved = (silent < self._place) & (self._scores.answers[:, self._place].sum(axis=1) > 0.0)
+        moved = (silent < self._place) & (self.scores.answers[:, self._place].sum(axis=1) > 0.0)
         some = np.flatnonzero(moved)
         if len(some):
-            batch = replace(self._scores.batch.take(some), said=answers[some, : self._place])
+            batch = replace(self.scores.batch.take(some), said=answers[some, : self._place])
             answers[some, self._place] = self._expert.evidence(batch)
         return self._read(betp, answers, self._rare).betp
 
@@ -70,23 +67,23 @@ class Reading:
         return np.where(change[rows, label] > 0.0, label, -1), pairs
 
 
-def rare_reading(influence: Influence, i: int) -> RareReading | msgspec.UnsetType:
-    """How far the reading moved event i; nothing where it did not."""
-    scores, reading = influence.scores, influence.reading
+def vote_on_rare_class(
+    reading: SecondReading | None, fused: Callable[[], Floats], i: int
+) -> VoteOnRareClass | msgspec.UnsetType:
+    """How far the reading moved event i, of those that were `fused` to BetP [B, K]; nothing where it did not."""
     if reading is None or not reading.at_work:
         return msgspec.UNSET
-    label, pairs = reading.moved(influence.fused)
+    scores, (label, pairs) = reading.scores, reading.moved(fused())
     if label[i] < 0:
         return msgspec.UNSET
-    return RareReading(scores.classes[label[i]], six_digits(float(pairs[i, 0])), six_digits(float(pairs[i, 1])))
+    return VoteOnRareClass(scores.classes[label[i]], six_digits(float(pairs[i, 0])), six_digits(float(pairs[i, 1])))
 
 
-def rare_reading_columns(influence: Influence, texts: JsonTexts) -> list[int | Ints]:
+def vote_columns(reading: SecondReading | None, fused: Callable[[], Floats], texts: JsonTexts) -> list[int | Ints]:
     """What stands behind the key `read` of each explanation, with the key; nothing where there is none."""
-    scores, reading = influence.scores, influence.reading
     if reading is None or not reading.at_work:
         return []
-    label, pairs = reading.moved(influence.fused)
+    scores, (label, pairs) = reading.scores, reading.moved(fused())
     rows = np.flatnonzero(label >= 0)
     if not len(rows):
         return []

@@ -19,6 +19,7 @@ from tocsin.models.data import snapshot
 from tocsin.models.data.kept_settings import settings_of
 from tocsin.models.data.snapshot import Arrays, SnapshotError, with_prefix, without_prefix
 from tocsin.models.decision.rare_reading import RareReading
+from tocsin.models.experts.rare_class.undersampling import Undersampling
 from tocsin.models.face import DOES_NOT_FIT
 from tocsin.models.inputs.preparation import Preparation
 
@@ -62,6 +63,7 @@ def successor(directory: Path, settings: ModelSettings, backend: str) -> tuple[C
         if same:
             state |= _inputs_kept(arrays, settings, before, made.nominal, (len(known), len(order)))
             state |= _rare_kept(arrays, before, kept, (len(known), len(order)))
+            state |= _draws_kept(arrays, settings, before, (len(known), len(order)))
         made.restore({**manifest, "classes": order, "history": history}, state)
     except DOES_NOT_FIT as error:
         raise SnapshotError(f"the snapshot in {directory} does not fit: {error}") from error
@@ -132,6 +134,21 @@ def _rare_kept(
     reading.load_state_dict(without_prefix("rare/", arrays))
     reading.resize(classes[1])
     return with_prefix("rare/", reading.state_dict())
+
+
+def _draws_kept(
+    arrays: Arrays, settings: ModelSettings, before: ModelSettings, classes: tuple[int, int]
+) -> dict[str, NDArray[Any]]:
+    """How much of each class the experts that stay have learnt, by which their answers are corrected."""
+    old, new = Undersampling(before), Undersampling(settings)
+    if not old.used or not new.used:
+        return {}
+    old.resize(classes[0])
+    old.load_state_dict(without_prefix("undersampling/", arrays))
+    old.resize(classes[1])
+    new.resize(classes[1])
+    new.go_on_from(old)
+    return with_prefix("undersampling/", new.state_dict())
 
 
 def _zones(settings: ModelSettings) -> dict[str, str]:

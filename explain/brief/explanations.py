@@ -14,7 +14,7 @@ from tocsin.explain.brief.votes import vote_columns
 from tocsin.explain.brief.words import word_columns
 from tocsin.explain.clipped import clipped_columns
 from tocsin.explain.rare_class import rare_class_columns
-from tocsin.explain.rare_reading import rare_reading_columns
+from tocsin.explain.rare_reading import vote_columns as vote_on_rare_class_columns
 from tocsin.kernels.text.fragments import NOTHING
 from tocsin.kernels.text.json_texts import JsonTexts, stacked
 from tocsin.models.data.batch import Ints
@@ -57,9 +57,10 @@ class Explanations:
             explained = (self._explainer.explain(scores, i) for i in range(len(scores.batch)))
             return [texts.fragments([self._encode(one) for one in explained if one is not None])]
         explainer = self._explainer
+        influence = explainer.influence(scores)
         return [
             texts.fragment(b'{"level":"brief","experts":['),
-            *vote_columns(explainer.influence(scores), explainer.names, explainer.settings.experts, texts),
+            *vote_columns(influence, explainer.names, explainer.settings.experts, texts),
             texts.fragment(b"]"),
             *path_columns(explainer.classifier, scores, texts, self._encode),
             *word_columns(explainer.classifier.experts, scores, explainer.settings.words, texts),
@@ -71,6 +72,6 @@ class Explanations:
             *enough_columns(explainer, scores, texts, self._encode),
             *clipped_columns(scores, explainer.classifier.columns, texts, self._encode),
             *rare_class_columns(scores, texts, self._encode),
-            *rare_reading_columns(explainer.influence(scores), texts),
+            *vote_on_rare_class_columns(influence.reading, lambda: influence.fused, texts),
             texts.fragment(b"}"),
         ]

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
-from tocsin.models.data.rarity import Rarity
 from tocsin.models.decision.abstention import COLD_START
 from tocsin.models.decision.judge import ToJudge, ToLearn
 from tocsin.models.decision.mixture import Mixture
 from tocsin.models.decision.novelty import support
 from tocsin.models.decision.prior_shift import NoPriorShift
 from tocsin.models.decision.traffic.recent import RecentTraffic
+from tocsin.models.inputs.rarity import Rarity
 from tocsin.models.routing.base import Lessons, Questions
 from tocsin.models.routing.combiner import Combined, Learnt
 

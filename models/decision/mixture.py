@@ -12,7 +12,6 @@ from tocsin.kernels.fusion import Fused
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
-from tocsin.models.data.rarity import Rarity
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.data.times.columns import TimeColumns
 from tocsin.models.decision.judge import Judge
@@ -24,6 +23,7 @@ from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
 from tocsin.models.experts.pool import ExpertPool, Posts
 from tocsin.models.inputs.preparation import Preparation
+from tocsin.models.inputs.rarity import Rarity
 from tocsin.models.profiles.label_rates import LabelRates
 from tocsin.models.routing.base import Lessons, Questions
 from tocsin.models.routing.combiner import Combined, Combiner
@@ -103,7 +103,6 @@ class Mixture:
             batch = self.history.recall(batch)
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
-        given = batch.X
         rare = self.rare.rare
         batch = self.inputs.apply(batch, bool(rare.any()))
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
@@ -116,7 +115,7 @@ class Mixture:
         verdict, abstention = self.judge.judge(batch, *said, classes, streams), self.judge.abstention
         return Scores(
             batch=batch,
-            given=given,
+            given=batch.given,
             classes=tuple(classes),
             answers=answers,
             evidence=combined.evidence,

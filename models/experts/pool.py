@@ -12,7 +12,7 @@ from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
-from tocsin.models.experts.undersampling import Drawn, Undersampling, correct
+from tocsin.models.experts.rare_class.undersampling import Drawn, Undersampling, correct
 
 Posts = Sequence[Sequence[str]]
 """For each event the earlier texts of its subject that its label speaks of as well."""

@@ -19,7 +19,7 @@ KINDS: dict[str, str | type[Expert]] = {
     "naive-bayes": "tocsin.models.experts.naive_bayes:NaiveBayesExpert",
     "neighbours": "tocsin.models.experts.neighbours:NeighboursExpert",
     "persistence": "tocsin.models.experts.persistence:PersistenceExpert",
-    "rare-class": "tocsin.models.experts.rare_class:RareClassExpert",
+    "rare-class": "tocsin.models.experts.rare_class.expert:RareClassExpert",
     "river": "tocsin.models.experts.river.expert:RiverExpert",
     "rules": "tocsin.models.experts.rules.expert:RulesExpert",
     "seasonal": "tocsin.models.experts.logistic.seasonal:SeasonalExpert",

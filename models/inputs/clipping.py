@@ -18,8 +18,8 @@ from tocsin.kernels.lagged import extremes as in_turns
 from tocsin.kernels.lagged import inputs as lagged
 from tocsin.kernels.lagged import turns
 from tocsin.models.data.batch import Bools, Floats, Ints
-from tocsin.models.data.rarity import Rarity
 from tocsin.models.data.snapshot import Arrays, SnapshotError
+from tocsin.models.inputs.rarity import Rarity
 
 
 class Clipping:

@@ -29,12 +29,12 @@ import numpy as np
 from tocsin.config.inputs import InputsSettings
 from tocsin.kernels.inputs.tails import Seen
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints, Views
-from tocsin.models.data.rarity import Rarity
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.inputs.categories import TargetStatistics
 from tocsin.models.inputs.clipping import Clipping
 from tocsin.models.inputs.gaps import InformativeGaps
 from tocsin.models.inputs.imputation import Imputation
+from tocsin.models.inputs.rarity import Rarity
 from tocsin.models.inputs.relevance import Relevance
 from tocsin.models.inputs.tails import HeavyTails
 

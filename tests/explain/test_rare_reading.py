@@ -17,7 +17,7 @@ from tocsin.config.service import ExplanationSettings
 from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.explain.explanation import Explanation
-from tocsin.explain.rare_reading import Reading
+from tocsin.explain.rare_reading import SecondReading
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models import Classifier
 from tocsin.models.data.batch import Batch
@@ -75,7 +75,7 @@ def test_where_no_class_is_rare_nothing_is_said_of_it() -> None:
 def test_without_its_reader_the_belief_is_what_was_fused() -> None:
     """The change by an expert was that of the fusion alone: the vote that made the belief seemed to change nothing."""
     explainer, scores = scored()
-    reading, fused = Reading(explainer.classifier, scores), explainer.influence(scores).fused
+    reading, fused = SecondReading(explainer.classifier, scores), explainer.influence(scores).fused
     reader = np.full(len(scores.batch), 2)
     np.testing.assert_array_equal(reading.without(fused, reader), fused)
     np.testing.assert_allclose(reading.after(fused), scores.betp, atol=1e-9)
@@ -83,7 +83,7 @@ def test_without_its_reader_the_belief_is_what_was_fused() -> None:
 
 def test_an_expert_moves_the_belief_through_the_vote_that_hears_it() -> None:
     explainer, scores = scored()
-    reading, fused = Reading(explainer.classifier, scores), explainer.influence(scores).fused
+    reading, fused = SecondReading(explainer.classifier, scores), explainer.influence(scores).fused
     without = reading.without(fused, np.zeros(len(scores.batch), np.int64))
     said = scores.answers.copy()
     said[:, 0] = 0.0

@@ -13,8 +13,8 @@ from tocsin.config.inputs.relevance import RelevanceSettings
 from tocsin.kernels.experts.rare_class import state
 from tocsin.kernels.experts.rare_class.state import count_labels
 from tocsin.models.data.batch import Batch
-from tocsin.models.data.rarity import Rarity
 from tocsin.models.inputs.preparation import Preparation
+from tocsin.models.inputs.rarity import Rarity
 
 ROWS, COLUMNS, DELAY = 1_900, 8, 3
 NAMES = ("X", "filled", "plain", "ranked", "rates")

@@ -21,7 +21,7 @@ from tocsin.config.schema import FeatureSettings
 from tocsin.models import Classifier
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.feedback import FeedbackBatch
-from tocsin.models.experts.undersampling import Undersampling
+from tocsin.models.experts.rare_class.undersampling import Undersampling
 from tocsin.models.lagged import DueLabels, LaggedClassifier
 
 CLASSES, DELAY = ("usual", "rare"), 30

@@ -11,9 +11,9 @@ import pytest
 from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.models.data.batch import Batch
 from tocsin.models.experts.base import SnapshotError
-from tocsin.models.experts.rare_class import RareClassExpert
+from tocsin.models.experts.rare_class.expert import RareClassExpert
 
-from .fold_behaviour import NOMINAL, F, Floats, FoldBehaviour, Ints, K, bits, learn
+from ..fold_behaviour import NOMINAL, F, Floats, FoldBehaviour, Ints, K, bits, learn
 
 HEARD = 2
 

@@ -99,6 +99,12 @@ class Undersampling:
             weights(self._state, out)
         return out
 
+    def go_on_from(self, other: Undersampling) -> None:
+        """Take over what another one has counted; a share that it did not know has learnt all so far."""
+        learnt = dict(zip(other._wanted.tolist(), other._state.learnt.tolist(), strict=True))
+        counted = [learnt.get(share, float(other._state.met[0])) for share in self._wanted.tolist()]
+        self.load_state_dict({**other.state_dict(), "learnt": np.array(counted)})
+
     def spared(self) -> Bools | None:
         """[E], the experts that learn some events alone now; None where all learn all.
 

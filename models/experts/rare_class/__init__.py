@@ -1,0 +1,1 @@
+"""Experts where a class is rare: one for it, and how others learn less of what is frequent."""
