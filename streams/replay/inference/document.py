@@ -166,8 +166,8 @@ class _Document:
                 columns["delimiter"] = found.delimiter
             if found.header:
                 columns["header"] = list(found.header)
-        if found.label_time is not None:
-            columns["label_time"] = found.label_time
+        if (label_time := roles.label_time or found.label_time) is not None:
+            columns["label_time"] = label_time
         if not columns:
             return
         yield "replay:"

@@ -9,6 +9,7 @@ from typing import Any
 
 from tocsin.streams.replay.inference.features import InferredFeature, find_features
 from tocsin.streams.replay.inference.label import Classes, UnclearError, check_classes, choose_label
+from tocsin.streams.replay.inference.label_time import find_label_time
 from tocsin.streams.replay.inference.label_topic import ToldLabels, read_labels
 from tocsin.streams.replay.inference.profile import Profile, is_event_time
 from tocsin.streams.replay.inference.reading.past_rows import ABSENT, PastRows, Shape, has_name, take
@@ -65,6 +66,10 @@ def infer(
     label = None if choice is None else choice.name
     roles = find_roles(profiles, columns, label)
     roles.left_out |= {name: "nothing names it" for name in columns if not has_name(name)}
+    roles.label_time = find_label_time({name: values for name, values in columns.items() if name in profiles}, roles)
+    if roles.label_time is not None:
+        roles.left_out.pop(roles.label_time, None)
+        roles.other_times.discard(roles.label_time)
     found = None if told is None else _told(told, roles, columns, asked, most_rows)
     classes = Classes()
     for value in found.labels if found is not None else columns.get(label or "", ()):

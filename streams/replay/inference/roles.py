@@ -36,6 +36,8 @@ class Roles:
     subject: str | None = None
     time: str | None = None
     text: str | None = None
+    label_time: str | None = None
+    """When the label became known."""
     left_out: dict[str, str] = field(default_factory=dict)
     other_times: set[str] = field(default_factory=set)
     """Times of which none is the event's own."""
@@ -43,7 +45,8 @@ class Roles:
     @property
     def taken(self) -> frozenset[str]:
         """The columns that have a role."""
-        return frozenset(one for one in (self.label, self.id, self.subject, self.time, self.text) if one is not None)
+        every = (self.label, self.id, self.subject, self.time, self.text, self.label_time)
+        return frozenset(one for one in every if one is not None)
 
 
 def find_roles(profiles: Mapping[str, Profile], columns: Mapping[str, Sequence[Any]], label: str | None) -> Roles:
