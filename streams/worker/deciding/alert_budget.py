@@ -35,10 +35,10 @@ PERIODS = 64
 """Periods whose alerts are counted. An event of an earlier one raises none."""
 ALL, NONE = -1, BINS
 """Places of the threshold where every event raises an alert, or none does."""
-RESERVE, SPREAD, LEAST = 3.0, 4.0, 0.01
+RESERVE, LEAST = 5.0, 0.01
 """Of a share: alerts that are kept back for surer events. With them left the threshold is the score that the share of
-all scores exceeds; with so many fewer than that it is one which e times fewer exceed, and so on, at the least the part
-`LEAST` of the share."""
+all scores exceeds; once they are spent, e times fewer scores exceed it, and at the least the part `LEAST` of the share.
+"""
 
 
 class AlertBudget(Protocol):
@@ -256,7 +256,7 @@ class Shared:
         self._events += 1.0
         credit = self._share * self._events - self._alerts
         if self._since >= LOOK_EVERY:
-            wanted = self._share * math.exp(min((credit - RESERVE) / SPREAD, 700.0))
+            wanted = self._share * math.exp(min((credit - RESERVE) / RESERVE, 700.0))
             self._place, self._fits = self._scores.place(min(max(wanted, LEAST * self._share), 1.0))
             self._since = 0
         return credit
