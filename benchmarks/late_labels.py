@@ -1,8 +1,7 @@
 """Does coverage hold with late labels?
 
     python benchmarks/late_labels.py [--events 40000] [--seeds 1 2] [--delays 0 100 500 5000] [--error 0.1]
-                                     [--controls coverage|error] [--per-class] [--recordings DIRECTORY]
-                                     [--steering aci|pid] [--hindsight]
+                                     [--per-class] [--recordings DIRECTORY] [--steering aci|pid] [--hindsight]
 
 Every event of SEA and LED with abrupt drifts, of five-class RandomRBF that never rests and of the electricity market is
 scored by the service's classifier with DriftMoE's pool; its label comes so many events later, in polls of 50 (with no
@@ -227,15 +226,12 @@ def main() -> None:
     parser.add_argument("--delays", type=int, nargs="+", default=[0, 100, 500, 5_000])
     parser.add_argument("--streams", nargs="+", choices=(*NAMES, INVERTED), default=NAMES)
     parser.add_argument("--error", type=float, default=0.1)
-    parser.add_argument("--controls", choices=["coverage", "error"], default="coverage")
     parser.add_argument("--per-class", action="store_true")
     parser.add_argument("--steering", choices=["aci", "pid"], default="aci")
     parser.add_argument("--hindsight", action="store_true")
     parser.add_argument("--recordings", type=Path, default=Path(gettempdir()) / "tocsin-late-labels")
     given = parser.parse_args()
-    settings = AbstentionSettings(
-        error=given.error, controls=given.controls, per_class=given.per_class, steering=given.steering
-    )
+    settings = AbstentionSettings(error=given.error, per_class=given.per_class, steering=given.steering)
     for delay in given.delays:
         for name in given.streams:
             for seed in given.seeds:
