@@ -360,7 +360,8 @@ class Abstention:
 def _promise(settings: AbstentionSettings) -> Keeping | None:
     if settings.controls != "error":
         return None
-    return Keeping(settings.error, settings.late_window, settings.cold_start, settings.quick_labels > 0.0)
+    quick = settings.quick_labels > 0.0
+    return Keeping(settings.error, settings.late_window, settings.cold_start, quick, settings.gain)
 
 
 def haste(delay: float) -> float:

@@ -42,15 +42,14 @@ class Stretch(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Decisions: how many of them were meant to be wrong, how many were, and how many there were."""
+    """Decisions: how many of them were wrong, and how many there were."""
 
-    meant: float = 0.0
     missed: float = 0.0
     decided: float = 0.0
 
     def plus(self, other: Counted) -> Counted:
         """Both together."""
-        return Counted(self.meant + other.meant, self.missed + other.missed, self.decided + other.decided)
+        return Counted(self.missed + other.missed, self.decided + other.decided)
 
 
 class Settled(NamedTuple):

@@ -6,8 +6,8 @@ latest answers were wrong, as they were given when the events came: what today's
 good to be true where neighbours in time are alike, for it has learnt their labels since. But what today's model says
 shows a drift, and its end: so each event is scored anew just before its label is learnt, and a gate watches these
 answers. What was said while the world had left the model behind is put aside, so that it does not stand in the way of
-the model that has learnt since. How few are few enough is the level: the target, corrected by how often decisions were
-wrong beside how often they were meant to be, and less what drifts cost.
+the model that has learnt since. How few are few enough is the level: it is steered by the errors of decisions, never
+exceeds the target, and is less what drifts cost.
 """
 
 from __future__ import annotations
@@ -24,21 +24,13 @@ from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.promise.answers import Answer, Answers, pack, unpack
 from tocsin.models.decision.promise.collapses import OPEN, Collapses, Counted, Settled, Stretch, false_alarm
 from tocsin.models.decision.promise.gate import Gate
-from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, DRIFTS, MEANT, MISSED, WRONG, Ledger
+from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, DRIFTS, MISSED, WRONG, Ledger
 from tocsin.models.decision.promise.state import Known, Promise, promise
 
-AIM = 0.97
-"""The level aims at this part of the target, so that luck does not exceed it at once."""
 LONG, LONG_DELAYS = 10_000, 3.0
 """The promise is of so many labels, or of so many delays, if that is more."""
-SHORT, SHORT_DELAYS = 2_000, 2.0
-"""The level also looks at fewer labels, so that it answers sooner."""
-WEIGHT = 200.0
-"""So many decisions without news stand for what is not known yet."""
-SLOWER, SLOW_DELAY = 0.25, 5_000.0
-"""Where labels are so late the level begins this much lower."""
-LEAST_LEVEL, GREATEST, GREATEST_LATE = 0.001, 1.5, 1.0
-"""The least level; and the greatest, in targets, where labels come at once, and where they are as late as that."""
+FULL_GAIN_DELAY, LEAST_LEVEL = 100.0, 0.001
+"""Where labels are later than this the gain is smaller by as much; and the least level."""
 PAYABLE = 0.7
 """Where drifts cost at most this part of the target, the level is so much lower in between. Where they cost more, the
 promise cannot be kept by being silent in between."""
@@ -74,11 +66,13 @@ class Keeping:
     """The threshold of doubt up to which events are decided, and the state of the promise.
 
     Parameters: the target share of wrong decisions; how many of the latest answers count; how many labels must be known
-    before the first decision; and whether quick labels are asked for.
+    before the first decision; whether quick labels are asked for; and by how much of what its error exceeds the target by a
+    decision moves the level.
     """
 
-    def __init__(self, error: float, window: int, cold_start: int, quick: bool = False) -> None:
+    def __init__(self, error: float, window: int, cold_start: int, quick: bool = False, gain: float = 0.0025) -> None:
         self.error, self._cold_start, self._quick = error, max(cold_start, 1), quick
+        self._gain = gain
         self.gate, self.ledger = Gate(error), Ledger()
         self._now, self._said, self._collapses = Answers(window), Answers(SEASONS * window), Collapses(SEASONS * window)
         self._aside: deque[Answer] = deque(maxlen=window)
@@ -91,7 +85,8 @@ class Keeping:
         """Late and quick labels among them."""
         self.delay = self.quick_delay = 0.0
         """Labels that are learnt between a decision and its own late or quick label, on the average of the latest."""
-        self.level = AIM * error
+        self._steered = self.level = error
+        """The level that decisions steer, and what of it is left when drifts are paid."""
         self.watched = -1.0
         """The threshold of the open gate."""
         self._usual = error
@@ -132,14 +127,16 @@ class Keeping:
         collapsed = self._collapses.within(scored_at)
         counted = None
         if decided:
-            counted = Counted(self.ledger.level_at(scored_at), float(said.wrong), 1.0)
+            counted = Counted(float(said.wrong), 1.0)
             self.ledger.add(DECIDED, 1.0)
             self.ledger.add(WRONG, counted.missed)
         if collapsed and not quick:
             self._collapses.put_aside(counted, said)
         elif counted is not None and not collapsed:
-            self._enter(counted)
+            self._enter(counted, delay)
             self._rising = self._rising.plus(counted)
+        elif scored_at >= self._cold_start and not collapsed:  # it says nothing: a step back to the target
+            self._steer(self.error - self._steered, delay)
         self._watch(now, scored_at, quick)
         if self.count >= self._cold_start:
             self._keep(said, now, scored_at, collapsed)
@@ -155,13 +152,17 @@ class Keeping:
         self._late += 1
         self.delay += (delay - self.delay) / min(self._late, DELAY_MEMORY)
 
-    def _enter(self, counted: Counted, sign: float = 1.0) -> None:
-        """Let decisions count for the level, or no longer."""
-        self.ledger.add(MEANT, sign * counted.meant)
-        self.ledger.add(MISSED, sign * counted.missed)
+    def _enter(self, counted: Counted, delay: float) -> None:
+        """Let decisions steer the level."""
+        self.ledger.add(MISSED, counted.missed)
+        self._steer(self.error * counted.decided - counted.missed, delay)
+
+    def _steer(self, step: float, delay: float) -> None:
+        gain = self._gain * min(FULL_GAIN_DELAY / max(delay, 1.0), 1.0)
+        self._steered = min(max(self._steered + gain * step, LEAST_LEVEL), self.error)
 
     def _count_after_all(self, settled: Settled) -> None:
-        self._enter(settled.counted)
+        self._enter(settled.counted, self.delay)
         for answer in settled.answers:
             self._said.add(answer)
 
@@ -172,7 +173,7 @@ class Keeping:
         turned = self.gate.learn(now.wrong, scored_at, self.count, quick, self._usual)
         if turned and self.gate.shut:
             self.ledger.add(DRIFTS, 1.0)
-            self._enter(self._rising, -1.0)
+            self._enter(Counted(-self._rising.missed, -self._rising.decided), self.delay)
             known = self._rising.missed / self._rising.decided if self._rising.decided else 0.0
             broken = 1.0 if quick else known
             stretch = Stretch(self.gate.since, self.gate.surely_since, self.count, OPEN, broken)
@@ -202,7 +203,7 @@ class Keeping:
             self.watched = self._next_threshold()
         now = self._now.up_to(self.watched)
         self._usual = self.error if math.isnan(now.wrong) else now.wrong
-        self.ledger.close(self.level, 0.0 if self.gate.shut or self.cold else now.share)
+        self.ledger.close(0.0 if self.gate.shut or self.cold else now.share)
         self.promise = promise(self.error, self.known())
 
     def _next_threshold(self) -> float:
@@ -212,16 +213,10 @@ class Keeping:
         return self._now.within(self.level, SURE_NOW).threshold if early else -1.0
 
     def _next_level(self) -> float:
-        lateness = min(self.delay / SLOW_DELAY, 1.0)
-        meant, missed = WEIGHT * self.error, WEIGHT * self.error * (1.0 + SLOWER * lateness)
-        ratios, long = [], self.ledger.sums(self._span)
-        for sums in (long, self.ledger.sums(SHORT + SHORT_DELAYS * self.delay)):
-            ratios.append((sums[MEANT] + meant) / (sums[MISSED] + missed))
-        greatest = GREATEST + (GREATEST_LATE - GREATEST) * lateness
-        level = min(max(AIM * min(ratios), LEAST_LEVEL / self.error), greatest) * self.error
-        # What drifts cost is to be saved between them, where that is possible.
-        cost = max(long[WRONG] - long[MISSED], 0.0) / max(long[DECIDED], 1.0)
-        return level * (1.0 - cost / self.error) if cost <= PAYABLE * self.error else level
+        """What is left of the level, for what drifts cost is to be saved between them, where that is possible."""
+        sums = self.ledger.sums(self._span)
+        cost = max(sums[WRONG] - sums[MISSED], 0.0) / max(sums[DECIDED], 1.0)
+        return self._steered * (1.0 - cost / self.error) if cost <= PAYABLE * self.error else self._steered
 
     @property
     def _span(self) -> float:
@@ -251,7 +246,7 @@ class Keeping:
         """See `tocsin.models.data.snapshot.Stateful`."""
         arrays = {
             "counts": np.array([self.count, self._late, self._quicks], np.int64),
-            "figures": np.array([self.delay, self.quick_delay, self.level, self.watched, self._usual]),
+            "figures": np.array([self.delay, self.quick_delay, self._steered, self.level, self.watched, self._usual]),
             "rising": np.array(self._rising),
             "aside": pack(list(self._aside)),
         }
@@ -263,7 +258,7 @@ class Keeping:
         """See `tocsin.models.data.snapshot.Stateful`."""
         self.count, self._late, self._quicks = (int(value) for value in arrays["counts"])
         figures = (float(value) for value in arrays["figures"])
-        self.delay, self.quick_delay, self.level, self.watched, self._usual = figures
+        self.delay, self.quick_delay, self._steered, self.level, self.watched, self._usual = figures
         self._rising = Counted(*(float(value) for value in arrays["rising"]))
         self._aside.clear()
         self._aside.extend(unpack(arrays["aside"]))

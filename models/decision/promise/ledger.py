@@ -1,8 +1,8 @@
-"""What became of the latest decisions: how often they were wrong beside how often they were meant to be.
+"""What became of the latest decisions: how many there were, how many were wrong, and how many a drift explains.
 
 Labels are counted in blocks, and the blocks in a ring, so that sums over any number of the latest labels are cheap and
-nothing grows. A block also says by which level and to what share events were decided while it was the last one: from
-that follows what was meant by a decision whose label comes much later, and how many decisions have no label yet.
+nothing grows. A block also says to what share events were decided while it was the last one: from that follows how many
+decisions have no label yet.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from tocsin.models.data.batch import Floats
 
 BLOCK = 25
-"""Labels of a block; level, threshold and the state of the promise change between blocks alone."""
+"""Labels of a block; the threshold and the state of the promise change between blocks alone."""
 BLOCKS = 4_096
 """Blocks that are remembered; three times the delay must be within them."""
-MEANT, MISSED, DECIDED, WRONG, LEVEL, SHARE, DRIFTS = range(7)
-"""The columns: of decisions that count for the level how many were meant to be wrong and were, all decisions and the
-wrong ones, the level and the share of events that is decided after this block, and the drifts that were noticed."""
-WIDTH = 7
+MISSED, DECIDED, WRONG, SHARE, DRIFTS = range(5)
+"""The columns: wrong decisions that no drift explains, all decisions and the wrong ones, the share of events that is
+decided after this block, and the drifts that were noticed."""
+WIDTH = 5
 
 
 class Ledger:
@@ -31,9 +31,9 @@ class Ledger:
     >>> ledger = Ledger()
     >>> for _ in range(BLOCK):
     ...     ledger.add(DECIDED, 1.0)
-    >>> ledger.close(level=0.1, share=0.5)
-    >>> ledger.sums(1_000)[DECIDED], ledger.level_at(BLOCK + 3), ledger.waiting(first=0, last=BLOCK + 10)
-    (25.0, 0.1, 5.0)
+    >>> ledger.close(share=0.5)
+    >>> ledger.sums(1_000)[DECIDED], ledger.waiting(first=0, last=BLOCK + 10)
+    (25.0, 5.0)
     """
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class Ledger:
         """Add to the block at hand."""
         self._open[column] += value
 
-    def close(self, level: float, share: float) -> None:
-        """End the block at hand: from now on events are decided by this level, and to this share."""
-        self._open[LEVEL], self._open[SHARE] = level, share
+    def close(self, share: float) -> None:
+        """End the block at hand: from now on so many of the events are decided."""
+        self._open[SHARE] = share
         self._rows[self.closed % BLOCKS] = self._open
         self._open = [0.0] * WIDTH
         self.closed += 1
@@ -65,11 +65,6 @@ class Ledger:
         """The sum of each column over so many of the latest labels."""
         found: list[float] = self.latest(labels).sum(axis=0).tolist()
         return found
-
-    def level_at(self, learnt: int) -> float:
-        """The level by which events were decided once so many labels were learnt; 0 where that is forgotten."""
-        block = learnt // BLOCK - 1
-        return float(self._rows[block % BLOCKS, LEVEL]) if 0 <= self.closed - 1 - block < BLOCKS and block >= 0 else 0.0
 
     def waiting(self, first: float, last: float) -> float:
         """How many decisions were made when from `first` up to `last` labels had been learnt, where one event comes a

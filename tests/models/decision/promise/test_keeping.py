@@ -139,11 +139,11 @@ def test_a_restored_rule_goes_on_alike(cut: int, seed: int) -> None:
 def test_what_was_put_aside_counts_where_it_was_a_false_alarm() -> None:
     for wrong, counts in ((0.1, True), (0.9, False)):
         made = Collapses(window=50)
-        made.begin(Stretch(100, 100, 150, OPEN), Counted(1.0, 1.0, 10.0))
+        made.begin(Stretch(100, 100, 150, OPEN), Counted(1.0, 10.0))
         made.end(180)
         for i in range(100, 151):
             missed = float(i < 100 + 50 * wrong)
-            made.put_aside(Counted(0.1, missed, 1.0), Answer(0.1, bool(missed)))
+            made.put_aside(Counted(missed, 1.0), Answer(0.1, bool(missed)))
         assert made.within(180)
         assert not made.within(181)
         assert made.settle(180, 0.2).answers == []

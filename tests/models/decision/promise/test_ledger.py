@@ -16,7 +16,7 @@ def filled(blocks: list[float]) -> Ledger:
     made = Ledger()
     for number, decisions in enumerate(blocks):
         made.add(DECIDED, decisions)
-        made.close(level=0.01 * number, share=1.0 / (1 + number))
+        made.close(share=1.0 / (1 + number))
     return made
 
 
@@ -32,17 +32,14 @@ def test_waiting_is_the_share_of_each_event(n: int, first: int, length: int) -> 
     assert filled([0.0] * n).waiting(first, first + length) == pytest.approx(shares[first : first + length].sum())
 
 
-def test_a_level_is_that_of_the_time_and_what_is_forgotten_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_forgotten_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCKS", 4)
     made = filled([1.0] * 9)
-    assert made.level_at(9 * BLOCK) == pytest.approx(0.08)
-    assert made.level_at(6 * BLOCK + 3) == pytest.approx(0.05)
-    assert made.level_at(5 * BLOCK) == 0.0
-    assert made.level_at(3) == 0.0
     assert made.sums(10_000)[DECIDED] == 4.0
     other = Ledger()
     other.load_state_dict(made.state_dict())
     for one in (made, other):
         one.add(DECIDED, 7.0)
-        one.close(0.5, 0.5)
-    assert made.sums(10_000) == other.sums(10_000) == [0.0, 0.0, 10.0, 0.0, pytest.approx(0.71), *made.sums(10_000)[5:]]
+        one.close(0.5)
+    assert made.sums(10_000) == other.sums(10_000)
+    assert made.sums(10_000)[DECIDED] == 10.0
