@@ -52,14 +52,14 @@ class Counted(NamedTuple):
         return Counted(self.missed + other.missed, self.decided + other.decided)
 
 
-class Settled(NamedTuple):
+class CountsAfterAll(NamedTuple):
     """What counts after all, of a stretch that was none."""
 
     counted: Counted
     answers: list[Answer]
 
 
-NOTHING = Settled(Counted(), [])
+NOTHING = CountsAfterAll(Counted(), [])
 
 
 class Collapses:
@@ -74,7 +74,7 @@ class Collapses:
         """Whether an event belongs to one, by how many labels had been learnt when it was scored."""
         return any(one.first <= scored_at <= one.last for one in self.stretches)
 
-    def begin(self, stretch: Stretch, known: Counted) -> Settled:
+    def begin(self, stretch: Stretch, known: Counted) -> CountsAfterAll:
         """One begins; `known` are those of its decisions whose labels have come. Returns what `settle` does."""
         settled = self._settle(-1.0) if len(self.stretches) >= MOST else NOTHING
         if not self.stretches:
@@ -93,21 +93,21 @@ class Collapses:
             self._counted = self._counted.plus(counted)
         self._answers.append(answer)
 
-    def settle(self, scored_at: int, threshold: float) -> Settled:
+    def settle(self, scored_at: int, threshold: float) -> CountsAfterAll:
         """What counts after all, once labels come of events that were scored after the first stretch."""
         counted, answers = NOTHING
         while self.stretches and scored_at > self.stretches[0].last:
             more = self._settle(threshold)
             counted, answers = counted.plus(more.counted), [*answers, *more.answers]
-        return Settled(counted, answers)
+        return CountsAfterAll(counted, answers)
 
-    def _settle(self, threshold: float) -> Settled:
+    def _settle(self, threshold: float) -> CountsAfterAll:
         self.stretches.pop(0)
         counted, answers = self._counted, list(self._answers)
         self._counted = Counted()
         self._answers.clear()
         counts = counted if counted.missed < FALSE_ALARM * counted.decided else Counted()
-        return Settled(counts, answers if false_alarm(answers, threshold) else [])
+        return CountsAfterAll(counts, answers if false_alarm(answers, threshold) else [])
 
     def wrong_share(self, stretch: Stretch) -> float:
         """The share of its decisions that is wrong, as far as labels tell by now."""

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from tocsin.models.data.snapshot import with_prefix, without_prefix
 from tocsin.models.decision.promise.answers import Answer, Answers, pack, unpack
-from tocsin.models.decision.promise.collapses import OPEN, Collapses, Counted, Settled, Stretch, false_alarm
+from tocsin.models.decision.promise.collapses import OPEN, Collapses, Counted, CountsAfterAll, Stretch, false_alarm
 from tocsin.models.decision.promise.gate import Gate
-from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, DRIFTS, MISSED, WRONG, Ledger
-from tocsin.models.decision.promise.state import Known, Promise, promise
+from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, DRIFTS, MISSED, WRONG, DecisionLedger
+from tocsin.models.decision.promise.state import LatestDecisions, Promise, promise
 
 LONG, LONG_DELAYS = 10_000, 3.0
 """The promise is of so many labels, or of so many delays, if that is more."""
@@ -66,14 +66,14 @@ class Keeping:
     """The threshold of doubt up to which events are decided, and the state of the promise.
 
     Parameters: the target share of wrong decisions; how many of the latest answers count; how many labels must be known
-    before the first decision; whether quick labels are asked for; and by how much of what its error exceeds the target by a
-    decision moves the level.
+    before the first decision; whether quick labels are asked for; and by how much of the excess of its error a decision
+    moves the level.
     """
 
     def __init__(self, error: float, window: int, cold_start: int, quick: bool = False, gain: float = 0.0025) -> None:
         self.error, self._cold_start, self._quick = error, max(cold_start, 1), quick
         self._gain = gain
-        self.gate, self.ledger = Gate(error), Ledger()
+        self.gate, self.ledger = Gate(error), DecisionLedger()
         self._now, self._said, self._collapses = Answers(window), Answers(SEASONS * window), Collapses(SEASONS * window)
         self._aside: deque[Answer] = deque(maxlen=window)
         """What today's model said of the events after a change, until the gate opens."""
@@ -161,7 +161,7 @@ class Keeping:
         gain = self._gain * min(FULL_GAIN_DELAY / max(delay, 1.0), 1.0)
         self._steered = min(max(self._steered + gain * step, LEAST_LEVEL), self.error)
 
-    def _count_after_all(self, settled: Settled) -> None:
+    def _count_after_all(self, settled: CountsAfterAll) -> None:
         self._enter(settled.counted, self.delay)
         for answer in settled.answers:
             self._said.add(answer)
@@ -223,10 +223,10 @@ class Keeping:
         """Labels of which the promise is."""
         return max(LONG, LONG_DELAYS * self.delay)
 
-    def known(self) -> Known:
+    def known(self) -> LatestDecisions:
         """What is known of the latest decisions."""
         sums, since = self.ledger.sums(self._span), self.count - self.delay
-        return Known(
+        return LatestDecisions(
             labels=min(self._span, self.count),
             decided=sums[DECIDED],
             wrong=sums[WRONG],
@@ -267,7 +267,7 @@ class Keeping:
         if self.count >= BLOCK:
             self.promise = promise(self.error, self.known())
 
-    def _parts(self) -> dict[str, Answers | Collapses | Gate | Ledger]:
+    def _parts(self) -> dict[str, Answers | Collapses | Gate | DecisionLedger]:
         return {
             "now": self._now,
             "said": self._said,

@@ -25,10 +25,10 @@ decided after this block, and the drifts that were noticed."""
 WIDTH = 5
 
 
-class Ledger:
+class DecisionLedger:
     """Sums over the latest labels.
 
-    >>> ledger = Ledger()
+    >>> ledger = DecisionLedger()
     >>> for _ in range(BLOCK):
     ...     ledger.add(DECIDED, 1.0)
     >>> ledger.close(share=0.5)

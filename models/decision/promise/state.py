@@ -23,7 +23,7 @@ STATES = (KEPT, AT_RISK, CANNOT)
 """From the best to the worst."""
 
 
-class Known(NamedTuple):
+class LatestDecisions(NamedTuple):
     """What is known of the latest decisions."""
 
     labels: float = 0.0
@@ -72,13 +72,13 @@ class Promise(NamedTuple):
         return f"drifts come every {self.drifts_every:.0f} labels, and {late}"
 
 
-def promise(target: float, known: Known) -> Promise:
+def promise(target: float, known: LatestDecisions) -> Promise:
     """The state of the promise that at most the share `target` of the decisions, and one point more, is wrong.
 
     It cannot be kept where even without another drift too many are wrong, by more than luck. It is kept where not too
     many would be wrong if a drift had come unnoticed, as often as drifts come.
 
-    >>> calm = Known(10_000, 9_000, 300, 450, 0, 0.03, 0, 500, True)
+    >>> calm = LatestDecisions(10_000, 9_000, 300, 450, 0, 0.03, 0, 500, True)
     >>> [promise(0.1, one).state for one in (calm, calm._replace(drifts=3, waiting=900), calm._replace(wrong=2_000))]
     ['kept', 'at risk', 'cannot be kept']
     """

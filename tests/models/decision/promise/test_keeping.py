@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tocsin.models.decision.promise.answers import Answer
 from tocsin.models.decision.promise.collapses import MOST, OPEN, Collapses, Counted, Stretch
 from tocsin.models.decision.promise.keeping import Keeping, Outcome
-from tocsin.models.decision.promise.state import AT_RISK, CANNOT, KEPT, Known, Promise, promise
+from tocsin.models.decision.promise.state import AT_RISK, CANNOT, KEPT, LatestDecisions, Promise, promise
 
 RELEARNT = 150
 """Labels after which the model of these tests knows a new concept."""
@@ -161,8 +161,8 @@ def test_failure_of_too_many_stretches_the_oldest_makes_room() -> None:
 
 
 def test_the_promise_is_at_risk_while_too_little_is_known() -> None:
-    assert promise(0.1, Known()).state == AT_RISK
-    calm = Known(10_000, 9_000, 300, 450, 0, 0.03, 0, 500, True)
+    assert promise(0.1, LatestDecisions()).state == AT_RISK
+    calm = LatestDecisions(10_000, 9_000, 300, 450, 0, 0.03, 0, 500, True)
     assert promise(0.1, calm) == Promise(KEPT, 300 / 9_000, None, 500)
     assert promise(0.1, calm._replace(decided=400, wrong=4)).state == AT_RISK
     assert promise(0.1, calm._replace(open=False)).state == AT_RISK
@@ -172,7 +172,7 @@ def test_the_promise_is_at_risk_while_too_little_is_known() -> None:
 
 @given(decided=st.integers(0, 10_000), wrong=st.floats(0, 1), waiting=st.floats(0, 9_000), stale=st.floats(0, 1))
 def test_kept_is_never_said_of_what_labels_deny(decided: int, wrong: float, waiting: float, stale: float) -> None:
-    known = Known(10_000, decided, wrong * decided, waiting, stale * waiting, 0.05, 1, 500, True)
+    known = LatestDecisions(10_000, decided, wrong * decided, waiting, stale * waiting, 0.05, 1, 500, True)
     if promise(0.1, known).state == KEPT:
         assert wrong <= 0.11
         assert (wrong * decided + stale * waiting) <= 0.11 * (decided + waiting)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.models.decision.promise import ledger as module
-from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, Ledger
+from tocsin.models.decision.promise.ledger import BLOCK, DECIDED, DecisionLedger
 
 
-def filled(blocks: list[float]) -> Ledger:
+def filled(blocks: list[float]) -> DecisionLedger:
     """Blocks of so many decisions each, the share of whose events that are decided is 1 / (1 + number)."""
-    made = Ledger()
+    made = DecisionLedger()
     for number, decisions in enumerate(blocks):
         made.add(DECIDED, decisions)
         made.close(share=1.0 / (1 + number))
@@ -36,7 +36,7 @@ def test_what_is_forgotten_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCKS", 4)
     made = filled([1.0] * 9)
     assert made.sums(10_000)[DECIDED] == 4.0
-    other = Ledger()
+    other = DecisionLedger()
     other.load_state_dict(made.state_dict())
     for one in (made, other):
         one.add(DECIDED, 7.0)
