@@ -148,3 +148,24 @@ def test_settings_of_a_record_are_read_under_any_name_they_had() -> None:
 def test_old_names_are_refused_where_settings_are_made_in_python() -> None:
     with pytest.raises(ValidationError, match="fade\n  is now called fading_factor"):
         FusionSettings(fade=0.9)  # type: ignore[call-arg]
+
+
+def test_texts_with_early_risk_have_one_expert_of_whole_subjects() -> None:
+    """Its experts of features never read the text, so that alerts were the same for any."""
+    made = Settings(schema={"text": "text"}, early_risk={"classes": ["x"]})
+    [expert] = made.experts
+    assert (expert.kind, getattr(expert, "scope", None)) == ("linear-text", "subject")
+    assert made.model.experts == made.experts
+    assert ModelSettings(text=True, early_risk=EarlyRiskSettings(classes=("x",))).experts == made.experts
+
+
+def test_without_early_risk_or_with_features_the_pool_of_texts_is_as_it_was() -> None:
+    alone = [expert.kind for expert in Settings(schema={"text": "text"}).experts]
+    assert alone == ["ss3", "linear-text", "stack", "rare-class"]
+    both = Settings(schema={"text": "text", "features": [{"name": "a"}]}, early_risk={"classes": ["x"]})
+    assert {*alone} < {expert.kind for expert in both.experts}
+
+
+def test_a_learnt_threshold_needs_an_expert_of_whole_subjects() -> None:
+    with pytest.raises(ValidationError, match="scope: subject"):
+        Settings(schema={"text": "text"}, early_risk={"policy": "learnt"})

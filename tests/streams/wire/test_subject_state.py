@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pytest
 
 from tocsin.models.data import subject_text
 from tocsin.models.early_risk.policies import SubjectRisk
@@ -49,3 +50,14 @@ def test_a_subjects_text_comes_back_and_keeps_its_key_on_the_wire() -> None:
     assert b'"threads":{"thread":{"sums":[0.1,0.2,0.3,0.4],"sketch":"' in encode(state)
     again = text_from_wire(msgspec.json.decode(encode(state), type=SubjectState).texts["thread"])
     assert again.plain() == text.plain()
+
+
+def test_a_text_of_the_former_format_is_read_and_means_nothing_any_more() -> None:
+    """Its expert's digest is another one since, so that no reader of today takes it for its own."""
+    kept = (
+        b'{"posts":3,"risk":{},"alerts":{"risk":2},"threads":{"t":{"sums":[0.5],"ngrams":7,"sketch":"0","reader":"r"}}}'
+    )
+    state = msgspec.json.decode(kept, type=SubjectState)
+    assert (state.posts, state.alerts, state.texts["t"].reader) == (3, {"risk": 2}, "r")
+    with pytest.raises(ValueError, match="sketch"):
+        text_from_wire(state.texts["t"])
