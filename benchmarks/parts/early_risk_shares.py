@@ -60,10 +60,10 @@ def table(some: Sequence[Subject], hours: float, every: int, rivals: Sequence[st
     known = int(0.7 * len(some))
     told = [one.rumour for one in some[known:]]
     replay = InProcess(Settings(**CONFIG), 1)
-    report = replay.run(Events(some, hours))
-    raised = {} if replay.subjects is None else replay.subjects.delays()
+    replay.run(Events(some, hours))
+    assert replay.subjects is not None
+    raised, auc = replay.subjects.delays(), replay.subjects.report()["auc"]
     show("replay of a config of eight lines", [raised.get(one.name, 0) for one in some[known:]], told)
-    auc = (report.early_risk or {}).get("auc", {})
     print(
         "  area under the curve after so many posts, all threads: " + ", ".join(f"{k}: {v:.3f}" for k, v in auc.items())
     )

@@ -56,9 +56,14 @@ class ReplayReport(PrequentialReport):
     promise: dict[str, float | str | None] | None
     """With `controls: error`: for which shares of the events the promise on errors was kept, at risk, or could not be
     kept, as it was known at each, and how it stands at the end; else null."""
-    early_risk: dict[str, Any] | None = None
-    """How early and how surely alerts were raised (`tocsin.streams.replay.by_subject`); None where nothing is judged by
-    subject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectReplayReport(ReplayReport):
+    """The same where alerts are judged by subject."""
+
+    early_risk: dict[str, Any]
+    """How early and how surely alerts were raised: see `tocsin.streams.replay.by_subject.figures`."""
 
 
 class InProcess:
@@ -231,12 +236,12 @@ class InProcess:
         return self._report(worker.counts.events + dead_letters, seconds, dead_letters)
 
     def _report(self, handled: int, seconds: float, dead_letters: int) -> ReplayReport:
-        speed = handled / seconds if seconds else None
         figures = as_keywords(self.evaluation.report())
-        early = None if self.subjects is None else self.subjects.report()
-        return ReplayReport(
-            **figures, events_per_second=speed, dead_letters=dead_letters, promise=self._promise(), early_risk=early
-        )
+        figures |= {"events_per_second": handled / seconds if seconds else None, "dead_letters": dead_letters}
+        figures["promise"] = self._promise()
+        if self.subjects is None:
+            return ReplayReport(**figures)
+        return SubjectReplayReport(**figures, early_risk=self.subjects.report())
 
     def _promise(self) -> dict[str, float | str | None] | None:
         """How the promise on errors stood."""

@@ -11,7 +11,7 @@ import pytest
 
 from tocsin.config import Settings
 from tocsin.streams.replay import in_process
-from tocsin.streams.replay.in_process import InProcess, ReplayReport
+from tocsin.streams.replay.in_process import InProcess, SubjectReplayReport
 from tocsin.streams.replay.past_event import PastEvent
 
 from ...support import START
@@ -41,17 +41,17 @@ def users(count: int, posts: int = 6, at_once: int = 5) -> list[PastEvent]:
     return found
 
 
-def replayed(posts: list[PastEvent], delay: int = 1, **changes: Any) -> tuple[ReplayReport, dict[str, int]]:
+def replayed(posts: list[PastEvent], delay: int = 1, **changes: Any) -> tuple[SubjectReplayReport, dict[str, int]]:
     replay = InProcess(Settings(**EIGHT_LINES, **changes), delay)
     report = replay.run(posts)
     assert replay.subjects is not None
+    assert isinstance(report, SubjectReplayReport)
     return report, replay.subjects.delays()
 
 
 def test_alerts_of_a_config_of_eight_lines_beat_those_of_who_always_raises_one() -> None:
     report, delays = replayed(users(120))
     told = report.early_risk
-    assert told is not None
     assert told["labels_of"] == "subjects"
     assert told["f_latency"] > told["always"]["f_latency"] + 0.2
     assert told["erde50"] < told["always"]["erde50"]
@@ -81,11 +81,10 @@ def test_a_label_of_a_subject_is_learnt_once() -> None:
 def test_labels_of_events_are_learnt_one_by_one_and_judged_by_subject(tmp_path: Path) -> None:
     posts = [one._replace(label="calm" if i % 2 else one.label) for i, one in enumerate(users(30))]
     report, _ = replayed(posts)
-    assert report.early_risk is not None
     assert report.early_risk["labels_of"] == "events"
     assert report.early_risk["positive"] > 0
 
 
 def test_without_early_risk_nothing_is_told_of_subjects() -> None:
     report = InProcess(Settings(**{**EIGHT_LINES, "early_risk": {}}), 1).run(users(10))
-    assert report.early_risk is None
+    assert not isinstance(report, SubjectReplayReport)
