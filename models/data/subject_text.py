@@ -20,7 +20,7 @@ def _empty() -> Sketch:
     return np.zeros(SKETCH // 8, np.uint8)
 
 
-class Standing(NamedTuple):
+class SubjectStanding(NamedTuple):
     """How a subject stands with each of K classes: see `tocsin.kernels.decision.subject_threshold`."""
 
     lift: Floats

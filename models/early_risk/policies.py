@@ -24,7 +24,7 @@ import numpy as np
 
 from tocsin.config.early_risk import EarlyRiskSettings
 from tocsin.models.data.batch import Floats
-from tocsin.models.data.subject_text import Standing
+from tocsin.models.data.subject_text import SubjectStanding
 from tocsin.models.early_risk.peers import Counts, median_and_deviation
 
 MOST_ODDS = 7.0
@@ -64,7 +64,7 @@ class Post:
     """Epoch milliseconds."""
     belief: Floats | None = None
     """Pignistic probability of each class [K]; the policy `fused` asks for it."""
-    standing: Standing | None = None
+    standing: SubjectStanding | None = None
     """How the subject stands after the post; the policy `learnt` asks for it."""
 
 

@@ -13,7 +13,7 @@ from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import Arrays as Arrays
 from tocsin.models.data.snapshot import SnapshotError as SnapshotError
-from tocsin.models.data.subject_text import Standing, SubjectText
+from tocsin.models.data.subject_text import SubjectStanding, SubjectText
 
 Operator = Literal["<=", ">", "=", "!="]
 MAX_CONDITIONS = 32
@@ -222,7 +222,7 @@ class Expert(ABC):
         """What `words` says of each text, at the least of the `most` n-grams that moved its evidence most."""
         return [self.words(text) for text in texts]
 
-    def standing(self, text: SubjectText, posts: int) -> Standing | None:
+    def standing(self, text: SubjectText, posts: int) -> SubjectStanding | None:
         """How a subject stands with each class after so many posts; None where the expert reads no whole subjects."""
         return None
 

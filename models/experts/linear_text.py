@@ -15,7 +15,7 @@ from tocsin.kernels.experts import arow
 from tocsin.kernels.lagged import text as lagged
 from tocsin.kernels.text.ngrams import ngrams, spelt
 from tocsin.models.data.batch import Batch, Floats, Ints
-from tocsin.models.data.subject_text import Standing, SubjectText
+from tocsin.models.data.subject_text import SubjectStanding, SubjectText
 from tocsin.models.experts.base import Arrays, Expert, PoolContext, SnapshotError
 
 START = np.array([0.7, 1.0, 0.0])
@@ -151,7 +151,7 @@ class LinearTextExpert(Expert):
         evidence, _, _ = self._read(self._posts(texts), subject, arow.empty_texts(len(batch), self.classes), False)
         return evidence[bounds[1:] - 1]
 
-    def standing(self, text: SubjectText, posts: int) -> Standing | None:
+    def standing(self, text: SubjectText, posts: int) -> SubjectStanding | None:
         """See `Expert`; alerts are learnt from labelled subjects, so with scope `post` there are none."""
         if not self.whole_subject:
             return None
@@ -162,7 +162,7 @@ class LinearTextExpert(Expert):
         d = alerts.beyond_others(self._margins(state)[0])
         lift = np.array([alerts.lift(one, posts, x) for (one, _), x in zip(self._alerts, d.tolist(), strict=True)])
         prior = np.array([one.prior for one, _ in self._alerts])
-        return Standing(lift, lift + prior, np.array([least for _, least in self._alerts]))
+        return SubjectStanding(lift, lift + prior, np.array([least for _, least in self._alerts]))
 
     def _margins(self, texts: arow.SubjectTexts) -> Floats:
         """The margins [T, K] of T subjects."""

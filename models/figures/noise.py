@@ -23,7 +23,7 @@ Interval = tuple[float, float]
 """The least and the greatest value that a figure may have."""
 
 
-class Counted(NamedTuple):
+class NamedLabels(NamedTuple):
     """What was counted of one class."""
 
     labels: int
@@ -53,7 +53,7 @@ def of_share(value: float, noise: float) -> Interval:
     return max(value - noise, 0.0), min(value + noise, 1.0)
 
 
-def of_class(counted: Counted, noise: float) -> ClassIntervals:
+def of_class(counted: NamedLabels, noise: float) -> ClassIntervals:
     """The intervals of one class's figures."""
     labels, others, hits, named = counted
     false_alarms = named - hits

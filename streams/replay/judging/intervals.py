@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tocsin.models.figures.noise import Counted, Interval, of_class, of_share
+from tocsin.models.figures.noise import Interval, NamedLabels, of_class, of_share
 from tocsin.streams.replay.judging.counts import JudgedCounts
 
 CLASSES = 64
@@ -28,7 +28,9 @@ def intervals(whole: JudgedCounts, alert: str | None, noise: float) -> dict[str,
     if len(labels | named) > CLASSES:
         return found
     of = {
-        name: of_class(Counted(labels[name], whole.events - labels[name], whole.pairs[name, name], named[name]), noise)
+        name: of_class(
+            NamedLabels(labels[name], whole.events - labels[name], whole.pairs[name, name], named[name]), noise
+        )
         for name in sorted(labels | named)
     }
     f1 = [one.f1 for one in of.values() if one.f1 is not None]
@@ -43,7 +45,7 @@ def intervals(whole: JudgedCounts, alert: str | None, noise: float) -> dict[str,
             if interval is not None:
                 found[f"{figure} of {name}"] = interval
     if alert is not None and whole.alerts:
-        told = Counted(labels[alert], whole.events - labels[alert], whole.hits, whole.alerts)
+        told = NamedLabels(labels[alert], whole.events - labels[alert], whole.hits, whole.alerts)
         precision, recall = of_class(told, noise)[1::-1]
         found |= {} if recall is None else {"alert_recall": recall}
         found |= {} if precision is None else {"alert_precision": precision}

@@ -14,7 +14,7 @@ from tocsin.explain.explanation import Explanation
 from tocsin.explain.tipping import Policy, tipping
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
-from tocsin.models.data.subject_text import Standing, SubjectText
+from tocsin.models.data.subject_text import SubjectStanding, SubjectText
 from tocsin.models.decision.scores import Scores
 from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
 from tocsin.streams.state.peer_baselines import peer_group
@@ -90,7 +90,7 @@ class EarlyRisk:
         subjects.put(subject, state, self._most, self._group)
         return SubjectAfter(state, raised)
 
-    def _standing(self, scores: Scores, i: int, posts: int) -> Standing | None:
+    def _standing(self, scores: Scores, i: int, posts: int) -> SubjectStanding | None:
         """How the subject of an event stands after it, which is its post of this number."""
         if self._policy != "learnt" or self._reader is None:
             return None

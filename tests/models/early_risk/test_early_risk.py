@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tocsin.config.early_risk import EarlyRiskSettings
-from tocsin.models.data.subject_text import Standing
+from tocsin.models.data.subject_text import SubjectStanding
 from tocsin.models.early_risk.peers import bin_of, empty, median_and_deviation
 from tocsin.models.early_risk.policies import (
     HOUR,
@@ -317,7 +317,7 @@ def test_what_is_kept_of_a_subject_does_not_grow_with_its_posts(
 
 
 def standing(lift: float, prior: float, least: float) -> Post:
-    return Post(standing=Standing(*(np.array([-x, x, -9.0]) for x in (lift, prior + lift, least))))
+    return Post(standing=SubjectStanding(*(np.array([-x, x, -9.0]) for x in (lift, prior + lift, least))))
 
 
 LEARNT = EarlyRiskSettings(classes=("risk",), policy="learnt")

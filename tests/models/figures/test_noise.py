@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from tocsin.models.figures.noise import Counted, of_class, of_share
+from tocsin.models.figures.noise import NamedLabels, of_class, of_share
 
 
-def counted(y: np.ndarray, named: np.ndarray) -> Counted:
-    return Counted(int(y.sum()), int((~y).sum()), int((y & named).sum()), int(named.sum()))
+def counted(y: np.ndarray, named: np.ndarray) -> NamedLabels:
+    return NamedLabels(int(y.sum()), int((~y).sum()), int((y & named).sum()), int(named.sum()))
 
 
 def figures(y: np.ndarray, named: np.ndarray) -> dict[str, float]:
@@ -47,16 +47,16 @@ def test_every_way_to_be_wrong_lies_within_and_the_ends_are_reached(seed: int) -
 
 def test_the_ends_are_those_of_the_formula() -> None:
     # 100 frauds of 1,000, of which 60 are found among 80 alerts; 1 in 10 wrong: 10 of the frauds, 90 of the others.
-    said = of_class(Counted(100, 900, 60, 80), 0.1)
+    said = of_class(NamedLabels(100, 900, 60, 80), 0.1)
     assert said.recall == pytest.approx((50 / 180, 80 / 110))
     assert said.precision == pytest.approx((50 / 80, 80 / 80))
     assert said.f1 == pytest.approx((100 / 260, 160 / 190))
 
 
 def test_right_labels_leave_nothing_open() -> None:
-    assert of_class(Counted(100, 900, 60, 80), 0.0).recall == (0.6, 0.6)
+    assert of_class(NamedLabels(100, 900, 60, 80), 0.0).recall == (0.6, 0.6)
     assert of_share(0.6, 0.0) == (0.6, 0.6)
 
 
 def test_nothing_to_judge_is_none() -> None:
-    assert of_class(Counted(0, 10, 0, 0), 0.1) == (None, None, None)
+    assert of_class(NamedLabels(0, 10, 0, 0), 0.1) == (None, None, None)
