@@ -202,11 +202,12 @@ class Mixture:
         delay = self.learnt + ahead - contexts.learnt
         # The labels before an event are those of its own time: with the very latest an expert would know too much.
         batch, answers = _as_predicted(batch, contexts), self._answers_of(contexts)
-        asked, batch = self.inputs.ask_and_learn(batch, ahead, batch, y, delay)
+        rare = self.rare.learn(y)
+        asked, batch = self.inputs.ask_and_learn(batch, ahead, batch, y, delay, Rarity.of(rare, y))
         said = self.pool.rescore_and_learn(asked, batch, y, weight, posts, active, answers)
         lessons = Lessons(batch.ranked, answers, y, weight, delay)
         combined, learnt = self.combiner.ask_and_learn(Questions(asked.ranked, said, ahead), lessons, active)
-        rescored = self.rare.read(combined.betp, said, self.rare.learn(y)[:-1]).betp
+        rescored = self.rare.read(combined.betp, said, rare[:-1]).betp
         betp = self._betp_of(contexts)
         self.judge.learn_late(batch, y, betp, contexts, self.learnt, rescored)
         for subject, label in zip(batch.subjects, y.tolist(), strict=True):

@@ -111,12 +111,15 @@ class ExpertPool:
 
         `asked` are the events as they are shown to the experts today, `batch` as they were at their own time.
         """
+        ahead = np.arange(len(batch))
         if not any(posts):
-            ahead = np.arange(len(batch))
             return self.ask_and_learn(asked, ahead, batch, y, weight, active, lambda said: answers[:, : said.shape[1]])
-        said = self._vacuous(batch)
+        said, drawn = self._vacuous(batch), self.undersampling.learn(y)
         for e in np.flatnonzero(active).tolist():
-            expert = self.experts[e]
+            expert, group = self.experts[e], self.undersampling.groups[e]
+            if drawn is not None and group >= 0:
+                said[:, e] = _undersampled(expert, (drawn, group), (asked, ahead), (batch, y, weight))
+                continue
             for i in range(len(batch)):
                 event, one = asked.rows(i, i + 1), slice(i, i + 1)
                 said[one, e] = expert.evidence(_as_heard(event, expert, said[one, :e]))

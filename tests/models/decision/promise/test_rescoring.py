@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from tocsin.models.data.batch import Batch
 from tocsin.models.data.feedback import FeedbackBatch
 
 DELAY, POLL = 40, 10
+Made = Callable[[int], tuple[Any, list[str]]]
 
 
 def stream(events: int) -> tuple[Any, list[str]]:
@@ -24,10 +26,23 @@ def stream(events: int) -> tuple[Any, list[str]]:
     return X, [("no", "yes")[k] for k in y.astype(int)]
 
 
-def taught(poll: int, events: int = 300, posts: bool = False) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def with_a_rare_class(events: int) -> tuple[Any, list[str]]:
+    """One event in thirty is of a class that comes with extreme values, and of heavy tails."""
+    rng = np.random.default_rng(4)
+    rare = rng.random(events) < 1 / 30
+    X = rng.normal(size=(events, 3))
+    X[:, 1] = np.exp(3.0 * X[:, 1])
+    X[rare, 0] += 3.0
+    X[rare, 2] = 90.0
+    return X, [("no", "yes")[k] for k in rare.astype(int)]
+
+
+def taught(
+    poll: int, events: int = 300, posts: bool = False, made: Made = stream
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What `learn` said of each event just before its label, and what scoring it at that moment says."""
     settings = ModelSettings(classes=("no", "yes"), abstention=AbstentionSettings(controls="error", cold_start=5))
-    model, (X, labels) = Classifier(settings), stream(events)
+    model, (X, labels) = Classifier(settings), made(events)
     model.widen(["a", "b", "c"], [False] * 3, ["no", "yes"])
     said: list[np.ndarray] = []
     plain: list[np.ndarray] = []
@@ -56,6 +71,10 @@ def taught(poll: int, events: int = 300, posts: bool = False) -> tuple[list[np.n
                 plain.append(model.score(past).betp[0])
             earlier = [("",)] * n if posts else [()] * n
             model.learn(FeedbackBatch(batch, labels[rows], np.ones(n), seen[rows], earlier))
+    if made is with_a_rare_class:  # or it would not be tried
+        assert model.mixture.rare.rare.any()
+        assert model.mixture.inputs.clipping.tells.any()
+        assert model.mixture.pool.undersampling.weights()[0, 0] < 1.0
     return said, plain
 
 
@@ -66,5 +85,15 @@ def test_it_is_what_scoring_says_at_that_moment(posts: bool) -> None:
     np.testing.assert_allclose(np.stack(said), np.stack(plain), atol=1e-9)
 
 
-def test_however_polls_are_cut_it_is_the_same_to_the_bit() -> None:
-    assert np.array_equal(np.stack(taught(1)[0]), np.stack(taught(7)[0]))
+@pytest.mark.parametrize("posts", [False, True])
+def test_it_is_what_scoring_says_where_a_class_is_rare(posts: bool) -> None:
+    """Experts that learn few of the frequent events learnt all, and were asked with extremes cut off."""
+    said, plain = taught(1, 900, posts, with_a_rare_class)
+    assert len(said) == len(plain) > 800
+    np.testing.assert_allclose(np.stack(said), np.stack(plain), atol=1e-9)
+
+
+@pytest.mark.parametrize("made", [stream, with_a_rare_class])
+def test_however_polls_are_cut_it_is_the_same_to_the_bit(made: Made) -> None:
+    events = 300 if made is stream else 900
+    assert np.array_equal(np.stack(taught(1, events, made=made)[0]), np.stack(taught(7, events, made=made)[0]))
