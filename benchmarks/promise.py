@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 def run(recorded: Rescored, delay: int, error: float, quick: float, seed: int) -> Run:
     """Today's rule over a recording."""
-    N, made = len(recorded.doubt), Keeping(error, WINDOW, COLD_START, quick > 0.0)
+    N, made = len(recorded.doubt), Keeping(error, WINDOW, COLD_START, quick)
     wrong, now_wrong = recorded.score > recorded.doubt, recorded.now_score > recorded.now_doubt
     decided, asked, scored_at = np.zeros(N, np.bool_), np.zeros(N, np.bool_), np.zeros(N, np.int64)
     drawn, states, due = np.random.default_rng(seed).random(N), list[State](), list[int]()
@@ -72,7 +72,8 @@ def run(recorded: Rescored, delay: int, error: float, quick: float, seed: int) -
         for _, i in sorted([*late, *((i + QUICK_DELAY, i) for i in due if i + QUICK_DELAY < stop)]):
             said = Answer(float(recorded.doubt[i]), bool(wrong[i]))
             today = said if asked[i] else Answer(float(recorded.now_doubt[i]), bool(now_wrong[i]))
-            made.learn(Outcome(bool(decided[i]), said, today, made.count - int(scored_at[i])))
+            late_by = made.count - int(scored_at[i])
+            made.learn(Outcome(bool(decided[i]), said, today, late_by, 0.0 if asked[i] else 1.0))
         due = [i for i in due if i + QUICK_DELAY >= stop]
     return Run(decided, wrong, asked, states)
 

@@ -115,6 +115,11 @@ class AbstentionSettings(FrozenSettings):
             raise ValueError("steering: pid goes with controls: coverage or cost, and not with per_class")
         if self.per_class is True and self.controls == "error":
             raise ValueError("per_class speaks of prediction sets: it goes with controls: coverage or cost, not error")
+        if self.budget is not None and self.controls == "error":
+            raise ValueError(
+                "budget decides what is too much for review, right or wrong, so controls: error could not keep its "
+                "promise: leave budget out, or set controls to coverage or cost"
+            )
         if self.quick_labels and self.controls != "error":
             raise ValueError("quick_labels keep the promise of controls: error, and go with nothing else")
         return self

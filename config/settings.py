@@ -161,6 +161,12 @@ class Settings(BaseSettings):
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")
+        told = {"early_risk.classes": list(self.early_risk.classes), "schema.profiles: rate": rated}
+        told["alert.class"] = [] if self.alert.class_ is None else [self.alert.class_]
+        for key, names in told.items():
+            if old := [name for name in names if name in self.class_map]:
+                today = self.class_map[old[0]]
+                raise ValueError(f"{key}: {old[0]!r} is mapped to {today!r} by class_map: name that one")
         if self.alert.class_ is not None and self.classes and self.alert.class_ not in self.classes:
             raise ValueError(f"alert.class: {self.alert.class_!r} is not one of `classes`")
         return self

@@ -48,6 +48,14 @@ below 0 has the same sets as 0, and the errors that took it there must be balanc
 UNCERTAIN, CONFLICT, NOVEL, COLD_START = "uncertain", "conflict", "novel", "cold-start"
 
 
+class Today(NamedTuple):
+    """What the model says of an event just before it learns its late label."""
+
+    answer: Answer
+    draw: float
+    """The draw of the event, see `tocsin.models.decision.promise.draws`."""
+
+
 class Standing(NamedTuple):
     """What B events are judged by; one row where it is the same for all."""
 
@@ -259,20 +267,21 @@ class Abstention:
         doubt: float = math.inf,
         label: int = 0,
         class_judged_by: float = math.inf,
-        now: Answer | None = None,
+        today: Today | None = None,
     ) -> None:
         """One late label.
 
         `score` is 1 - BetP of the true class as it was at the event's time, `judged_by` the threshold then (infinite
         if it was cold), `delay` the feedback records that came between, `doubt` as `doubts` gives it for that BetP,
         `label` the true class, by its place, and `class_judged_by` that class's own threshold then, if it had one.
-        `now` is what the model says of the event just before it learns the label; None where it says the same.
+        `today` is what the model says of the event just before it learns the label; None where it says the same.
         """
         self.delay += (delay - self.delay) / min(self.count + 1, DELAY_MEMORY)
         if self.promise is not None:
             said = Answer(doubt, score > doubt)
             decided = math.isfinite(judged_by) and doubt <= judged_by
-            self.promise.learn(Outcome(decided, said, said if now is None else now, delay))
+            now, draw = (said, 1.0) if today is None else today
+            self.promise.learn(Outcome(decided, said, now, delay, draw))
             self.alpha = self.promise.level
         elif math.isfinite(judged_by):
             self._steer(score, judged_by, delay)
@@ -358,9 +367,9 @@ class Abstention:
 
 
 def _promise(settings: AbstentionSettings) -> Keeping | None:
-    if settings.controls != "error":
+    if settings.controls != "error" or not settings.enabled:
         return None
-    quick = settings.quick_labels > 0.0
+    quick = settings.quick_labels
     return Keeping(settings.error, settings.late_window, settings.cold_start, quick, settings.gain)
 
 

@@ -13,11 +13,12 @@ from tocsin.config.model import ModelSettings
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.belief import doubts
 from tocsin.models.data.feedback import Contexts
-from tocsin.models.decision.abstention import COLD_START, Abstention, JudgedBy, LateLabels, Standing
+from tocsin.models.decision.abstention import COLD_START, Abstention, JudgedBy, LateLabels, Standing, Today
 from tocsin.models.decision.novelty import AskedAt, LearntAt, Novelty, beyond, support
 from tocsin.models.decision.operating_point import OperatingPoint, Raised, raised
 from tocsin.models.decision.prior_shift import prior_shift
 from tocsin.models.decision.promise.answers import Answer
+from tocsin.models.decision.promise.draws import draw_of
 from tocsin.models.decision.streams import Streams
 from tocsin.models.decision.traffic.recent import RecentTraffic
 
@@ -104,6 +105,7 @@ class Judge:
     def __init__(self, settings: ModelSettings) -> None:
         self._enabled = settings.abstention.enabled
         self._abstains_novel = settings.abstention.abstain_novel
+        self._seed = settings.seed
         self.abstention = Abstention(settings.abstention)
         self.novelty = Novelty(settings.abstention)
         self.prior_shift = prior_shift(settings.prior_shift)
@@ -213,7 +215,8 @@ class Judge:
 
         `rescored` [B, K] is BetP as the model said it just before each label; None where it was not asked.
         """
-        self._learn_thresholds(y, betp, learnt, contexts, rescored)
+        today = None if rescored is None else self._today(rescored, y, batch.ids)
+        self._learn_thresholds(y, betp, learnt, contexts, today)
         self.operating_point.learn(betp, y, contexts.learnt)
         self.prior_shift.learn_late(y, contexts)
         if self._enabled and contexts.nonconformity is None:
@@ -222,7 +225,7 @@ class Judge:
             self.novelty.learn(batch.X, contexts.nonconformity, y, batch.times)
 
     def _learn_thresholds(
-        self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None, rescored: Floats | None = None
+        self, y: Ints, betp: Floats, learnt: int, contexts: Contexts | None, today: list[Today] | None = None
     ) -> None:
         scores, doubt = (1.0 - betp[np.arange(len(y)), y]).tolist(), doubts(betp).tolist()
         if contexts is None:
@@ -235,17 +238,17 @@ class Judge:
             there = np.flatnonzero(y < contexts.limits.shape[1])
             limits[there] = contexts.limits[there, y[there]]
         delays = (learnt + np.arange(len(y)) - contexts.learnt).tolist()
-        today = [None] * len(y) if rescored is None else _answers(rescored, y)
         limit, judged_by = limits.tolist(), contexts.threshold.tolist()
-        columns = zip(scores, judged_by, delays, doubt, y.tolist(), limit, today, strict=True)
+        said: Sequence[Today | None] = today or [None] * len(y)
+        columns = zip(scores, judged_by, delays, doubt, y.tolist(), limit, said, strict=True)
         for column in columns:
             self.abstention.learn(*column)
 
+    def _today(self, betp: Floats, y: Ints, ids: Sequence[str]) -> list[Today]:
+        """What BetP [B, K] says of events of the classes y [B]."""
+        doubt, score = doubts(betp).tolist(), (1.0 - betp[np.arange(len(y)), y]).tolist()
+        answers = (Answer(d, s > d) for d, s in zip(doubt, score, strict=True))
+        return [Today(answer, draw_of(self._seed, one)) for answer, one in zip(answers, ids, strict=True)]
+
     def _now(self, learnt: int) -> _Limits:
         return _Limits(self.abstention.threshold(), self.abstention.limits(self._classes), learnt)
-
-
-def _answers(betp: Floats, y: Ints) -> list[Answer | None]:
-    """What BetP [B, K] says of events of the classes y [B]."""
-    doubt, score = doubts(betp).tolist(), (1.0 - betp[np.arange(len(y)), y]).tolist()
-    return [Answer(*one) for one in zip(doubt, (s > d for s, d in zip(score, doubt, strict=True)), strict=True)]

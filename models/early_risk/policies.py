@@ -185,9 +185,11 @@ def _add_odds(state: SubjectRisk, classes: list[str], settings: EarlyRiskSetting
 def _least(classes: list[str], settings: EarlyRiskSettings, post: Post) -> dict[str, tuple[float, float, float]]:
     """By class its log odds after a post, those of its prior, and those from which on an alert is raised."""
     standing = post.standing
+    at = {name: classes.index(name) for name in settings.classes if name in classes}
+    if not at:
+        return {}  # none of them is known yet
     if standing is None:
         raise ValueError("the policy learnt needs an expert that reads whole subjects")
-    at = {name: classes.index(name) for name in settings.classes if name in classes}
     rows = np.stack([standing.odds, standing.odds - standing.lift, standing.least], axis=1).tolist()
     return {name: (rows[k][0], rows[k][1], rows[k][2]) for name, k in at.items()}
 

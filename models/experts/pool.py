@@ -109,10 +109,12 @@ class ExpertPool:
     ) -> Floats:
         """`learn`; returns the evidence [B, E, K] of today for each event just before it is learnt.
 
-        `asked` are the events as they are shown to the experts today, `batch` as they were at their own time.
+        `asked` are the events as they are shown to the experts today, `batch` as they were at their own time. Of an
+        expert of whole subjects it is what it says of all posts that a label speaks of; where a label speaks of one
+        event alone, whose subject's other posts are not kept, it is what it said then.
         """
         ahead = np.arange(len(batch))
-        if not any(posts):
+        if not any(posts) and not self.whole_subject:
             return self.ask_and_learn(asked, ahead, batch, y, weight, active, lambda said: answers[:, : said.shape[1]])
         said, drawn = self._vacuous(batch), self.undersampling.learn(y)
         for e in np.flatnonzero(active).tolist():
@@ -122,7 +124,12 @@ class ExpertPool:
                 continue
             for i in range(len(batch)):
                 event, one = asked.rows(i, i + 1), slice(i, i + 1)
-                said[one, e] = expert.evidence(_as_heard(event, expert, said[one, :e]))
+                if posts[i] and expert.reads_text:
+                    said[one, e] = expert.recall(event, posts[one])
+                elif expert.whole_subject:
+                    said[one, e] = answers[one, e]
+                else:
+                    said[one, e] = expert.evidence(_as_heard(event, expert, said[one, :e]))
                 taught = _as_heard(batch.rows(i, i + 1), expert, answers[one, :e])
                 expert.learn_posts(taught, y[one], weight[one], posts[one])
         return said

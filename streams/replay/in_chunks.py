@@ -226,6 +226,8 @@ class Chunks:
         numbers, names, weights = zip(*labels, strict=True) if labels else ((), (), ())
         due = DueLabels(np.array(numbers, np.int64), names, np.array(weights, np.float64))
         oldest = min((number for number in self._unlabelled.kept() if number is not None), default=None)
+        if oldest is not None and self.decided - oldest > self._settings.bounds.pending_events:
+            raise OneByOneError("a label comes later than bounds.pending_events keeps events")
         asked = self._profiling(events, batch_of(events, self._decoder.kinds), ahead, due, oldest)
         answered = self._model(asked, ahead, due, oldest)
         self.classifier.feedback_offset += len(labels)

@@ -98,6 +98,8 @@ class InProcess:
         self._producer = MemoryTransport(self._broker)
         self._unlabelled = LabelSchedule[None](self._delay)
         """Events that were sent and whose label is not due yet."""
+        self._of_subject: dict[str, list[PastEvent]] = {}
+        """By subject, the events of which the rival has not learnt the label."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
         self._alerts = MemoryTransport(self._broker, whole=[settings.topics.alerts])
@@ -213,6 +215,11 @@ class InProcess:
             decision = read_own(record, Decision)
             if decision is not None and decision.event in by_id:
                 self._judge(by_id[decision.event], decision)
+        if (keeping := worker.classifier.abstention.promise) is not None:
+            self._promises[keeping.promise.state] += len(sent)
+        if self._rival is not None:
+            for past in sent:
+                self._of_subject.setdefault(past.subject, []).append(past)
         self.without_label += sum(past.label is None for past in sent)
         sent.clear()
         self._count_refused()
@@ -224,6 +231,9 @@ class InProcess:
             one = plan.subjects[name]
             if one.label is not None and self._fits(one.label):
                 self.evaluation.tell(one.label)
+                if (rival := self._rival) is not None:
+                    for past in self._of_subject.pop(name, ()):
+                        rival.tell(past, one.label)
             self._producer.produce(self._settings.topics.labels, one.key, subject_label(self._settings, name, one))
             worker.step(0)
 

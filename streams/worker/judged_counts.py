@@ -28,6 +28,7 @@ class JudgedTotals:
     def __init__(self, settings: Settings | None = None) -> None:
         """The settings say which class raises alerts, and what decisions cost."""
         self._rare = None if settings is None else settings.alert.class_
+        self._today = {} if settings is None else settings.class_map
         abstention = AbstentionSettings() if settings is None else settings.abstention
         self._costs, self._abstain_cost = abstention.costs, abstention.abstain_cost
         self.clear()
@@ -52,7 +53,8 @@ class JudgedTotals:
             self._count(layout, some, [item.event for item in some if item.event is not None])
 
     def _count(self, layout: Layout, items: Sequence[FeedbackItem], events: Sequence[PackedEvent]) -> None:
-        rows, place, classes = rows_of(layout, events), layout.places, layout.classes
+        rows, place = rows_of(layout, events), layout.places
+        classes = [self._today.get(name, name) for name in layout.classes]
         betp: Floats = rows[:, place["belief"]] + rows[:, place["uncertainty"]] / len(classes)
         label = rows[:, place["label"]][:, 0].astype(np.int64)
         named = np.where(label >= 0, label, betp.argmax(axis=1)).tolist()
@@ -67,7 +69,8 @@ class JudgedTotals:
                 self._hits += truth == self._rare
         self._events += len(items)
         if self._rare in classes:
-            bins = bins_of(betp[:, classes.index(self._rare)], COARSE)
+            of_rare = [k for k, name in enumerate(classes) if name == self._rare]
+            bins = bins_of(betp[:, of_rare].sum(axis=1), COARSE)
             of_it = np.array([truth == self._rare for truth in truths])
             self._bins += [np.bincount(bins[of_it], minlength=COARSE), np.bincount(bins, minlength=COARSE)]
 

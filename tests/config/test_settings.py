@@ -103,6 +103,27 @@ def test_a_control_that_does_not_fit_is_refused_by_name(abstention: dict[str, An
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [
+        {"alert": {"class": "old", "budget": "1%"}},
+        {"early_risk": {"classes": ["old"]}},
+        {"schema": {"features": [{"name": "a"}], "profiles": [{"key": "subject", "windows": ["1d"], "rate": ["old"]}]}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_class_that_has_another_name_today_is_refused(changed: dict[str, Any]) -> None:
+    """It was accepted, and no decision had that class, so that nothing ever raised an alert."""
+    with pytest.raises(ValueError, match="'old' is mapped to 'new' by class_map"):
+        made(class_map={"old": "new"}, **changed)
+
+
+def test_a_budget_of_reviews_does_not_go_with_a_promise_on_errors() -> None:
+    """What was too much for review was decided, right or wrong, and the promise was said to be kept."""
+    with pytest.raises(ValueError, match="budget"):
+        made(abstention={"controls": "error", "budget": "5/hour"})
+
+
+@pytest.mark.parametrize(
     ("class_map", "wrong"),
     [
         ({"old": "z"}, "not one of `classes`"),

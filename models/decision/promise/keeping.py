@@ -44,7 +44,9 @@ ENOUGH_SAID = 500
 DELAY_MEMORY = 100
 """Labels over which a delay is averaged."""
 QUICK = 0.25
-"""A label is quick where it comes within this part of the usual delay."""
+"""A label that was asked for is quick where it comes within this part of the usual delay."""
+MOST_SHARES = 1_024
+"""Changes of the share that is asked for which are remembered."""
 MORE_PROBES = 5.0
 """Quick labels that are asked for before the answer to the first can come, once one was wrong."""
 
@@ -60,18 +62,22 @@ class Outcome(NamedTuple):
     """What today's model says."""
     delay: int
     """How many labels were learnt in between."""
+    draw: float = 0.0
+    """The draw of the event, from 0 to 1: a quick label was asked for where it is below `asks` of its own time."""
 
 
 class Keeping:
     """The threshold of doubt up to which events are decided, and the state of the promise.
 
     Parameters: the target share of wrong decisions; how many of the latest answers count; how many labels must be known
-    before the first decision; whether quick labels are asked for; and by how much of the excess of its error a decision
-    moves the level.
+    before the first decision; the share of quick labels that are asked for; and by how much of the excess of its error
+    a decision moves the level.
     """
 
-    def __init__(self, error: float, window: int, cold_start: int, quick: bool = False, gain: float = 0.0025) -> None:
-        self.error, self._cold_start, self._quick = error, max(cold_start, 1), quick
+    def __init__(self, error: float, window: int, cold_start: int, quick: float = 0.0, gain: float = 0.0025) -> None:
+        self.error, self._cold_start, self._quick = error, max(cold_start, 1), float(quick)
+        self._asked: deque[tuple[int, float]] = deque([(0, self._quick)], maxlen=MOST_SHARES)
+        """From which label on which share of quick ones was asked for, the latest last."""
         self._gain = gain
         self.gate, self.ledger = Gate(error), DecisionLedger()
         self._now, self._said, self._collapses = Answers(window), Answers(SEASONS * window), Collapses(SEASONS * window)
@@ -118,9 +124,9 @@ class Keeping:
 
     def learn(self, outcome: Outcome) -> None:
         """One label."""
-        decided, said, now, delay = outcome
+        decided, said, now, delay, _ = outcome
         scored_at = self.count - delay
-        quick = self._quick and delay <= QUICK * self.delay
+        quick = 0 < delay <= QUICK * self.delay and outcome.draw < self._asked_at(scored_at)
         self._average(delay, quick)
         if not quick:
             self._count_after_all(self._collapses.settle(scored_at, self.watched))
@@ -143,6 +149,16 @@ class Keeping:
         self.count += 1
         if self.count % BLOCK == 0:
             self._close_block()
+        self._note_share()
+
+    def _asked_at(self, count: int) -> float:
+        """The share of quick labels that was asked for after so many labels; 0 where that is not known any more."""
+        return next((share for since, share in reversed(self._asked) if since <= count), 0.0)
+
+    def _note_share(self) -> None:
+        share = self.asks(self._quick) if self._quick else 0.0
+        if share != self._asked[-1][1]:
+            self._asked.append((self.count, share))
 
     def _average(self, delay: int, quick: bool) -> None:
         if quick:
@@ -249,6 +265,7 @@ class Keeping:
             "figures": np.array([self.delay, self.quick_delay, self._steered, self.level, self.watched, self._usual]),
             "rising": np.array(self._rising),
             "aside": pack(list(self._aside)),
+            "asked": np.array(self._asked, np.float64).reshape(-1, 2),
         }
         for name, part in self._parts().items():
             arrays |= with_prefix(f"{name}/", part.state_dict())
@@ -262,6 +279,8 @@ class Keeping:
         self._rising = Counted(*(float(value) for value in arrays["rising"]))
         self._aside.clear()
         self._aside.extend(unpack(arrays["aside"]))
+        self._asked.clear()
+        self._asked.extend((int(since), float(share)) for since, share in arrays["asked"].tolist())
         for name, part in self._parts().items():
             part.load_state_dict(without_prefix(f"{name}/", dict(arrays)))
         if self.count >= BLOCK:

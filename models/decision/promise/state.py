@@ -79,7 +79,7 @@ def promise(target: float, known: LatestDecisions) -> Promise:
     many would be wrong if a drift had come unnoticed, as often as drifts come.
 
     >>> calm = LatestDecisions(10_000, 9_000, 300, 450, 0, 0.03, 0, 500, True)
-    >>> [promise(0.1, one).state for one in (calm, calm._replace(drifts=3, waiting=900), calm._replace(wrong=2_000))]
+    >>> [promise(0.1, one).state for one in (calm, calm._replace(drifts=9, waiting=4_000), calm._replace(wrong=2_000))]
     ['kept', 'at risk', 'cannot be kept']
     """
     most, (labels, decided, wrong, waiting, stale, usual, drifts, delay, is_open) = target + MARGIN, known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Undersampling:
 
     The mathematics stand in `tocsin.kernels.experts.rare_class.undersampling`.
 
-    >>> from tocsin.config.experts import TreeSettings
+    >>> from tocsin.config.experts.tree import TreeSettings
     >>> drawing = Undersampling(ModelSettings(experts=[TreeSettings(undersample=0.1)]))
     >>> drawing.resize(2)
     >>> drawn = drawing.learn(np.array([1, *[0] * 99] * 20))
@@ -100,9 +101,17 @@ class Undersampling:
         return out
 
     def go_on_from(self, other: Undersampling) -> None:
-        """Take over what another one has counted; a share that it did not know has learnt all so far."""
+        """Take over what another one has counted.
+
+        The experts that ask for a share it did not know begin now, and learn of the frequent class what they would have
+        learnt of it.
+        """
         learnt = dict(zip(other._wanted.tolist(), other._state.learnt.tolist(), strict=True))
-        counted = [learnt.get(share, float(other._state.met[0])) for share in self._wanted.tolist()]
+        shares, met = other._state.shares, float(other._state.met[0])
+        k, total = frequent_class(shares), float(shares.counts.sum())
+        odds = (total - shares.counts[k] + 0.5) / (shares.counts[k] + 0.5) if k >= 0 else math.inf
+        part = {share: min(odds * (1.0 - share) / share, 1.0) for share in self._wanted.tolist()}
+        counted = [learnt.get(share, part[share] * met) for share in self._wanted.tolist()]
         self.load_state_dict({**other.state_dict(), "learnt": np.array(counted)})
 
     def spared(self) -> Bools | None:

@@ -29,6 +29,8 @@ REMEMBERED = 25
 FEWEST, MOST_SCORES = 500, 10_000_000
 LOOK_EVERY = 32
 """Events after which the threshold is worked out anew; it is also after each alert, and when time goes on."""
+AT_LEAST = 0.05
+"""Of a slot that holds more events than usual already, this part of its usual events is still to come."""
 SLOTS = 48
 """Parts of a period by which it is remembered when events come."""
 PERIODS = 64
@@ -181,7 +183,10 @@ class Numbered:
         came, usual = float(self._slots.sum()), float(self._usual.sum())
         if usual > 0.0:
             slot, part = divmod(within * SLOTS / self._period, 1.0)
-            after = float(self._usual[int(slot) + 1 :].sum()) + float(self._usual[int(slot)]) * (1.0 - part)
+            # Where times are coarse (a date), time does not go on within a slot, but its events do.
+            own = float(self._usual[int(slot)])
+            rest = min(own * (1.0 - part), max(own - float(self._slots[int(slot)]), AT_LEAST * own))
+            after = float(self._usual[int(slot) + 1 :].sum()) + rest
             doubt = 0.05 * usual + 1.0  # so many events count as if they had come as usual
             return after * (came + doubt) / (usual - after + doubt) + 1.0
         elapsed = self._now - self._first

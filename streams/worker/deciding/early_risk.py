@@ -94,7 +94,8 @@ class EarlyRisk:
         """How the subject of an event stands after it, which is its post of this number."""
         if self._policy != "learnt" or self._reader is None:
             return None
-        return self._reader.standing(scores.subject_texts[self._reader.name][i], posts)
+        texts = scores.subject_texts.get(self._reader.name)
+        return None if texts is None else self._reader.standing(texts[i], posts)
 
     def _risk(self, state: SubjectState) -> SubjectRisk:
         """A subject's risk, under the names that classes have today; of a class that is no more nothing is left."""

@@ -1,6 +1,7 @@
 """Quick labels: the few events for which the topic `review` asks for an answer before the usual labels come.
 
-Which those are is drawn by the place of an event in its partition, so that it makes no difference how polls are cut.
+Which those are is drawn by the id of an event, so that it makes no difference how polls are cut, and so that its label
+says whether it was asked for.
 """
 
 from __future__ import annotations
@@ -8,15 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from tocsin.config.settings import Settings
-from tocsin.kernels.common.draws import uniform
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.belief import doubts
+from tocsin.models.decision.promise.draws import draw_of
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.kinds.promise import PromiseTelemetry
-
-STREAM = 0x9C1C
-"""Sets these draws apart from all others of the seed."""
 
 
 def asked_for(settings: Settings, classifier: Classifier, events: EventColumns, scores: Scores) -> dict[int, int]:
@@ -30,8 +28,7 @@ def asked_for(settings: Settings, classifier: Classifier, events: EventColumns, 
     drawn, within = promise.asks(share), promise.quick_within
     rows = np.flatnonzero(doubts(scores.betp) <= promise.watched).tolist()
     seed = settings.model.seed
-    places = ((i, events.records[i]) for i in rows)
-    return {i: within for i, at in places if uniform(seed, STREAM + at.partition, at.offset) < drawn}
+    return {i: within for i in rows if draw_of(seed, events.ids[i]) < drawn}
 
 
 def told(classifier: Classifier) -> PromiseTelemetry | None:

@@ -37,7 +37,8 @@ def test_what_is_found_is_what_the_plain_form_finds(betp: Floats, threshold: flo
     limit = st.floats(0.0, 1.05)
     own = data.draw(st.none() | st.lists(limit, min_size=betp.shape[1], max_size=betp.shape[1]))
     judged = scores(betp, threshold, own)
-    by = AbstentionSettings(controls="error" if data.draw(st.booleans()) else "coverage")
+    error = data.draw(st.booleans())
+    by = AbstentionSettings(controls="error" if error else "coverage", per_class=own is not None and not error)
     if by.controls == "error":
         found = nearest_decisions(betp, threshold)
     else:

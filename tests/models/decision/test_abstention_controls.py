@@ -11,7 +11,7 @@ import pytest
 from tocsin.config.abstention import AbstentionSettings as Settings
 from tocsin.models.data.batch import Bools, Floats
 from tocsin.models.data.belief import doubts
-from tocsin.models.decision.abstention import UNCERTAIN, Abstention
+from tocsin.models.decision.abstention import UNCERTAIN, Abstention, Today
 from tocsin.models.decision.promise.answers import Answer
 
 from .abstention_streams import judged, warm
@@ -88,7 +88,7 @@ def test_today_s_answers_are_what_counts_after_a_drift() -> None:
         limits.append((said.threshold(), now.threshold()))
         for made, today, limit in zip((said, now), (wrong, 2_000 <= i < 2_060), limits[max(i - 500, 0)], strict=True):
             judged_by = limit if i > 500 else math.inf
-            made.learn(0.9 if wrong else 0.1, judged_by, min(i, 500), 0.1, now=Answer(0.1, today))
+            made.learn(0.9 if wrong else 0.1, judged_by, min(i, 500), 0.1, today=Today(Answer(0.1, today), 1.0))
     decided = np.array(limits)[2_150:] >= 0.1
     assert decided[:, 1].all()
     assert not decided[:350, 0].any()

@@ -168,7 +168,7 @@ def test_times(tmp_path: Path) -> None:
 
 def test_texts_beside_numbers(tmp_path: Path) -> None:
     experts = [*TABULAR[:3], *TEXT]
-    both = config(tmp_path, experts, text=True, early_risk={"classes": ["odd"]})
+    both = config(tmp_path, experts, text=True)
     same_both_ways(both, 2, spoilt(stream(250, text=True)))
 
 

@@ -72,6 +72,21 @@ def test_a_day_spends_nearly_all_of_it_on_the_surest_while_scores_and_traffic_dr
     assert hits >= 0.9 * best
 
 
+@pytest.mark.parametrize("times_a_day", [1, 24])
+def test_coarse_times_spend_it_too(times_a_day: int) -> None:
+    """Events with a date alone come at one instant: as many were expected to come as before, and nothing was spent."""
+    rng, budget, spent = np.random.default_rng(5), Numbered(DAY), []
+    for day in range(8):
+        p, rare = scores(1_000, rng)
+        times = day * DAY + np.arange(1_000) * times_a_day // 1_000 * (DAY // times_a_day)
+        raised = np.array([budget.offer(20, int(t), float(one)) is not None for t, one in zip(times, p, strict=True)])
+        spent.append(int(raised.sum()))
+        if day >= 2:
+            assert rare[raised].sum() >= 0.5 * rare[np.argsort(-p)[:20]].sum()
+    assert min(spent[1:]) >= 18, spent
+    assert max(spent) <= 20
+
+
 @pytest.mark.parametrize("part", [0.005, 0.02])
 def test_a_share_is_spent_on_the_surest_while_scores_drift(part: float) -> None:
     rng, made, n = np.random.default_rng(1), Shared(part), 60_000

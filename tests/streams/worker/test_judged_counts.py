@@ -67,6 +67,36 @@ def test_how_records_are_polled_changes_nothing(tmp_path: Path, poll: int) -> No
     assert taught(tmp_path / "one")[1] == taught(tmp_path / "other", poll)[1]
 
 
+def test_a_class_counts_under_its_name_of_today(tmp_path: Path) -> None:
+    """Decisions of before had the old name: all their labels counted as wrong."""
+    made = Service(settings(tmp_path, classes=["no", "ja", "maybe"], class_map={}), 1)
+    events, labels = zip(*stream(100), strict=True)
+    told = [{**label, "label": "ja" if label["label"] == "yes" else label["label"]} for label in labels]
+    with running(made) as worker:
+        made.send(*events[:60])
+        drain(worker)
+        made.tell(*told[:60])
+        drain(worker)
+        made.send(*events[60:])
+        drain(worker)
+    right = sum(
+        one["belief"]["ja"] > 0.5 and t["label"] == "ja" for one, t in zip(made.decisions[60:], told[60:], strict=True)
+    )
+    changed = {
+        "classes": ["no", "yes", "maybe"],
+        "class_map": {"ja": "yes"},
+        "alert": {"class": "yes", "budget": "20%"},
+    }
+    made.settings = settings(tmp_path, **changed)
+    with running(made) as worker:
+        made.tell(*told[60:])
+        drain(worker)
+        worker._report(force=True)
+    judged = made.values("telemetry")[-1]["judged"]
+    assert judged["classes"]["yes"]["right"] >= right > 5
+    assert sum(judged["every"]) == judged["events"] >= 40
+
+
 def test_a_worker_that_starts_again_counts_from_then_on(tmp_path: Path) -> None:
     made, _ = taught(tmp_path)
     with running(made) as worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,34 @@ def test_a_label_is_quick_by_its_delay_alone() -> None:
     assert (made.delay, made.quick_delay) == (400.0, 100.0)
     made.learn(Outcome(False, right, right, 101))
     assert made.delay < 400.0
+
+
+def test_a_label_that_was_not_asked_for_is_not_quick() -> None:
+    """Where delays vary, a fifth of the labels came so early, and their sensitive sum shut the gate for nothing."""
+    rng = np.random.default_rng(11)
+    made = Keeping(0.1, 3_000, 30, quick=0.01)
+    for i in range(12_000):
+        doubt = float(rng.beta(1.0, 14.0) * 0.5)
+        answer = Answer(doubt, bool(rng.random() < doubt))
+        decided = not made.cold and doubt <= made.threshold
+        made.learn(Outcome(decided, answer, answer, min(i, int(rng.exponential(500))), float(rng.random())))
+    assert made.promise.drifts_every is None
+    assert 0 < made.state_dict()["counts"][2] < 120
+
+
+def test_what_was_asked_for_is_judged_by_the_share_of_its_own_time() -> None:
+    made = Keeping(0.1, 3_000, 30, quick=0.01)
+    kept(made, world(4_000, 300, ()), 300)
+    before, wrong = made.count, Answer(0.01, True)
+    made.learn(Outcome(True, wrong, wrong, 20, 0.0))
+    assert made.asks(0.01) > 0.1
+    quicks = int(made.state_dict()["counts"][2])
+    made.learn(Outcome(True, wrong, wrong, 20, 0.05))  # of the time before more was asked for
+    assert int(made.state_dict()["counts"][2]) == quicks
+    for _ in range(30):
+        made.learn(Outcome(False, wrong, Answer(math.inf, False), 300, 0.9))
+    made.learn(Outcome(True, wrong, wrong, made.count - before - 10, 0.05))
+    assert int(made.state_dict()["counts"][2]) == quicks + 1
 
 
 @settings(max_examples=15, deadline=None)

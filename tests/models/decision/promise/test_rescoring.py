@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tocsin.config.abstention import AbstentionSettings
+from tocsin.config.experts.linear_text import LinearTextSettings
 from tocsin.config.model import ModelSettings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch
@@ -97,3 +98,41 @@ def test_it_is_what_scoring_says_where_a_class_is_rare(posts: bool) -> None:
 def test_however_polls_are_cut_it_is_the_same_to_the_bit(made: Made) -> None:
     events = 300 if made is stream else 900
     assert np.array_equal(np.stack(taught(1, events, made=made)[0]), np.stack(taught(7, events, made=made)[0]))
+
+
+def test_of_a_whole_subject_it_is_what_all_its_posts_say() -> None:
+    """Asked about the last post alone, a neutral one, today's model knew nothing, and the gate shut for good."""
+    experts = (LinearTextSettings(scope="subject"),)
+    own = {"classes": ("good", "bad"), "experts": experts, "text": True}
+    model = Classifier(ModelSettings(**own, abstention=AbstentionSettings(controls="error", cold_start=5)))
+    said: list[np.ndarray] = []
+    learn_late = model.mixture.judge.learn_late
+
+    def watch(*values: Any) -> None:
+        said.extend(values[5])
+        learn_late(*values)
+
+    model.mixture.judge.learn_late = watch  # type: ignore[method-assign]
+    words = {"good": "sunny happy fine", "bad": "dark night sorrow"}
+    for i in range(60):
+        label = ("good", "bad")[i % 2]
+        batch = Batch.of(np.zeros((1, 0)), texts=["see you later"], subjects=[f"s{i}"])
+        context = model.score(batch).context(0)
+        posts = (words[label], words[label], "see you later")
+        model.learn(FeedbackBatch(batch, [label], np.ones(1), [context], [posts[:-1]]))
+    late = np.stack(said[20:])
+    assert (late.argmax(axis=1) == np.arange(20, 60) % 2).all()
+    assert late.max(axis=1).min() > 0.55  # the last post alone says 0.5
+
+
+def test_of_one_event_of_a_subject_it_is_what_was_said_then() -> None:
+    """The subject's other posts are not there any more."""
+    experts = (LinearTextSettings(scope="subject"),)
+    own = {"classes": ("good", "bad"), "experts": experts, "text": True}
+    model = Classifier(ModelSettings(**own, abstention=AbstentionSettings(controls="error", cold_start=5)))
+    batch, none = Batch.of(np.zeros((1, 0)), texts=["see you later"], subjects=["s"]), [()]
+    for label in ("good", "bad") * 10:
+        model.learn(FeedbackBatch(batch, [label], np.ones(1), [model.score(batch).context(0)], none))
+    pool, answers = model.mixture.pool, np.array([[[3.0, 1.0]]])
+    said = pool.rescore_and_learn(batch, batch, np.zeros(1, np.int64), np.ones(1), none, np.ones(1, np.bool_), answers)
+    np.testing.assert_array_equal(said, answers)

@@ -62,6 +62,25 @@ def test_alerts_of_a_config_of_eight_lines_beat_those_of_who_always_raises_one()
     assert report.dead_letters == 0
 
 
+def test_texts_whose_classes_are_found_in_labels_are_decided() -> None:
+    """While no class was known, the first event of all stopped the worker for ever."""
+    replay = InProcess(Settings(**{**EIGHT_LINES, "classes": []}), 1)
+    report = replay.run(users(30))
+    assert report.events == 180
+    assert report.dead_letters == 0
+
+
+def test_the_promise_and_the_rival_are_told_too() -> None:
+    """Events that were decided together were not counted, and the rival never heard of a label."""
+    abstention = {"controls": "error", "cold_start": 5, "error": 0.3}
+    replay = InProcess(Settings(**EIGHT_LINES, abstention=abstention), 1, rival=True)
+    report = replay.run(users(60))
+    assert report.promise is not None
+    shares = [report.promise[state] for state in ("kept", "at_risk", "cannot_be_kept")]
+    assert sum(share for share in shares if isinstance(share, float)) == pytest.approx(1.0)
+    assert report.baselines["hoeffding_tree"] > 0.3
+
+
 def test_events_between_labels_are_decided_together_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     together, delays = replayed(users(30))
     monkeypatch.setattr(in_process, "_TOGETHER", 1)
