@@ -29,7 +29,8 @@ class AbstentionSettings(FrozenSettings):
     """When to abstain: by conformal prediction on the pignistic probability, with a threshold that late labels
     steer."""
 
-    without_effect: ClassVar[frozenset[str]] = frozenset({"budget"})  # it says who looks at an abstention
+    without_effect: ClassVar[frozenset[str]] = frozenset({"budget", "novel_groups", "novel_ask"})
+    """These say who looks at an abstention, and with what."""
 
     enabled: bool = True
     controls: Literal["coverage", "error", "cost"] = "coverage"
@@ -104,6 +105,12 @@ class AbstentionSettings(FrozenSettings):
     novelty_columns: int = Field(default=128, ge=1, le=1_000)
     """The most numbers an event for which traffic is compared; a category counts as four. Wider events are judged by
     labelled events alone, because the cost of comparing grows with the square of the numbers."""
+    novel_groups: int = Field(default=16, ge=0, le=1024)
+    """How many groups of novel events that are alike each partition of the events has at most, so that a person is
+    asked once whether they are a new class. The least recent group makes room. At 0 they are not grouped. Events wider
+    than `novelty_columns` are not, nor are texts."""
+    novel_ask: int = Field(default=5, ge=1, le=1_000_000)
+    """With how many events a group of novel events is first asked about; it is again whenever they have doubled."""
     abstain_novel: bool = False
     """Whether novel events are abstained from even where their evidence would suffice for a decision."""
 

@@ -31,6 +31,7 @@ from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.features import Standardiser
 from tocsin.models.data.feedback import in_turns
 from tocsin.models.data.snapshot import with_prefix, without_prefix
+from tocsin.models.decision.novel_groups.places import places
 from tocsin.models.decision.quantile import SlidingQuantile
 from tocsin.models.decision.streams import Streams
 from tocsin.models.decision.traffic.counterpart import Counterpart, Labelled
@@ -95,6 +96,15 @@ class Novelty:
         """Compile what compares traffic, where it is compared."""
         if self._labelled is not None and self._labelled.fits:
             warm_up(self._labelled.nominal)
+
+    @property
+    def columns(self) -> int:
+        """F, of the events."""
+        return len(self._nominal)
+
+    def places(self, X: Floats) -> Floats:
+        """Where events X [B, F] lie on standardised inputs, [B, D]; see `tocsin.models.decision.novel_groups`."""
+        return places(X, self._nominal, self._scaler)
 
     def ratios(self, X: Floats, times: Ints, streams: Streams | None) -> tuple[Floats, dict[int, RecentTraffic]]:
         """The traffic ratio [B] of X [B, F] at `times` [B], NaN where it is not known, and each stream's traffic after

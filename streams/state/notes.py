@@ -94,6 +94,18 @@ class Notes:
         """Begin anew: it is of events long ago."""
         self.delete(f"traffic:{partition}:")
 
+    def novel_groups(self, partition: int) -> bytes | None:
+        """The groups of a partition's novel events; see `tocsin.streams.worker.deciding.novel_groups`."""
+        return self.get(f"novel:{partition}")
+
+    def set_novel_groups(self, partition: int, state: bytes) -> None:
+        """Keep them."""
+        self.set(f"novel:{partition}", state)
+
+    def forget_novel_groups(self, partition: int) -> None:
+        """Begin anew: they are of events long ago."""
+        self.delete(f"novel:{partition}")
+
     def profiles(self, partition: int) -> str | None:
         """Of which settings the profiles of a partition are kept, by their digest; None where there are none."""
         found = self.get(f"profiles:{partition}")

@@ -2,8 +2,8 @@
 
 What is left out of a record, in this order, until it fits:
 
-- decision, alert, review: the explanation, then the headers that came with the event; then a dead letter of the event
-  replaces it;
+- decision, alert, review: the explanation, of a review also what it says of a group of novel events, then the headers
+  that came with the event; then a dead letter of the event replaces it;
 - feedback: earlier posts of the subject, the oldest first, then the context; then a dead letter of the label replaces
   it;
 - dead letter: headers beyond `bounds.header_bytes`, a very large key, the end of the value;
@@ -217,7 +217,9 @@ def _smaller_alert(value: bytes, room: int) -> Iterator[bytes]:
 def _smaller_review(value: bytes, room: int) -> Iterator[bytes]:
     review = msgspec.json.decode(value, type=Review)
     decision = msgspec.structs.replace(review.decision, explanation=None)
-    yield encode(msgspec.structs.replace(review, decision=decision))
+    review = msgspec.structs.replace(review, decision=decision)
+    yield encode(review)
+    yield encode(msgspec.structs.replace(review, novelty=msgspec.UNSET))
 
 
 def _smaller_feedback(value: bytes, room: int) -> Iterator[bytes]:

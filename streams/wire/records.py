@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from tocsin.explain.explanation import Explanation, MatteringPost
 from tocsin.models.data.times.reading import LATEST
 from tocsin.streams.wire.kinds.judged import JudgedDecisions
+from tocsin.streams.wire.kinds.novelty import NovelGroup, NovelGroupsTelemetry
 from tocsin.streams.wire.kinds.promise import PromiseTelemetry
 from tocsin.streams.wire.values import MOST_WEIGHT
 
@@ -226,6 +227,8 @@ class Review(Struct, frozen=True):
     quick_within: int | UnsetType = UNSET
     """Only where a quick label is asked for (`abstention.quick_labels`): the answer is worth most before so many other
     labels have come. A later one is a label like any other."""
+    novelty: NovelGroup | UnsetType = UNSET
+    """Only of a novel event (`abstention.novel_groups`): its group, and whether a person is asked about that."""
 
 
 class SharedSnapshot(Struct, frozen=True):
@@ -355,6 +358,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """How many experts were engaged for an event of the latest batch, on average; null before there was one."""
     traffic: dict[str, float] = {}
     """By `novelty_by: traffic`: `speaks`, the share of partitions where enough is known; `labelled`, that of events."""
+    novel_groups: NovelGroupsTelemetry | None = None
+    """Its groups of novel events; null where these are not grouped, or from an older worker."""
     threshold: float | None
     alpha: float
     promise: PromiseTelemetry | None = None

@@ -103,6 +103,7 @@ class Rebuild:
             refold.complete(t)
             t.notes.forget_priors(partition.index)
             t.notes.forget_traffic(partition.index)
+            t.notes.forget_novel_groups(partition.index)
         return Rebuilt(remembered, without_decision, self._unfit)
 
     def profiles(self, partition: Partition, position: int) -> None:

@@ -12,6 +12,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.encode import finite
+from tocsin.streams.wire.kinds.novelty import NovelGroupsTelemetry
 from tocsin.streams.wire.records import (
     BatchSeconds,
     ExpertTelemetry,
@@ -48,6 +49,8 @@ class Backlog(NamedTuple):
     """Labels that wait for their event."""
     load: SeenLoad
     """What it has not read yet."""
+    novel_groups: NovelGroupsTelemetry | None = None
+    """The groups of novel events in these partitions."""
 
 
 class SnapshotTaken(NamedTuple):
@@ -97,6 +100,7 @@ def report(
         left_out=left_out(classifier),
         engaged=float(last.engaged.sum(axis=1).mean()) if last is not None else None,
         traffic=_traffic(last),
+        novel_groups=backlog.novel_groups,
         threshold=finite(classifier.abstention.threshold()),
         alpha=classifier.abstention.alpha,
         promise=told(classifier),

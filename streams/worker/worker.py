@@ -374,7 +374,8 @@ class Worker:
             owned = self._ownership.partitions
             pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
             load = self._load.see(self._transport.progress(), ticks)
-            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), load)
+            novel_groups = self._model.decide.novel_groups.standing(owned, t.notes)
+            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), load, novel_groups)
         self._model.decide.shed = load.shed
         self._rules.look(self.classifier)
         self._left_out.look(self.classifier)

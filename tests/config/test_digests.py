@@ -139,6 +139,8 @@ OTHER_SETTINGS = {
     "schema.features.0.required": False,
     "schema.text": "message",
     "abstention.budget": 9,
+    "abstention.novel_groups": 0,
+    "abstention.novel_ask": 9,
     "early_risk.classes": ["x"],
     "early_risk.minimum_posts": 2,
     "early_risk.margin": 0.1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -23,12 +23,14 @@ from tocsin.streams.wire.decision_texts import decision_texts, ending
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.event_columns import EventColumns, batch_of
+from tocsin.streams.wire.kinds.novelty import NovelGroup
 from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
 from tocsin.streams.worker.deciding.event_alerts import EventAlerts
+from tocsin.streams.worker.deciding.novel_groups import NovelGroupsKeeper
 from tocsin.streams.worker.deciding.profiling import Profiling
 from tocsin.streams.worker.deciding.quick_labels import asked_for
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
@@ -74,6 +76,8 @@ class _Said(NamedTuple):
     after: Sequence[SubjectAfter | None]
     alerts: Sequence[float | None]
     """The threshold of alerts that an event reached which raises one."""
+    novelty: Mapping[int, NovelGroup]
+    """By row, the group of each novel event that goes to review."""
 
     def raises(self, i: int) -> bool:
         """Whether event i raises any alert."""
@@ -97,6 +101,7 @@ class Decide:
         self._profiling = Profiling(settings)
         self._digest, self._config_digest = classifier.digest, settings.digest()
         self.traffic = TrafficKeeper(classifier)
+        self.novel_groups = NovelGroupsKeeper(settings.abstention, classifier)
         self.partitions = 1
         """Of the events, among which the budgets of reviews and alerts are shared."""
         self.shed: Shed | None = None
@@ -116,6 +121,7 @@ class Decide:
         share = self._settings.overload.share if self.shed == "experts" else 1.0
         self.last = scores = self._classifier.score(batch, streams, share)
         over_budget = self._spend(budgets, events, scores)
+        novelty = self.novel_groups.join(events, scores, lambda i: over_budget[i] is None, notes)
         alerts = self._event_alerts.thresholds(events, scores, notes, self.partitions)
         after = self._early_risk.fold(events, scores, subjects)
 
@@ -126,7 +132,7 @@ class Decide:
             if budget.changed and self._reviews is not None:
                 notes.set_budget(partition, budget.state(), self._reviews.period)
         subjects.write()
-        said = _Said(over_budget, after, alerts)
+        said = _Said(over_budget, after, alerts, novelty)
         return self._decided(events, scores, self._verdicts(scores, over_budget, now), said)
 
     def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
@@ -178,7 +184,7 @@ class Decide:
         verdicts: Verdicts,
         told: _Said,
     ) -> DecidedBatch:
-        over_budget, after, alerts = told
+        over_budget, after, alerts, novelty = told
         said = [self._said_of_budget(over) for over in over_budget]
         risks = [None if one is None else one.state for one in after]
         layout = layout_of(scores, self._decoder.layout, verdicts.model)
@@ -205,8 +211,8 @@ class Decide:
         abstained = [i for i in np.flatnonzero(~verdicts.decided).tolist() if over_budget[i] is None]
         reviewed = [i for i in abstained if reviewable(verdicts.reasons[i], self._settings.review)]
         for i in sorted({*reviewed, *quick}):
-            soon = b',"quick_within":%d' % quick[i] if i in quick else b""
-            review = b'{"event":%b,"decision":%b%b}' % (encode(events.event(i)), decisions[i], soon)
+            rest = _rest_of_review(quick.get(i), novelty.get(i))
+            review = b'{"event":%b,"decision":%b%b}' % (encode(events.event(i)), decisions[i], rest)
             outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
         label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
         spent = sum(over is not None for over in over_budget)
@@ -255,6 +261,12 @@ class Decide:
         if self._reviews is None:
             return msgspec.UNSET
         return None if over is None else over.reason
+
+
+def _rest_of_review(quick: int | None, novelty: NovelGroup | None) -> bytes:
+    """What a review says beside its event and its decision."""
+    soon = b"" if quick is None else b',"quick_within":%d' % quick
+    return soon if novelty is None else soon + b',"novelty":' + encode(novelty)
 
 
 def _more(said: str | msgspec.UnsetType | None, risk: SubjectState | None, alert: float | None) -> More | None:

@@ -74,7 +74,9 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return through(Service(config))
 
 
-WHERE_ASKED = {"risk", "over_budget", "priors", "profiles", "quick_within", "shed", "traffic_ratio", "alert"}
+WHERE_ASKED = {
+    "risk", "over_budget", "priors", "profiles", "quick_within", "shed", "traffic_ratio", "alert", "novelty",
+}  # fmt: skip
 """Fields of a decision or a review that are there only where the config asks for them."""
 
 
