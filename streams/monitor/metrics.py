@@ -102,6 +102,8 @@ FAMILIES = (
     ),
     Family("gauge", "tocsin_promise_error", "Share of wrong ones, latest labelled decisions.", ("worker",)),
     Family("gauge", "tocsin_promise_silent", "1 while nothing is decided after a drift.", ("worker",)),
+    Family("gauge", "tocsin_novel_groups", "Groups of novel events that are alike.", ("worker",)),
+    Family("gauge", "tocsin_novel_group_events", "Events of the largest of these groups.", ("worker",)),
     Family(
         "histogram",
         "tocsin_batch_latency_seconds",

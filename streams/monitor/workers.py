@@ -198,6 +198,9 @@ class Workers:
             gauge("tocsin_promise", STATES.index(promise.state), label)
             gauge("tocsin_promise_error", promise.error, label)
             gauge("tocsin_promise_silent", promise.silent, label)
+        if (novel := telemetry.novel_groups) is not None:
+            gauge("tocsin_novel_groups", novel.groups, label)
+            gauge("tocsin_novel_group_events", novel.largest, label)
         gauge("tocsin_pending_events", telemetry.pending, label)
         gauge("tocsin_labelled_events", telemetry.labelled, label)
         gauge("tocsin_waiting_labels", telemetry.waiting, label)

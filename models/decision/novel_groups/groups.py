@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from tocsin.models.data.batch import Floats
+from tocsin.models.decision.traffic.counterpart import FARTHEST
 
 REACH = 3.0
 """Standard deviations of the mean of squares within which an event is like a group."""
@@ -141,7 +142,7 @@ class NovelGroups:
         if len(self.groups) >= self._most:
             self._remove(min(range(len(self.groups)), key=lambda g: self.groups[g].touched))
         told = max(int((x != 0.0).sum()), 1)
-        guess = max(GUESS, 1.0 - NOISE / told**0.5, APART * event.far / told)
+        guess = max(GUESS, 1.0 - NOISE / told**0.5, min(APART * event.far / told, FARTHEST**2))
         self.groups.append(
             KeptGroup(event.name, 1, guess, 0, self._seen, event.time, event.time, event.named),
         )

@@ -45,6 +45,7 @@ class TestOnABroker:
             "tocsin_alerts_total": 1, "tocsin_duplicates_total": 3, "tocsin_decided_twice_total": 1,
             "tocsin_coverage": 0.8, "tocsin_conformal_threshold": 0.9, "tocsin_conformal_alpha": 0.1,
             "tocsin_promise": 2, "tocsin_promise_error": 0.2, "tocsin_promise_silent": 1,
+            "tocsin_novel_groups": 3, "tocsin_novel_group_events": 21,
             "tocsin_quick_labels_total": 4, "tocsin_pending_events": 5, "tocsin_waiting_labels": 2,
             "tocsin_feedback_offset": 7,
         }  # fmt: skip

@@ -70,6 +70,25 @@ def test_a_class_that_nobody_labelled_is_told_novel_and_the_known_ones_hardly_ev
     assert None not in said(made, 1_800)
 
 
+def test_the_events_of_that_class_are_one_group_whose_examples_are_of_it(tmp_path: Path) -> None:
+    made = service(tmp_path)
+    with running(made) as worker:
+        flow(made, worker, 0, 2_500)
+    found: dict[str, list[bool]] = {}
+    examples: list[str] = []
+    for review in made.values("review"):
+        if (group := review.get("novelty")) is not None:
+            number = int(review["event"]["id"][1:])
+            found.setdefault(group["group"], []).append(number >= 1_000 and number % 5 == 0)
+            examples += group["examples"] if group["ask"] and group["events"] >= 40 else []
+    largest = max(found.values(), key=len)
+    assert sum(largest) > 0.95 * sum(map(sum, found.values()))
+    assert np.mean(largest) > 0.75
+    numbers = np.array([int(name[1:]) for name in examples])
+    assert len(numbers) >= 10
+    assert ((numbers >= 1_000) & (numbers % 5 == 0)).mean() > 0.5
+
+
 def test_telemetry_says_whether_anything_can_be_told(tmp_path: Path) -> None:
     made = service(tmp_path)
     with running(made) as worker:

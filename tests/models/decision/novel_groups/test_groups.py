@@ -90,6 +90,14 @@ def test_there_are_never_more_than_may_be_and_the_least_recent_makes_room() -> N
     assert len(joined(drawn([(0.0, 5.0)], 30), most=1).groups) == 1
 
 
+def test_an_event_infinitely_far_out_makes_no_group_of_all_that_follow() -> None:
+    groups = joined(np.array([[10.0, 10.0]]), far=np.inf)
+    joined(drawn([(10.0, 0.1)], 2, 20), groups=groups)
+    assert np.isfinite(groups._centre).all()
+    joined(drawn([(-10.0, 0.1)], 2, 20), groups=groups)
+    assert sizes(groups) == [21, 20]
+
+
 def test_groups_without_a_gap_between_them_become_one_that_has_all_of_both() -> None:
     groups = NovelGroups(8, 1)
     names = []
