@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import MOST_RECORD_BYTES, Headers, Record, TransportError, record_size
-from tocsin.streams.wire.encode import Output, dead_letter
+from tocsin.streams.wire.encode import Output, dead_letter, encode
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, Fit
+from tocsin.streams.wire.kinds.novelty import NovelGroup
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
+from tocsin.streams.wire.records import Review
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.worker import Worker
 
@@ -161,6 +163,25 @@ def test_huge_headers_of_an_event_stop_nothing_and_are_not_passed_on(tmp_path: P
             [record] = service.records(topic)
             assert record.headers == (("trace", b"00-1"), ("__tocsin.headers.left_out", b"2"))
         assert service.dead_letters == []
+
+
+def test_a_review_too_large_drops_its_explanation_then_its_group_of_novel_events(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, review={"cold_start": True}))
+    with running(service) as worker:
+        service.send(event("e"))
+        drain(worker)
+    group = NovelGroup("0-1", 5, 0, 9, ["x" * 200] * 5, True)
+    plain = msgspec.convert(service.values("review")[0], Review)
+    told = msgspec.structs.replace(plain, novelty=group)
+    without = msgspec.structs.replace(told, decision=msgspec.structs.replace(told.decision, explanation=None))
+    bare = msgspec.structs.replace(without, novelty=msgspec.UNSET)
+    assert told.decision.explanation is not None
+    for fits in (told, without, bare):
+        limit = size(Output("review", b"s", encode(fits)))
+        made, letters, shortened = fit(service.settings, {"review": limit})
+        assert [one.value for one in made(Output("review", b"s", encode(told)))] == [encode(fits)]
+        assert not letters
+        assert shortened["review"] == (fits is not told)
 
 
 def test_an_alert_too_large_drops_its_explanation_then_becomes_a_dead_letter(tmp_path: Path) -> None:

@@ -166,6 +166,19 @@ def test_a_worker_without_the_state_begins_anew_under_other_names(tmp_path: Path
     assert [one["group"] for one in groups] == ["0-300"] * 10 + ["0-310"] * 6
 
 
+def test_a_state_that_lags_behind_the_partition_begins_anew(tmp_path: Path) -> None:
+    made = service(tmp_path / "one")
+    with running(made) as worker:
+        known(made, worker)
+        unseen(made, worker, 1_000, 10)
+    with running(made, service(tmp_path / "other").settings) as worker:
+        unseen(made, worker, 1_010, 6)
+    with running(made) as worker:  # its state knows nothing of the last six
+        unseen(made, worker, 1_016, 5)
+    assert [one["events"] for one in said(made, "new")] == [*range(1, 11), *range(1, 7), *range(1, 6)]
+    assert {one["group"] for one in said(made, "new")[-5:]} == {"0-316"}
+
+
 def test_the_groups_of_another_model_are_not_taken_for_those_of_this_one(tmp_path: Path) -> None:
     made = service(tmp_path)
     with running(made) as worker:
