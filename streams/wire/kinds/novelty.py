@@ -17,7 +17,7 @@ class NovelGroup(Struct, frozen=True):
     last: int
     """The latest one."""
     examples: list[str]
-    """The ids of the latest events of it, this one last."""
+    """The ids of the latest events of it, this one last; none of more than 256 characters."""
     ask: bool
     """Whether a person is asked with this review if the group is a new class: once it has `abstention.novel_ask`
     events, and again whenever it has twice as many as at the last question."""
