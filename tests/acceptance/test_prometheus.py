@@ -182,6 +182,15 @@ def rule(well: bool) -> dict[str, float | bool]:
     return {"confidence": 0.9, "precision": 0.9 if well else 0.2, "events": 500.0, "turned_bad": not well}
 
 
+def promise(well: bool) -> dict[str, Any]:
+    """The promise on errors in telemetry: kept, or such that silence cannot mend it."""
+    told = {"state": "kept", "error": 0.05, "drifts_every": None, "reason": None}
+    if not well:
+        late = "drifts come every 400 labels, and labels come 500 late"
+        told = {"state": "cannot be kept", "error": 0.2, "drifts_every": 400.0, "reason": late}
+    return {"target": 0.1, "delay": 500.0, "silent": False, **told}
+
+
 class Workers:
     """Four workers, as their telemetry shows them: well, or each with troubles of its own."""
 
@@ -221,6 +230,7 @@ class Workers:
                 partition_lag={self._events: {"0": 0, "1": 0}} if well else {},
                 stalled={self._events: {"0": 40.0}} if first and not well else {},
                 shed="explanations" if first and not well else None,
+                promise=promise(well or not first),
                 config="a" if well or first else "b",
                 feedback_offset=self._offset if first or well else 0,
                 snapshot_offset=self._offset,
