@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from tocsin.config.alert.budget import NumberBudget
-from tocsin.config.base import ClassName, FrozenSettings
+from tocsin.config.base import ClassName, FrozenSettings, Share
 
 CostValue = Annotated[float, Field(ge=0, le=1e12)]
-
-
-def _share(value: Any) -> Any:
-    """The share that a percentage such as `1%` stands for; anything else is left to pydantic."""
-    if isinstance(value, str) and value.strip().endswith("%"):
-        with suppress(ValueError):
-            return float(value.strip()[:-1]) / 100.0
-    return value
-
-
-Share = Annotated[float, BeforeValidator(_share)]
-"""A share of all, written as a number from 0 to 1 or as a percentage."""
 
 
 class AbstentionSettings(FrozenSettings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -28,6 +28,18 @@ into it and refuses half characters (lone surrogates), which no record and no to
 RENAMED = "renamed_setting"
 """The type of pydantic's error for a key or a value that stands under its old name."""
 _OLD_NAMES_ARE_READ = ContextVar("_OLD_NAMES_ARE_READ", default=False)
+
+
+def _share(value: Any) -> Any:
+    """The share that a percentage such as `1%` stands for; anything else is left to pydantic."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        with suppress(ValueError):
+            return float(value.strip()[:-1]) / 100.0
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+"""A share of all, written as a number from 0 to 1 or as a percentage."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tocsin.config.base import FilePath, FrozenSettings, PlainText
+from tocsin.config.base import FilePath, FrozenSettings, PlainText, Share
 
 
 class BatchingSettings(FrozenSettings):
@@ -121,9 +121,9 @@ class FeedbackSettings(FrozenSettings):
 class LabelsSettings(FrozenSettings):
     """How far the labels can be trusted."""
 
-    noise: float = Field(default=0.0, ge=0, lt=0.5)
-    """The greatest share of the labels of each class that may be wrong. Figures of a replay then come with the interval
-    that this allows. Nothing is learnt otherwise for it."""
+    noise: Share = Field(default=0.0, ge=0, lt=0.5)
+    """The greatest share of the labels of each class that may be wrong, as 0.05 or `5%`. Figures of a replay then come
+    with the interval that this allows. Nothing is learnt otherwise for it."""
 
 
 class ReviewSettings(FrozenSettings):

@@ -35,6 +35,8 @@ def rate_of(text: str) -> Rate:
         return Rate(int(found[1]), _PERIODS[found[2]])
     if (found := _SHARE.fullmatch(text)) and 0.0 < float(found[1]) <= 100.0:
         return Rate(0, 0, float(found[1]) / 100.0)
+    if found:
+        raise ValueError(f"{text[:40]!r} is no share of all events: it is above 0% and at most 100%")
     raise ValueError(f"{text[:40]!r} is no budget: write `200/day`, `20/hour` or, of all events, `0.5%`")
 
 
@@ -44,9 +46,15 @@ def _is_budget(text: str) -> str:
 
 
 def _is_number(text: str) -> str:
-    if not rate_of(text).period:
-        raise ValueError(f"{text!r} is a share: this budget is a number, `200/day` or `20/hour`")
+    found = _NUMBER.fullmatch(text)
+    if found is None or int(found[1]) > MOST:
+        raise ValueError(f"{text[:40]!r} is no number in a time, which this budget is: write `200/day` or `20/hour`")
     return text
+
+
+def _with_a_time(value: Any) -> Any:
+    """A number alone is no budget of alerts: nothing says in which time, or whether it is a share."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _an_hour(value: Any) -> Any:
@@ -56,7 +64,7 @@ def _an_hour(value: Any) -> Any:
     return f"{value}/hour" if isinstance(value, str) and value.isdecimal() else value
 
 
-Budget = Annotated[str, AfterValidator(_is_budget)]
+Budget = Annotated[str, BeforeValidator(_with_a_time), AfterValidator(_is_budget)]
 """`200/day`, `20/hour`, or a share of all events, `0.5%`."""
 NumberBudget = Annotated[str, BeforeValidator(_an_hour), AfterValidator(_is_number)]
 """`200/day` or `20/hour`; a number alone is one an hour."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from tocsin.config.alert.budget import Budget
 from tocsin.config.base import ClassName, FrozenSettings
@@ -20,3 +22,9 @@ class AlertSettings(FrozenSettings):
     """How many: `200/day` or `20/hour` of event time, which no day (by UTC) or hour exceeds, or a share of the events,
     `0.5%`. It is spent on the events of greatest probability, as those of late let expect. Each partition of the events
     has an even part of a number. Events of a cold start raise no alert, and no share is taken of them."""
+
+    @model_validator(mode="after")
+    def _of_a_class(self) -> Self:
+        if self.class_ is None and self.budget != type(self).model_fields["budget"].default:
+            raise ValueError("a budget without a class raises no alert: name it, `alert: {class: ..., budget: ...}`")
+        return self

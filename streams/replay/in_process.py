@@ -20,6 +20,7 @@ import orjson
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
+from tocsin.models.decision.abstention import COLD_START
 from tocsin.models.decision.promise.state import STATES
 from tocsin.streams.printable import printable
 from tocsin.streams.replay.by_subject.figures import SubjectEvaluation
@@ -100,6 +101,8 @@ class InProcess:
         """Events that were sent and whose label is not due yet."""
         self._of_subject: dict[str, list[PastEvent]] = {}
         """By subject, the events of which the rival has not learnt the label."""
+        self.cold = 0
+        """Events that came before enough labels were known to decide anything."""
         self.without_label = 0
         """Events that have no label: the service decides them and cannot learn from them, and nothing is judged."""
         self._alerts = MemoryTransport(self._broker, whole=[settings.topics.alerts])
@@ -286,6 +289,7 @@ class InProcess:
     def _judge(self, past: PastEvent, decision: Decision | None) -> None:
         """Judge a decision by the label of its event."""
         self._decided += 1
+        self.cold += decision is not None and decision.reason == COLD_START
         if self.subjects is not None and decision is not None:
             self._note_of_subject(self.subjects, decision)
         truth = self._today(past.label)

@@ -53,7 +53,7 @@ def replay(
     """
     settings = load_settings(config)
     log_to_stderr()
-    refused: Counter[str] = Counter()
+    refused, cold = Counter[str](), (0, 0)
     nothing_fitted = False
     delay = settings.replay.label_delay if label_delay is None else label_delay
     with reporting_errors(), progress("replaying" if in_process else "sending", limit) as advance:
@@ -64,6 +64,7 @@ def replay(
             replayed = InProcess(settings, delay, rival)
             result: ReplayReport | ProduceReport = replayed.run(past_events, advance)
             refused, nothing_fitted = replayed.refused, replayed.nothing_fitted
+            cold = (replayed.cold, result.events)
         else:
             from tocsin.streams.replay.misfits import Misfits
             from tocsin.streams.replay.produce import produce
@@ -72,6 +73,7 @@ def replay(
             result = produce(settings, past_events, delay, rate, advance, misfits)
             refused, nothing_fitted = misfits.reasons, result.events > 0 and not misfits.fitting_events
     _show(result, report)
+    tell_cold_start(*cold, settings.abstention.cold_start)
     tell_refused(refused, nothing_fitted)
 
 
@@ -84,6 +86,15 @@ def _show(result: ReplayReport | ProduceReport, report: Literal["table", "json"]
 
     for table in tables(result):
         out.print(table)
+
+
+def tell_cold_start(cold: int, events: int, needed: int) -> None:
+    """Say where most events came before enough labels were known to decide anything."""
+    if 2 * cold > events:
+        print_message(
+            f"{cold:,} of {events:,} events were a cold start, and none of them was decided: {needed} labels must be "
+            "known (abstention.cold_start), and the first decision comes about twice the labels' delay after the start"
+        )
 
 
 def tell_refused(reasons: Counter[str], nothing_fitted: bool) -> None:

@@ -141,10 +141,11 @@ def measures(delays: Ints, positive: Flags) -> dict[str, float | None]:
     delay = float(np.median(delays[right])) if found else None
     late = 0.0 if delay is None else 2.0 / (1.0 + math.exp(-PENALTY * (delay - 1.0))) - 1.0
     share = float(positive.mean())
+    there = all_positive > 0  # without one of the class nothing tells who raises alerts early
     return {
-        "f_latency": f1 * (1.0 - late),
-        "erde5": _erde(delays, positive, right, raised, share, 5),
-        "erde50": _erde(delays, positive, right, raised, share, 50),
+        "f_latency": f1 * (1.0 - late) if there else None,
+        "erde5": _erde(delays, positive, right, raised, share, 5) if there else None,
+        "erde50": _erde(delays, positive, right, raised, share, 50) if there else None,
         "f1": f1,
         "precision": found / alerts if alerts else None,
         "recall": found / all_positive if all_positive else None,
@@ -161,7 +162,7 @@ def _erde(delays: Ints, positive: Flags, right: Flags, raised: Flags, share: flo
 
 def _intervals(delays: Ints, positive: Flags) -> dict[str, list[float]]:
     """The 2.5th and 97.5th percentile of the measures over resampled subjects."""
-    if not len(delays):
+    if not positive.any():
         return {}
     draws = np.random.Generator(np.random.Philox(SEED)).integers(0, len(delays), (RESAMPLES, len(delays)))
     told: list[Mapping[str, float | None]] = [_few(delays[draw], positive[draw]) for draw in draws]

@@ -19,6 +19,7 @@ import tocsin as package
 from tocsin.config import load
 from tocsin.models.classifier import Classifier
 from tocsin.streams.cli.app import app
+from tocsin.streams.cli.commands.replay import tell_cold_start
 from tocsin.streams.transport.embedded import free_port
 from tocsin.streams.wire.json_schema import documents
 
@@ -231,6 +232,14 @@ def test_a_replays_figures_do_not_change_from_run_to_run() -> None:
         assert result.exit_code == 0, result.output
         reports.append(json.loads(result.stdout.splitlines()[-1]) | {"events_per_second": 0})
     assert reports[0] == reports[1]
+
+
+def test_a_replay_says_that_all_was_a_cold_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels two days late in a file of three: nothing was decided, and nothing said why."""
+    tell_cold_start(300, 500, 30)
+    assert "300 of 500 events were a cold start" in capsys.readouterr().err.replace("\n", " ")
+    tell_cold_start(200, 500, 30)
+    assert not capsys.readouterr().err
 
 
 def test_a_replay_prints_a_table_for_people() -> None:

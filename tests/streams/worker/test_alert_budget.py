@@ -150,8 +150,24 @@ def test_places_tell_scores_apart_and_take_any() -> None:
 
 @pytest.mark.parametrize("text", ["0%", "101%", "-1/day", "200/week", "200", "", "1e9/day", "99999999999/day", "nan%"])
 def test_what_is_no_budget_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="write `200/day`"):
+    with pytest.raises(ValueError, match=r"write `200/day`|above 0% and at most 100%"):
         rate_of(text)
+
+
+@pytest.mark.parametrize(
+    ("group", "wrong"),
+    [
+        ({"alert": {"class": "yes", "budget": 5}}, "'5' is no budget: write"),
+        ({"alert": {"budget": "0.5%"}}, "name it"),
+        ({"abstention": {"budget": "0.5%"}}, "no number in a time"),
+        ({"abstention": {"budget": "5 percent"}}, "write `200/day` or `20/hour`"),
+    ],
+)
+def test_a_budget_that_says_too_little_is_refused_by_what_it_lacks(
+    tmp_path: Path, group: dict[str, Any], wrong: str
+) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        service_settings(tmp_path, **group)
 
 
 # In the service

@@ -31,6 +31,9 @@ def plain_erde(subjects: list[tuple[int, bool]], o: int) -> float:
 def test_the_measures_are_what_their_formulae_say(subjects: list[tuple[int, bool]]) -> None:
     delays, positive = np.array([k for k, _ in subjects]), np.array([p for _, p in subjects])
     told = measures(delays, positive)
+    if not positive.any():  # a perfect 0 would be told of a class whose name is misspelt
+        assert told["erde5"] is told["erde50"] is told["f_latency"] is None
+        return
     assert told["erde5"] == pytest.approx(plain_erde(subjects, 5))
     assert told["erde50"] == pytest.approx(plain_erde(subjects, 50))
     right = sorted(k for k, p in subjects if p and k > 0)
