@@ -321,12 +321,24 @@ class KafkaTransport:
         connection, settings = self._connection, self._connection.settings
         connection.check()
         began, seconds = time.monotonic(), settings.delivery_timeout_ms / 1000 + 5
-        while left := sum(producer.flush(0.5) for producer in connection.producers if len(producer)):
+        while left := self._unacknowledged():
             connection.check()
             if not connection.terms.wait_on(f"{left} records are not acknowledged", began, seconds):
                 where = faults.where(settings.bootstrap, "kafka.delivery_timeout_ms")
                 raise TransportError(f"{left} records were not acknowledged in time {where}")
         connection.check()
+
+    def _unacknowledged(self) -> int:
+        """How many records wait for the broker's word after a moment. Raises TransportError."""
+        connection = self._connection
+        try:
+            return sum(producer.flush(0.5) for producer in connection.producers if len(producer))
+        except (KafkaException, SystemError) as raised:
+            # A fatal error, as that of a fenced producer, is raised from within. Where a delivery report is called
+            # meanwhile, Python's own SystemError hides it.
+            connection.check()
+            reason = raised.__cause__ if isinstance(raised, SystemError) and raised.__cause__ else raised
+            raise TransportError(f"records were not acknowledged: {reason}") from raised
 
     def commit(self, offsets: Offsets, notes: Mapping[Partition, str] | None = None) -> None:
         """See `Transport.commit`. Raises PartitionLostError for a partition that another member may own by now."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic, TopicPartition
@@ -121,6 +121,24 @@ class TestKafkaTransport(TransportBehaviour):
             transport.flush()
         with pytest.raises(TransportError, match=topic):
             transport.poll(1, 0)
+        stage.close()
+
+    def test_a_fatal_error_that_python_hides_is_told(self, apache: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A producer that was fenced while reports came in ended the process by a SystemError, once in many runs."""
+
+        class Fenced:
+            def __len__(self) -> int:
+                return 1
+
+            def flush(self, _: float) -> int:
+                raise SystemError("a result with an exception set") from KafkaException("fenced by a newer instance")
+
+        stage = KafkaStage(apache)
+        transport = stage.open()
+        monkeypatch.setattr(type(transport._connection), "producers", [Fenced()])
+        with pytest.raises(TransportError, match="fenced by a newer instance"):
+            transport.flush()
+        monkeypatch.undo()
         stage.close()
 
     def test_a_limit_that_is_lowered_meanwhile_sends_the_batch_back_and_is_known_then(self, apache: str) -> None:

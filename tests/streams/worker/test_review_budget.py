@@ -65,7 +65,7 @@ def test_a_budget_has_one_spelling_and_a_number_alone_is_one_an_hour(tmp_path: P
 
 
 def test_a_share_is_no_budget_of_reviews(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="this budget is a number"):
+    with pytest.raises(ValueError, match="is no number in a time"):
         service(tmp_path, "1%")  # type: ignore[arg-type]
 
 
