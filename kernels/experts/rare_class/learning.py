@@ -88,7 +88,7 @@ def weigh(model: Model, x: Floats, said: Floats, rates: Rates, room: Scratch) ->
             continue
         prior = prior_odds(model.shares, k)
         for e in range(voters - 1):
-            room.ratio[k, e] = ratio_of(said[e], k, prior)
+            room.ratio[k, e] = ratio_of(said[e], k, prior, model.shares.counts)
         room.ratio[k, voters - 1] = 0.0
         room.spoke[voters - 1] = ready and model.examples.seen[k] > 0
         if room.spoke[voters - 1]:

@@ -37,10 +37,17 @@ LEAST_SLOPE, MOST_SLOPE = 0.1, 3.0
 
 
 @kernel
-def ratio_of(said: Floats, k: int, prior: float) -> float:
-    """The log likelihood ratio of class k by evidence `said` [K], where `prior` are its log odds."""
+def ratio_of(said: Floats, k: int, prior: float, counts: Floats) -> float:
+    """The log likelihood ratio of class k by evidence `said` [K], where `prior` are its log odds.
+
+    What is said for a class that has no label yet, by its `counts` [K], is left out: an expert that was never shown an
+    event of it knows nothing of it, and a class that a config adds would take from all others.
+    """
     q = 1.0 / (1.0 + math.exp(-prior))
-    total = said.sum()
+    total = 0.0
+    for other in range(len(said)):
+        if other == k or counts[other] > 0.0:
+            total += said[other]
     p = (said[k] + q) / (total + 1.0)
     ratio = math.log(p) - math.log(max(1.0 - p, 1e-300)) - prior
     return min(max(ratio, -FARTHEST), FARTHEST)

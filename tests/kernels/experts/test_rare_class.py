@@ -102,11 +102,19 @@ def test_sharing_out_leaves_each_discriminant_a_part(logs: list[float]) -> None:
 
 
 def test_silence_is_no_evidence_for_or_against_a_class() -> None:
-    prior = math.log(1.0 / 499.0)
-    assert vote.ratio_of(np.zeros(2), 1, prior) == pytest.approx(0.0, abs=1e-12)
-    assert vote.ratio_of(np.array([49.0, 1.0]), 1, prior) > 2.0  # one in fifty, where one in 500 is expected
-    assert vote.ratio_of(np.array([50.0, 0.0]), 1, prior) < -3.0
-    assert vote.ratio_of(np.array([0.0, 1e300]), 1, prior) == gaussian.FARTHEST
+    prior, counts = math.log(1.0 / 499.0), np.array([499.0, 1.0])
+    assert vote.ratio_of(np.zeros(2), 1, prior, counts) == pytest.approx(0.0, abs=1e-12)
+    assert vote.ratio_of(np.array([49.0, 1.0]), 1, prior, counts) > 2.0  # one in 50, where one in 500 is expected
+    assert vote.ratio_of(np.array([50.0, 0.0]), 1, prior, counts) < -3.0
+    assert vote.ratio_of(np.array([0.0, 1e300]), 1, prior, counts) == gaussian.FARTHEST
+
+
+def test_a_class_without_a_label_takes_nothing_from_a_rare_one() -> None:
+    """A config that added a class moved the belief in a rare one, for experts gave the new one a part of theirs."""
+    prior, counts = math.log(1.0 / 99.0), np.array([99.0, 1.0, 0.0])
+    two = vote.ratio_of(np.array([5.0, 5.0]), 1, prior, counts[:2])
+    assert vote.ratio_of(np.array([5.0, 5.0, 7.0]), 1, prior, counts) == two
+    assert vote.ratio_of(np.array([5.0, 5.0, 7.0]), 1, prior, counts + 1.0) < two
 
 
 def test_a_blend_follows_who_foretold_the_labels() -> None:
