@@ -32,6 +32,7 @@ class SecondReading:
         asked = reader is not None and self._rare.any()
         self._expert = classifier.experts[reader] if asked and reader is not None else None
         self._place = reader if self._expert is not None and reader is not None else -1
+        self._moved: tuple[Ints, Floats] | None = None
 
     @property
     def at_work(self) -> bool:
@@ -56,7 +57,15 @@ class SecondReading:
         return self._read(betp, answers, self._rare).betp
 
     def moved(self, betp: Floats) -> tuple[Ints, Floats]:
-        """Which rare class the reading moved most, [B], -1 for none, and both probabilities of it, [B, 2]."""
+        """Which rare class the reading moved most, [B], -1 for none, and both probabilities of it, [B, 2].
+
+        `betp` [B, K] is what was fused, the same at every call: it is worked out once.
+        """
+        if self._moved is None:
+            self._moved = self._most_moved(betp)
+        return self._moved
+
+    def _most_moved(self, betp: Floats) -> tuple[Ints, Floats]:
         B, pairs = len(betp), np.zeros((len(betp), 2))
         if not self.at_work:
             return np.full(B, -1, np.int64), pairs

@@ -65,11 +65,14 @@ class ExpertPool:
         for expert in self.whole_subject:  # retired ones, too: their state must be complete when they come back
             followed[expert.name], subject_texts[expert.name], _ = expert.follow(batch)
         answers, weights = self._vacuous(batch), self.undersampling.weights()
+        all_learnt = bool((weights == 1.0).all())
         for e in np.flatnonzero(active).tolist():
             expert, group = self.experts[e], self.undersampling.groups[e]
             known = followed.get(expert.name)
             said = expert.evidence(_as_heard(batch, expert, answers[:, :e])) if known is None else known
-            answers[:, e] = said if group < 0 else correct(said, weights[group][None].repeat(len(batch), axis=0))
+            if group >= 0 and not all_learnt:
+                said = correct(said, weights[group][None].repeat(len(batch), axis=0))
+            answers[:, e] = said
         return answers, subject_texts
 
     def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools, answers: Floats) -> None:
