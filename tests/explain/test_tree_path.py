@@ -116,6 +116,12 @@ def holds(condition: Condition) -> bool:
     }[condition.operator]()
 
 
+def test_a_number_is_no_code_of_a_category() -> None:
+    """A size of -1 was told as a category that is not known, whose code is -1."""
+    told = told_by_river(TREES["adaptive"](), {"size": -1.0})
+    assert any(condition.actual == -1.0 for condition in told)
+
+
 @pytest.mark.parametrize("name", TREES)
 @settings(max_examples=120, deadline=None)
 @given(row=ROWS)

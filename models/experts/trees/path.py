@@ -12,6 +12,9 @@ from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features
 from tocsin.models.experts.base import MAX_CONDITIONS, Operator, TreeCondition, TreePaths
 
+CODED = ("=", "!=")
+"""The tests whose values are codes of categories or labels; those of other tests are numbers."""
+
 
 def column_names(names: Sequence[str], x: Floats, history: int) -> list[str]:
     """The names of the inputs x [H + F] of a compiled tree: the last labels, then the features."""
@@ -24,7 +27,7 @@ def conditions(steps: Sequence[Step], x: Floats, names: Sequence[str]) -> list[T
     result = []
     for column, operator, value, known in steps:
         actual = float(x[column]) if known and not np.isnan(x[column]) else None
-        coded = operator in ("=", "!=")
+        coded = operator in CODED
         if coded:
             value, actual = int(value), None if actual is None else int(actual)
         result.append(TreeCondition(names[column], operator, value, actual, coded))
@@ -73,7 +76,8 @@ def river_path(root: Any, row: Mapping[str, float | int]) -> list[TreeCondition]
         except KeyError:
             number, known = node.most_common_path()[0], False
         operator, value = _test(node, number)
-        result.append(TreeCondition(node.feature, operator, value, row[node.feature] if known else None, coded=True))
+        actual = row[node.feature] if known else None
+        result.append(TreeCondition(node.feature, operator, value, actual, coded=operator in CODED))
         node = node.children[number]
     return result
 
