@@ -34,7 +34,8 @@ def service(apache: str, compiled: None, tmp_path: Path) -> Iterator[Service]:
 
 
 def test_a_service_through_faust_that_is_killed_loses_no_event_and_no_label(service: Service) -> None:
-    rows = list(electricity(12_000))
+    # So many that a service on a quick machine is still at them when the first decisions have been seen.
+    rows = list(electricity(40_000))
     service.start()
     assert "kafka.guarantee is at-least-once here" in service.log
     service.produce("labels", [(b"", label) for _, _, label in rows])
@@ -44,7 +45,7 @@ def test_a_service_through_faust_that_is_killed_loses_no_event_and_no_label(serv
     assert len(service.consume("decisions", "%o\n")) < len(rows), "it was killed too late to show anything"
 
     service.start()
-    service.wait_for("feedback", len(rows), 120)
+    service.wait_for("feedback", len(rows), 180)
     learnt = 0
 
     def all_learnt() -> bool:
