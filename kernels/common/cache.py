@@ -23,12 +23,16 @@ VARIABLE = "TOCSIN_CACHE_DIR"
 KEPT = 3
 """How many folders of other sources are left alone: other checkouts or releases may be in use."""
 SOURCES = Path(__file__).resolve().parents[1]
+NOT_COMPILED = "device"
+"""The folder of `kernels` that holds functions of PyTorch tensors alone."""
 
 
 def digest(sources: Path = SOURCES) -> str:
     """Sixteen hex digits that change with the source of any kernel and with numba's version."""
     state = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for path in sorted(sources.rglob("*.py")):
+        if path.relative_to(sources).parts[0] == NOT_COMPILED:
+            continue
         state.update(path.relative_to(sources).as_posix().encode())
         state.update(path.read_bytes())
     return state.hexdigest()

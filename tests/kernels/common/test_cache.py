@@ -23,6 +23,14 @@ def test_an_edit_of_any_kernel_changes_the_folder(tmp_path: Path) -> None:
     assert len({before, after, cache.digest(tmp_path)}) == 3
 
 
+def test_functions_of_tensors_compile_nothing_anew(tmp_path: Path) -> None:
+    (tmp_path / "device").mkdir()
+    (tmp_path / "a.py").write_text("one")
+    before = cache.digest(tmp_path)
+    (tmp_path / "device" / "b.py").write_text("two")
+    assert cache.digest(tmp_path) == before
+
+
 def test_folders_of_old_sources_are_removed_and_those_in_use_stay(tmp_path: Path) -> None:
     folders = [tmp_path / f"kernels-{i}" for i in range(cache.KEPT + 3)]
     for age, folder in enumerate(folders):

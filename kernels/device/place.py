@@ -1,0 +1,71 @@
+"""Where tensors live, by the name that a config gives the place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+TORCH_CPU = "torch-cpu"
+"""The name of the CPU as a place of tensors: the same code as on a CUDA device, for machines without one."""
+
+
+class DeviceError(RuntimeError):
+    """A device is not there, does not work, or has not enough memory."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device for tensors, and what may run there."""
+
+    name: str
+    """As a config names it: `torch-cpu`, or `cuda:N`."""
+    device: torch.device
+    triton: bool
+    """Whether Triton's kernels run there: on a CUDA device, or where they are interpreted."""
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is a CUDA device, with streams, graphs and pinned memory."""
+        return self.device.type == "cuda"
+
+    @property
+    def title(self) -> str:
+        """The place in words, for a log."""
+        if not self.is_cuda:
+            return "PyTorch on the CPU"
+        return f"{self.name} ({torch.cuda.get_device_name(self.device)})"
+
+    def free_bytes(self) -> int | None:
+        """How much memory is free there; None for the CPU, which is not asked."""
+        return torch.cuda.mem_get_info(self.device)[0] if self.is_cuda else None
+
+
+def place(name: str) -> Place:
+    """The place of this name: `torch-cpu`, `cuda` (the first device) or `cuda:N`.
+
+    Raises DeviceError, which says what was found, where there is no such device.
+    """
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if name == TORCH_CPU:
+        return Place(name, torch.device("cpu"), interpreted)
+    number = int(name.partition(":")[2] or 0)
+    if not torch.cuda.is_available():
+        raise DeviceError(f"kernels.device is {name}, but {_why_none()}: use cpu, or auto")
+    found = torch.cuda.device_count()
+    if number >= found:
+        devices = "one CUDA device, cuda:0" if found == 1 else f"{found} CUDA devices, cuda:0 to cuda:{found - 1}"
+        raise DeviceError(f"kernels.device is {name}, but this machine has {devices}")
+    return Place(f"cuda:{number}", torch.device("cuda", number), triton=True)
+
+
+def _why_none() -> str:
+    """Why PyTorch has no CUDA device here."""
+    if torch.version.cuda is None:
+        return f"PyTorch {torch.__version__} is built without CUDA"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:  # among others: no driver, or one that is older than PyTorch needs
+        return f"PyTorch {torch.__version__} finds no CUDA device ({str(error).splitlines()[0]})"
+    return f"PyTorch {torch.__version__} finds no CUDA device"

@@ -1,0 +1,1 @@
+"""A model scored on a device: what its experts and its router have learnt, as tensors, and what they answer there."""

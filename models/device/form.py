@@ -1,0 +1,77 @@
+"""How a device answers for one expert of a pool, and which kinds of experts it can answer for."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tocsin.kernels.device.mirror import Mirror
+from tocsin.models.device.inputs import Inputs, View
+from tocsin.models.experts.base import Expert
+
+FORMS: dict[str, str | type[Form]] = {}
+"""The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
+
+
+class Copies:
+    """The tensors of one expert: those of a mirror whose names begin with the expert's own."""
+
+    def __init__(self, mirror: Mirror, prefix: str) -> None:
+        self.mirror, self.prefix = mirror, prefix
+
+    def put(self, name: str, array: NDArray[Any]) -> None:
+        """See `Mirror.put`."""
+        self.mirror.put(self.prefix + name, array)
+
+    def put_rows(self, name: str, array: NDArray[Any], rows: NDArray[Any]) -> None:
+        """See `Mirror.put_rows`."""
+        self.mirror.put_rows(self.prefix + name, array, rows)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.mirror[self.prefix + name]
+
+    def __contains__(self, name: str) -> bool:
+        return self.prefix + name in self.mirror
+
+
+class Form(ABC):
+    """One expert as tensors. Its answer is what `Expert.evidence` gives, to 1e-9, and for trees from the same leaf.
+
+    `evidence` must be a function of tensors alone: no value is fetched from the device, and no number that changes with
+    learning is a Python number, so that the launches can be captured once and repeated. What decides which operations
+    run (the number of neighbours, the depth of a loop) is in `structure`: where it changes, they are captured anew.
+    """
+
+    views: ClassVar[frozenset[View]]
+    """The views of a batch that `evidence` reads."""
+
+    def __init__(self, expert: Any, copies: Copies) -> None:
+        self.expert: Any = expert
+        self.copies = copies
+
+    @abstractmethod
+    def follow(self) -> None:
+        """Put what the expert has learnt since the last time (`Copies.put`, `Copies.put_rows`)."""
+
+    @abstractmethod
+    def evidence(self, inputs: Inputs) -> Tensor:
+        """Pseudo-counts float64 [B, K], from the tensors as they were last sent."""
+
+    @property
+    def structure(self) -> Hashable:
+        """Equal as long as `evidence` runs the same operations on tensors of the same shapes."""
+        return None
+
+
+def form_of(kind: str, expert: Expert, copies: Copies) -> Form | None:
+    """The form of an expert of this kind; None where it has none and answers on the CPU."""
+    found = FORMS.get(kind)
+    if isinstance(found, str):
+        module, _, name = found.partition(":")
+        found = FORMS[kind] = getattr(importlib.import_module(module), name)
+    return None if found is None else found(expert, copies)
