@@ -54,6 +54,21 @@ class _Limits(NamedTuple):
         return self.limits[label] if self.limits is not None else math.inf
 
 
+class Found(NamedTuple):
+    """What was found of B events that are to be judged."""
+
+    evidence: Floats
+    """[B, E, K]"""
+    engaged: Bools
+    """[B, E]"""
+    betp: Floats
+    """[B, K]"""
+    conflict: Floats
+    """[B]"""
+    distance: Floats | None = None
+    """[B], see `tocsin.models.decision.novelty`; None where nobody has asked yet."""
+
+
 class ToJudge(NamedTuple):
     """n events to be judged while labels are learnt."""
 
@@ -126,21 +141,18 @@ class Judge:
         self.prior_shift.warm_up(classes)
         self.novelty.warm_up()
 
-    def judge(
-        self,
-        batch: Batch,
-        evidence: Floats,
-        engaged: Bools,
-        betp: Floats,
-        conflict: Floats,
-        classes: Sequence[str],
-        streams: Streams | None = None,
-    ) -> Verdict:
-        """Decide B events from evidence [B, E, K], engaged [B, E], BetP [B, K] and conflict [B]."""
+    @property
+    def enabled(self) -> bool:
+        """Whether it may abstain, so that it asks how far events are from what was labelled."""
+        return self._enabled
+
+    def judge(self, batch: Batch, found: Found, classes: Sequence[str], streams: Streams | None = None) -> Verdict:
+        """Decide B events by what was found of them."""
+        evidence, engaged, betp, conflict, distance = found
         nonconformity, novel, after = None, np.zeros(len(batch), np.bool_), dict[int, RecentTraffic]()
         if self._enabled:
             ratio, after = self.novelty.ratios(batch.X, batch.times, streams)
-            nonconformity = self.novelty.nonconformity(batch.X, support(evidence, engaged), ratio)
+            nonconformity = self.novelty.nonconformity(batch.X, support(evidence, engaged), ratio, distance)
             novel = self.novelty.novel(nonconformity)
         standing, points = self.abstention.standing(len(classes)), self.operating_point.thresholds()[None]
         verdict = self._verdict(betp, conflict, novel, classes, standing, points)

@@ -14,7 +14,8 @@ from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.data.times.columns import TimeColumns
-from tocsin.models.decision.judge import Judge
+from tocsin.models.decision.judge import Found, Judge
+from tocsin.models.decision.opinions import CpuScorer, Parts, Scorer
 from tocsin.models.decision.prior_shift import Followed
 from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.decision.scores import Scores
@@ -50,6 +51,13 @@ class Mixture:
         self.learnt = 0
         """Feedback records learnt."""
         self._classes = 0
+        self.scorer: Scorer = CpuScorer(self.scored_parts)
+        """Who works out what the experts say of a batch."""
+
+    @property
+    def scored_parts(self) -> Parts:
+        """What a scorer reads."""
+        return Parts(self.pool, self.combiner, self.rare, self.judge.novelty if self.judge.enabled else None)
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
@@ -103,21 +111,19 @@ class Mixture:
             batch = self.history.recall(batch)
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
-        rare = self.rare.rare
-        batch = self.inputs.apply(batch, bool(rare.any()))
+        batch = self.inputs.apply(batch, bool(self.rare.rare.any()))
         active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
-        answers, subject_texts = self.pool.evidence(batch, active)
-        combined = self.combiner.combine(batch.ranked, answers, active)
-        read = self.rare.read(combined.betp, answers, rare)
+        said = self.scorer.opinions(batch, active, self.learnt)
+        combined, read = said.combined, said.read
         followed = self.judge.prior_shift.follow(read.betp, streams)
         fused = self._moved(combined, read, followed)
-        said = combined.evidence, combined.engaged, followed.betp, fused.conflict
-        verdict, abstention = self.judge.judge(batch, *said, classes, streams), self.judge.abstention
+        found = Found(combined.evidence, combined.engaged, followed.betp, fused.conflict, said.distance)
+        verdict, abstention = self.judge.judge(batch, found, classes, streams), self.judge.abstention
         return Scores(
             batch=batch,
             given=batch.given,
             classes=tuple(classes),
-            answers=answers,
+            answers=said.answers,
             evidence=combined.evidence,
             reliability=combined.reliability,
             engaged=combined.engaged,
@@ -139,7 +145,7 @@ class Mixture:
             ratio=followed.ratio,
             priors=followed.states,
             traffic=verdict.traffic,
-            subject_texts=subject_texts,
+            subject_texts=said.subject_texts,
         )
 
     def _moved(self, combined: Combined, read: Read, followed: Followed) -> Fused:

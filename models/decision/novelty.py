@@ -117,14 +117,20 @@ class Novelty:
             out[rows], after[stream] = traffic.ask(X[rows], times[rows], self.counterpart)
         return out, after
 
-    def nonconformity(self, X: Floats, support: Floats, ratio: Floats | None = None) -> Floats:
+    def nonconformity(
+        self, X: Floats, support: Floats, ratio: Floats | None = None, distance: Floats | None = None
+    ) -> Floats:
         """[B, 2], greater is less alike: the squared distance of X [B, F], and the lack of support [B]; [B, 3] with the
-        traffic ratio [B] under `novelty_by: traffic`, NaN where it is not known."""
+        traffic ratio [B] under `novelty_by: traffic`, NaN where it is not known. The `distance` [B] may be known."""
+        return self._together(self.distances(X) if distance is None else distance, support, ratio)
+
+    def distances(self, X: Floats) -> Floats:
+        """The squared distance of X [B, F] to the nearest of the events that are remembered, [B]."""
         distance = np.zeros(len(X))
         if len(self._values):
             held, rows = min(self._taken, self._values.shape[1]), np.ascontiguousarray(X)
             kernel.distances(self._values, held, rows, self._nominal, self._scaler.moments, distance)
-        return self._together(distance, support, ratio)
+        return distance
 
     def _together(self, distance: Floats, support: Floats, ratio: Floats | None) -> Floats:
         scores = [distance, -support]

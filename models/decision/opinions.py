@@ -1,0 +1,61 @@
+"""What the experts say of a batch and what it amounts to, and who works it out: the CPU, or a device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from tocsin.models.data.batch import Batch, Bools, Floats
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.decision.novelty import Novelty
+from tocsin.models.decision.rare_reading import RareReading, Read
+from tocsin.models.experts.pool import ExpertPool
+from tocsin.models.routing.combiner import Combined, Combiner
+
+
+class Opinions(NamedTuple):
+    """What the experts say of B events, and what it amounts to."""
+
+    answers: Floats
+    """[B, E, K], the evidence as the experts gave it."""
+    combined: Combined
+    read: Read
+    """The probabilities after the second reading of rare classes."""
+    distance: Floats | None
+    """[B], how far each event is from what was labelled of late; None where it was not asked."""
+    subject_texts: dict[str, list[SubjectText]]
+    """By expert of whole subjects: the subject text state after each event."""
+
+
+class Parts(NamedTuple):
+    """The parts of a mixture that scoring reads."""
+
+    pool: ExpertPool
+    combiner: Combiner
+    rare: RareReading
+    novelty: Novelty | None
+    """None where nobody asks how far events are from what was labelled."""
+
+
+class Scorer(Protocol):
+    """Works out opinions. Pure: nothing of the model changes."""
+
+    def opinions(self, batch: Batch, active: Bools, learnt: int) -> Opinions:
+        """The opinions on B events as `Preparation.apply` gives them.
+
+        The experts that are not `active` [E] say nothing; `learnt` is how many labels the model has learnt.
+        """
+        ...
+
+
+class CpuScorer:
+    """Scores by the compiled kernels, which are the oracle of every device."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def opinions(self, batch: Batch, active: Bools, learnt: int) -> Opinions:
+        """See `Scorer`."""
+        pool, combiner, rare, _ = self._parts
+        answers, subject_texts = pool.evidence(batch, active)
+        combined = combiner.combine(batch.ranked, answers, active)
+        return Opinions(answers, combined, rare.read(combined.betp, answers, rare.rare), None, subject_texts)
