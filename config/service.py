@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -172,6 +173,18 @@ class KernelsSettings(FrozenSettings):
     """What fuses evidence. `auto` takes what the variable `TOCSIN_KERNELS_BACKEND` names, else numba. Triton, which
     needs a CUDA device and a C compiler, runs only where it is named. Back ends agree to 1e-9, not to the bit: all
     workers of a service should use the same."""
+    device: str = Field(default="cpu", max_length=16)
+    """Where events are scored: `cpu`, by compiled kernels; `cuda` or `cuda:N`, on a CUDA device; `auto`, on the CPU
+    unless the first batches show that the first CUDA device is quicker; `torch-cpu`, by the code of a CUDA device on
+    the CPU, which is slower and shows what a device would do. All but `cpu` need the extra `gpu`. Learning stays on the
+    CPU."""
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|torch-cpu|auto|cuda(:[0-9]{1,3})?", value):
+            raise ValueError("must be cpu, auto, cuda, cuda:N with the number of a device, or torch-cpu")
+        return value
 
 
 class MonitorSettings(FrozenSettings):

@@ -65,7 +65,7 @@ def _why_none() -> str:
     if torch.version.cuda is None:
         return f"PyTorch {torch.__version__} is built without CUDA"
     try:
-        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.cuda.current_device()
     except RuntimeError as error:  # among others: no driver, or one that is older than PyTorch needs
         return f"PyTorch {torch.__version__} finds no CUDA device ({str(error).splitlines()[0]})"
     return f"PyTorch {torch.__version__} finds no CUDA device"

@@ -54,7 +54,7 @@ class _Limits(NamedTuple):
         return self.limits[label] if self.limits is not None else math.inf
 
 
-class Found(NamedTuple):
+class Findings(NamedTuple):
     """What was found of B events that are to be judged."""
 
     evidence: Floats
@@ -146,7 +146,7 @@ class Judge:
         """Whether it may abstain, so that it asks how far events are from what was labelled."""
         return self._enabled
 
-    def judge(self, batch: Batch, found: Found, classes: Sequence[str], streams: Streams | None = None) -> Verdict:
+    def judge(self, batch: Batch, found: Findings, classes: Sequence[str], streams: Streams | None = None) -> Verdict:
         """Decide B events by what was found of them."""
         evidence, engaged, betp, conflict, distance = found
         nonconformity, novel, after = None, np.zeros(len(batch), np.bool_), dict[int, RecentTraffic]()

@@ -14,11 +14,11 @@ from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
 from tocsin.models.data.snapshot import Stateful
 from tocsin.models.data.times.columns import TimeColumns
-from tocsin.models.decision.judge import Found, Judge
-from tocsin.models.decision.opinions import CpuScorer, Parts, Scorer
+from tocsin.models.decision.judge import Findings, Judge
 from tocsin.models.decision.prior_shift import Followed
 from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.decision.scores import Scores
+from tocsin.models.decision.scoring.opinions import CpuScorer, Parts, Scorer
 from tocsin.models.decision.streams import Streams
 from tocsin.models.experts import registry
 from tocsin.models.experts.base import Expert
@@ -117,7 +117,7 @@ class Mixture:
         combined, read = said.combined, said.read
         followed = self.judge.prior_shift.follow(read.betp, streams)
         fused = self._moved(combined, read, followed)
-        found = Found(combined.evidence, combined.engaged, followed.betp, fused.conflict, said.distance)
+        found = Findings(combined.evidence, combined.engaged, followed.betp, fused.conflict, said.distance)
         verdict, abstention = self.judge.judge(batch, found, classes, streams), self.judge.abstention
         return Scores(
             batch=batch,

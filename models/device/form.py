@@ -62,6 +62,10 @@ class Form(ABC):
     def evidence(self, inputs: Inputs) -> Tensor:
         """Pseudo-counts float64 [B, K], from the tensors as they were last sent."""
 
+    @abstractmethod
+    def bytes_needed(self) -> int:
+        """Bytes that its tensors take, known before they are made."""
+
     @property
     def structure(self) -> Hashable:
         """Equal as long as `evidence` runs the same operations on tensors of the same shapes."""

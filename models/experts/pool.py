@@ -35,6 +35,16 @@ class ExpertPool:
         return len(self.experts)
 
     @property
+    def kinds(self) -> list[str]:
+        """The kinds of the experts, by the names that a config gives them."""
+        return [one.kind for one in self._settings.experts]
+
+    @property
+    def columns(self) -> int:
+        """How many columns experts see."""
+        return len(self._names)
+
+    @property
     def whole_subject(self) -> list[Expert]:
         """The experts that read whole subjects: their state of each comes with a batch (`Batch.subject_texts`)."""
         return [expert for expert in self.experts if expert.whole_subject]

@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.config.model import ModelSettings
 from tocsin.kernels.fusion import Fused, fuse
+from tocsin.kernels.fusion.interface import Rule
 from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import masses, pignistic
@@ -50,12 +51,11 @@ class Combiner:
     def __init__(self, settings: ModelSettings, experts: int, features: int, backend: str) -> None:
         self.router = build_router(settings, experts, features)
         self.class_discount = class_discount(settings.fusion, experts)
-        self._rule = settings.fusion.rule
+        self.rule: Rule = settings.fusion.rule
         self._configured_prior = settings.fusion.prior
         self._backend = backend
         self._classes = 0
         self._categories: Ints = np.zeros(0, np.int64)
-        """The columns of categories. The router does not see them, because their codes are no quantities."""
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
@@ -63,6 +63,16 @@ class Combiner:
         self._categories = np.flatnonzero(nominal)
         self.router.resize(len(nominal))
         self.class_discount.resize(classes)
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._classes
+
+    @property
+    def categories(self) -> Ints:
+        """The columns of categories. The router does not see them, because their codes are no quantities."""
+        return self._categories
 
     @property
     def prior(self) -> float:
@@ -117,7 +127,7 @@ class Combiner:
     def fuse(self, evidence: Floats, reliability: Floats, active: Bools) -> tuple[Bools, Fused]:
         """Who is engaged [B, E], and what their evidence [B, E, K] amounts to."""
         engaged = self.engaged(evidence, reliability, active)
-        fused = fuse(evidence, reliability, engaged, rule=self._rule, prior=self.prior, backend=self._backend)
+        fused = fuse(evidence, reliability, engaged, rule=self.rule, prior=self.prior, backend=self._backend)
         return engaged, fused
 
     @staticmethod

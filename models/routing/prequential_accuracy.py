@@ -72,6 +72,11 @@ class AccuracyRouter:
         return self._record.answers
 
     @property
+    def top_p(self) -> float:
+        """The share of all reliability that the engaged experts hold."""
+        return self._engage
+
+    @property
     def drifts(self) -> int:
         """See `Router`: nothing watches here."""
         return 0

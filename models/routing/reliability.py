@@ -116,6 +116,21 @@ class ReliabilityRouter:
         """The power of BetP that decisions are made by, see `tocsin.kernels.routing.inverse_temperature`."""
         return math.exp(self._router.inverse_temperature[LOG])
 
+    @property
+    def state(self) -> kernel.Router:
+        """Its arrays, which learning changes in place."""
+        return self._router
+
+    @property
+    def hidden(self) -> int:
+        """Hidden units."""
+        return self._settings.hidden
+
+    @property
+    def top_p(self) -> float:
+        """See `tocsin.config.routing.ReliabilitySettings.top_p`."""
+        return self._settings.top_p
+
     def resize(self, features: int) -> None:
         """Make room for more columns. A column counts as being at its mean until it is known, so answers do not
         change."""

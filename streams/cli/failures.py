@@ -21,6 +21,7 @@ EXIT_CODES = {
     "tocsin.streams.transport.base.TransportError": 1,
     "tocsin.streams.transport.embedded.EmbeddedBrokerError": 1,
     "tocsin.streams.worker.learning.learn.FeedbackError": 1,
+    "tocsin.streams.worker.deciding.scoring.NoDeviceError": 2,
     "tocsin.streams.worker.snapshots.store.StoreError": 1,
 }
 """The exit code for each error that is expected, by its class.

@@ -182,6 +182,8 @@ class Workers:
                 totals[key] = totals.get(key, 0) + total
         for topic in telemetry.lag:  # from the start, so that Prometheus sees the first loss as an increase
             totals.setdefault(("tocsin_lost_records", (self._topics(topic),)), 0)
+        if (scoring := telemetry.scoring) is not None:
+            totals["tocsin_device_failures", ()] = scoring.failures
         for name, labels, figure in shown.totals(telemetry.judged, self._classes):
             totals[name, labels] = totals.get((name, labels), 0) + figure
         return totals | _batch_times(telemetry)
@@ -201,6 +203,9 @@ class Workers:
         if (novel := telemetry.novel_groups) is not None:
             gauge("tocsin_novel_groups", novel.groups, label)
             gauge("tocsin_novel_group_events", novel.largest, label)
+        if (scoring := telemetry.scoring) is not None:
+            gauge("tocsin_device_given_up", scoring.failures > 0 and scoring.place == "cpu", label)
+            gauge("tocsin_worker_scores_on", 1, label, CappedNames(1)(scoring.place))
         gauge("tocsin_pending_events", telemetry.pending, label)
         gauge("tocsin_labelled_events", telemetry.labelled, label)
         gauge("tocsin_waiting_labels", telemetry.waiting, label)

@@ -84,8 +84,11 @@ def goes_in_chunks(settings: Settings, classifier: Classifier, label_delay: int)
     """Whether decisions are a function of the model and of the event alone, so that no worker is needed.
 
     They are not with a budget of reviews, with class priors that are followed, with a promise on errors, and with
-    experts of whole subjects; and with labels that are later than events are kept, most find no event.
+    experts of whole subjects; and with labels that are later than events are kept, most find no event. A device scores
+    whole batches by one model, and not each event by its own.
     """
+    if settings.kernels.device != "cpu":
+        return False
     if settings.abstention.budget is not None or label_delay >= settings.bounds.pending_events:
         return False
     return LaggedClassifier.passes(classifier)

@@ -16,6 +16,7 @@ from tocsin.models.data.times.reading import LATEST
 from tocsin.streams.wire.kinds.judged import JudgedDecisions
 from tocsin.streams.wire.kinds.novelty import NovelGroup, NovelGroupsTelemetry
 from tocsin.streams.wire.kinds.promise import PromiseTelemetry
+from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
 from tocsin.streams.wire.values import MOST_WEIGHT
 
 _STRING, _NUMBER = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}
@@ -335,6 +336,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     config: str = ""
     """The model digest, as `model.config` of decisions; empty from an older worker."""
     backend: str
+    scoring: ScoringTelemetry | None = None
+    """Where events are scored; null from an older worker."""
     counts: dict[str, int]
     """Totals since the start: events, decided, abstained, ..."""
     reasons: dict[str, int]

@@ -20,6 +20,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
+from tocsin.streams.worker.deciding.scoring import use_device
 from tocsin.streams.worker.judged_counts import JudgedTotals
 from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
@@ -66,6 +67,7 @@ class Model:
 
     def _use(self, classifier: Classifier) -> None:
         settings = self._settings
+        use_device(settings, classifier)
         self.classifier = classifier
         self.decide = Decide(settings, classifier, self._decoder)
         self.learn = Learn(classifier, self._decoder, settings, self._counts)

@@ -20,6 +20,7 @@ from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional,
 from tocsin.streams.transport.weaknesses import weaknesses
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, too_small
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.overload.batch_size import BoundedTime
 from tocsin.streams.worker.warm_up import StoppedError
 from tocsin.streams.worker.worker import Worker
@@ -117,6 +118,7 @@ def run(settings: Settings, stop: Callable[[], bool], faust: bool = False) -> Co
         log.warning("%s", AT_LEAST_ONCE)
         at_least_once = settings.kafka.model_copy(update={"guarantee": "at-least-once"})
         needed = settings.model_copy(update={"kafka": at_least_once})
+    scoring.check(settings)
     if "torch" in (settings.kernels.backend, os.environ.get(backends.VARIABLE)):
         import torch  # here, because only this back end needs it
 

@@ -23,6 +23,7 @@ from tocsin.streams.wire.records import (
 )
 from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.quick_labels import told
+from tocsin.streams.worker.deciding.scoring import told as scored
 from tocsin.streams.worker.learning.left_out_watch import left_out
 from tocsin.streams.worker.overload.load import SeenLoad
 
@@ -81,13 +82,12 @@ def report(
 ) -> Telemetry:
     """The record at an instant (epoch ms); `last` are the scores of the latest batch, `snapshot` the latest one."""
     return Telemetry(
-        service=identity.service,
-        worker=identity.worker,
+        **identity._asdict(),
         time=now,
-        started_at=identity.started_at,
         feedback_offset=classifier.feedback_offset,
         config=classifier.digest,
         backend=backend(classifier.backend),
+        scoring=scored(classifier),
         counts=counts.totals(),
         reasons=dict(counts.reasons),
         dead_letters=dict(counts.dead_letters),
@@ -109,7 +109,7 @@ def report(
         pending=backlog.pending,
         labelled=backlog.labelled,
         waiting=backlog.waiting,
-        lag={topic: sum(lags.values()) for topic, lags in by_partition(backlog.load.lag).items()},
+        lag=_by_topic(backlog.load.lag),
         partition_lag=by_partition(backlog.load.lag),
         stalled=by_partition(backlog.load.stalled),
         behind_seconds=round(backlog.load.behind, 3),
@@ -117,8 +117,17 @@ def report(
         snapshot_offset=None if snapshot is None else snapshot.offset,
         snapshot_sha256=None if snapshot is None else snapshot.sha256,
         restored=None if restores is None else restores.model,
-        partitions_restored={} if restores is None else {str(n): one for n, one in sorted(restores.partitions.items())},
+        partitions_restored=_told(restores),
     )
+
+
+def _told(restores: Restores | None) -> dict[str, PartitionRestored]:
+    """How each partition was taken over, by its number."""
+    return {} if restores is None else {str(n): one for n, one in sorted(restores.partitions.items())}
+
+
+def _by_topic(figures: Mapping[Partition, int]) -> dict[str, int]:
+    return {topic: sum(found.values()) for topic, found in by_partition(figures).items()}
 
 
 def _traffic(last: Scores | None) -> dict[str, float]:

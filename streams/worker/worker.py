@@ -28,6 +28,7 @@ from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding.scoring import ScoringWatch
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.learning.left_out_watch import LeftOutWatch
@@ -117,7 +118,7 @@ class Worker:
         self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
         self._started_at = clock()
         self._load = Load(settings)
-        self._rules, self._left_out = RuleWatch(), LeftOutWatch()
+        self._rules, self._left_out, self._scoring = RuleWatch(), LeftOutWatch(), ScoringWatch()
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -379,6 +380,7 @@ class Worker:
         self._model.decide.shed = load.shed
         self._rules.look(self.classifier)
         self._left_out.look(self.classifier)
+        self._scoring.look(self.classifier)
         identity = Identity(self.settings.name, self.name, self._started_at)
         last, snapshot = self._model.decide.last, self._model.snapshot
         restores = Restores(self._model.restored, self._ownership.restored)

@@ -191,6 +191,14 @@ def promise(well: bool) -> dict[str, Any]:
     return {"target": 0.1, "delay": 500.0, "silent": False, **told}
 
 
+def scoring(well: bool) -> dict[str, Any]:
+    """Where events are scored in telemetry: on the device that the config names, or on the CPU since it failed."""
+    if well:
+        return {"asked": "cuda", "place": "cuda:0", "reason": "", "failures": 0, "bytes_per_label": 900.0}
+    reason = "RuntimeError: CUDA error: unspecified launch failure"
+    return {"asked": "cuda", "place": "cpu", "reason": reason, "failures": 1, "bytes_per_label": None}
+
+
 class Workers:
     """Four workers, as their telemetry shows them: well, or each with troubles of its own."""
 
@@ -231,6 +239,7 @@ class Workers:
                 stalled={self._events: {"0": 40.0}} if first and not well else {},
                 shed="explanations" if first and not well else None,
                 promise=promise(well or not first),
+                scoring=scoring(well or not first),
                 config="a" if well or first else "b",
                 feedback_offset=self._offset if first or well else 0,
                 snapshot_offset=self._offset,

@@ -38,6 +38,7 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         30,
     ),
     "TocsinPromiseBroken": ({f"tocsin_promise{{{W1}}}": "0x5 1x5 2x10 0x20"}, 18, 30),
+    "TocsinDeviceGivenUp": ({f"tocsin_device_given_up{{{W1}}}": "0x5 1x10 0x20"}, 8, 20),
     "TocsinSheds": ({f"tocsin_shedding{{{W1}}}": "0x5 1x5 2x5 0x20"}, 9, 20),
     "TocsinPartitionStalled": (
         {f'tocsin_stalled_partitions{{{W1}, topic="events"}}': "0x5 1x10 0x20"},

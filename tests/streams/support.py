@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "abstention": {"cold_start": 5},
         "state": {"directory": directory, "max_bytes": 64 * 1024 * 1024},
         "monitor": {"interval_seconds": 1.0},
+        "kernels": {"device": os.environ.get("TOCSINTEST_DEVICE", "cpu")},
     }
     return Settings(**{**values, **changes})
 

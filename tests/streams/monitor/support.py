@@ -55,6 +55,7 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
         "promise": {"state": "cannot be kept", "target": 0.1, "reason": "drifts come every 3000 labels", "error": 0.2,
                     "drifts_every": 3_000.0, "delay": 500.0, "silent": True},
         "novel_groups": {"groups": 3, "largest": 21},
+        "scoring": {"asked": "cuda", "place": "cuda:0", "reason": "", "failures": 0, "bytes_per_label": 900.0},
         "threshold": 0.9, "alpha": 0.1, "latency_ms": {"p50": 2.0, "p99": 9.0, "max": 20.0},
         "batch_seconds": batch_seconds(0.002, 0.002, 0.009, 40.0),
         "pending": 5, "labelled": 3, "waiting": 2, "lag": {"events": 11, "labels": 0, "feedback": 4},

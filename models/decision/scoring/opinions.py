@@ -11,8 +11,10 @@ from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.experts.pool import ExpertPool
 from tocsin.models.routing.combiner import Combined, Combiner
 
+CPU = "cpu"
 
-class Opinions(NamedTuple):
+
+class BatchOpinions(NamedTuple):
     """What the experts say of B events, and what it amounts to."""
 
     answers: Floats
@@ -36,10 +38,30 @@ class Parts(NamedTuple):
     """None where nobody asks how far events are from what was labelled."""
 
 
+class ScoredOn(NamedTuple):
+    """Where a mixture is scored, and why."""
+
+    asked: str = CPU
+    """What the config asks for: `kernels.device`."""
+    place: str = CPU
+    """Where batches are scored now: `cpu`, `torch-cpu` or `cuda:N`."""
+    reason: str = ""
+    """Why it is there, where the config alone does not say: what failed, or what was measured."""
+    failures: int = 0
+    """How often a batch had to be scored on the CPU after all, because the device failed."""
+    bytes_per_label: float | None = None
+    """What following one label took to send to the device, on the mean; None before there was one."""
+
+
 class Scorer(Protocol):
     """Works out opinions. Pure: nothing of the model changes."""
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> Opinions:
+    @property
+    def standing(self) -> ScoredOn:
+        """Where it scores."""
+        ...
+
+    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
         """The opinions on B events as `Preparation.apply` gives them.
 
         The experts that are not `active` [E] say nothing; `learnt` is how many labels the model has learnt.
@@ -50,12 +72,14 @@ class Scorer(Protocol):
 class CpuScorer:
     """Scores by the compiled kernels, which are the oracle of every device."""
 
+    standing = ScoredOn()
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> Opinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
         """See `Scorer`."""
         pool, combiner, rare, _ = self._parts
         answers, subject_texts = pool.evidence(batch, active)
         combined = combiner.combine(batch.ranked, answers, active)
-        return Opinions(answers, combined, rare.read(combined.betp, answers, rare.rare), None, subject_texts)
+        return BatchOpinions(answers, combined, rare.read(combined.betp, answers, rare.rare), None, subject_texts)

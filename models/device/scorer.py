@@ -1,0 +1,199 @@
+"""A mixture scored on a device: evidence, routing, fusion, sharpness, rare classes and distances in one pass.
+
+The CPU learns, and the device holds a copy of what scoring reads. The copy follows before a batch is scored if anything
+was learnt since. Experts that have no form answer on the CPU, and what they say travels with the events. One packed array
+comes back. The compiled kernels (`tocsin.models.decision.scoring.opinions.CpuScorer`) are the oracle.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+
+from tocsin.kernels.device.launches import MOST_ROWS, Launches
+from tocsin.kernels.device.mirror import Mirror
+from tocsin.kernels.device.place import DeviceError, Place
+from tocsin.kernels.fusion import Fused
+from tocsin.models.data.batch import Batch, Bools, Floats
+from tocsin.models.data.subject_text import SubjectText
+from tocsin.models.decision.rare_reading import Read
+from tocsin.models.decision.scoring.opinions import BatchOpinions, CpuScorer, Parts, ScoredOn
+from tocsin.models.device.form import Copies, Form, form_of
+from tocsin.models.device.inputs import View, packed
+from tocsin.models.device.novelty import NoveltyForm
+from tocsin.models.device.program import Operations, Program
+from tocsin.models.device.routers import router_form
+from tocsin.models.routing.combiner import Combined
+
+RESERVE = 0.9
+"""The share of a device's free memory that a model may take."""
+WORKING_BYTES = 1 << 30
+"""What one launch may take beside the model; a batch for which it does not suffice is cut."""
+WORKING_NUMBERS = 64
+"""Numbers of 8 bytes that a launch holds for each event, expert and class, and for each column of an event."""
+PROGRAMS = 64
+"""Programs that are kept; the one that was used least lately makes room."""
+
+
+class DeviceScorer:
+    """Scores one mixture at one place. See `tocsin.models.decision.scoring.opinions.Scorer`."""
+
+    def __init__(self, parts: Parts, place: Place) -> None:
+        self.place = place
+        self._parts = parts
+        self._cpu = CpuScorer(parts)
+        self._mirror = Mirror(place)
+        self._launches = Launches(place)
+        self._forms: list[Form | None] = [None] * len(parts.pool)
+        self._held: list[object] = [None] * len(parts.pool)
+        """The experts that the forms are of: one that begins anew is another object."""
+        self._router = router_form(parts.combiner.router, Copies(self._mirror, "router/"))
+        self._novelty = None
+        if parts.novelty is not None:
+            self._novelty = NoveltyForm(parts.novelty, Copies(self._mirror, "novelty/"))
+        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
+        self._followed: Hashable = None
+        self.learnt = -1
+        """How many labels the model had learnt that the copies are of."""
+        self.labels_followed = 0
+        """Labels that the copies have followed since they were first made."""
+        self.bytes_followed = 0
+        """Bytes that were sent to follow them."""
+        self.events = 0
+        """Events that the device has scored, and not the CPU."""
+
+    @property
+    def standing(self) -> ScoredOn:
+        """See `Scorer`."""
+        per_label = self.bytes_followed / self.labels_followed if self.labels_followed else None
+        return ScoredOn(self.place.name, self.place.name, bytes_per_label=per_label)
+
+    # The copies
+
+    def follow(self, learnt: int) -> None:
+        """Bring the copies up to what the model is now, if anything has changed. Raises DeviceError."""
+        pool, combiner = self._parts.pool, self._parts.combiner
+        state = (learnt, combiner.classes, pool.columns)
+        held = all(a is b for a, b in zip(pool.experts, self._held, strict=True))
+        if state == self._followed and held:
+            return
+        for e, expert in enumerate(pool.experts):
+            if self._held[e] is not expert:
+                self._mirror.forget(f"expert.{e}/")
+                self._forms[e] = form_of(pool.kinds[e], expert, Copies(self._mirror, f"expert.{e}/"))
+                self._held[e] = expert
+        if self.learnt < 0:
+            self._require_memory()
+        for form in self._forms:
+            if form is not None:
+                form.follow()
+        if self._novelty is not None:
+            self._novelty.follow()
+        if self._router is not None:
+            self._router.follow(combiner.categories, combiner.classes)
+        self._follow_small()
+        sent = self._mirror.send()
+        if self.learnt >= 0:
+            self.labels_followed += max(learnt - self.learnt, 0)
+            self.bytes_followed += sent
+        self._followed, self.learnt = state, learnt
+
+    def _follow_small(self) -> None:
+        combiner = self._parts.combiner
+        self._mirror.put("undersampling", self._parts.pool.undersampling.weights())
+        self._mirror.put("rare", self._parts.rare.rare)
+        self._mirror.put("log_power", np.array(np.log(combiner.router.inverse_temperature)))
+        for name, array in combiner.class_discount.state_dict().items():
+            self._mirror.put(f"discount/{name}", array)
+
+    def bytes_needed(self) -> int:
+        """What copies and launches take, known before any is made."""
+        parts = [*self._forms, self._novelty]
+        return sum(part.bytes_needed() for part in parts if part is not None) + WORKING_BYTES
+
+    def _require_memory(self) -> None:
+        free, needed = self.place.free_bytes(), self.bytes_needed()
+        if free is not None and needed > RESERVE * free:
+            raise DeviceError(
+                f"{self.place.title} has {free / 2**20:.0f} MiB of memory free, and this model needs "
+                f"{needed / 2**20:.0f} MiB with room to work"
+            )
+
+    # Scoring
+
+    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+        """See `Scorer`. Raises DeviceError, or what PyTorch raises where the device fails."""
+        self.follow(learnt)
+        program = self._program(batch, active)
+        if program is None:
+            return self._cpu.opinions(batch, active, learnt)
+        plan = program.plan
+        asked = np.zeros(len(active), np.bool_)
+        asked[list(plan.others)] = True
+        answers, subject_texts = self._parts.pool.evidence(batch, asked)
+        given = answers[:, list(plan.others)].reshape(len(batch), -1)
+        rows = np.concatenate([packed(batch, self._views(plan.forms)).rows, given], axis=1)
+        numbers = WORKING_NUMBERS * (len(active) * plan.classes + rows.shape[1])
+        most = min(MOST_ROWS, max(1, WORKING_BYTES // (8 * numbers)))
+        key = (plan, program.structure)
+        self.events += len(batch)
+        answer = self._launches(program, rows, key, self._mirror.generation, most)
+        return self._opinions(program, answer, subject_texts)
+
+    def _views(self, forms: tuple[int, ...]) -> frozenset[View]:
+        views: set[View] = {"ranked"}
+        if self._novelty is not None:
+            views |= self._novelty.views
+        for e in forms:
+            form = self._forms[e]
+            views |= form.views if form is not None else frozenset()
+        return frozenset(views)
+
+    def _program(self, batch: Batch, active: Bools) -> Program | None:
+        """The program for such a batch; None where the CPU must answer.
+
+        It must where the router has no form, and where an expert without one hears others, which the device asks.
+        """
+        pool, combiner, rare, _ = self._parts
+        there = np.flatnonzero(active).tolist()
+        forms = [self._forms[e] for e in there]
+        others = tuple(e for e, form in zip(there, forms, strict=True) if form is None)
+        if self._router is None or not there or any(pool.experts[e].hears for e in others):
+            return None
+        known = tuple(e for e, form in zip(there, forms, strict=True) if form is not None)
+        all_learnt = bool((pool.undersampling.weights() == 1.0).all())
+        plan = Operations(
+            columns=packed(batch.rows(0, 0), self._views(known)).columns,
+            forms=known,
+            others=others,
+            experts=len(active),
+            classes=combiner.classes,
+            groups=(-1,) * len(active) if all_learnt else tuple(pool.undersampling.groups),
+            reader=-1 if rare.reader is None or not rare.rare.any() else rare.reader,
+            discounts=bool(combiner.class_discount.state_dict()),
+            rule=combiner.rule,
+            prior=combiner.prior,
+        )
+        found = self._programs.pop(plan, None)
+        if found is None or not found.is_of(self._forms):
+            own = [form for form in forms if form is not None]
+            found = Program(plan, own, self._router, self._novelty, self._mirror)
+        self._programs[plan] = found
+        if len(self._programs) > PROGRAMS:
+            self._programs.popitem(last=False)
+        return found
+
+    def _opinions(self, program: Program, answer: Floats, subject_texts: dict[str, list[SubjectText]]) -> BatchOpinions:
+        found = {name: np.ascontiguousarray(part) for name, part in program.unpacked(answer).items()}
+        shape = (len(answer), program.plan.experts, program.plan.classes)
+        answers = found["answers"].reshape(shape)
+        evidence = found["evidence"].reshape(shape) if "evidence" in found else answers
+        uncertainty, conflict = found["uncertainty"][:, 0], found["conflict"][:, 0]
+        fused = Fused(found["belief"], uncertainty, conflict, found["used"][:, 0].astype(np.int64))
+        power = np.full(len(answer), self._parts.combiner.router.inverse_temperature)
+        combined = Combined(evidence, found["reliability"], found["engaged"] > 0.5, fused, found["betp"], power)
+        read = Read(found.get("read", found["betp"]), found["moved"][:, 0] > 0.5)
+        distance = found["distance"][:, 0] if "distance" in found else None
+        return BatchOpinions(answers, combined, read, distance, subject_texts)

@@ -1,0 +1,81 @@
+"""Where a worker's model is scored: on the CPU, or on the device that `kernels.device` names."""
+
+from __future__ import annotations
+
+import logging
+
+from tocsin.config.settings import Settings
+from tocsin.kernels.common.backends import cuda_there, torch_runs
+from tocsin.models.classifier import Classifier
+from tocsin.models.decision.scoring.opinions import CPU, ScoredOn
+from tocsin.streams.printable import printable
+from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+
+
+class NoDeviceError(Exception):
+    """`kernels.device` names a device that this machine has not."""
+
+
+def check(settings: Settings) -> None:
+    """Raises NoDeviceError, which says what was found, where the device of a config is not there."""
+    name = settings.kernels.device
+    if name in (CPU, AUTO):
+        return
+    if not torch_runs():
+        raise NoDeviceError(
+            f"kernels.device is {name}, which needs PyTorch: pip install 'tocsin[gpu]', or use kernels.device: cpu"
+        )
+    from tocsin.kernels.device.place import DeviceError  # here, because only a device needs PyTorch
+    from tocsin.models.device.scoring import check_device
+
+    try:
+        log.info("events are scored on %s", check_device(name).title)
+    except DeviceError as error:
+        raise NoDeviceError(str(error)) from None
+
+
+def use_device(settings: Settings, classifier: Classifier) -> None:
+    """Have the model scored where the config asks for it. Raises NoDeviceError."""
+    name = settings.kernels.device
+    if name == CPU or (name == AUTO and not cuda_there()):
+        return
+    check(settings)
+    from tocsin.models.device.scoring import score_on  # here, because only a device needs PyTorch
+
+    score_on(name, classifier.mixture)
+
+
+def told(classifier: Classifier) -> ScoringTelemetry:
+    """Where the model is scored, for telemetry."""
+    standing = classifier.mixture.scorer.standing
+    return ScoringTelemetry(
+        asked=standing.asked,
+        place=standing.place,
+        reason=standing.reason,
+        failures=standing.failures,
+        bytes_per_label=standing.bytes_per_label,
+    )
+
+
+class ScoringWatch:
+    """Logs where events are scored, once whenever that changes."""
+
+    def __init__(self) -> None:
+        self._said = ScoredOn()
+
+    def look(self, classifier: Classifier) -> None:
+        """Log what has changed since the last look."""
+        now = classifier.mixture.scorer.standing
+        before, self._said = self._said, now
+        if now.failures > before.failures:
+            log.error(
+                "%s failed, and events are scored on the CPU from now on (restart the worker to try it again): %s",
+                now.asked,
+                printable(now.reason),
+            )
+        elif (now.place, now.reason) != (before.place, before.reason):
+            log.info("events are scored on %s%s", now.place, f": {printable(now.reason)}" if now.reason else "")
