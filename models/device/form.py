@@ -14,7 +14,9 @@ from tocsin.kernels.device.mirror import Mirror
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.base import Expert
 
-FORMS: dict[str, str | type[Form]] = {}
+FORMS: dict[str, str | type[Form]] = {
+    "neighbours": "tocsin.models.device.neighbours:NeighboursForm",
+}
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 
 

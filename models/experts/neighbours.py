@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,21 @@ FEW = 8
 """So few events are asked about in one call of one kernel, which takes less time for them."""
 START = 1.0
 """Pseudo-counts of an answer before any has been checked."""
+
+
+class LatestEvents(NamedTuple):
+    """The labelled events that vote, oldest first."""
+
+    values: Floats
+    """[F, n], a view; NaN is not known."""
+    labels: Ints
+    """[n], a view."""
+    weights: Floats
+    """[n], a view."""
+    learnt: int
+    """How many events were learnt so far, of which these are the latest."""
+    source: object
+    """What keeps them. While it is the same one, the events are those of before and others behind them."""
 
 
 class NeighboursExpert(Expert):
@@ -100,16 +115,42 @@ class NeighboursExpert(Expert):
         return values
 
     @property
+    def settings(self) -> NeighboursSettings:
+        """How many events vote, and how."""
+        return self._settings
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._classes
+
+    @property
+    def nominal(self) -> Bools:
+        """Which columns are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def factors(self) -> Floats:
+        """What differences of each column are multiplied by now, [F]; see `tocsin.kernels.experts.neighbours`."""
+        return window.factors(self._nominal, self._scaler.count, self._scaler.square)
+
+    @property
+    def latest(self) -> LatestEvents:
+        """The events that vote now."""
+        held = slice(max(0, self._stop - self._settings.window), self._stop)
+        values = self._values[:, held]
+        return LatestEvents(values, self._labels[held], self._weights[held], self._seen, self._room)
+
+    @property
     def strength(self) -> float:
         """The pseudo-counts that one answer is worth now."""
         return min(self._strength, self._settings.strength)
 
     def votes(self, X: Floats) -> Floats:
         """Class shares [B, K] of the nearest events to X [B, F]; rows of zeros while nothing is remembered."""
-        scaler, size = self._scaler, self._settings.window
-        factor = window.factors(self._nominal, scaler.count, scaler.square)
+        size = self._settings.window
         span = (max(0, self._stop - size), self._stop)
-        found = nearest(self._values, X, factor, self._nominal, [size], self._settings.k, span)
+        found = nearest(self._values, X, self.factors, self._nominal, [size], self._settings.k, span)
         return window.vote(found, self._window(), self._stop, self._classes)
 
     def _window(self) -> window.Window:

@@ -10,6 +10,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
 from tocsin.kernels.fusion.triton_block import fuse_kernel
 from tocsin.kernels.score.triton_kernel import score_kernel
 from tocsin.kernels.traversal.triton_kernel import traverse_kernel
@@ -20,10 +21,11 @@ ROUTER = {
     "HP": 32, "NETWORK": True, "NULL": 1, "MASK": True, "LOGIT": 6.0, "CLIP": 5.0, "LEAK": 0.05, "MOST": 0.999,
     "RAISE": True, "LEAST": 1e-300,
 }  # fmt: skip
+SEARCH = {"KP": 4, "BLOCK": 16, "AGES": 64, "SPAN": 256, "FAR": 5.0, "UNKNOWN": 1.0}
 SINGLE = {"evidence", "to_belief", "to_rest"}
-INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out"}
-BYTE = {"engaged"}
-WHOLE = {"to_label", "to_used"}
+INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out", "to_age"}
+BYTE = {"engaged", "nominal"}
+WHOLE = {"to_label", "to_used", "held"}
 
 
 def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
@@ -50,5 +52,6 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
 
 if __name__ == "__main__":
     print("fuse", size(fuse_kernel, TILES, SINGLE | {"rho", "prior"}))
+    print("nearest", size(nearest_kernel, SEARCH, set()))
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
     print("traverse", size(traverse_kernel, {"BLOCK": 128}, set()))

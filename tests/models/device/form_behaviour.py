@@ -1,0 +1,174 @@
+"""What every form does: it says what its expert says, by tensors that follow what is learnt by little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from tocsin.models.data.batch import Floats
+from tocsin.models.device.form import FORMS, form_of
+from tocsin.models.device.inputs import Inputs
+from tocsin.models.experts.base import Expert
+
+from .taught import STREAMS, Taught
+
+SIZES = (1, 3, 40, 1, 128, 65, 2)
+"""Labels that come between two questions."""
+
+
+def close(told: Floats, expected: Floats) -> None:
+    np.testing.assert_allclose(told, expected, rtol=1e-9, atol=1e-12)
+
+
+class FormBehaviour:
+    """A subclass names its kind, makes its expert, and says what a label may cost."""
+
+    kind: ClassVar[str]
+    streams: ClassVar[Sequence[str]] = STREAMS
+    wide: ClassVar[int] = 4_096
+    """Features of events that have very many."""
+    before: ClassVar[int] = 0
+    """Labels that are learnt before anything is looked at."""
+    own: ClassVar[dict[str, Any]] = {}
+    """What `Taught` is to know."""
+
+    @staticmethod
+    def new(nominal: list[bool], heard: int) -> Expert:
+        raise NotImplementedError
+
+    def most_bytes(self, taught: Taught) -> int:
+        """The most bytes that one label of it may cost."""
+        raise NotImplementedError
+
+    def taught(self, stream: str, **more: Any) -> Taught:
+        def form(expert: Expert, copies: Any) -> Any:
+            return form_of(self.kind, expert, copies)
+
+        made = Taught(self.new, stream, form=form, **{**self.own, **more})
+        if self.before:
+            made.learn(self.before)
+        return made
+
+    def agrees(self, taught: Taught, n: int = 50) -> None:
+        batch = taught.asked(n)
+        close(taught.told(batch), taught.expert.evidence(batch))
+
+    def test_its_kind_has_a_form(self) -> None:
+        assert self.kind in FORMS
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_it_says_what_its_expert_says_after_any_labels(self, stream: str) -> None:
+        taught = self.taught(stream)
+        taught.send()
+        self.agrees(taught)
+        for size in SIZES:
+            taught.learn(size)
+            taught.send()
+            self.agrees(taught)
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_columns_classes_and_snapshots_may_come_in_the_middle(self, stream: str) -> None:
+        taught = self.taught(stream)
+        for change in ({"columns": 2}, {"classes": 1}, {}, {"columns": 1, "classes": 2}, {}):
+            taught.learn(60)
+            taught.send()
+            taught.widen(**change) if change else taught.reload()
+            taught.send()
+            self.agrees(taught)
+            taught.learn(7)
+            taught.send()
+            self.agrees(taught)
+            fresh = taught.of_a_fresh_form()
+            assert fresh.keys() == taught.tensors().keys()
+            for name, tensor in taught.tensors().items():
+                np.testing.assert_array_equal(tensor, fresh[name], err_msg=name)
+
+    def test_it_begins_before_anything_was_learnt_and_before_any_class(self) -> None:
+        taught = self.taught("numbers", classes=2)
+        taught.expert = taught.form.expert = self.new([False] * taught.columns, taught.heard)
+        taught.send()
+        batch = replace(taught.asked(3), said=np.zeros((3, taught.heard, 0)))
+        assert taught.told(batch).shape == (3, 0)
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_an_expert_that_has_learnt_nothing_sends_nothing(self, stream: str) -> None:
+        taught = self.taught(stream)
+        taught.learn(30)
+        taught.send()
+        assert taught.send() == 0
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_a_label_costs_few_bytes_and_makes_no_tensor_anew(self, stream: str) -> None:
+        taught = self.taught(stream, columns=20)
+        taught.learn(300)
+        taught.send()
+        before = taught.mirror.generation, taught.form.structure
+        for _ in range(5):
+            taught.learn(1)
+            assert 0 <= taught.send() <= self.most_bytes(taught)
+        assert (taught.mirror.generation, taught.form.structure) == before
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_what_it_takes_is_known_before(self, stream: str) -> None:
+        taught = self.taught(stream)
+        taught.learn(70)
+        needed = taught.form.bytes_needed()
+        taught.send()
+        assert sum(tensor.nbytes for tensor in taught.tensors().values()) == needed
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_its_launches_can_be_repeated_after_more_was_learnt(self, stream: str) -> None:
+        taught = self.taught(stream)
+        taught.learn(400)
+        taught.send()
+        batch = taught.asked(20)
+        inputs = taught.inputs_of(batch)
+        columns = tuple((view, *bounds) for view, bounds in inputs._columns.items())
+
+        def answer(rows: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+            given = Inputs(rows, columns)
+            given.said = said
+            return taught.form.evidence(given)
+
+        launches = make_fx(answer)(inputs._rows, inputs.said)
+        structure = taught.form.structure
+        taught.learn(3)
+        taught.send()
+        assert taught.form.structure == structure
+        now = taught.inputs_of(again := taught.asked(20))
+        close(launches(now._rows, now.said).numpy(), taught.expert.evidence(again))
+
+    @pytest.mark.parametrize("stream", ["gaps", "huge"])
+    def test_an_event_alone_is_told_what_it_is_told_among_others(self, stream: str) -> None:
+        taught = self.taught(stream)
+        taught.learn(200)
+        taught.send()
+        batch = taught.asked(30)
+        together = taught.told(batch)
+        for i in (0, 7, 29):
+            close(taught.told(batch.rows(i, i + 1)), together[i : i + 1])
+        assert taught.told(batch.rows(0, 0)).shape == (0, taught.classes)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308, -0.0])
+    @pytest.mark.parametrize("prepared", [True, False])
+    def test_any_value_is_told_what_the_expert_tells(self, prepared: bool, value: float) -> None:
+        taught = self.taught("numbers" if prepared else "huge")
+        taught.learn(200)
+        taught.send()
+        batch = taught.batch(taught.labels(8))
+        X = batch.X.copy()
+        X[:4, 0], X[3], X[5, 1:] = value, value, value
+        batch = taught.prepared(replace(batch, X=X))
+        close(taught.told(batch), taught.expert.evidence(batch))
+
+    def test_very_many_columns(self) -> None:
+        taught = self.taught("numbers", columns=self.wide)
+        taught.learn(20)
+        taught.send()
+        self.agrees(taught, 3)
