@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.config.abstention import AbstentionSettings
+from tocsin.kernels.common.window import factors
 from tocsin.kernels.decision import novelty as kernel
 from tocsin.kernels.lagged import novelty as lagged
 from tocsin.kernels.lagged import turns
@@ -96,6 +97,24 @@ class Novelty:
         """Compile what compares traffic, where it is compared."""
         if self._labelled is not None and self._labelled.fits:
             warm_up(self._labelled.nominal)
+
+    @property
+    def nominal(self) -> Bools:
+        """Which columns are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def factors(self) -> Floats:
+        """What differences of each column are multiplied by now, [F]; see `tocsin.kernels.experts.neighbours`."""
+        return factors(self._nominal, self._scaler.count, self._scaler.square)
+
+    @property
+    def remembered(self) -> tuple[Floats, int]:
+        """The latest events as a ring [F, C], a view, and how many were taken into it: event n is in column n % C.
+
+        The array is another one after a snapshot was loaded and after columns came.
+        """
+        return self._values, self._taken
 
     @property
     def columns(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tocsin.kernels.device.nearest import torch_tensors
+from tocsin.kernels.device.nearest.search import nearest_at
 from tocsin.kernels.device.nearest.torch_tensors import NearestRows, RingOfEvents, votes
 from tocsin.models.data.batch import Floats
 from tocsin.models.device.form import Copies, Form
@@ -62,14 +62,9 @@ class NeighboursForm(Form):
 
     def _nearest(self, X: Tensor) -> NearestRows:
         numbers, nominal = self.copies["numbers"].to(torch.int64), tuple(self.expert.nominal.tolist())
-        ring = RingOfEvents(
-            self.copies["events"][:, VALUES:], numbers[NEWEST], numbers[HELD], self.copies["factor"], nominal
-        )
-        if self.copies.mirror.place.triton:
-            from tocsin.kernels.device.nearest import triton_launch  # here, because Triton is not everywhere
-
-            return triton_launch.nearest(ring, X, self.expert.settings.k, self.copies["kinds"])
-        return torch_tensors.nearest(ring, X, self.expert.settings.k)
+        values = self.copies["events"][:, VALUES:]
+        ring = RingOfEvents(values, numbers[NEWEST], numbers[HELD], self.copies["factor"], nominal)
+        return nearest_at(self.copies.mirror.place, ring, X, self.expert.settings.k, self.copies["kinds"])
 
     def bytes_needed(self) -> int:
         """See `Form`."""
