@@ -15,7 +15,9 @@ from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.base import Expert
 
 FORMS: dict[str, str | type[Form]] = {
+    "linear": "tocsin.models.device.regression.linear:LinearForm",
     "neighbours": "tocsin.models.device.neighbours:NeighboursForm",
+    "persistence": "tocsin.models.device.persistence:PersistenceForm",
 }
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.linear import LinearSettings
 from tocsin.kernels.common.labelled import labelled
+from tocsin.kernels.common.moments import Moments
 from tocsin.kernels.experts import linear as kernel
 from tocsin.kernels.lagged import linear as lagged
 from tocsin.kernels.lagged import turns
@@ -113,15 +114,47 @@ class LinearExpert(Expert):
         numbers, rates = numbers_and_rates(batch, self._nominal, len(self._weights), self._rated)
         return np.concatenate([numbers, gaps, rates], axis=1)
 
-    def _model(self) -> kernel.Linear:
+    @property
+    def settings(self) -> LinearSettings:
+        """How it learns and answers."""
+        return self._settings
+
+    @property
+    def nominal(self) -> Bools:
+        """Which features are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def most_rated(self) -> int:
+        """The most classes whose rates stand for a category; 0 where categories are hashed."""
+        return self._rated
+
+    @property
+    def sees_gaps(self) -> bool:
+        """Whether gaps are inputs by now."""
+        return self._gaps
+
+    @property
+    def strength(self) -> float:
+        """The pseudo-counts that one answer is worth now."""
+        return min(self._seen / max(len(self._weights), 1), self._settings.strength)
+
+    @property
+    def moments(self) -> Moments:
+        """Those of the columns of a row, which change as it learns."""
+        return self._scaler.moments
+
+    @property
+    def model(self) -> kernel.Linear:
+        """The arrays that it answers by, which change as it learns."""
         scaler = self._scaler
         return kernel.Linear(self._weights, self._squares, self._kinds(), scaler.count, scaler.mean, scaler.square)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`; N grows with what was learnt, up to the configured strength."""
         p = np.empty((len(batch), self._weights.shape[0]))
-        kernel.probabilities(self._model(), self._inputs(batch), self._settings.buckets, p)
-        return proportional(p, min(self._seen / self._weights.shape[0], self._settings.strength))
+        kernel.probabilities(self.model, self._inputs(batch), self._settings.buckets, p)
+        return proportional(p, self.strength)
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
@@ -139,7 +172,7 @@ class LinearExpert(Expert):
             return super().ask_and_learn(asked, ahead, batch, y, weight)
         p, weights = np.empty((len(asked), len(self._weights))), np.empty(len(asked))
         events, questions = labelled(self._inputs(batch), y, weight), turns.asked(self._inputs(asked), ahead)
-        self._seen = lagged.ask_and_learn(self._model(), events, self._rates(), self._seen, questions, p, weights)
+        self._seen = lagged.ask_and_learn(self.model, events, self._rates(), self._seen, questions, p, weights)
         self._rows += len(batch)
         return proportional(p, np.minimum(weights / len(self._weights), self._settings.strength))
 
@@ -147,7 +180,7 @@ class LinearExpert(Expert):
         if self._begins_to_see_gaps(batch):
             self._lay_out(self._nominal, gaps=True, classes=len(self._weights))
         events = labelled(self._inputs(batch), y, weight)
-        self._seen = kernel.learn(self._model(), events, self._rates(), self._seen, answers)
+        self._seen = kernel.learn(self.model, events, self._rates(), self._seen, answers)
         self._rows += len(batch)
 
     def _begins_to_see_gaps(self, batch: Batch) -> bool:

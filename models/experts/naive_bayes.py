@@ -89,6 +89,21 @@ class NaiveBayesExpert(Expert):
         return np.where(self._nominal, np.cumsum(self._nominal) - 1, -1).astype(np.int64)
 
     @property
+    def nominal(self) -> Bools:
+        """Which columns are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def counts(self) -> Counts:
+        """What it has counted, which changes as it learns."""
+        return self._counts
+
+    @property
+    def progress(self) -> naive_bayes.Progress:
+        """What changes with every event beside the counts."""
+        return naive_bayes.Progress(self._unit, self._strength, self._seen)
+
+    @property
     def strength(self) -> float:
         """The pseudo-counts that one answer is worth now."""
         return min(self._strength, self._settings.strength)
@@ -106,20 +121,18 @@ class NaiveBayesExpert(Expert):
 
     def learn(self, batch: Batch, y: Ints, weight: Floats) -> None:
         """See `Expert`."""
-        progress = naive_bayes.Progress(self._unit, self._strength, self._seen)
         fade, most = self._settings.fading_factor, self._settings.strength
         self._unit, self._strength, self._seen = naive_bayes.learn(
-            self._counts, self._slots(), labelled(batch.X, y, weight), progress, fade, most
+            self._counts, self._slots(), labelled(batch.X, y, weight), self.progress, fade, most
         )
 
     def ask_and_learn(self, asked: Batch, ahead: Ints, batch: Batch, y: Ints, weight: Floats) -> Floats:
         """See `Expert`."""
         p, strengths = np.empty((len(asked), len(self._counts.weight))), np.empty(len(asked))
-        progress = naive_bayes.Progress(self._unit, self._strength, self._seen)
         rates = self._settings.fading_factor, self._settings.strength
         events, questions = labelled(batch.X, y, weight), turns.asked(asked.X, ahead)
         self._unit, self._strength, self._seen = lagged.ask_and_learn(
-            self._counts, self._slots(), events, progress, rates, questions, p, strengths
+            self._counts, self._slots(), events, self.progress, rates, questions, p, strengths
         )
         return proportional(p, np.minimum(strengths, self._settings.strength))
 

@@ -30,6 +30,16 @@ class PersistenceExpert(Expert):
         """See `Expert`."""
         self._classes = max(self._classes, classes)
 
+    @property
+    def settings(self) -> PersistenceSettings:
+        """Whose last label it repeats."""
+        return self._settings
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._classes
+
     def last(self, batch: Batch) -> Ints:
         """The class index that each event's answer repeats [B]; -1 where none is known."""
         stream = batch.history[:, 0] if batch.history.shape[1] else np.full(len(batch), -1, np.int64)

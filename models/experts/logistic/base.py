@@ -124,6 +124,39 @@ class SecondOrderExpert(Expert):
         return kernel.Columns(nominal, self._scaler.moments, self._settings.buckets)
 
     @property
+    def nominal(self) -> Bools:
+        """Which features are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def most_rated(self) -> int:
+        """The most classes whose rates stand for a category; 0 where categories are hashed."""
+        return self._rated
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._learner.classes
+
+    @property
+    def model(self) -> kernel.Logistic:
+        """The arrays that it answers by, which change as it learns."""
+        return self._learner.model
+
+    @property
+    def columns(self) -> kernel.Columns:
+        """How the values of a row become inputs."""
+        return self._columns()
+
+    @property
+    def strength(self) -> float:
+        """The pseudo-counts that one answer is worth now."""
+        fit = self._learner.model.fit
+        if not fit[kernel.SEEN] > 0.0:
+            return 0.0
+        return min(float(fit[kernel.STRENGTH]), self._learner.rates.most_strength)
+
+    @property
     def silent(self) -> bool:
         """Whether there are too many inputs."""
         return not self._learner.inputs

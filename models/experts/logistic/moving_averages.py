@@ -48,6 +48,11 @@ class MovingAveragesExpert(SecondOrderExpert):
     def _fresh(self) -> MovingAveragesExpert:
         return type(self)(self._own)
 
+    @property
+    def past(self) -> time_features.Averages:
+        """The running means, which change as it learns."""
+        return self._past
+
     def _extra(self, classes: int) -> list[Hashable] | None:
         past, more = self._past, len(self._nominal) - len(self._past.known)
         means, known = np.pad(past.means, ((0, more), (0, 0))), np.pad(past.known, (0, more))

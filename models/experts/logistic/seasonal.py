@@ -44,6 +44,11 @@ class SeasonalExpert(SecondOrderExpert):
         """The season in events; 0 while none is known."""
         return int(self._past.state[time_features.LENGTH])
 
+    @property
+    def past(self) -> time_features.Season:
+        """The latest events and the sums of the last season, which change as it learns."""
+        return self._past
+
     def _extra(self, classes: int) -> list[Hashable] | None:
         past, more = self._past, len(self._nominal) - len(self._past.sums)
         if more:

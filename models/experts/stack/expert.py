@@ -57,6 +57,15 @@ class StackExpert(SecondOrderExpert):
     def _fresh(self) -> StackExpert:
         return type(self)(self._own, self._heard)
 
+    @property
+    def heard(self) -> int:
+        """How many experts stand before it."""
+        return self._heard
+
+    def traits_of(self, batch: Batch) -> Floats:
+        """The traits of the events' texts [B, n]; none where they are no inputs."""
+        return traits(batch.texts, self._own.characters) if self._traits else np.zeros((len(batch), 0))
+
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """See `Expert`: no column is looked at."""
 
@@ -74,8 +83,7 @@ class StackExpert(SecondOrderExpert):
         logs = np.log(np.maximum(shares, FAINT))
         logs -= logs.mean(axis=2, keepdims=True)
         by_class = logs.transpose(0, 2, 1).reshape(B, K * self._heard)
-        named = traits(batch.texts, self._own.characters) if self._traits else np.zeros((B, 0))
-        return replace(batch, X=np.concatenate([named, by_class], axis=1), views=None, said=None)
+        return replace(batch, X=np.concatenate([self.traits_of(batch), by_class], axis=1), views=None, said=None)
 
     def evidence(self, batch: Batch) -> Floats:
         """See `Expert`."""
