@@ -16,8 +16,13 @@ from tocsin.models.experts.base import Expert
 
 FORMS: dict[str, str | type[Form]] = {
     "linear": "tocsin.models.device.regression.linear:LinearForm",
+    "logistic": "tocsin.models.device.regression.logistic:LogisticForm",
+    "moving-averages": "tocsin.models.device.regression.over_time:MovingAveragesForm",
+    "moving-clusters": "tocsin.models.device.moving_clusters:MovingClustersForm",
+    "naive-bayes": "tocsin.models.device.naive_bayes:NaiveBayesForm",
     "neighbours": "tocsin.models.device.neighbours:NeighboursForm",
     "persistence": "tocsin.models.device.persistence:PersistenceForm",
+    "seasonal": "tocsin.models.device.regression.over_time:SeasonalForm",
 }
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 

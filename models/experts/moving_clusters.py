@@ -55,6 +55,31 @@ class MovingClustersExpert(Expert):
         """See `Expert`."""
         return cls(settings, pool.nominal)
 
+    @property
+    def settings(self) -> MovingClustersSettings:
+        """How many clusters there are, and what an answer is worth."""
+        return self._settings
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._classes
+
+    @property
+    def columns(self) -> Ints:
+        """The features that the model has as its columns; none where it is silent."""
+        return self._columns.copy()
+
+    @property
+    def model(self) -> Model:
+        """What it answers by, which changes as it learns."""
+        return self._model
+
+    @property
+    def learnt(self) -> int:
+        """Events learnt."""
+        return self._seen
+
     def _wanted(self) -> Ints:
         """The numeric features; none where there are too many of them."""
         columns = np.flatnonzero(~self._nominal)

@@ -37,11 +37,11 @@ class LinearForm(FormOfArrays):
     def evidence(self, inputs: Inputs) -> Tensor:
         """See `Form`."""
         weights, rows = self.copies["weights"], self._rows(inputs)
-        K, F = len(weights), rows.shape[1]
+        (K, D), F, buckets = weights.shape, rows.shape[1], self.expert.settings.buckets
         logits = standardised(rows, self.copies["scales"]) @ weights[:, :F].T + weights[:, -1]
-        if weights.shape[1] > F + 1:
-            buckets = weights[:, F:-1].T.reshape(-1, self.expert.settings.buckets, K)
-            logits = added_buckets(logits, rows.index_select(1, self.copies["hashed"]), buckets)
+        if D > F + 1:
+            hashed = weights[:, F:-1].T.reshape((D - 1 - F) // buckets, buckets, K)
+            logits = added_buckets(logits, rows.index_select(1, self.copies["hashed"]), hashed)
         return softmax(logits) * self.copies["strength"]
 
     def _rows(self, inputs: Inputs) -> Tensor:

@@ -70,6 +70,7 @@ class FormBehaviour:
             taught.learn(size)
             taught.send()
             self.agrees(taught)
+        assert taught.told(taught.asked(10)).any()
 
     @pytest.mark.parametrize("stream", STREAMS)
     def test_columns_classes_and_snapshots_may_come_in_the_middle(self, stream: str) -> None:
@@ -88,11 +89,12 @@ class FormBehaviour:
             for name, tensor in taught.tensors().items():
                 np.testing.assert_array_equal(tensor, fresh[name], err_msg=name)
 
-    def test_it_begins_before_anything_was_learnt_and_before_any_class(self) -> None:
-        taught = self.taught("numbers", classes=2)
-        taught.expert = taught.form.expert = self.new([False] * taught.columns, taught.heard)
-        taught.send()
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_it_begins_before_any_class(self, stream: str) -> None:
+        taught = self.taught(stream)
         batch = replace(taught.asked(3), said=np.zeros((3, taught.heard, 0)))
+        taught.restart()
+        taught.send()
         assert taught.told(batch).shape == (3, 0)
 
     @pytest.mark.parametrize("stream", STREAMS)

@@ -72,6 +72,12 @@ class Taught:
         self.inputs.resize(kinds(self.stream, self.columns), self.classes)
         self.expert.resize(self.columns, self.classes)
 
+    def restart(self) -> None:
+        """Another expert, which knows no class yet."""
+        self.expert = self._new(kinds(self.stream, self.columns), self.heard)
+        self.mirror = Mirror(self.place)
+        self.form = self._form_of(self.expert, Copies(self.mirror, PREFIX))
+
     def widen(self, columns: int = 0, classes: int = 0) -> None:
         """More columns and classes come."""
         self.columns, self.classes = self.columns + columns, self.classes + classes

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tocsin.kernels.common import window
+from tocsin.kernels.device import pieces
 from tocsin.kernels.device.nearest import torch_tensors
 from tocsin.kernels.device.nearest.torch_tensors import NearestRows, RingOfEvents, least, votes
 from tocsin.kernels.experts.neighbours import Nearest
@@ -94,13 +95,7 @@ class TestTorch(behaviour("torch", 37, 50)):  # type: ignore[misc]
 class TestTorchInPieces(behaviour("torch", 37, 50)):  # type: ignore[misc]
     @pytest.fixture(autouse=True)
     def _little_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(torch_tensors, "pieces", lambda events, width: _pieces(events, width, most=3 * width))
-
-
-def _pieces(events: int, width: int, most: int) -> object:
-    from tocsin.kernels.device.pieces import pieces
-
-    return pieces(events, width, most)
+        monkeypatch.setattr(pieces, "AT_ONCE", 3 * 37)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")

@@ -1,0 +1,43 @@
+"""Moving clusters on a device."""
+
+from __future__ import annotations
+
+from tocsin.config.experts.moving_clusters import MovingClustersSettings
+from tocsin.models.experts.moving_clusters import MovingClustersExpert
+
+from .form_behaviour import FormBehaviour
+from .taught import Taught
+
+MOVE = 12
+"""Clusters that one label moves in the streams of these tests."""
+
+
+class TestMovingClusters(FormBehaviour):
+    kind = "moving-clusters"
+
+    @staticmethod
+    def new(nominal: list[bool], heard: int) -> MovingClustersExpert:
+        return MovingClustersExpert(MovingClustersSettings(), nominal)
+
+    def most_bytes(self, taught: Taught) -> int:
+        """The rows of the clusters that move and their places, all scales, and six numbers."""
+        expert = taught.expert
+        assert isinstance(expert, MovingClustersExpert)
+        F = len(expert.columns)
+        return MOVE * 8 * (9 + 2 * F + 1) + 8 * F + 8 * 6
+
+    def test_with_too_many_inputs_it_is_silent_there_too(self) -> None:
+        taught = self.taught("numbers", columns=100)
+        taught.learn(20)
+        assert taught.send() == 0
+        assert not taught.told(taught.asked(3)).any()
+
+    def test_either_norm_is_followed(self) -> None:
+        taught = self.taught("numbers")
+        seen = set()
+        for _ in range(40):
+            taught.learn(10)
+            taught.send()
+            seen.add(taught.tensors()["expert/numbers"][4])
+            self.agrees(taught)
+        assert seen == {0.0, 1.0}
