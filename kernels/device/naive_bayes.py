@@ -89,7 +89,7 @@ def _numeric(densities: tuple[Tensor, Tensor, Tensor], spread: Tensor, x: Tensor
 def _nominal(counts: CountsOnDevice, x: Tensor, columns: slice, slot: int) -> Tensor:
     """What some categories x [B, n, 1] add, of which the first has the table `slot`, [B, n, K]."""
     tables = counts.tables[slot : slot + x.shape[1]]
-    n, K, buckets = tables.shape
+    n, _, buckets = tables.shape
     known = x.isfinite()
     bucket = torch.remainder(torch.where(known, x, 0.0).floor(), buckets).to(torch.int64)[..., 0]
     places = torch.arange(n, device=x.device)
