@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tocsin.kernels.device.mirror import Mirror
+from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.base import Expert
 
@@ -22,7 +23,9 @@ FORMS: dict[str, str | type[Form]] = {
     "naive-bayes": "tocsin.models.device.naive_bayes:NaiveBayesForm",
     "neighbours": "tocsin.models.device.neighbours:NeighboursForm",
     "persistence": "tocsin.models.device.persistence:PersistenceForm",
+    "rare-class": "tocsin.models.device.rare_class:RareClassForm",
     "seasonal": "tocsin.models.device.regression.over_time:SeasonalForm",
+    "stack": "tocsin.models.device.regression.stack:StackForm",
 }
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 
@@ -70,6 +73,10 @@ class Form(ABC):
     @abstractmethod
     def evidence(self, inputs: Inputs) -> Tensor:
         """Pseudo-counts float64 [B, K], from the tensors as they were last sent."""
+
+    def own_columns(self, batch: Batch) -> Floats | None:
+        """What it makes of a batch on the CPU beside the views, [B, n], to come as `Inputs.own`; None for most forms."""
+        return None
 
     @abstractmethod
     def bytes_needed(self) -> int:

@@ -64,6 +64,8 @@ class Inputs:
         self._columns = {view: (start, stop) for view, start, stop in columns}
         self.said: Tensor | None = None
         """[B, E, K], what the experts before the one that is asked have said."""
+        self.own: Tensor | None = None
+        """[B, n], what the form that is asked made of the events by itself (`Form.own_columns`)."""
 
     @classmethod
     def of(cls, batch: Batch, views: Collection[View], place: Place) -> Inputs:

@@ -57,6 +57,36 @@ class RareClassExpert(Expert):
         return cls(settings, pool.nominal, pool.before, pool.rated_classes)
 
     @property
+    def settings(self) -> RareClassSettings:
+        """When a class is rare, and how its labels are learnt."""
+        return self._settings
+
+    @property
+    def nominal(self) -> Bools:
+        """Which features are categories, [F]."""
+        return self._nominal.copy()
+
+    @property
+    def classes(self) -> int:
+        """K"""
+        return self._classes
+
+    @property
+    def most_rated(self) -> int:
+        """The most classes whose rates stand for a category; 0 where there are no rates."""
+        return self._most_rated
+
+    @property
+    def heard(self) -> int:
+        """How many experts stand before it."""
+        return self._heard
+
+    @property
+    def model(self) -> state.Model:
+        """What it answers by, which changes as it learns."""
+        return self._model
+
+    @property
     def rare(self) -> Bools:
         """Which classes are rare, [K]."""
         return self._model.shares.rare.copy()

@@ -101,7 +101,8 @@ class Taught:
         history = np.roll(y, 1)[:, None].copy()
         history[self.rng.random(len(y)) < 0.1] = -1
         subject = np.where(self.rng.random(len(y)) < 0.5, -1, np.roll(y, 2))
-        return replace(Batch.of(X, history=history, subject_label=subject), said=said)
+        texts = [" ".join("A 1b?"[i] * i for i in self.rng.integers(0, 5, 4)) for _ in y]
+        return replace(Batch.of(X, texts, history=history, subject_label=subject), said=said)
 
     def learn(self, n: int) -> None:
         """n labels come."""
@@ -139,6 +140,8 @@ class Taught:
     def inputs_of(self, batch: Batch) -> Inputs:
         """The events on the form's place."""
         inputs = Inputs.of(batch, self.form.views, self.place)
+        own = self.form.own_columns(batch)
+        inputs.own = torch.zeros((len(batch), 0)) if own is None else torch.from_numpy(own)
         inputs.said = None if batch.said is None else torch.from_numpy(batch.said).to(self.place.device)
         return inputs
 

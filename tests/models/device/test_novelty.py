@@ -59,6 +59,9 @@ class RememberingForm:
         self.views = self.part.views
         self.follow, self.bytes_needed = self.part.follow, self.part.bytes_needed
 
+    def own_columns(self, batch: Batch) -> None:
+        return None
+
     @property
     def structure(self) -> Any:
         return self.part.structure
