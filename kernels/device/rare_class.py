@@ -140,5 +140,3 @@ def _heads(gaussians: Gaussians, offsets: Tensor) -> Tensor:
     quadratic = 0.5 * (length[0] - own)
     ratios = [linear.view(VIEWS, R, len(LINEAR), B).transpose(0, 1), quadratic.transpose(1, 2)]
     return torch.cat(ratios, dim=2).flatten(1, 2).permute(2, 0, 1).clamp(-FARTHEST, FARTHEST)
-
-

@@ -75,7 +75,7 @@ class Form(ABC):
         """Pseudo-counts float64 [B, K], from the tensors as they were last sent."""
 
     def own_columns(self, batch: Batch) -> Floats | None:
-        """What it makes of a batch on the CPU beside the views, [B, n], to come as `Inputs.own`; None for most forms."""
+        """What it makes of a batch on the CPU beside the views, [B, n], to come as `Inputs.own`; None for most."""
         return None
 
     @abstractmethod

@@ -93,8 +93,8 @@ class RareClassForm(FormOfArrays):
         if said is None:
             said = torch.zeros((B, expert.heard, K), dtype=torch.float64, device=inputs.place)
         gaussians = Gaussians(*(copies[name] for name in Gaussians._fields)) if self._inputs else None
-        voting = (copies[name] for name in RareOnDevice._fields if name != "gaussians")
-        return evidence(RareOnDevice(*voting, gaussians), self._rows(inputs), said)
+        voting = {name: copies[name] for name in RareOnDevice._fields if name != "gaussians"}
+        return evidence(RareOnDevice(gaussians=gaussians, **voting), self._rows(inputs), said)
 
     def _rows(self, inputs: Inputs) -> Tensor:
         """The inputs [B, D] of B events."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tocsin.kernels.device.nearest.torch_tensors import NearestRows, RingOfEvents, least, rows_by_age
 from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
+from tocsin.kernels.device.pieces import pieces
 from tocsin.kernels.experts.neighbours import LIMIT, UNKNOWN
 from tocsin.kernels.fusion.triton_launch import power_of_two
 
@@ -21,15 +22,27 @@ def nearest(ring: RingOfEvents, X: Tensor, k: int, kinds: Tensor) -> NearestRows
     `kinds` int8 [F] are the ring's `nominal` on its device: nothing may be copied there while launches are captured.
     """
     rows = rows_by_age(ring)
-    (B, F), W, k = X.shape, len(rows), min(k, len(rows))
+    W, k = len(rows), min(k, len(rows))
+    columns = ring.values.index_select(0, rows).T.contiguous()
+    distances, ages = [], []
+    for piece in pieces(len(X), k * -(-W // SPAN)):
+        distance, age = _searched(ring, columns, X[piece], k, kinds)
+        distances.append(distance)
+        ages.append(age)
+    return NearestRows(torch.cat(distances), rows[torch.cat(ages)])
+
+
+def _searched(ring: RingOfEvents, columns: Tensor, X: Tensor, k: int, kinds: Tensor) -> tuple[Tensor, Tensor]:
+    """The distances and the ages [B, k] of the nearest of `columns` [F, W], the ring by age."""
+    (B, F), W = X.shape, columns.shape[1]
     spans = -(-W // SPAN)
     distance, age = X.new_empty((spans, B, k)), torch.empty((spans, B, k), dtype=torch.int32, device=X.device)
     if B and k:
-        columns, queries = ring.values.index_select(0, rows).T.contiguous(), X.T.contiguous()
+        # Without columns numbers are passed of which nothing is read: they must have an address.
+        parts = (X.T.contiguous(), columns, ring.factor, kinds) if F else (X.new_zeros(1),) * 4
         with np.errstate(all="ignore"):  # the interpreter computes by numpy
             nearest_kernel[((B + BLOCK - 1) // BLOCK, spans)](
-                *(part if F else X.new_zeros(1) for part in (queries, columns, ring.factor)),
-                kinds if F else torch.zeros(1, dtype=torch.int8, device=X.device),
+                *parts,
                 ring.held,
                 distance,
                 age,
@@ -48,4 +61,4 @@ def nearest(ring: RingOfEvents, X: Tensor, k: int, kinds: Tensor) -> NearestRows
     # Later stretches hold older events, so that the first of equals is the latest.
     together, ages = (part.transpose(0, 1).reshape(B, spans * k) for part in (distance, age))
     found, place = least(together.clone(), k)
-    return NearestRows(found, rows[ages.gather(1, place).clamp(min=0).to(torch.int64)])
+    return found, ages.gather(1, place).clamp(min=0).to(torch.int64)

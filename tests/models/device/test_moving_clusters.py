@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from tocsin.config.experts.moving_clusters import MovingClustersSettings
+from tocsin.kernels.device import pieces
 from tocsin.models.experts.moving_clusters import MovingClustersExpert
 
 from .form_behaviour import FormBehaviour
@@ -31,6 +35,15 @@ class TestMovingClusters(FormBehaviour):
         taught.learn(20)
         assert taught.send() == 0
         assert not taught.told(taught.asked(3)).any()
+
+    def test_in_pieces_it_says_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        taught = self.taught("gaps", columns=9)
+        taught.learn(100)
+        taught.send()
+        batch = taught.asked(30)
+        told = taught.told(batch)
+        monkeypatch.setattr(pieces, "AT_ONCE", 200)
+        assert np.array_equal(taught.told(batch), told)
 
     def test_either_norm_is_followed(self) -> None:
         taught = self.taught("numbers")

@@ -102,6 +102,14 @@ class TestTorchInPieces(behaviour("torch", 37, 50)):  # type: ignore[misc]
 class TestTriton(behaviour("triton", 300, 19)):  # type: ignore[misc]
     """A window of more than one stretch of the kernel, and more events than one program takes."""
 
+    def test_in_pieces_the_same_are_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ring, X = ring_of(events(280, seed=4), 300, np.ones(F)), torch.from_numpy(events(19, seed=5))
+        expected = search("torch", ring, X, 3)
+        monkeypatch.setattr(pieces, "AT_ONCE", 40)
+        found = search("triton", ring, X, 3)
+        assert torch.equal(found.distance, expected.distance)
+        assert torch.equal(found.row, expected.row)
+
 
 @pytest.mark.parametrize("k", [1, 4, torch_tensors.FEW + 3, 99])
 def test_of_equals_the_first_is_least(k: int) -> None:

@@ -45,5 +45,3 @@ class TestWithTraits(StackBehaviour):
 
 class TestWithoutTraits(StackBehaviour):
     traits = False
-
-
