@@ -14,7 +14,7 @@ from tocsin.kernels.fusion.interface import Rule
 from tocsin.models.data.batch import Floats
 from tocsin.models.device.form import Form
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.novelty import NoveltyForm
+from tocsin.models.device.novelty import NoveltyDistances
 from tocsin.models.device.routers import RouterForm
 
 REST = ("uncertainty", "conflict", "used", "moved")
@@ -50,7 +50,7 @@ class Program:
     """One plan, ready to run. It gives float64 [B, n], whose parts `parts` names in their order."""
 
     def __init__(
-        self, plan: Operations, forms: list[Form], router: RouterForm, novelty: NoveltyForm | None, mirror: Mirror
+        self, plan: Operations, forms: list[Form], router: RouterForm, novelty: NoveltyDistances | None, mirror: Mirror
     ) -> None:
         self.plan = plan
         self._forms, self._router, self._novelty, self._mirror = forms, router, novelty, mirror

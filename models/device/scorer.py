@@ -1,8 +1,8 @@
 """A mixture scored on a device: evidence, routing, fusion, sharpness, rare classes and distances in one pass.
 
 The CPU learns, and the device holds a copy of what scoring reads. The copy follows before a batch is scored if anything
-was learnt since. Experts that have no form answer on the CPU, and what they say travels with the events. One packed array
-comes back. The compiled kernels (`tocsin.models.decision.scoring.opinions.CpuScorer`) are the oracle.
+was learnt since. Experts that have no form answer on the CPU, and what they say travels with the events. One packed
+array comes back. The compiled kernels (`tocsin.models.decision.scoring.opinions.CpuScorer`) are the oracle.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 import numpy as np
+import torch
 
 from tocsin.kernels.device.launches import MOST_ROWS, Launches
 from tocsin.kernels.device.mirror import Mirror
@@ -22,7 +23,7 @@ from tocsin.models.decision.rare_reading import Read
 from tocsin.models.decision.scoring.opinions import BatchOpinions, CpuScorer, Parts, ScoredOn
 from tocsin.models.device.form import Copies, Form, form_of
 from tocsin.models.device.inputs import View, packed
-from tocsin.models.device.novelty import NoveltyForm
+from tocsin.models.device.novelty import NoveltyDistances
 from tocsin.models.device.program import Operations, Program
 from tocsin.models.device.routers import router_form
 from tocsin.models.routing.combiner import Combined
@@ -41,6 +42,8 @@ class DeviceScorer:
     """Scores one mixture at one place. See `tocsin.models.decision.scoring.opinions.Scorer`."""
 
     def __init__(self, parts: Parts, place: Place) -> None:
+        if not place.is_cuda:
+            torch.set_num_threads(1)  # small tensors are quicker so, and sums keep one order
         self.place = place
         self._parts = parts
         self._cpu = CpuScorer(parts)
@@ -52,7 +55,7 @@ class DeviceScorer:
         self._router = router_form(parts.combiner.router, Copies(self._mirror, "router/"))
         self._novelty = None
         if parts.novelty is not None:
-            self._novelty = NoveltyForm(parts.novelty, Copies(self._mirror, "novelty/"))
+            self._novelty = NoveltyDistances(parts.novelty, Copies(self._mirror, "novelty/"))
         self._programs: OrderedDict[Hashable, Program] = OrderedDict()
         self._followed: Hashable = None
         self.learnt = -1
@@ -133,7 +136,7 @@ class DeviceScorer:
         asked = np.zeros(len(active), np.bool_)
         asked[list(plan.others)] = True
         answers, subject_texts = self._parts.pool.evidence(batch, asked)
-        given = answers[:, list(plan.others)].reshape(len(batch), -1)
+        given = answers[:, list(plan.others)].reshape(len(batch), len(plan.others) * plan.classes)
         rows = np.concatenate([packed(batch, self._views(plan.forms)).rows, given], axis=1)
         numbers = WORKING_NUMBERS * (len(active) * plan.classes + rows.shape[1])
         most = min(MOST_ROWS, max(1, WORKING_BYTES // (8 * numbers)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
-
 from tocsin.kernels.device.place import Place, place
 from tocsin.models.decision.mixture import Mixture
 from tocsin.models.device.guarded import GuardedScorer
@@ -15,10 +13,7 @@ from tocsin.models.device.scorer import DeviceScorer
 
 def check_device(name: str) -> Place:
     """The place that a config names. Raises DeviceError, which says what was found, where it is not there."""
-    found = place("cuda" if name == "auto" else name)
-    if not found.is_cuda:
-        torch.set_num_threads(1)  # small tensors are quicker so, and sums keep one order
-    return found
+    return place("cuda" if name == "auto" else name)
 
 
 def score_on(name: str, mixture: Mixture) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,16 @@ def test_batches_of_any_size_are_scored(rows: int) -> None:
     models.learn(model, X, y)
     on_device(model)
     same(model, models.stream(rows, seed=1)[0])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
+def test_the_kernels_of_triton_score_the_same() -> None:
+    model = Classifier(models.settings())
+    X, y = models.stream(300)
+    models.learn(model, X, y)
+    interpreted = replace(place("torch-cpu"), triton=True)
+    model.mixture.scorer = DeviceScorer(model.mixture.scored_parts, interpreted)
+    same(model, models.stream(9, seed=1)[0])
 
 
 def test_a_rare_class_is_read_as_the_kernels_read_it() -> None:
