@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,13 @@ class InProcess:
     labels may be those of whole subjects: see `tocsin.streams.replay.by_subject.plan`.
     """
 
-    def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True, together: int = 1
+    ) -> None:
         """`rival` also runs `tocsin.streams.replay.rival` on the same events, as one more baseline. Without
-        `many_at_once` a worker decides every event by itself."""
+        `many_at_once` a worker decides every event by itself. So many events are decided `together`, by one state of
+        the model, as by a service that is behind; labels that are due meanwhile come after them."""
+        self._together = together
         self._settings = settings
         self._delay = label_delay
         self._classes = frozenset(settings.classes)
@@ -137,6 +142,8 @@ class InProcess:
             if plan.of_events:
                 return self._run_one_by_one(source, progress)
             return self._run_by_subject(source, plan, progress)
+        if self._together > 1:
+            return self._run_together(source, progress)
         again = not isinstance(source, Iterator)
         if self._many_at_once and again and self._goes_in_chunks():
             try:
@@ -181,6 +188,23 @@ class InProcess:
                 self._send_label(worker, due)
             return self._finished(worker, started)
 
+    def _run_together(self, source: Iterable[PastEvent], progress: Callable[[], None]) -> ReplayReport:
+        with self._worker() as worker:
+            started, events = time.perf_counter(), iter(source)
+            while block := list(islice(events, self._together)):
+                self._send_labels(worker, [due for past in block for due, _ in self._unlabelled.before(past)])
+                for past in block:
+                    self._producer.produce(self._settings.topics.events, past.key, past.event)
+                self._decide(worker, [*block])
+                due: list[PastEvent] = []
+                for past in block:
+                    self._unlabelled.add(past, None)
+                    due += (one for one, _ in self._unlabelled.after())
+                    progress()
+                self._send_labels(worker, due)
+            self._send_labels(worker, [due for due, _ in self._unlabelled.rest()])
+            return self._finished(worker, started)
+
     def _run_by_subject(self, source: Iterable[PastEvent], plan: Plan, progress: Callable[[], None]) -> ReplayReport:
         """Replay with labels of whole subjects; events between two labels are decided together, to the same bits."""
         due, sent = DueSubjects(self._settings, plan, self._delay), list[PastEvent]()
@@ -220,7 +244,7 @@ class InProcess:
                 self._judge(by_id[decision.event], decision)
         if (keeping := worker.classifier.abstention.promise) is not None:
             self._promises[keeping.promise.state] += len(sent)
-        if self._rival is not None:
+        if self._rival is not None and self.subjects is not None:
             for past in sent:
                 self._of_subject.setdefault(past.subject, []).append(past)
         self.without_label += sum(past.label is None for past in sent)
@@ -268,7 +292,8 @@ class InProcess:
     def _worker_settings(self, directory: Path) -> Settings:
         """The service's settings with a state of the replay's own, and batches of a fixed size."""
         state = self._settings.state.model_copy(update={"directory": directory, "snapshots": None})
-        batching = self._settings.batching.model_copy(update={"max_events": _BATCH})
+        batch = max(_BATCH, 4 * self._together)  # the events, and the feedback of the labels before them
+        batching = self._settings.batching.model_copy(update={"max_events": batch})
         return self._settings.model_copy(update={"state": state, "batching": batching})
 
     def _replay_one(self, worker: Worker, past: PastEvent) -> None:
@@ -330,13 +355,17 @@ class InProcess:
         return not self._classes or label in self._classes
 
     def _send_label(self, worker: Worker, past: PastEvent) -> None:
-        """Send a label that is due; the worker joins it now, and learns from it in its next step."""
-        if past.label is None:
-            return
-        self._tell(past)
-        record = label_record(self._settings, past)
-        self._producer.produce(self._settings.topics.labels, past.key, record)
-        worker.step(0)
+        self._send_labels(worker, [past])
+
+    def _send_labels(self, worker: Worker, due: Sequence[PastEvent]) -> None:
+        """Send the labels that are due; the worker joins them now, and learns from them in its next step."""
+        labelled = [past for past in due if past.label is not None]
+        for past in labelled:
+            self._tell(past)
+            record = label_record(self._settings, past)
+            self._producer.produce(self._settings.topics.labels, past.key, record)
+        if labelled:
+            worker.step(0)
 
     def _count_refused(self) -> None:
         """Read the dead letters since the last time."""

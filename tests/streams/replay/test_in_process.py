@@ -215,3 +215,33 @@ def test_the_shipped_data_is_whole() -> None:
     for file, lines in (("electricity.csv.gz", 45_313), ("sms_spam.tsv.gz", 5_574)):
         with gzip.open(PRESETS / "data" / file) as data:
             assert sum(1 for _ in data) == lines
+
+
+@pytest.mark.parametrize("together", [2, 7, 64])
+def test_events_that_are_decided_together_are_decided_by_one_state_of_the_model(tmp_path: Path, together: int) -> None:
+    class Together(InProcess):
+        learnt: list[int]
+
+        def _judge(self, past: PastEvent, decision: Decision | None) -> None:
+            assert decision is not None
+            self.learnt.append(decision.model.feedback_offset)
+            super()._judge(past, decision)
+
+    replayed = Together(settings(tmp_path), 1, together=together)
+    replayed.learnt = []
+    report = replayed.run(some(100))
+    assert report.events == 100
+    # Before each block, the labels of all events before it are learnt but the last, which is one event late.
+    assert replayed.learnt == [max(i // together * together - 1, 0) for i in range(100)]
+
+
+def test_a_device_decides_in_a_replay_what_the_cpu_decides(tmp_path: Path) -> None:
+    reports = []
+    for device in ("cpu", "torch-cpu"):
+        config = settings(tmp_path, kernels={"device": device})
+        found = dataclasses.asdict(InProcess(config, 1, together=20).run(some(200)))
+        reports.append({key: value for key, value in found.items() if key != "events_per_second"})
+    known, found = reports
+    assert found["confusion"] == known["confusion"]
+    assert found["accuracy"] == known["accuracy"]
+    assert found["coverage"] == known["coverage"]
