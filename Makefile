@@ -40,9 +40,9 @@ proof: develop  ## the longer proofs, and property tests with examples of their 
 	$(RUN) -m proof --timeout 3600 $(PYTEST)
 	$(RUN) $(PARALLEL) -m 'hypothesis and not gpu' --hypothesis-profile searching --timeout 3600 $(PYTEST)
 
-gpu: develop  ## the kernels on a CUDA device: right first, then timed; says so where there is none
-	$(RUN) tests/kernels -m 'not proof' -k 'Triton or Device' $(PYTEST)
-	$(BIN)/python benchmarks/fusion_gpu.py
+gpu: develop  ## scoring on a CUDA device: right first, then timed; says so where there is none
+	TOCSINTEST_DEVICE=cuda $(RUN) tests/kernels tests/models/device tests/streams/worker/test_scoring.py -m 'not proof' -k 'Triton or Device or device or cuda' $(PYTEST)
+	$(BIN)/python benchmarks/device.py
 
 check: develop  ## style, types, layers
 	$(BIN)/ruff check .
