@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -94,7 +93,7 @@ class Inputs:
         start, stop = self._columns[name]
         return self._rows[:, start:stop]
 
-    @cached_property
+    @property
     def ranked_where_known(self) -> Tensor:
         """[B, F], `ranked` with NaN where `X` is; both must have been packed."""
         X = self["X"]

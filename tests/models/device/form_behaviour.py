@@ -16,7 +16,7 @@ from tocsin.models.device.form import Copies, form_of
 from tocsin.models.device.inputs import Inputs
 from tocsin.models.experts.base import Expert
 
-from .taught import STREAMS, Taught
+from .taught import STREAMS, TRITON, Taught
 
 SIZES = (1, 3, 40, 1, 128, 65, 2)
 """Labels that come between two questions."""
@@ -172,3 +172,25 @@ class FormBehaviour:
         taught.learn(20)
         taught.send()
         self.agrees(taught, 3)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_a_graph_that_a_card_captured_follows_what_is_learnt(self, stream: str) -> None:
+        taught = self.taught(stream, at=TRITON)
+        taught.learn(400)
+        taught.send()
+        inputs = taught.inputs_of(taught.asked(20))
+        taught.form.evidence(inputs)  # what is compiled at the first call is no part of a graph
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            answer = taught.form.evidence(inputs)
+        for _ in range(3):
+            taught.learn(3)
+            taught.send()
+            now = taught.inputs_of(batch := taught.asked(20))
+            for one, other in zip((inputs._rows, inputs.said, inputs.own), (now._rows, now.said, now.own), strict=True):
+                one.copy_(other)
+            graph.replay()
+            close(answer.cpu().numpy(), taught.expert.evidence(batch))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.inputs import InputsSettings
 from tocsin.kernels.device.mirror import Mirror
-from tocsin.kernels.device.place import Place
+from tocsin.kernels.device.place import Place, place
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.features import category_code
 from tocsin.models.device.form import Copies, Form
@@ -21,6 +21,8 @@ from tocsin.models.experts.base import Expert
 from tocsin.models.inputs.preparation import Preparation
 
 CPU = Place("torch-cpu", torch.device("cpu"), triton=False)
+TRITON = place("cuda" if torch.cuda.is_available() else "torch-cpu")
+"""Where Triton runs: on a card, or interpreted where there is none."""
 CODES = np.array([category_code(name) for name in "abcde"], np.float64)
 STREAMS = ("numbers", "categories", "gaps", "constant", "huge")
 PREFIX = "expert/"
@@ -55,17 +57,17 @@ def rows(stream: str, rng: np.random.Generator, y: Ints, columns: int) -> Floats
 class Taught:
     """An expert and its form. On the stream `huge` the events are not prepared, so that all values arrive."""
 
-    def __init__(self, new: Callable[[list[bool], int], Expert], stream: str, place: Place = CPU, **own: Any) -> None:
+    def __init__(self, new: Callable[[list[bool], int], Expert], stream: str, at: Place = CPU, **own: Any) -> None:
         """`new` makes an expert of columns of which these are categories, behind so many others."""
         self.stream, self.heard = stream, own.pop("heard", 3)
         self.columns, self.classes, self.share = own.pop("columns", 4), own.pop("classes", 2), own.pop("share", None)
         self.rng = np.random.default_rng(own.pop("seed", 0))
         self._new, self._form_of = new, own.pop("form")
-        self.expert, self.place = new(kinds(stream, self.columns), self.heard), place
+        self.expert, self.place = new(kinds(stream, self.columns), self.heard), at
         self.inputs = Preparation(InputsSettings())
         self.learnt = 0
         self._make_room()
-        self.mirror = Mirror(place)
+        self.mirror = Mirror(at)
         self.form: Form = self._form_of(self.expert, Copies(self.mirror, PREFIX))
 
     def _make_room(self) -> None:
@@ -141,7 +143,7 @@ class Taught:
         """The events on the form's place."""
         inputs = Inputs.of(batch, self.form.views, self.place)
         own = self.form.own_columns(batch)
-        inputs.own = torch.zeros((len(batch), 0)) if own is None else torch.from_numpy(own)
+        inputs.own = torch.from_numpy(np.zeros((len(batch), 0)) if own is None else own).to(self.place.device)
         inputs.said = None if batch.said is None else torch.from_numpy(batch.said).to(self.place.device)
         return inputs
 

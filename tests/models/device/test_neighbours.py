@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 
 import numpy as np
@@ -12,7 +11,7 @@ from tocsin.config.experts.neighbours import NeighboursSettings
 from tocsin.models.experts.neighbours import NeighboursExpert
 
 from .form_behaviour import FormBehaviour, close
-from .taught import CPU, Taught
+from .taught import TRITON, Taught
 
 
 class NeighboursBehaviour(FormBehaviour):
@@ -59,9 +58,8 @@ class TestMany(NeighboursBehaviour):
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
 @pytest.mark.parametrize("stream", ["gaps", "huge"])
 def test_the_triton_kernel_says_the_same(stream: str) -> None:
-    place = dataclasses.replace(CPU, triton=True)
-    behaviour = TestNeighbours()
-    taught = behaviour.taught(stream, place=place)
+    assert TRITON.triton
+    taught = TestNeighbours().taught(stream, at=TRITON)
     for size in (1, 40, 120):
         taught.learn(size)
         taught.send()

@@ -15,6 +15,7 @@ from tocsin.kernels.device.nearest import torch_tensors
 from tocsin.kernels.device.nearest.torch_tensors import NearestRows, RingOfEvents, least, votes
 from tocsin.kernels.experts.neighbours import Nearest
 from tocsin.kernels.experts.neighbours import nearest as plain
+from tocsin.kernels.fusion.torch_tensors import device
 
 NOMINAL = (False, True, False, False, True)
 F = len(NOMINAL)
@@ -45,7 +46,9 @@ def search(backend: str, ring: RingOfEvents, X: Tensor, k: int) -> NearestRows:
         return torch_tensors.nearest(ring, X, k)
     from tocsin.kernels.device.nearest import triton_launch
 
-    return triton_launch.nearest(ring, X, k, torch.tensor(ring.nominal).to(torch.int8))
+    there = ring._replace(**{name: getattr(ring, name).to(device()) for name in ("values", "newest", "held", "factor")})
+    kinds = torch.tensor(ring.nominal, dtype=torch.int8, device=device())
+    return NearestRows(*(part.cpu() for part in triton_launch.nearest(there, X.to(device()), k, kinds)))
 
 
 def behaviour(backend: str, length: int, queries: int) -> type:
