@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tocsin.kernels.common.moments import LARGEST
-from tocsin.kernels.device import pieces
+from tocsin.kernels.device.pieces import most_at_once, pieces
 from tocsin.kernels.experts.moving_clusters.density import BLUR, FARTHEST, LEAST, TURN
 
 LABEL, AT, SUMS, SPREAD, LOG_SPREAD, LOG_SHARE, PLACE = 0, 1, 2, 6, 7, 8, 9
@@ -40,7 +40,7 @@ def evidence(model: MovingOnDevice, X: Tensor, classes: int) -> Tensor:
     label = columns[LABEL]
     own = (label[:, None] == torch.arange(classes, device=X.device)).to(torch.float64)
     found = []
-    for piece in pieces.pieces(len(X), len(label)):
+    for piece in pieces(len(X), len(label), X.device):
         logs, known = _logs(model, columns, X[piece])
         logs = torch.where(label >= 0.0, logs, -torch.inf)
         top = logs.amax(dim=1, keepdim=True)
@@ -73,7 +73,7 @@ def _distances(model: MovingOnDevice, columns: Tensor, elapsed: Tensor, X: Tenso
     counted = X.isfinite() & (factor > 0.0)
     values = X.clamp(-LARGEST, LARGEST)
     squared, largest = X.new_zeros((2, len(X), len(elapsed)))
-    at_once = max(1, pieces.AT_ONCE // max(squared.numel(), 1))
+    at_once = max(1, most_at_once(X.device) // max(squared.numel(), 1))
     for first in range(0, F, at_once):
         some = slice(first, first + at_once)
         away = ((values[:, some, None] - centres[some]).abs_() * factor[some, None]).clamp_(max=FARTHEST)

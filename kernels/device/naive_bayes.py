@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tocsin.kernels.device import pieces
+from tocsin.kernels.device.pieces import most_at_once, pieces
 from tocsin.kernels.experts.naive_bayes import FARTHEST, MOST
 
 
@@ -47,10 +47,10 @@ def probabilities(counts: CountsOnDevice, X: Tensor, nominal: tuple[bool, ...]) 
     if not K:
         return X.new_zeros((len(X), 0))
     densities = _densities(counts)
-    for piece in pieces.pieces(len(X), K):
+    for piece in pieces(len(X), K, X.device):
         rows = X[piece]
         logs = torch.log((counts.weight + counts.unit) / (counts.total + K * counts.unit)).expand(len(rows), K)
-        at_once, slot = max(1, pieces.AT_ONCE // max(K * len(rows), 1)), 0
+        at_once, slot = max(1, most_at_once(X.device) // max(K * len(rows), 1)), 0
         for category, run in groupby(range(len(nominal)), key=nominal.__getitem__):
             columns = list(run)
             for first in range(columns[0], columns[-1] + 1, at_once):

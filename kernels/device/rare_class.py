@@ -15,6 +15,7 @@ from tocsin.kernels.device.pieces import pieces
 from tocsin.kernels.experts.rare_class.gaussian import FARTHEST, LARGEST
 from tocsin.kernels.experts.rare_class.learning import MOST_RARE
 from tocsin.kernels.experts.rare_class.state import LINEAR, QUADRATIC, VIEWS
+from tocsin.kernels.fusion.torch_tensors import total_of
 
 PRIOR, SHARE, SLOPE, SHIFT, KNOWN = range(5)
 """What stands in a row of `RareOnDevice.about`: the log odds of the class, its share, the slope and the shift of the
@@ -66,9 +67,9 @@ class Gaussians(NamedTuple):
 def evidence(rare: RareOnDevice, X: Tensor, said: Tensor) -> Tensor:
     """The evidence [B, K] for X [B, D], of which the experts said `said` [B, E, K]."""
     R, M, voters = rare.losses.shape
-    systems = 0 if rare.gaussians is None else rare.gaussians.centre[:, :, 0].numel()
+    discriminants = 0 if rare.gaussians is None else VIEWS * (1 + R * (len(LINEAR) + len(QUADRATIC)))
     told = []
-    for piece in pieces(len(X), max(R * M * voters, systems * X.shape[1])):
+    for piece in pieces(len(X), max(R * M * voters, discriminants * X.shape[1]), X.device):
         ratio, spoke = _ratios(rare, X[piece], said[piece])
         voted = _voted(rare, ratio, spoke)
         about = rare.about
@@ -129,13 +130,11 @@ def _heads(gaussians: Gaussians, offsets: Tensor) -> Tensor:
     slope = gaussians.slope.permute(3, 1, 0, 2).flatten(2)[..., None]  # [D, V, R L, 1]
     rest = offsets[:, None] - gaussians.centre.permute(2, 0, 1)[..., None]  # [D, 1 + R Q, V, B]
     factor = gaussians.factor.permute(2, 3, 0, 1)[..., None]  # [D, D, 1 + R Q, V, 1]
-    length = torch.zeros_like(rest[0])
-    for i in range(len(offsets)):
-        linear = linear + slope[i] * offsets[i][:, None]
-        solved = rest[i] / factor[i, i]
-        length = length + solved * solved
-        rest[i + 1 :] -= factor[i + 1 :, i] * solved
-    length = length + gaussians.log_det[..., None]
+    for i, part in enumerate((slope * offsets[:, :, None]).unbind()):
+        linear = linear + part
+        rest[i] /= factor[i, i]
+        rest[i + 1 :] -= factor[i + 1 :, i] * rest[i]
+    length = total_of((rest * rest).unbind()) + gaussians.log_det[..., None]
     own = length[1:].view(R, len(QUADRATIC), VIEWS, B)
     quadratic = 0.5 * (length[0] - own)
     ratios = [linear.view(VIEWS, R, len(LINEAR), B).transpose(0, 1), quadratic.transpose(1, 2)]

@@ -51,7 +51,7 @@ def nearest(ring: RingOfEvents, X: Tensor, k: int) -> NearestRows:
     columns, queries = ring.values.index_select(0, rows).T.contiguous(), X.T.contiguous()
     older = torch.arange(len(rows), device=X.device) >= ring.held
     distances, ages = [], []
-    for piece in pieces(len(X), len(rows)):
+    for piece in pieces(len(X), len(rows), X.device):
         squared = squared_distances(queries[:, piece], columns, ring.factor, ring.nominal)
         distance, age = least(squared.masked_fill_(older, torch.inf), k)
         distances.append(distance)

@@ -25,7 +25,7 @@ def nearest(ring: RingOfEvents, X: Tensor, k: int, kinds: Tensor) -> NearestRows
     W, k = len(rows), min(k, len(rows))
     columns = ring.values.index_select(0, rows).T.contiguous()
     distances, ages = [], []
-    for piece in pieces(len(X), k * -(-W // SPAN)):
+    for piece in pieces(len(X), k * -(-W // SPAN), X.device):
         distance, age = _searched(ring, columns, X[piece], k, kinds)
         distances.append(distance)
         ages.append(age)

@@ -36,7 +36,14 @@ class LinearBehaviour(FormBehaviour):
 
 
 class TestHashed(LinearBehaviour):
-    pass
+    def test_what_was_merged_is_sent(self) -> None:
+        taught, other = self.taught("numbers"), self.taught("numbers", seed=1)
+        for one in (taught, other):
+            one.learn(50)
+            one.send()
+        taught.expert.merge(other.expert, 0.25)
+        assert taught.send() > 0
+        self.agrees(taught)
 
 
 class TestRated(LinearBehaviour):
