@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tocsin.kernels.device.moving_clusters import MovingOnDevice, evidence
+from tocsin.kernels.device.moving_clusters import torch_tensors
+from tocsin.kernels.device.moving_clusters.torch_tensors import Distances, MovingOnDevice, evidence
 from tocsin.kernels.experts.moving_clusters.density import EUCLIDEAN, MAXIMUM, TURNS
 from tocsin.kernels.experts.moving_clusters.state import LOSS, SHAPE, SPEED, STRENGTH, Clusters
 from tocsin.models.data.batch import Floats
@@ -39,7 +40,7 @@ class MovingClustersForm(FormOfArrays):
         }
 
     def _numbers(self) -> Floats:
-        """See `tocsin.kernels.device.moving_clusters.NOW`."""
+        """See `tocsin.kernels.device.moving_clusters.torch_tensors.NOW`."""
         figures, varied = self.expert.model.figures, float((self.expert.model.factor > 0.0).sum())
         shape, turns = min(figures[SHAPE], 0.5 * varied), TURNS * math.sqrt(figures[SPEED])
         maximum = float(figures[LOSS + EUCLIDEAN] > figures[LOSS + MAXIMUM])
@@ -52,7 +53,15 @@ class MovingClustersForm(FormOfArrays):
             return torch.zeros((len(inputs), self.expert.classes), dtype=torch.float64, device=inputs.place)
         X = inputs.ranked_where_known.index_select(1, self.copies["places"])
         model = MovingOnDevice(self.copies["clusters"], self.copies["factor"], self.copies["numbers"])
-        return evidence(model, X, self.expert.classes)
+        return evidence(model, X, self.expert.classes, self._distances)
+
+    @property
+    def _distances(self) -> Distances:
+        if not self.copies.mirror.place.triton:
+            return torch_tensors.distances
+        from tocsin.kernels.device.moving_clusters import triton_launch  # here, because Triton is not everywhere
+
+        return triton_launch.distances
 
     @property
     def structure(self) -> Hashable:
@@ -61,6 +70,6 @@ class MovingClustersForm(FormOfArrays):
 
 
 def rows_of(clusters: Clusters) -> Floats:
-    """All that is known of each cluster in one row, [C, 9 + 2 F]; see `tocsin.kernels.device.moving_clusters`."""
+    """All that is known of each cluster in one row, [C, 9 + 2 F]; see the module of `evidence`."""
     head = [clusters.label, clusters.at, *clusters.sums, clusters.spread, *clusters.logs]
     return np.concatenate([np.stack(head), clusters.centre, clusters.velocity]).T.astype(np.float64)

@@ -10,6 +10,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from tocsin.kernels.device.moving_clusters.triton_kernel import distances_kernel
 from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
 from tocsin.kernels.fusion.triton_block import fuse_kernel
 from tocsin.kernels.score.triton_kernel import score_kernel
@@ -22,6 +23,7 @@ ROUTER = {
     "RAISE": True, "LEAST": 1e-300,
 }  # fmt: skip
 SEARCH = {"KP": 4, "BLOCK": 16, "AGES": 64, "SPAN": 256, "FAR": 5.0, "UNKNOWN": 1.0}
+CLUSTERS = {"FARTHEST": 10.0, "BLOCK": 16, "PLACES": 64}
 SINGLE = {"evidence", "to_belief", "to_rest"}
 INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out", "to_age"}
 BYTE = {"engaged", "nominal"}
@@ -51,6 +53,7 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
 
 
 if __name__ == "__main__":
+    print("clusters", size(distances_kernel, CLUSTERS, set()))
     print("fuse", size(fuse_kernel, TILES, SINGLE | {"rho", "prior"}))
     print("nearest", size(nearest_kernel, SEARCH, set()))
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))

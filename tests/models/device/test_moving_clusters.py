@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,8 @@ from tocsin.config.experts.moving_clusters import MovingClustersSettings
 from tocsin.kernels.device import pieces
 from tocsin.models.experts.moving_clusters import MovingClustersExpert
 
-from .form_behaviour import FormBehaviour
-from .taught import Taught
+from .form_behaviour import FormBehaviour, close
+from .taught import TRITON, Taught
 
 MOVE = 12
 """Clusters that one label moves in the streams of these tests."""
@@ -55,3 +57,17 @@ class TestMovingClusters(FormBehaviour):
             seen.add(taught.tensors()["expert/numbers"][4])
             self.agrees(taught)
         assert seen == {0.0, 1.0}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
+@pytest.mark.parametrize("stream", ["gaps", "huge"])
+def test_the_triton_kernel_says_the_same(stream: str) -> None:
+    assert TRITON.triton
+    taught = TestMovingClusters().taught(stream, at=TRITON)
+    for size in (0, 1, 40, 120):
+        taught.learn(size)
+        taught.send()
+        batch = taught.asked(20)
+        told = taught.told(batch)
+        close(told, taught.expert.evidence(batch))
+        assert taught.told(batch.rows(0, 0)).shape == (0, 2)
