@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tocsin.kernels.device.rare_class import Gaussians, RareOnDevice, evidence
+from tocsin.kernels.device.rare_class import torch_tensors
+from tocsin.kernels.device.rare_class.torch_tensors import Gaussians, RareOnDevice, Solve, evidence
 from tocsin.kernels.experts.rare_class.gaussian import CLIP, READY
 from tocsin.kernels.experts.rare_class.learning import STRENGTH
 from tocsin.kernels.experts.rare_class.state import BLENDS, prior_odds
@@ -94,7 +95,15 @@ class RareClassForm(FormOfArrays):
             said = torch.zeros((B, expert.heard, K), dtype=torch.float64, device=inputs.place)
         gaussians = Gaussians(*(copies[name] for name in Gaussians._fields)) if self._inputs else None
         voting = {name: copies[name] for name in RareOnDevice._fields if name != "gaussians"}
-        return evidence(RareOnDevice(gaussians=gaussians, **voting), self._rows(inputs), said)
+        return evidence(RareOnDevice(gaussians=gaussians, **voting), self._rows(inputs), said, self._solve)
+
+    @property
+    def _solve(self) -> Solve:
+        if not self.copies.mirror.place.triton:
+            return torch_tensors.solved
+        from tocsin.kernels.device.rare_class import triton_launch  # here, because Triton is not everywhere
+
+        return triton_launch.solved
 
     def _rows(self, inputs: Inputs) -> Tensor:
         """The inputs [B, D] of B events."""

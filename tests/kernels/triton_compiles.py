@@ -12,6 +12,7 @@ from triton.compiler import ASTSource
 
 from tocsin.kernels.device.moving_clusters.triton_kernel import distances_kernel
 from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
+from tocsin.kernels.device.rare_class.triton_kernel import linear_kernel, solve_kernel
 from tocsin.kernels.fusion.triton_block import fuse_kernel
 from tocsin.kernels.score.triton_kernel import score_kernel
 from tocsin.kernels.traversal.triton_kernel import traverse_kernel
@@ -30,7 +31,7 @@ BYTE = {"engaged", "nominal"}
 WHOLE = {"to_label", "to_used", "held"}
 
 
-def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
+def size(kernel: Any, constants: dict[str, Any], single: set[str], doubles: frozenset[str] = frozenset()) -> int:
     """Bytes of the binary."""
 
     def kind(name: str) -> str:
@@ -38,6 +39,8 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
             return "constexpr"
         if len(name) == 1 and name != "X":
             return "i32"
+        if name in doubles:
+            return "*fp64"
         if name in BYTE:
             return "*u8"
         return "*i32" if name in INTEGER else "*i64" if name in WHOLE else "*fp32" if name in single else "*fp64"
@@ -55,6 +58,8 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str]) -> int:
 if __name__ == "__main__":
     print("clusters", size(distances_kernel, CLUSTERS, set()))
     print("fuse", size(fuse_kernel, TILES, SINGLE | {"rho", "prior"}))
+    print("linear", size(linear_kernel, {"BLOCK": 128}, set(), frozenset({"out"})))
     print("nearest", size(nearest_kernel, SEARCH, set()))
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
+    print("solve", size(solve_kernel, {"BLOCK": 64, "DP": 32}, set(), frozenset({"out"})))
     print("traverse", size(traverse_kernel, {"BLOCK": 128}, set()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from tocsin.config.experts.rare_class import RareClassSettings
 from tocsin.models.experts.rare_class.expert import RareClassExpert
 
 from .form_behaviour import FormBehaviour, close
-from .taught import STREAMS, Taught
+from .taught import STREAMS, TRITON, Taught
 
 
 class RareClassBehaviour(FormBehaviour):
@@ -89,3 +90,18 @@ def test_most_labels_send_what_changes_with_each_of_them() -> None:
         taught.learn(1)
         sent.append(taught.send())
     assert np.median(sent) <= 8 * (2 * 2 * 20 + 5 * 4 + 5 + 5 + 1 + 30)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs the extra `gpu`")
+@pytest.mark.parametrize("stream", ["gaps", "huge"])
+def test_the_triton_kernels_say_the_same(stream: str) -> None:
+    assert TRITON.triton
+    taught = TestRated().taught(stream, at=TRITON, classes=3)
+    taught.learn(1_500)
+    for size in (0, 1, 100):
+        taught.learn(size)
+        taught.send()
+        batch = taught.asked(150)
+        assert taught.expert.evidence(batch).any()
+        close(taught.told(batch), taught.expert.evidence(batch))
+        assert taught.told(batch.rows(0, 0)).shape == (0, 3)

@@ -6,6 +6,7 @@ order of its kernels, because where two columns say nearly the same any other or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -64,13 +65,13 @@ class Gaussians(NamedTuple):
     """[R, V (L + Q)], what each discriminant weighs; they sum up to 1."""
 
 
-def evidence(rare: RareOnDevice, X: Tensor, said: Tensor) -> Tensor:
+def evidence(rare: RareOnDevice, X: Tensor, said: Tensor, solve: Solve) -> Tensor:
     """The evidence [B, K] for X [B, D], of which the experts said `said` [B, E, K]."""
     R, M, voters = rare.losses.shape
     discriminants = 0 if rare.gaussians is None else VIEWS * (1 + R * (len(LINEAR) + len(QUADRATIC)))
     told = []
     for piece in pieces(len(X), max(R * M * voters, discriminants * X.shape[1]), X.device):
-        ratio, spoke = _ratios(rare, X[piece], said[piece])
+        ratio, spoke = _ratios(rare, X[piece], said[piece], solve)
         voted = _voted(rare, ratio, spoke)
         about = rare.about
         odds = (about[:, PRIOR] + about[:, SLOPE] * voted + about[:, SHIFT]).clamp(-30.0, 30.0)
@@ -85,14 +86,14 @@ def _told(rare: RareOnDevice, p: Tensor) -> Tensor:
     return rare.numbers[STRENGTH] * ((scale * p) @ rare.place + (1.0 - scale * taken) * rare.others)
 
 
-def _ratios(rare: RareOnDevice, X: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
+def _ratios(rare: RareOnDevice, X: Tensor, said: Tensor, solve: Solve) -> tuple[Tensor, Tensor]:
     """The log likelihood ratios of all voters [B, R, E + 1], and which of them spoke."""
     prior, q, known = (rare.about[:, i, None] for i in (PRIOR, SHARE, KNOWN))
     total = said @ rare.counted.T  # [B, E, R]
     p = ((said @ rare.place.T).transpose(1, 2) + q) / (total.transpose(1, 2) + 1.0)
     ratio = (p.log() - (1.0 - p).clamp(min=1e-300).log() - prior).clamp(-FARTHEST, FARTHEST)
     spoke = (said.sum(dim=2) > 0.0)[:, None].expand(-1, len(prior), -1)
-    by_gaussians = torch.zeros_like(ratio[:, :, :1]) if rare.gaussians is None else _mixed(rare.gaussians, X)
+    by_gaussians = torch.zeros_like(ratio[:, :, :1]) if rare.gaussians is None else _mixed(rare.gaussians, X, solve)
     has = (known > 0.0).expand(len(X), -1, 1)
     ratio = torch.cat([ratio, torch.where(has, by_gaussians, 0.0)], dim=2)
     return ratio, torch.cat([spoke, has], dim=2)
@@ -108,9 +109,9 @@ def _voted(rare: RareOnDevice, ratio: Tensor, spoke: Tensor) -> Tensor:
     return (blends * rare.blends).sum(dim=2)
 
 
-def _mixed(gaussians: Gaussians, X: Tensor) -> Tensor:
+def _mixed(gaussians: Gaussians, X: Tensor, solve: Solve) -> Tensor:
     """The log likelihood ratio of the mixture of all discriminants of each rare class, [B, R, 1]."""
-    heads = _heads(gaussians, _offsets(gaussians.moments, X))
+    heads = _heads(gaussians, _offsets(gaussians.moments, X), solve)
     return (torch.exp(heads) * gaussians.weight).sum(dim=2, keepdim=True).log()
 
 
@@ -123,9 +124,22 @@ def _offsets(moments: Tensor, X: Tensor) -> Tensor:
     return torch.maximum(torch.minimum(offsets, far), -far).permute(2, 1, 0).contiguous()
 
 
-def _heads(gaussians: Gaussians, offsets: Tensor) -> Tensor:
+def _heads(gaussians: Gaussians, offsets: Tensor, solve: Solve) -> Tensor:
     """The log likelihood ratio by each discriminant, [B, R, V (L + Q)], from offsets [D, V, B]."""
     R, B = len(gaussians.slope), offsets.shape[2]
+    linear, length = solve(gaussians, offsets)
+    length = length + gaussians.log_det[..., None]
+    own = length[1:].view(R, len(QUADRATIC), VIEWS, B)
+    quadratic = 0.5 * (length[0] - own)
+    ratios = [linear.view(VIEWS, R, len(LINEAR), B).transpose(0, 1), quadratic.transpose(1, 2)]
+    return torch.cat(ratios, dim=2).flatten(1, 2).permute(2, 0, 1).clamp(-FARTHEST, FARTHEST)
+
+
+def solved(gaussians: Gaussians, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """The linear discriminants [V, R L, B] and the squared lengths |L^-1 (o - c)|^2 of all systems [1 + R Q, V, B].
+
+    From offsets [D, V, B].
+    """
     linear = gaussians.offset.permute(1, 0, 2).flatten(1)[:, :, None]  # [V, R L, 1]
     slope = gaussians.slope.permute(3, 1, 0, 2).flatten(2)[..., None]  # [D, V, R L, 1]
     rest = offsets[:, None] - gaussians.centre.permute(2, 0, 1)[..., None]  # [D, 1 + R Q, V, B]
@@ -134,8 +148,8 @@ def _heads(gaussians: Gaussians, offsets: Tensor) -> Tensor:
         linear = linear + part
         rest[i] /= factor[i, i]
         rest[i + 1 :] -= factor[i + 1 :, i] * rest[i]
-    length = total_of((rest * rest).unbind()) + gaussians.log_det[..., None]
-    own = length[1:].view(R, len(QUADRATIC), VIEWS, B)
-    quadratic = 0.5 * (length[0] - own)
-    ratios = [linear.view(VIEWS, R, len(LINEAR), B).transpose(0, 1), quadratic.transpose(1, 2)]
-    return torch.cat(ratios, dim=2).flatten(1, 2).permute(2, 0, 1).clamp(-FARTHEST, FARTHEST)
+    return linear, total_of((rest * rest).unbind())
+
+
+Solve = Callable[[Gaussians, Tensor], tuple[Tensor, Tensor]]
+"""What `solved` is, by any means."""
