@@ -81,6 +81,16 @@ class Mirror:
         elif len(rows):
             self._part(name, rows, array)
 
+    def write_rows(self, name: str, values: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        """New values [n, ...] of these rows [n] of a tensor that was put by `put_rows`, for whoever has no more of it.
+
+        Raises KeyError where there is no tensor of this name.
+        """
+        if name not in self._tensors:
+            raise KeyError(name)
+        if len(rows):
+            self._parts.append(_Part(name, rows, np.array(values)))
+
     def forget(self, prefix: str) -> None:
         """Drop all tensors whose names begin so."""
         for name in [name for name in self._tensors if name.startswith(prefix)]:

@@ -44,6 +44,10 @@ class Copies:
         """See `Mirror.put_rows`."""
         self.mirror.put_rows(self.prefix + name, array, rows)
 
+    def write_rows(self, name: str, values: NDArray[Any], rows: NDArray[Any]) -> None:
+        """See `Mirror.write_rows`."""
+        self.mirror.write_rows(self.prefix + name, values, rows)
+
     def __getitem__(self, name: str) -> Tensor:
         return self.mirror[self.prefix + name]
 

@@ -67,6 +67,7 @@ def new_pool(
         class_key=np.arange(classes, dtype=np.int32),
         coded=np.zeros(n_nominal, np.int8),
         value_key=np.zeros((n_nominal, 0)),
+        taught=np.zeros((0, 3), np.int32),
         **empty_observers(S, features, classes, n_nominal),
     )
     for e, one in enumerate(settings):
@@ -94,6 +95,7 @@ def empty_observers(slots: int, features: int, classes: int, nominal: int) -> di
         "n_seen": np.zeros((S, F), np.int32),
         "heads": np.full((S, C, K + 1), -1, np.int32),
         "n_values": np.zeros((S, C), np.int32),
+        "taken": np.zeros(S, np.int64),
     }
 
 
@@ -194,6 +196,7 @@ def grown(pool: Pool, nodes: int, slots: int, entries: int) -> Pool:
         n_seen=widened(pool.n_seen, 0, S),
         heads=widened(pool.heads, 0, S, -1),
         n_values=widened(pool.n_values, 0, S),
+        taken=widened(pool.taken, 0, S),
         entries=with_free_entries(pool, entries),
         free_slots=stack,
     )

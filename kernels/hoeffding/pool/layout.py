@@ -111,7 +111,13 @@ FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES, N_CLASSES, N_FEATURES, N_NOMINAL, MOST_V
 """Numbers of the whole pool, by their place in `Pool.counters`: free slots; the first free entry and how many entries
 are free; classes, features and nominal features in use; the most categories that any observer has seen; and the
 classes that river's Hellinger distance calls negative and positive (-1: none)."""
-COUNTERS = 9
+SAVED_COUNTERS = 9
+"""The counters that a snapshot has; those behind them say what changed since a pool began to be watched."""
+N_TAUGHT, N_SWITCHED = range(9, 11)
+"""How many lessons `Pool.taught` was told of, and how often a leaf lost its observers or got new ones."""
+COUNTERS = 11
+TAUGHT_TREE, TAUGHT_NODE, TAUGHT_CLASS = range(3)
+"""The columns of `Pool.taught`."""
 
 ARRAYS = (
     "trees",
@@ -135,10 +141,12 @@ ARRAYS = (
     "class_key",
     "coded",
     "value_key",
+    "taken",
+    "taught",
 )
-SIZES = ("E", "N", "K", "F", "S", "C", "M", "V", "fading")
+SIZES = ("E", "N", "K", "F", "S", "C", "M", "V", "fading", "lessons")
 """The sizes that a header holds: E trees, N nodes, K classes, F features, S slots, C nominal features, M entries, V
-category codes, and the nodes of `faded`."""
+category codes, the nodes of `faded`, and the lessons that `taught` has room for."""
 HEADER = np.dtype([(name, "i8") for name in ARRAYS + SIZES])
 Header = Any
 """A HEADER record: where the arrays of a pool stand and how large they are; see `views`."""
@@ -194,6 +202,10 @@ class Pool:
     """[C], whether a nominal feature's values are codes 0, 1, ... which sort by `value_key`."""
     value_key: Floats
     """[C, V], how the codes of a nominal feature sort."""
+    taken: NDArray[np.int64]
+    """[S], how often a slot was taken: it tells what a slot holds from what it held for another leaf."""
+    taught: Ints
+    """[R, 3], the last R lessons, in turn: the tree, the leaf and the class. R is 0 where nobody watches the pool."""
     header: Header = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -207,7 +219,7 @@ class Pool:
         E, N, K = self.counts.shape
         S, C = self.n_values.shape
         F, M, V, fading = self.mask.shape[1], self.entries.size, self.value_key.shape[1], self.faded.shape[1]
-        sizes = (E, N, K, F, S, C, M, V, fading)
+        sizes = (E, N, K, F, S, C, M, V, fading, len(self.taught))
         for name, size in zip(SIZES, sizes, strict=True):
             header[name] = size
         object.__setattr__(self, "header", header[0])

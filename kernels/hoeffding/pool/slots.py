@@ -24,6 +24,7 @@ def take_slot(pool: Header) -> int:
     """An empty slot; the caller has made sure that one is free."""
     views.counters(pool)[FREE_SLOTS] -= 1
     slot: int = views.free_slots(pool)[views.counters(pool)[FREE_SLOTS]]
+    views.taken(pool)[slot] += 1
     views.moments(pool)[slot] = 0.0
     views.n_observed(pool)[slot] = 0
     views.n_seen(pool)[slot] = 0

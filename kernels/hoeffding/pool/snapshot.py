@@ -18,6 +18,7 @@ from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding.pool import views
 from tocsin.kernels.hoeffding.pool.capacity import empty_observers
 from tocsin.kernels.hoeffding.pool.layout import (
+    COUNTERS,
     ENTRY,
     FREE_ENTRY,
     FREE_SLOTS,
@@ -32,6 +33,7 @@ from tocsin.kernels.hoeffding.pool.layout import (
     N_FREE_ENTRIES,
     NODE,
     NOMINAL_MULTIWAY,
+    SAVED_COUNTERS,
     SQUARES,
     TREE,
     WEIGHT,
@@ -153,7 +155,7 @@ def state_dict(pool: Pool) -> dict[str, NDArray[Any]]:
         out["class_faded"] = np.take_along_axis(rows_in_use(pool.faded, n_nodes), order, 1)[kept]
     out["disabled"] = np.packbits(rows_in_use(pool.disabled[..., :F], n_nodes).astype(np.bool_))
     out |= observers_to_arrays(pool, nodes["slot"][active])
-    out["counters"] = pool.counters.copy()
+    out["counters"] = pool.counters[:SAVED_COUNTERS].copy()
     out["counters"][[FREE_SLOTS, FREE_ENTRY, N_FREE_ENTRIES]] = 0
     out["nominal"], out["mask"] = narrowed(pool.nominal[:F]), pool.mask[:, :F].copy()
     out["class_key"] = narrowed(pool.class_key[:K])
@@ -250,6 +252,7 @@ def load_state_dict(saved: Arrays) -> Pool:
         class_key=saved["class_key"].astype(np.int32),
         coded=saved["coded"].astype(np.int8),
         value_key=np.ascontiguousarray(saved["value_key"], np.float64),
+        taught=np.zeros((0, 3), np.int32),
         **class_weights_from_arrays(saved, nodes["n_classes"], K),
         **empty_observers(S, F, K, saved["coded"].size),
     )
@@ -275,7 +278,8 @@ def nodes_from_arrays(saved: Arrays, used: Mask) -> Records:
 
 def counters_and_entries(saved: Arrays) -> tuple[NDArray[np.int64], Records]:
     """The counters of the pool, and its entries, all of them free."""
-    counters, M = saved["counters"].astype(np.int64), int(saved["list_value"].size)
+    counters, M = np.zeros(COUNTERS, np.int64), int(saved["list_value"].size)
+    counters[:SAVED_COUNTERS] = saved["counters"]
     counters[FREE_ENTRY], counters[N_FREE_ENTRIES] = (0 if M else -1), M
     entries = np.zeros(M, ENTRY)
     entries["next"] = np.arange(1, M + 1)

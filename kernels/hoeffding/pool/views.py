@@ -153,3 +153,15 @@ def coded(pool: Header) -> Bytes:
 def value_key(pool: Header) -> Floats:
     """`Pool.value_key`."""
     return carray(pointer(pool.value_key), (pool.C, pool.V), np.float64)
+
+
+@kernel
+def taken(pool: Header) -> Any:
+    """`Pool.taken`."""
+    return carray(pointer(pool.taken), (pool.S,), np.int64)
+
+
+@kernel
+def taught(pool: Header) -> Ints:
+    """`Pool.taught`."""
+    return carray(pointer(pool.taught), (pool.lessons, 3), np.int32)

@@ -26,7 +26,11 @@ from tocsin.kernels.hoeffding.pool.layout import (
     N_FEATURES,
     N_FREE_ENTRIES,
     N_NOMINAL,
+    N_TAUGHT,
     NOMINAL_MULTIWAY,
+    TAUGHT_CLASS,
+    TAUGHT_NODE,
+    TAUGHT_TREE,
     Floats,
     Header,
     Ints,
@@ -118,6 +122,16 @@ def leaf_for_learning(pool: Header, e: int, node: int, x: Address) -> int:
 
 
 @kernel
+def note_lesson(pool: Header, e: int, node: int, y: int) -> None:
+    """Write down that a leaf learnt an event of class y, over the oldest lesson that is still written down."""
+    lesson = views.taught(pool)[views.counters(pool)[N_TAUGHT] % pool.lessons]
+    lesson[TAUGHT_TREE] = e
+    lesson[TAUGHT_NODE] = node
+    lesson[TAUGHT_CLASS] = y
+    views.counters(pool)[N_TAUGHT] += 1
+
+
+@kernel
 def learn_event(pool: Header, e: int, node: int, event: Event, hint: int) -> int:
     """Let a tree learn an event whose walk ended at `node` (-1: the tree is empty).
 
@@ -132,6 +146,8 @@ def learn_event(pool: Header, e: int, node: int, event: Event, hint: int) -> int
     if not placed:
         node = leaf_for_learning(pool, e, node, event.x)
     learn_in_leaf(pool, e, node, event, node == hint)
+    if pool.lessons > 0:
+        note_lesson(pool, e, node, event.y)
     leaf = views.nodes(pool)[e, node]
     if not placed or tree.growth_allowed == 0 or leaf.slot < 0:
         return 0

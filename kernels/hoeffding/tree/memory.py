@@ -18,6 +18,7 @@ from tocsin.kernels.hoeffding.pool.layout import (
     MOMENTS,
     N_CLASSES,
     N_FEATURES,
+    N_SWITCHED,
     NODE,
     TREE,
     Header,
@@ -60,6 +61,7 @@ def slot_bytes(pool: Header, slot: int) -> int:
 def activate(pool: Header, e: int, node: int) -> None:
     """Give an inactive leaf empty observers."""
     views.nodes(pool)[e, node].slot = take_slot(pool)
+    views.counters(pool)[N_SWITCHED] += 1
     views.trees(pool)[e].n_active += 1
     views.trees(pool)[e].n_inactive -= 1
 
@@ -69,6 +71,7 @@ def deactivate(pool: Header, e: int, node: int) -> None:
     """Take the observers of an active leaf away."""
     release_slot(pool, views.nodes(pool)[e, node].slot)
     views.nodes(pool)[e, node].slot = -1
+    views.counters(pool)[N_SWITCHED] += 1
     views.trees(pool)[e].n_active -= 1
     views.trees(pool)[e].n_inactive += 1
 

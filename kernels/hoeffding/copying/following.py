@@ -1,0 +1,106 @@
+"""Bring the copy of a pool's trees up to date with what was learnt since."""
+
+from __future__ import annotations
+
+from tocsin.kernels.common.compiled import kernel
+from tocsin.kernels.hoeffding.copying.categories import write_child, write_class
+from tocsin.kernels.hoeffding.copying.changes import mark_switched, mark_upwards, slot_of
+from tocsin.kernels.hoeffding.copying.layout import EMPTY, KIND, N_FRESH, N_LINKS, Found, Held, Longs
+from tocsin.kernels.hoeffding.copying.rows import set_marked
+from tocsin.kernels.hoeffding.pool import views
+from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, Header, Ints
+
+COPY, TREE, WHOLE = range(3)
+"""What is said of a tree that is copied: its number in the copy, its row in the pool, and whether all of it is new."""
+
+
+@kernel
+def nodes_per_tree(held: Held) -> int:
+    """`Plan.nodes`."""
+    return len(held.slots) // len(held.n_nodes)
+
+
+@kernel
+def follow_trees(
+    pool: Header, trees: Ints, first_slot: int, taught: Longs, switched: bool, held: Held, found: Found
+) -> None:
+    """Bring the rows of a pool's nodes up to date.
+
+    Parameters
+    ----------
+    trees
+        [T, 3], see `COPY`, by their numbers in the copy.
+    first_slot
+        Where the pool's slots begin in the copy.
+    taught
+        As `changes.list_taught` gives it, of trees that are not whole.
+    switched
+        Whether any leaf lost its observers or got new ones.
+    """
+    span, i = pool.N * pool.K, 0
+    for j in range(len(trees)):
+        t, e, whole = trees[j, COPY], trees[j, TREE], trees[j, WHOLE] != 0
+        base = t * nodes_per_tree(held)
+        while i < len(taught) and taught[i] // span == t:
+            mark_upwards(pool, e, base, taught[i] % span // pool.K, found)
+            i += 1
+        n = views.trees(pool)[e].n_nodes
+        for node in range(0 if whole else held.n_nodes[t], n):
+            mark_upwards(pool, e, base, node, found)
+        if switched and not whole:
+            mark_switched(pool, e, base, first_slot, held, found)
+        set_marked(pool, e, base, first_slot, whole, held, found)
+        if n == 0 and held.links[base, KIND] != EMPTY:
+            held.links[base, KIND] = EMPTY
+            found.links[found.counts[N_LINKS]] = base
+            found.counts[N_LINKS] += 1
+
+
+@kernel
+def follow_children(pool: Header, trees: Ints, held: Held, found: Found) -> bool:
+    """Write the categories of new children, and how many nodes each tree has now.
+
+    Returns whether the table of categories has room for them.
+    """
+    room = True
+    for j in range(len(trees)):
+        t, e = trees[j, COPY], trees[j, TREE]
+        n = views.trees(pool)[e].n_nodes
+        for node in range(0 if trees[j, WHOLE] != 0 else held.n_nodes[t], n):
+            room = room and write_child(pool, e, t * nodes_per_tree(held), node, held, found)
+        held.n_nodes[t] = n
+    return room
+
+
+@kernel
+def list_observers(
+    pool: Header, trees: Ints, first_slot: int, taught: Longs, held: Held, found: Found, slots: Longs, classes: Longs
+) -> int:
+    """List which classes of which slots have changed, both [len(taught) + fresh slots * K]; returns how many.
+
+    `trees` is as `follow_trees` takes it.
+    """
+    span, K, n, j = pool.N * pool.K, views.counters(pool)[N_CLASSES], 0, 0
+    for code in taught:
+        while trees[j, COPY] != code // span:
+            j += 1
+        slot = slot_of(pool, trees[j, TREE], code % span // pool.K)
+        if slot >= 0 and found.fresh_marks[first_slot + slot] == 0:
+            slots[n], classes[n] = slot, code % pool.K
+            n += 1
+    for i in range(found.counts[N_FRESH]):
+        found.fresh_marks[found.fresh[i]] = 0
+        for k in range(K):
+            slots[n], classes[n] = found.fresh[i] - first_slot, k
+            n += 1
+    found.counts[N_FRESH] = 0
+    return n
+
+
+@kernel
+def follow_categories(pool: Header, slots: Longs, classes: Longs, first_slot: int, held: Held, found: Found) -> bool:
+    """Write the categories of classes [n] in slots [n]; returns whether the table has room for them."""
+    for i in range(len(slots)):
+        if not write_class(pool, slots[i], classes[i], held.lists[first_slot + slots[i]], held, found):
+            return False
+    return True
