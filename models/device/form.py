@@ -26,6 +26,8 @@ FORMS: dict[str, str | type[Form]] = {
     "rare-class": "tocsin.models.device.rare_class:RareClassForm",
     "seasonal": "tocsin.models.device.regression.over_time:SeasonalForm",
     "stack": "tocsin.models.device.regression.stack:StackForm",
+    "forest": "tocsin.models.device.trees:ForestForm",
+    "tree": "tocsin.models.device.trees:TreeForm",
 }
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 

@@ -3,7 +3,7 @@
 from tocsin.kernels.hoeffding.forest.learning import learn
 from tocsin.kernels.hoeffding.forest.members import extend_subspaces, start
 from tocsin.kernels.hoeffding.forest.state import ACCURACY, COUNTERS, MEMBER, RULES, Forest, ForestState
-from tocsin.kernels.hoeffding.forest.voting import evidence
+from tocsin.kernels.hoeffding.forest.voting import evidence, vote_weights
 
 __all__ = [
     "ACCURACY",
@@ -16,4 +16,5 @@ __all__ = [
     "extend_subspaces",
     "learn",
     "start",
+    "vote_weights",
 ]

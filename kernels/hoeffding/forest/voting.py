@@ -47,14 +47,29 @@ def votes_to_evidence(votes: Floats, sums: Floats, trees: int, rules: Records) -
 
 
 @kernel
+def fill_vote_weights(pool: Header, forest: ForestState, out: Floats) -> None:
+    """The loop of `vote_weights`, into `out` [T]."""
+    for t in range(forest.members.size):
+        out[t] = vote_weight(
+            forest.accuracy, forest.members[t].front, views.counters(pool)[N_CLASSES], forest.rules[0].vote_power
+        )
+
+
+def vote_weights(forest: Forest) -> Floats:
+    """What the vote of each member's front tree weighs, float64 [T]."""
+    out = np.empty(len(forest.members))
+    fill_vote_weights(forest.pool.header, forest.state, out)
+    return out
+
+
+@kernel
 def fill_evidence(pool: Header, forest: ForestState, X: Floats, scratch: Floats, out: Floats) -> None:
     """The loop of `evidence`, into `out` [B, K]; `scratch` is [2 K]."""
     members, rules = forest.members, forest.rules
     K = views.counters(pool)[N_CLASSES]
     votes, p = address_of(scratch), address_of(scratch) + 8 * K
     weights = np.empty(members.size)
-    for t in range(members.size):
-        weights[t] = vote_weight(forest.accuracy, members[t].front, K, rules[0].vote_power)
+    fill_vote_weights(pool, forest, weights)
     sums = np.empty(2)
     for b in range(X.shape[0]):
         x = address_of(X) + 8 * b * X.shape[1]

@@ -13,6 +13,7 @@ from tocsin.config.experts.forest import ForestSettings
 from tocsin.kernels import hoeffding
 from tocsin.kernels.common import draws
 from tocsin.kernels.hoeffding import forest as kernels
+from tocsin.kernels.hoeffding.copying import Source, watched
 from tocsin.kernels.hoeffding.forest import adwin
 from tocsin.kernels.hoeffding.pool.layout import ARRAYS, N_CLASSES, N_FEATURES
 from tocsin.kernels.lagged import trees as lagged
@@ -134,6 +135,38 @@ class ForestExpert(Expert):
         pool, answers = lagged.forest(self._forest, self._inputs(batch), y, weight, self._inputs(asked), ahead)
         self._forest = replace(self._forest, pool=pool)
         return answers
+
+    # --- copies that follow
+
+    @property
+    def history(self) -> int:
+        """How many of the stream's last labels stand before the features."""
+        return self._settings.history
+
+    @property
+    def strength(self) -> float:
+        """The most pseudo-counts of evidence that an answer is worth."""
+        return self._settings.strength
+
+    @property
+    def answering(self) -> list[Source]:
+        """The trees that vote."""
+        pool, members = self._forest.pool, self._forest.members
+        return [Source(pool, e, n) for e, n in zip(members["front"].tolist(), members["drifts"].tolist(), strict=True)]
+
+    @property
+    def vote_weights(self) -> Floats:
+        """What the vote of each tree weighs, float64 [T]."""
+        return kernels.vote_weights(self._forest)
+
+    @property
+    def weight_per_event(self) -> float:
+        """The weight in a leaf that one independent event is worth."""
+        return float(self._forest.rules["weight_per_event"][0])
+
+    def watch(self) -> None:
+        """Have all trees write down their lessons from now on, so that copies of them can follow."""
+        self._forest = replace(self._forest, pool=watched(self._forest.pool))
 
     # --- what it looks like
 

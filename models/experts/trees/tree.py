@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels import hoeffding
+from tocsin.kernels.hoeffding.copying import Source, watched
 from tocsin.kernels.lagged import trees as lagged
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features, label_history_and_features_of
@@ -70,6 +71,30 @@ class TreeExpert(Expert):
         )
         nominal = np.array([True] * s.history + self._nominal, np.bool_)
         return hoeffding.new_pool([settings], len(nominal), classes, nominal)
+
+    @property
+    def history(self) -> int:
+        """How many of the stream's last labels stand before the features."""
+        return self._settings.history
+
+    @property
+    def strength(self) -> float:
+        """The most pseudo-counts of evidence that an answer is worth."""
+        return self._settings.strength
+
+    @property
+    def one_vs_rest(self) -> bool:
+        """Whether there is one tree for each class."""
+        return self._settings.one_vs_rest
+
+    @property
+    def answering(self) -> list[Source]:
+        """The trees that answer: one, or with `one_vs_rest` one for each class."""
+        return [Source(tree, 0) for tree in self._trees]
+
+    def watch(self) -> None:
+        """Have all trees write down their lessons from now on, so that copies of them can follow."""
+        self._trees = [watched(tree) for tree in self._trees]
 
     @property
     def n_nodes(self) -> int:
