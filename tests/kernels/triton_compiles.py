@@ -13,6 +13,7 @@ from triton.compiler import ASTSource
 from tocsin.kernels.device.moving_clusters.triton_kernel import distances_kernel
 from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
 from tocsin.kernels.device.rare_class.triton_kernel import linear_kernel, solve_kernel
+from tocsin.kernels.device.trees.triton_kernel import trees_kernel
 from tocsin.kernels.fusion.triton_block import fuse_kernel
 from tocsin.kernels.score.triton_kernel import score_kernel
 from tocsin.kernels.traversal.triton_kernel import traverse_kernel
@@ -26,9 +27,9 @@ ROUTER = {
 SEARCH = {"KP": 4, "BLOCK": 16, "AGES": 64, "SPAN": 256, "FAR": 5.0, "UNKNOWN": 1.0}
 CLUSTERS = {"FARTHEST": 10.0, "BLOCK": 16, "PLACES": 64}
 SINGLE = {"evidence", "to_belief", "to_rest"}
-INTEGER = {"leaves", "kind", "feature", "first", "last", "following", "busiest", "out", "to_age"}
+INTEGER = {"leaves", "links", "kind", "feature", "first", "last", "following", "busiest", "out", "to_age"}
 BYTE = {"engaged", "nominal"}
-WHOLE = {"to_label", "to_used", "held"}
+WHOLE = {"to_label", "to_used", "held", "cells", "columns", "leaf"}
 
 
 def size(kernel: Any, constants: dict[str, Any], single: set[str], doubles: frozenset[str] = frozenset()) -> int:
@@ -37,7 +38,7 @@ def size(kernel: Any, constants: dict[str, Any], single: set[str], doubles: froz
     def kind(name: str) -> str:
         if name in constants:
             return "constexpr"
-        if len(name) == 1 and name != "X":
+        if len(name) == 1 and name not in "Xp":
             return "i32"
         if name in doubles:
             return "*fp64"
@@ -63,3 +64,4 @@ if __name__ == "__main__":
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
     print("solve", size(solve_kernel, {"BLOCK": 64, "DP": 32}, set(), frozenset({"out"})))
     print("traverse", size(traverse_kernel, {"BLOCK": 128}, set()))
+    print("trees", size(trees_kernel, {"BAYES": True, "NOMINAL": True, "BLOCK": 32}, set()))

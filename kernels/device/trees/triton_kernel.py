@@ -110,7 +110,7 @@ def density_of_categories(moments, cells, columns, X, event, at, lists, k, weigh
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["B"])  # or it would be compiled anew for a single event
 def trees_kernel(
     links,
     values,

@@ -129,6 +129,8 @@ def write_tree(pool: Header, e: int, base: int, first_slot: int, held: Held, fou
 def count_categories(pool: Header, e: int) -> int:
     """How many categories `write_tree` writes, at most."""
     n: int = views.trees(pool)[e].n_nodes
+    if views.trees(pool)[e].leaf_mode == MAJORITY:
+        return n
     for node in range(views.trees(pool)[e].n_nodes):
         leaf = views.nodes(pool)[e, node]
         if leaf.kind != LEAF or leaf.slot < 0:

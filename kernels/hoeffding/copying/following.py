@@ -5,8 +5,8 @@ from __future__ import annotations
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding.copying.categories import write_child, write_class
 from tocsin.kernels.hoeffding.copying.changes import mark_switched, mark_upwards, slot_of
-from tocsin.kernels.hoeffding.copying.layout import EMPTY, KIND, N_FRESH, N_LINKS, Found, Held, Longs
-from tocsin.kernels.hoeffding.copying.rows import set_marked
+from tocsin.kernels.hoeffding.copying.layout import EMPTY, KIND, N_FRESH, Found, Held, Longs
+from tocsin.kernels.hoeffding.copying.rows import set_empty, set_marked
 from tocsin.kernels.hoeffding.pool import views
 from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, Header, Ints
 
@@ -45,15 +45,14 @@ def follow_trees(
             mark_upwards(pool, e, base, taught[i] % span // pool.K, found)
             i += 1
         n = views.trees(pool)[e].n_nodes
-        for node in range(0 if whole else held.n_nodes[t], n):
+        known = 0 if whole else held.n_nodes[t]
+        for node in range(known, n):
             mark_upwards(pool, e, base, node, found)
         if switched and not whole:
             mark_switched(pool, e, base, first_slot, held, found)
-        set_marked(pool, e, base, first_slot, whole, held, found)
+        set_marked(pool, e, base, first_slot, known, held, found)
         if n == 0 and held.links[base, KIND] != EMPTY:
-            held.links[base, KIND] = EMPTY
-            found.links[found.counts[N_LINKS]] = base
-            found.counts[N_LINKS] += 1
+            set_empty(base, held, found)
 
 
 @kernel

@@ -210,6 +210,7 @@ def new_held(plan: Plan) -> Held:
         lists=np.zeros(S, np.int32),
         counts=np.zeros(3, np.int64),
     )
+    held.links[:, SLOT] = -1
     held.links[:: plan.nodes, KIND] = EMPTY
     return held
 

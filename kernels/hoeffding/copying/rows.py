@@ -8,6 +8,7 @@ from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding.copying.changes import slot_of
 from tocsin.kernels.hoeffding.copying.layout import (
     BUSIEST,
+    EMPTY,
     FEATURE,
     FIRST,
     GIVEN,
@@ -116,13 +117,13 @@ def set_leaf(pool: Header, e: int, node: int, row: int, first_slot: int, held: H
 
 
 @kernel
-def set_branch(pool: Header, e: int, node: int, row: int, whole: bool, held: Held, busiest: int) -> bool:
+def set_branch(pool: Header, e: int, node: int, row: int, known: int, held: Held, busiest: int) -> bool:
     """Set the links and the value of a branch; returns whether any has changed."""
     branch = views.nodes(pool)[e, node]
     lists = 0
     if branch.kind == NOMINAL_MULTIWAY:
         lists = held.links[row, LISTS]
-        if whole or held.links[row, KIND] != NOMINAL_MULTIWAY:
+        if node >= known or held.links[row, KIND] != NOMINAL_MULTIWAY:
             held.counts[GIVEN] += 1
             lists = held.counts[GIVEN]
     changed = set_link(held, row, KIND, branch.kind) | set_link(held, row, FEATURE, branch.feature)
@@ -136,14 +137,32 @@ def set_branch(pool: Header, e: int, node: int, row: int, whole: bool, held: Hel
 
 
 @kernel
-def set_row(pool: Header, e: int, base: int, node: int, first_slot: int, whole: bool, held: Held, found: Found) -> None:
-    """Bring a node's row up to date, and those of its children have been already."""
+def set_empty(row: int, held: Held, found: Found) -> None:
+    """Make the row of a root that of an empty tree, which answers by zeros."""
+    held.links[row] = 0
+    held.links[row, KIND] = EMPTY
+    held.links[row, SLOT] = -1
+    held.values[row] = 0.0
+    held.answers[row] = 0.0
+    held.slots[row] = -1
+    found.links[found.counts[N_LINKS]] = row
+    found.counts[N_LINKS] += 1
+    found.answers[found.counts[N_ANSWERS]] = row
+    found.counts[N_ANSWERS] += 1
+
+
+@kernel
+def set_row(pool: Header, e: int, base: int, node: int, first_slot: int, known: int, held: Held, found: Found) -> None:
+    """Bring a node's row up to date, and those of its children have been already.
+
+    Rows from `known` on, which a tree before may have had, are of no use as they are.
+    """
     row = base + node
     answer = held.answers[row]
     if views.nodes(pool)[e, node].kind == LEAF:
         slot, lists = slot_of(pool, e, node), 0
         if slot >= 0:
-            lists = lists_of_slot(pool, slot, first_slot + slot, whole, held, found)
+            lists = lists_of_slot(pool, slot, first_slot + slot, known == 0, held, found)
         held.slots[row] = slot
         held.below[row] = total_weight(pool, e, node)
         bayes = fill_answer(pool, e, node, answer)
@@ -153,24 +172,24 @@ def set_row(pool: Header, e: int, base: int, node: int, first_slot: int, whole: 
     else:
         was_leaf = held.links[row, KIND] == LEAF
         held.slots[row] = -1
-        changed = set_branch(pool, e, node, row, whole, held, weigh_children(pool, e, base, node, held))
-        if whole or was_leaf:
+        changed = set_branch(pool, e, node, row, known, held, weigh_children(pool, e, base, node, held))
+        if node >= known or was_leaf:
             answer[:] = 0.0
             found.answers[found.counts[N_ANSWERS]] = row
             found.counts[N_ANSWERS] += 1
-    if changed or whole:
+    if changed or node >= known:
         found.links[found.counts[N_LINKS]] = row
         found.counts[N_LINKS] += 1
 
 
 @kernel
-def set_marked(pool: Header, e: int, base: int, first_slot: int, whole: bool, held: Held, found: Found) -> None:
+def set_marked(pool: Header, e: int, base: int, first_slot: int, known: int, held: Held, found: Found) -> None:
     """Bring the rows of all marked nodes of a tree up to date, children before their parents, and unmark them."""
     marked = found.nodes[: found.counts[N_NODES]]
     if len(marked) > 1:
         marked.sort()  # a child's number is above its parent's
     for i in range(len(marked) - 1, -1, -1):
-        set_row(pool, e, base, marked[i], first_slot, whole, held, found)
+        set_row(pool, e, base, marked[i], first_slot, known, held, found)
         found.marks[base + marked[i]] = 0
     found.counts[N_NODES] = 0
 
