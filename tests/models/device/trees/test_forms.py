@@ -132,10 +132,11 @@ def test_a_label_travels_in_a_few_kilobytes(columns: int) -> None:
 
 
 def shape_of(expert: Any, made: TreesForm) -> tuple[Any, ...]:
-    """Other where a tree has split or was replaced, a leaf has other observers, or tensors were made anew."""
+    """Other where a tree has split or was replaced, a leaf has other observers, or a tensor or table was made anew."""
     pools = [source.pool for source in expert.answering]
     switched = [int(pool.counters[N_SWITCHED]) for pool in pools]
-    return expert.n_nodes, getattr(expert, "drifts", 0), switched, made.copies.mirror.generation
+    table = id(made._copy._held.cells)
+    return expert.n_nodes, getattr(expert, "drifts", 0), switched, made.copies.mirror.generation, table
 
 
 @pytest.mark.parametrize("case", ["tree", "forest"])
