@@ -8,21 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tocsin.kernels.hoeffding.copying.categories import count_categories, take_changed_cells, write_tree
-from tocsin.kernels.hoeffding.copying.changes import list_taught
-from tocsin.kernels.hoeffding.copying.following import (
-    COPY,
-    TREE,
-    WHOLE,
-    follow_categories,
-    follow_children,
-    follow_trees,
-    list_observers,
-)
+from tocsin.kernels.hoeffding.copying.following import Since, follow_pool
 from tocsin.kernels.hoeffding.copying.layout import (
     CELL,
     FEWEST_CELLS,
     N_ANSWERS,
-    N_FRESH,
     N_LINKS,
     PROBES,
     TERMS,
@@ -43,8 +33,6 @@ from tocsin.kernels.hoeffding.copying.layout import (
 )
 from tocsin.kernels.hoeffding.copying.rows import fill_terms
 from tocsin.kernels.hoeffding.pool.layout import N_SWITCHED, N_TAUGHT, Ints, Pool
-
-NO_LESSONS = np.zeros(0, np.int64)
 
 
 class Followed(NamedTuple):
@@ -120,7 +108,7 @@ class TreesCopy:
         moments = np.zeros((sum(plan.slots) * plan.classes, TERMS * plan.features))
         for number, pool in enumerate(pools_of(sources)):
             trees = np.array([(t, s.tree, 1) for t, s in enumerate(sources) if s.pool is pool], np.int32)
-            own, _ = self._follow_pool(pool, number, trees, None)
+            own, _ = self._follow_pool(pool, number, trees, (0, 0))
             fill_terms(pool.header, own.slots, own.classes, own.rows, moments)
         self._make_table(sources)
         nominal, held = sources[0].pool.nominal[: plan.features], self._held
@@ -143,7 +131,7 @@ class TreesCopy:
                 ],
                 np.int32,
             )
-            own, has_room = self._follow_pool(pool, number, trees, before)
+            own, has_room = self._follow_pool(pool, number, trees, (before.taught, before.switched))
             terms = np.empty((len(own.rows), TERMS * plan.features))
             fill_terms(pool.header, own.slots, own.classes, np.arange(len(own.rows)), terms)
             if len(own.rows):
@@ -160,24 +148,14 @@ class TreesCopy:
             cells = np.arange(len(self._held.cells))
         sink.put_rows("cells", self._held.cells, cells)
 
-    def _follow_pool(self, pool: Pool, number: int, trees: Ints, before: Followed | None) -> tuple[Observers, bool]:
+    def _follow_pool(self, pool: Pool, number: int, trees: Ints, since: Since) -> tuple[Observers, bool]:
         """Bring the rows of a pool's trees up to date; returns what has changed of their observers.
 
         The second answer is whether the table of categories has room for all that are new.
         """
-        plan, held, found, header = self.plan, self._held, self._found, pool.header
-        first, switched, taught = sum(plan.slots[:number]), False, NO_LESSONS
-        if before is not None:
-            switched = int(pool.counters[N_SWITCHED]) != before.switched
-            taught = _lessons(pool, trees, before)
-        follow_trees(header, trees, first, taught, switched, held, found)
-        room = follow_children(header, trees, held, found)
-        most = len(taught) + int(found.counts[N_FRESH]) * plan.classes
-        slots, classes = np.empty(most, np.int64), np.empty(most, np.int64)
-        n = list_observers(header, trees, first, taught, held, found, slots, classes)
-        own = Observers(slots[:n], classes[:n], (first + slots[:n]) * plan.classes + classes[:n])
-        room = room and follow_categories(header, own.slots, own.classes, first, held, found)
-        return own, room
+        first, K = sum(self.plan.slots[:number]), self.plan.classes
+        slots, classes, room = follow_pool(pool.header, trees, first, since, self._held, self._found)
+        return Observers(slots, classes, (first + slots) * K + classes), room
 
     def _make_table(self, sources: Sequence[Source]) -> None:
         """Make the table of categories anew."""
@@ -224,18 +202,6 @@ def _are_same(pools: Sequence[Pool], followed: Sequence[Followed]) -> bool:
 def _is_idle(pool: Pool, followed: Followed) -> bool:
     """Whether a pool has learnt nothing since."""
     return int(pool.counters[N_TAUGHT]) == followed.taught and int(pool.counters[N_SWITCHED]) == followed.switched
-
-
-def _lessons(pool: Pool, trees: Ints, before: Followed) -> Longs:
-    """What the trees that are not whole were taught since, each once; see `list_taught`."""
-    begin, end = before.taught, int(pool.counters[N_TAUGHT])
-    known = trees[trees[:, WHOLE] == 0]
-    if not len(known) or begin == end:
-        return NO_LESSONS
-    numbers = np.full(pool.trees.size, -1, np.int32)
-    numbers[known[:, TREE]] = known[:, COPY]
-    out = np.empty(end - begin, np.int64)
-    return out[: list_taught(pool.header, begin, end, numbers, out)]
 
 
 def _power(number: int) -> int:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tocsin.kernels.common.compiled import kernel
 from tocsin.kernels.hoeffding.copying.categories import write_child, write_class
-from tocsin.kernels.hoeffding.copying.changes import mark_switched, mark_upwards, slot_of
+from tocsin.kernels.hoeffding.copying.changes import list_taught, mark_switched, mark_upwards, slot_of
 from tocsin.kernels.hoeffding.copying.layout import EMPTY, KIND, N_FRESH, Found, Held, Longs
 from tocsin.kernels.hoeffding.copying.rows import set_empty, set_marked
 from tocsin.kernels.hoeffding.pool import views
-from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, Header, Ints
+from tocsin.kernels.hoeffding.pool.layout import N_CLASSES, N_SWITCHED, N_TAUGHT, Header, Ints
 
 COPY, TREE, WHOLE = range(3)
 """What is said of a tree that is copied: its number in the copy, its row in the pool, and whether all of it is new."""
+TAUGHT, SWITCHED = range(2)
+"""How far a pool was followed: the numbers that `N_TAUGHT` and `N_SWITCHED` of its counters were then."""
+Since = tuple[int, int]
 
 
 @kernel
 def nodes_per_tree(held: Held) -> int:
     """`Plan.nodes`."""
     return len(held.slots) // len(held.n_nodes)
+
+
+@kernel
+def taught_since(pool: Header, trees: Ints, begin: int) -> Longs:
+    """What the trees that are not whole were taught from a lesson on, as `list_taught` gives it."""
+    end, known = views.counters(pool)[N_TAUGHT], False
+    numbers = np.full(pool.E, -1, np.int32)
+    for j in range(len(trees)):
+        if trees[j, WHOLE] == 0:
+            numbers[trees[j, TREE]] = trees[j, COPY]
+            known = True
+    if not known:
+        return np.empty(0, np.int64)
+    out = np.empty(end - begin, np.int64)
+    return out[: list_taught(pool, begin, end, numbers, out)]
 
 
 @kernel
@@ -73,13 +93,12 @@ def follow_children(pool: Header, trees: Ints, held: Held, found: Found) -> bool
 
 @kernel
 def list_observers(
-    pool: Header, trees: Ints, first_slot: int, taught: Longs, held: Held, found: Found, slots: Longs, classes: Longs
-) -> int:
-    """List which classes of which slots have changed, both [len(taught) + fresh slots * K]; returns how many.
-
-    `trees` is as `follow_trees` takes it.
-    """
+    pool: Header, trees: Ints, first_slot: int, taught: Longs, held: Held, found: Found
+) -> tuple[Longs, Longs]:
+    """Which classes of which slots have changed, both [n]; `trees` is as `follow_trees` takes it."""
     span, K, n, j = pool.N * pool.K, views.counters(pool)[N_CLASSES], 0, 0
+    most = len(taught) + found.counts[N_FRESH] * K
+    slots, classes = np.empty(most, np.int64), np.empty(most, np.int64)
     for code in taught:
         while trees[j, COPY] != code // span:
             j += 1
@@ -93,7 +112,7 @@ def list_observers(
             slots[n], classes[n] = found.fresh[i] - first_slot, k
             n += 1
     found.counts[N_FRESH] = 0
-    return n
+    return slots[:n], classes[:n]
 
 
 @kernel
@@ -103,3 +122,21 @@ def follow_categories(pool: Header, slots: Longs, classes: Longs, first_slot: in
         if not write_class(pool, slots[i], classes[i], held.lists[first_slot + slots[i]], held, found):
             return False
     return True
+
+
+@kernel
+def follow_pool(
+    pool: Header, trees: Ints, first_slot: int, since: Since, held: Held, found: Found
+) -> tuple[Longs, Longs, bool]:
+    """Bring the copy of a pool's trees up to date, but for the moments of observers.
+
+    `trees` and `first_slot` are as `follow_trees` takes them, `since` is how far the pool was followed before. Returns
+    which classes of which slots have changed, and whether the table of categories has room for all that are new.
+    """
+    taught = taught_since(pool, trees, since[TAUGHT])
+    switched = views.counters(pool)[N_SWITCHED] != since[SWITCHED]
+    follow_trees(pool, trees, first_slot, taught, switched, held, found)
+    room = follow_children(pool, trees, held, found)
+    slots, classes = list_observers(pool, trees, first_slot, taught, held, found)
+    room = room and follow_categories(pool, slots, classes, first_slot, held, found)
+    return slots, classes, room
