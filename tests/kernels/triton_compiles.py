@@ -64,4 +64,4 @@ if __name__ == "__main__":
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
     print("solve", size(solve_kernel, {"BLOCK": 64, "DP": 32}, set(), frozenset({"out"})))
     print("traverse", size(traverse_kernel, {"BLOCK": 128}, set()))
-    print("trees", size(trees_kernel, {"BAYES": True, "NOMINAL": True, "BLOCK": 32}, set()))
+    print("trees", size(trees_kernel, {"BAYES": True, "NOMINAL": True, "BLOCK": 32, "TILE": 16}, set()))

@@ -91,7 +91,9 @@ def shares(trees: Trees, shape: Shape, X: Tensor, events: Tensor, rows: Tensor) 
         return prior
     link, x = trees.links[rows], X[events]
     slots = link[:, SLOT].long()
-    own = trees.moments.view(-1, shape.classes, TERMS, shape.features)[slots.clamp(min=0)]
+    own = trees.moments.view(len(trees.moments) // shape.classes, shape.classes, TERMS, shape.features)[
+        slots.clamp(min=0)
+    ]
     votes = prior + densities(own, x)
     if shape.nominal and shape.probes:
         votes = votes + category_shares(trees, shape, own, x, link[:, LISTS].long())

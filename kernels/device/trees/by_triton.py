@@ -9,7 +9,11 @@ from tocsin.kernels.device.trees.tensors import Answers, Shape, Trees
 from tocsin.kernels.device.trees.triton_kernel import trees_kernel
 
 BLOCK = 32
-"""Events for each program, one a thread."""
+"""Events for each program."""
+WARPS = 2
+MOST_FEATURES = 16
+"""Features whose densities a program works out at a time: observers lie feature by feature, so that threads that stand
+side by side read side by side."""
 
 
 def ask(trees: Trees, shape: Shape, X: Tensor) -> Answers:
@@ -37,7 +41,8 @@ def ask(trees: Trees, shape: Shape, X: Tensor) -> Answers:
             BAYES=shape.bayes,
             NOMINAL=shape.nominal > 0 and shape.probes > 0,
             BLOCK=BLOCK,
-            num_warps=1,
+            TILE=min(MOST_FEATURES, 1 << (max(shape.features, 1) - 1).bit_length()),
+            num_warps=WARPS,
             enable_fp_fusion=False,
         )
     return Answers(leaves, p, support)

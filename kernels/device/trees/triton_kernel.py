@@ -80,18 +80,20 @@ def walk(links, values, cells, X, event, base, live, F, H, NOMINAL: tl.constexpr
 
 
 @triton.jit
-def density_of_numbers(moments, X, event, at, weighs, F):
-    """The sum of a class's log densities of all numbers; `at` is the class's row of moments."""
+def density_of_numbers(moments, X, event, at, weighs, F, TILE: tl.constexpr):
+    """The sum of a class's log densities of all numbers, TILE of them at a time; `at` is the class's row of moments."""
     total = tl.zeros_like(at).to(tl.float64)
-    own = moments + at * TERMS * F
-    for f in range(F):
-        x = tl.load(X + event * F + f, mask=weighs, other=0.0)
-        scale = tl.load(own + SCALES * F + f, mask=weighs, other=0.0)
-        told = weighs & (scale != 0.0) & (x == x) & (tl.abs(x) != INF)
-        away = tl.where(told, x, 0.0) - tl.load(own + MEANS * F + f, mask=told, other=0.0)
-        norm = tl.load(own + NORMS * F + f, mask=told, other=0.0)
+    for first in range(0, F, TILE):
+        f = first + tl.arange(0, TILE)[None, :]
+        here = weighs[:, None] & (f < F)
+        own = moments + at[:, None] * TERMS * F + f
+        x = tl.load(X + event[:, None] * F + f, mask=here, other=0.0)
+        scale = tl.load(own + SCALES * F, mask=here, other=0.0)
+        told = here & (scale != 0.0) & (x == x) & (tl.abs(x) != INF)
+        away = tl.where(told, x, 0.0) - tl.load(own + MEANS * F, mask=told, other=0.0)
+        norm = tl.load(own + NORMS * F, mask=told, other=0.0)
         density = away * away / tl.where(told, scale, 1.0) - HALF_LOG_TAU - norm
-        total += tl.where(told & (density > -INF), density, 0.0)
+        total += tl.sum(tl.where(told & (density > -INF), density, 0.0), 1)
     return total
 
 
@@ -132,6 +134,7 @@ def trees_kernel(
     BAYES: tl.constexpr,
     NOMINAL: tl.constexpr,
     BLOCK: tl.constexpr,
+    TILE: tl.constexpr,
 ):
     """`tocsin.kernels.device.trees.tensors.Answers` of BLOCK events a program in one tree."""
     event = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -157,7 +160,7 @@ def trees_kernel(
         for k in range(K):
             prior = tl.load(answer + k, mask=live, other=0.0)
             weighs = bayes & (tl.abs(prior) != INF)
-            density = density_of_numbers(moments, X, event, slot * K + k, weighs, F)
+            density = density_of_numbers(moments, X, event, slot * K + k, weighs, F, TILE)
             if NOMINAL:
                 at = slot * K + k
                 density += density_of_categories(moments, cells, columns, X, event, at, lists, k, weighs, F, K, C, H)

@@ -101,3 +101,14 @@ def test_after_any_changes_the_copy_is_the_array(changes: list[tuple[int, int, f
         mirror.put("a", array)
         mirror.send()
         assert torch.equal(mirror["a"].view(torch.int64), torch.from_numpy(array.view(np.int64)))
+
+
+def test_values_of_rows_arrive_without_the_rest_of_their_array(mirror: Mirror) -> None:
+    mirror.put_rows("a", np.zeros((5, 2)), np.arange(5))
+    mirror.send()
+    mirror.write_rows("a", np.full((2, 2), 7.0), np.array([1, 4]))
+    mirror.write_rows("a", np.zeros((0, 2)), np.arange(0))
+    assert mirror.send() == 2 * (2 * 8 + 8)
+    assert mirror["a"][:, 0].tolist() == [0.0, 7.0, 0.0, 0.0, 7.0]
+    with pytest.raises(KeyError):
+        mirror.write_rows("b", np.zeros((1, 2)), np.array([0]))

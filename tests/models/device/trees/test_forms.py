@@ -57,6 +57,13 @@ def test_trees_that_have_learnt_nothing_say_nothing(case: str) -> None:
     assert bare.evidence(inputs).shape == (3, 0)
 
 
+@pytest.mark.parametrize("place", [TORCH, TRITON], ids=["torch", "triton"])
+@pytest.mark.parametrize("case", ["tree", "tree with the last labels", "forest"])
+def test_events_without_features(case: str, place: Place) -> None:
+    expert, events = grown(case, 1_500, 0)
+    agree(form(expert, place), events.batch(np.arange(40), 0))
+
+
 @pytest.mark.parametrize("case", ["tree with the last labels", "forest"])
 def test_a_large_batch_is_many_small_ones(case: str) -> None:
     expert, events = grown(case)
