@@ -7,8 +7,6 @@ from torch import Tensor
 from tocsin.kernels.device.trees import by_torch
 from tocsin.kernels.device.trees.tensors import Answers, Shape, Trees
 
-__all__ = ["Answers", "Shape", "Trees", "ask", "events_at_once"]
-
 AT_ONCE = 1 << 28
 """Bytes that the answers of all trees take at most at once, before they become one."""
 
