@@ -92,7 +92,8 @@ class Mirror:
             self._parts.append(_Part(name, rows, np.array(values)))
 
     def forget(self, prefix: str) -> None:
-        """Drop all tensors whose names begin so."""
+        """Drop all tensors whose names begin so, and what was to be sent of them."""
+        self._parts = [part for part in self._parts if not part.name.startswith(prefix)]
         for name in [name for name in self._tensors if name.startswith(prefix)]:
             del self._tensors[name]
             self._known.pop(name, None)

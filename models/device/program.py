@@ -29,6 +29,8 @@ class Operations(NamedTuple):
     """The experts that the device answers for, in their order."""
     others: tuple[int, ...]
     """The experts that have answered on the CPU; what they said stands behind the views, K columns each."""
+    own: tuple[tuple[int, int], ...]
+    """The experts whose forms make columns of their own, and how many; these stand behind what was said."""
     experts: int
     classes: int
     groups: tuple[int, ...]
@@ -119,7 +121,10 @@ class Program:
 
     def _answers(self, inputs: Inputs, given: Tensor) -> Tensor:
         """What all experts say [B, E, K], in their order: some of them hear those before."""
-        plan = self.plan
+        plan, own = self.plan, dict[int, Tensor]()
+        start = plan.classes * len(plan.others)
+        for e, width in plan.own:
+            own[e], start = given[:, start : start + width], start + width
         vacuous = torch.zeros((len(inputs), plan.classes), dtype=torch.float64, device=inputs.place)
         said: list[Tensor] = []
         forms = dict(zip(plan.forms, self._forms, strict=True))
@@ -130,6 +135,7 @@ class Program:
             elif e in forms:
                 if forms[e].expert.hears:
                     inputs.said = torch.stack(said, dim=1) if said else vacuous[:, None][:, :0]
+                inputs.own = own.get(e)
                 one = forms[e].evidence(inputs)
                 if plan.groups[e] >= 0:
                     one = combination.corrected(one, self._mirror["undersampling"][plan.groups[e]])

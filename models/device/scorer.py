@@ -165,7 +165,18 @@ class DeviceScorer:
         asked[list(plan.others)] = True
         answers, subject_texts = self._parts.pool.evidence(batch, asked)
         given = answers[:, list(plan.others)].reshape(len(batch), len(plan.others) * plan.classes)
-        return np.concatenate([packed(batch, self._views(plan.forms)).rows, given], axis=1), subject_texts
+        own = [columns for _, columns in self._own_columns(plan.forms, batch)]
+        return np.concatenate([packed(batch, self._views(plan.forms)).rows, given, *own], axis=1), subject_texts
+
+    def _own_columns(self, forms: tuple[int, ...], batch: Batch) -> list[tuple[int, Floats]]:
+        """The columns [B, n] that forms make of a batch on the CPU, each with the place of its expert."""
+        found = []
+        for e in forms:
+            form = self._forms[e]
+            columns = None if form is None else form.own_columns(batch)
+            if columns is not None:
+                found.append((e, columns))
+        return found
 
     def _views(self, forms: tuple[int, ...]) -> frozenset[View]:
         views: set[View] = {"ranked"}
@@ -193,6 +204,7 @@ class DeviceScorer:
             columns=packed(batch.rows(0, 0), self._views(known)).columns,
             forms=known,
             others=others,
+            own=tuple((e, columns.shape[1]) for e, columns in self._own_columns(known, batch.rows(0, 0))),
             experts=len(active),
             classes=combiner.classes,
             groups=(-1,) * len(active) if all_learnt else tuple(pool.undersampling.groups),

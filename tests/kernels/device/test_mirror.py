@@ -93,6 +93,13 @@ def test_tensors_are_dropped_by_the_beginning_of_their_names(mirror: Mirror) -> 
     assert sent(mirror, "tree/a", np.zeros(2)) == 16
 
 
+def test_what_was_dropped_is_not_sent(mirror: Mirror) -> None:
+    mirror.put("tree/a", np.zeros(2))
+    mirror.put("forest/a", np.zeros(2))
+    mirror.forget("tree/")
+    assert mirror.send() == 16
+
+
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 2), st.floats(width=64)), max_size=30))
 def test_after_any_changes_the_copy_is_the_array(changes: list[tuple[int, int, float]]) -> None:
     mirror, array = Mirror(place("torch-cpu")), np.zeros((8, 3))

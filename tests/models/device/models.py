@@ -35,7 +35,8 @@ def settings(features: int = 4, classes: int = 3, **more: Any) -> ModelSettings:
 def batch(X: Floats, start: int = 0) -> Batch:
     """Events with ids and times of their own."""
     rows = len(X)
-    return Batch.of(X, ids=[f"e{start + i}" for i in range(rows)], times=np.arange(start, start + rows))
+    texts = [f"word{int(min(abs(x[0]), 9.0))} {'win' if x[0] > 0 else 'keep'} {len(X)}" for x in np.nan_to_num(X)]
+    return Batch.of(X, texts, ids=[f"e{start + i}" for i in range(rows)], times=np.arange(start, start + rows))
 
 
 def learn(model: Classifier, X: Floats, y: Ints, late: bool = False) -> None:

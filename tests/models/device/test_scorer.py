@@ -19,6 +19,11 @@ from . import models
 
 CLOSE = 1e-6
 
+TEXT_EXPERTS = (
+    {"kind": "linear-text", "name": "words"},
+    {"kind": "linear", "name": "linear"},
+    {"kind": "stack", "name": "stack"},
+)
 MULTI_HOT = "the multi-hot router, which the CPU combines"
 ON_THE_CPU = (MULTI_HOT,)
 MODELS: dict[str, dict[str, Any]] = {
@@ -35,6 +40,7 @@ MODELS: dict[str, dict[str, Any]] = {
             {"kind": "tree", "name": "tree"},
         )
     },
+    "a stack that reads texts": {"text": True, "experts": TEXT_EXPERTS},
     "no abstention": {"abstention": {"enabled": False}},
     **{rule: {"fusion": {"rule": rule}} for rule in ("cautious", "cumulative", "averaging", "murphy")},
 }
