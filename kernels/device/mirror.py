@@ -52,6 +52,11 @@ class Mirror:
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
 
+    @property
+    def held(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in self._tensors.values())
+
     def put(self, name: str, array: NDArray[Any]) -> None:
         """The whole array as it is now. It is compared with what was sent last, and only rows that differ travel."""
         array = np.ascontiguousarray(array)

@@ -83,11 +83,7 @@ class DeviceScorer:
         held = all(a is b for a, b in zip(pool.experts, self._held, strict=True))
         if state == self._followed and held:
             return
-        for e, expert in enumerate(pool.experts):
-            if self._held[e] is not expert:
-                self._mirror.forget(f"expert.{e}/")
-                self._forms[e] = form_of(pool.kinds[e], expert, Copies(self._mirror, f"expert.{e}/"))
-                self._held[e] = expert
+        self._take_up()
         if self.learnt < 0:
             self._require_memory()
         for form in self._forms:
@@ -104,6 +100,15 @@ class DeviceScorer:
             self.bytes_followed += sent
         self._followed, self.learnt = state, learnt
 
+    def _take_up(self) -> None:
+        """Give a form to every expert that has none of its own yet."""
+        pool = self._parts.pool
+        for e, expert in enumerate(pool.experts):
+            if self._held[e] is not expert:
+                self._mirror.forget(f"expert.{e}/")
+                self._forms[e] = form_of(pool.kinds[e], expert, Copies(self._mirror, f"expert.{e}/"))
+                self._held[e] = expert
+
     def _follow_small(self) -> None:
         combiner = self._parts.combiner
         self._mirror.put("undersampling", self._parts.pool.undersampling.weights())
@@ -112,8 +117,14 @@ class DeviceScorer:
         for name, array in combiner.class_discount.state_dict().items():
             self._mirror.put(f"discount/{name}", array)
 
+    @property
+    def copied_bytes(self) -> int:
+        """What the copies take now."""
+        return self._mirror.held
+
     def bytes_needed(self) -> int:
         """What copies and launches take, known before any is made."""
+        self._take_up()
         parts = [*self._forms, self._novelty]
         return sum(part.bytes_needed() for part in parts if part is not None) + WORKING_BYTES
 

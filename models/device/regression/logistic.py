@@ -70,7 +70,10 @@ class SecondOrderForm(FormOfArrays):
     @property
     def structure(self) -> Hashable:
         """See `Form`."""
-        expert, columns = self.expert, self.expert.columns
+        expert = self.expert
+        if not self.answers:  # where it is silent, it has no columns to speak of
+            return False, expert.classes
+        columns = expert.columns
         hashed = columns.nominal.tobytes(), expert.nominal.tobytes()
         return self.answers, expert.classes, expert.model.weights.shape, hashed
 

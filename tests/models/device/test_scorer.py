@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from tocsin.kernels.device.place import place
+from tocsin.kernels.device.place import DeviceError, Place, place
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.scores import Scores
 from tocsin.models.decision.scoring.opinions import CpuScorer
@@ -175,3 +176,44 @@ def test_nothing_travels_where_nothing_was_learnt() -> None:
     model.score(models.batch(X))
     assert scorer.labels_followed == 100
     assert 0 < scorer.standing.bytes_per_label < 200_000
+
+
+def test_a_full_batch_is_cut_and_scored_alike() -> None:
+    model = Classifier(models.settings())
+    X, y = models.stream(300)
+    models.learn(model, X, y)
+    scorer = on_device(model)
+    same(model, models.stream(70_000, seed=1)[0])
+    assert scorer.events == 70_000
+
+
+def test_thousands_of_columns_are_scored_alike() -> None:
+    model = Classifier(models.settings(features=4_096))
+    X, y = models.stream(60, features=4_096)
+    models.learn(model, X[:40], y[:40])
+    on_device(model)
+    same(model, X[40:])
+
+
+def test_memory_that_does_not_suffice_is_refused_before_any_is_taken() -> None:
+    class Small(Place):
+        """A place with a mebibyte of memory free."""
+
+        def free_bytes(self) -> int:
+            return 1 << 20
+
+    model = Classifier(models.settings())
+    models.learn(model, *models.stream(100))
+    scorer = DeviceScorer(model.mixture.scored_parts, Small("torch-cpu", torch.device("cpu"), triton=False))
+    with pytest.raises(DeviceError, match=r"has 1 MiB of memory free, and this model needs \d+ MiB"):
+        scorer.follow(model.learnt)
+    assert scorer.copied_bytes == 0
+
+
+def test_what_is_needed_is_what_the_copies_take() -> None:
+    model = Classifier(models.settings())
+    models.learn(model, *models.stream(400))
+    scorer = on_device(model)
+    needed = scorer.bytes_needed()  # before anything is copied
+    scorer.follow(model.learnt)
+    assert 0 < scorer.copied_bytes <= needed
