@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -29,7 +29,8 @@ class TreesForm(Form):
 
     def __init__(self, expert: Any, copies: Copies) -> None:
         super().__init__(expert, copies)
-        self._copy = TreesCopy()
+        self._copy: TreesCopy | None = None
+        """None before there is a tree: with `one_vs_rest` there is none before there are classes."""
         self._history: int = expert.history
 
     def bytes_needed(self) -> int:
@@ -41,50 +42,38 @@ class TreesForm(Form):
         """See `Form`."""
         self.expert.watch()
         if sources := self.expert.answering:
+            self._copy = self._copy or TreesCopy()
             self._copy.update(sources, self.copies)
 
     @property
     def structure(self) -> Hashable:
         """See `Form`."""
-        return (self._shape(), self._copy.cells) if self.expert.answering else None
+        return None if self._copy is None else (_shape(self._copy), self._copy.cells)
 
     def evidence(self, inputs: Inputs) -> Tensor:
         """See `Form`."""
         X = self._inputs(inputs)
-        if not self.expert.answering or self._shape().classes == 0:
+        if self._copy is None or self._copy.plan.classes == 0:
             return X.new_zeros((len(X), 0))
-        some = events_at_once(self._shape())
-        parts = [self._evidence(self._ask(X[start : start + some])) for start in range(0, max(1, len(X)), some)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return torch.cat([self._evidence(answers) for answers in self._answers(self._copy, X)])
 
     def leaves(self, inputs: Inputs) -> Tensor:
         """The leaves that answer for each event, int64 [B, trees]: node numbers of each tree, -1 in an empty one."""
         X = self._inputs(inputs)
-        if not self.expert.answering:
+        if self._copy is None:
             return X.new_zeros((len(X), 0), dtype=torch.int64)
-        some = events_at_once(self._shape())
-        return torch.cat([self._ask(X[start : start + some]).leaves for start in range(0, max(1, len(X)), some)])
+        return torch.cat([answers.leaves for answers in self._answers(self._copy, X)])
 
     @abstractmethod
     def _evidence(self, answers: Answers) -> Tensor:
         """The evidence [B, K] of what the trees answer."""
 
-    def _ask(self, X: Tensor) -> Answers:
-        trees = Trees(*(self.copies[name] for name in Trees._fields))
-        return ask(trees, self._shape(), X, self.copies.mirror.place.triton)
-
-    def _shape(self) -> Shape:
-        plan = self._copy.plan
-        return Shape(
-            plan.trees,
-            plan.nodes,
-            plan.classes,
-            plan.features,
-            plan.nominal,
-            self._copy.depth,
-            self._copy.probes,
-            sum(plan.slots) > 0,
-        )
+    def _answers(self, copy: TreesCopy, X: Tensor) -> Iterator[Answers]:
+        """What the trees answer for events [B, F], some events at a time; once where there are no events."""
+        trees, shape = Trees(*(self.copies[name] for name in Trees._fields)), _shape(copy)
+        some = events_at_once(shape)
+        for start in range(0, max(1, len(X)), some):
+            yield ask(trees, shape, X[start : start + some], self.copies.mirror.place.triton)
 
     def _inputs(self, inputs: Inputs) -> Tensor:
         """As `tocsin.models.data.inputs.label_history_and_features` has them, float64 [B, history + F]."""
@@ -97,6 +86,13 @@ class TreesForm(Form):
             known = known[:, : self._history]
             labels[:, : known.shape[1]] = torch.where(known >= 0, known, torch.nan)
         return torch.cat([labels, features], dim=1)
+
+
+def _shape(copy: TreesCopy) -> Shape:
+    """The sizes by which a copy is asked."""
+    plan, bayes = copy.plan, sum(copy.plan.slots) > 0
+    sizes = plan.trees, plan.nodes, plan.classes, plan.features, plan.nominal
+    return Shape(*sizes, copy.depth, copy.probes, bayes)
 
 
 class TreeForm(TreesForm):
@@ -116,6 +112,10 @@ class ForestForm(TreesForm):
     def __init__(self, expert: ForestExpert, copies: Copies) -> None:
         super().__init__(expert, copies)
         self._strength, self._weight_per_event = expert.strength, expert.weight_per_event
+
+    def bytes_needed(self) -> int:
+        """See `TreesForm`."""
+        return super().bytes_needed() + 8 * len(self.expert.answering)
 
     def follow(self) -> None:
         """See `Form`."""

@@ -24,6 +24,8 @@ NUMERIC, MULTIWAY = tl.constexpr(pool.NUMERIC), tl.constexpr(pool.NOMINAL_MULTIW
 LOW, SHIFT, HALF = tl.constexpr(table.LOW), tl.constexpr(table.SHIFT), tl.constexpr(table.HALF)
 BY_LOW, BY_HIGH = tl.constexpr(table.BY_LOW), tl.constexpr(table.BY_HIGH)
 BY_OWNER, BY_MIX = tl.constexpr(table.BY_OWNER), tl.constexpr(table.BY_MIX)
+FAR = tl.constexpr(1.3407807929942596e154)
+"""The square of what is further away is infinite: its density is 0, which says nothing."""
 HALF_LOG_TAU = tl.constexpr(leaves.HALF_LOG_TAU)
 INF = tl.constexpr(float("inf"))
 LEAST = tl.constexpr(-1e300)
@@ -89,8 +91,10 @@ def density_of_numbers(moments, X, event, at, weighs, F, TILE: tl.constexpr):
         own = moments + at[:, None] * TERMS * F + f
         x = tl.load(X + event[:, None] * F + f, mask=here, other=0.0)
         scale = tl.load(own + SCALES * F, mask=here, other=0.0)
-        told = here & (scale != 0.0) & (x == x) & (tl.abs(x) != INF)
+        told = here & (scale != 0.0) & (x == x)
         away = tl.where(told, x, 0.0) - tl.load(own + MEANS * F, mask=told, other=0.0)
+        told = told & (tl.abs(away) <= FAR)
+        away = tl.where(told, away, 0.0)
         norm = tl.load(own + NORMS * F, mask=told, other=0.0)
         density = away * away / tl.where(told, scale, 1.0) - HALF_LOG_TAU - norm
         total += tl.sum(tl.where(told & (density > -INF), density, 0.0), 1)

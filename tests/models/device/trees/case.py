@@ -14,6 +14,7 @@ from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels import hoeffding
 from tocsin.kernels.device.mirror import Mirror
 from tocsin.kernels.device.place import Place
+from tocsin.kernels.hoeffding.copying import TreesCopy
 from tocsin.kernels.hoeffding.copying.layout import CATEGORY, EMPTY, KIND, LISTS, OWNER, WORTH
 from tocsin.kernels.hoeffding.pool.layout import LEAF, MAJORITY, NOMINAL_MULTIWAY
 from tocsin.models.data.batch import Batch, Floats, Ints
@@ -101,6 +102,12 @@ def followed(made: TreesForm) -> TreesForm:
     return made
 
 
+def copy_of(made: TreesForm) -> TreesCopy:
+    """What the form has copied, which must be something."""
+    assert made._copy is not None
+    return made._copy
+
+
 def agree(made: TreesForm, batch: Batch) -> None:
     """The form answers as the expert does, from the same leaves."""
     inputs = Inputs.of(batch, made.views, made.copies.mirror.place)
@@ -113,7 +120,7 @@ def agree(made: TreesForm, batch: Batch) -> None:
 
 def state(made: TreesForm) -> dict[str, Any]:
     """All that a form's tensors say of nodes that there are, with names for lists that do not depend on history."""
-    plan, out = made._copy.plan, dict[str, Any]()
+    plan, out = copy_of(made).plan, dict[str, Any]()
     links, values, answers, moments, cells = (
         made.copies[name].numpy() for name in ("links", "values", "answers", "moments", "cells")
     )
@@ -145,7 +152,7 @@ def state(made: TreesForm) -> dict[str, Any]:
 def slot_starts(made: TreesForm) -> list[int]:
     """Where the slots of each tree's pool begin in the copy."""
     pools: dict[int, int] = {}
-    sizes = made._copy.plan.slots
+    sizes = copy_of(made).plan.slots
     for source in made.expert.answering:
         pools.setdefault(id(source.pool), sum(sizes[: len(pools)]))
     return [pools[id(source.pool)] for source in made.expert.answering]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models.device.trees.case import CASES, agree, followed, form, plant, same, state, stream
+from tests.models.device.trees.case import CASES, agree, copy_of, followed, form, plant, same, state, stream
 from tocsin.kernels.hoeffding.copying import watching
 from tocsin.models.experts.trees.forest import ForestExpert
 
@@ -111,7 +111,7 @@ def test_categories_without_end_do_not_fill_the_table() -> None:
     for begin in range(0, 3_000, 50):
         expert.learn(events.batch(slice(begin, begin + 50), 5), events.y[begin : begin + 50], np.ones(50))
         agree(followed(made), events.odd(np.arange(begin, begin + 50), 5))
-        sizes.add(made._copy.cells)
+        sizes.add(copy_of(made).cells)
     assert len(sizes) > 2
     assert same(state(made), state(form(expert))) == []
 
