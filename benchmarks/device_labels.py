@@ -30,8 +30,8 @@ from tocsin.kernels.device.place import place
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch
 from tocsin.models.data.features import category_code
-from tocsin.models.device.form import Copies, form_of
-from tocsin.models.device.novelty import NoveltyDistances
+from tocsin.models.device.forms.form import Copies, form_of
+from tocsin.models.device.forms.novelty import NoveltyDistances
 
 WARM = 5_000
 """Labels that are learnt before anything is counted."""

@@ -20,8 +20,8 @@ from tocsin.config.experts.tree import TreeSettings
 from tocsin.kernels.device.mirror import Mirror
 from tocsin.kernels.device.place import place
 from tocsin.models.data.batch import Batch
-from tocsin.models.device.form import Copies
-from tocsin.models.device.trees import ForestForm, TreeForm, TreesForm
+from tocsin.models.device.forms.form import Copies
+from tocsin.models.device.forms.trees import ForestForm, TreeForm, TreesForm
 from tocsin.models.experts.trees.forest import ForestExpert
 from tocsin.models.experts.trees.tree import TreeExpert
 

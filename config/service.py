@@ -161,6 +161,9 @@ class ReplaySettings(FrozenSettings):
     label_delay: int = Field(default=1, ge=0, le=1_000_000_000)
     """How many later events are decided before an event's label arrives, where nothing says when it became known. Where
     early risk is on and labels are those of whole subjects, it is counted from a subject's last event."""
+    together: int = Field(default=1, ge=1, le=65_536)
+    """In process, so many events are decided at once by one state of the model, as by a service that is behind; labels
+    that are due meanwhile come after them. A device is quick only where they are many."""
     label_delay_hours: float | None = Field(default=None, ge=0, le=1_000_000)
     """The label of a whole subject comes so long after its last event, by the times of events. Without a value
     `label_delay` events of the source later."""

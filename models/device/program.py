@@ -12,10 +12,10 @@ from tocsin.kernels.device import combination
 from tocsin.kernels.device.mirror import Mirror
 from tocsin.kernels.fusion.interface import Rule
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.form import Form
+from tocsin.models.device.forms.form import Form
+from tocsin.models.device.forms.novelty import NoveltyDistances
+from tocsin.models.device.forms.routers import RouterForm
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.novelty import NoveltyDistances
-from tocsin.models.device.routers import RouterForm
 
 REST = ("uncertainty", "conflict", "used", "moved")
 
@@ -66,7 +66,7 @@ class Program:
 
     @property
     def structure(self) -> Hashable:
-        """Equal as long as it runs the same operations, see `tocsin.models.device.form.Form.structure`."""
+        """Equal as long as it runs the same operations, see `tocsin.models.device.forms.form.Form.structure`."""
         novelty = None if self._novelty is None else self._novelty.structure
         return tuple(form.structure for form in self._forms), self._router.structure, novelty
 

@@ -22,11 +22,11 @@ from tocsin.models.data.batch import Batch, Bools, Floats
 from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.decision.rare_reading import Read
 from tocsin.models.decision.scoring.opinions import BatchOpinions, CpuScorer, Parts, ScoredOn
-from tocsin.models.device.form import Copies, Form, form_of
+from tocsin.models.device.forms.form import Copies, Form, form_of
+from tocsin.models.device.forms.novelty import NoveltyDistances
+from tocsin.models.device.forms.routers import router_form
 from tocsin.models.device.inputs import View, packed
-from tocsin.models.device.novelty import NoveltyDistances
 from tocsin.models.device.program import Operations, Program
-from tocsin.models.device.routers import router_form
 from tocsin.models.routing.combiner import Combined
 
 RESERVE = 0.9

@@ -76,13 +76,10 @@ class InProcess:
     labels may be those of whole subjects: see `tocsin.streams.replay.by_subject.plan`.
     """
 
-    def __init__(
-        self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True, together: int = 1
-    ) -> None:
+    def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
         """`rival` also runs `tocsin.streams.replay.rival` on the same events, as one more baseline. Without
-        `many_at_once` a worker decides every event by itself. So many events are decided `together`, by one state of
-        the model, as by a service that is behind; labels that are due meanwhile come after them."""
-        self._together = together
+        `many_at_once` a worker decides every event by itself."""
+        self._together = settings.replay.together
         self._settings = settings
         self._delay = label_delay
         self._classes = frozenset(settings.classes)

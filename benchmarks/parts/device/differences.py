@@ -46,8 +46,8 @@ class Differences(NamedTuple):
 class Recorded(InProcess):
     """A replay whose decisions are kept."""
 
-    def __init__(self, settings: Settings, together: int) -> None:
-        super().__init__(settings, 1, together=together)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, 1)
         self.said: list[Said] = []
 
     def _judge(self, past: PastEvent, decision: Decision | None) -> None:
@@ -78,7 +78,8 @@ def differences(device: str, events: int, together: int = TOGETHER) -> Differenc
     for name in ("cpu", device):
         settings = load(CONFIG)
         kernels = settings.kernels.model_copy(update={"device": name})
-        run = Recorded(settings.model_copy(update={"kernels": kernels}), together)
+        replay = settings.replay.model_copy(update={"together": together})
+        run = Recorded(settings.model_copy(update={"kernels": kernels, "replay": replay}))
         report = run.run(repeated(settings, events))
         runs.append(run.said)
         seconds.append(events / (report.events_per_second or 1.0))

@@ -62,7 +62,7 @@ class Source(NamedTuple):
 
 
 class Sink(Protocol):
-    """What takes the arrays of a copy, such as `tocsin.models.device.form.Copies`."""
+    """What takes the arrays of a copy, such as `tocsin.models.device.forms.form.Copies`."""
 
     def put_rows(self, name: str, array: NDArray[Any], rows: NDArray[Any]) -> None:
         """An array of which these rows may have changed."""

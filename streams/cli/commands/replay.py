@@ -45,14 +45,6 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second into the topic.")] = None,
     report: Annotated[Literal["table", "json"], typer.Option(help="How to print the figures.")] = "table",
-    together: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=65_536,
-            help="In process: decide so many events at once by one state of the model, as a service that is behind.",
-        ),
-    ] = 1,
     rival: Annotated[bool, typer.Option(help="Also run a single river Hoeffding tree on the same labels.")] = False,
 ) -> None:
     """Replay past events: into the events topic at a chosen rate, or in process to see how good the decisions are.
@@ -69,7 +61,7 @@ def replay(
         if in_process:
             from tocsin.streams.replay.in_process import InProcess
 
-            replayed = InProcess(settings, delay, rival, together=together)
+            replayed = InProcess(settings, delay, rival)
             result: ReplayReport | ProduceReport = replayed.run(past_events, advance)
             refused, nothing_fitted = replayed.refused, replayed.nothing_fitted
             cold = (replayed.cold, result.events)

@@ -227,7 +227,7 @@ def test_events_that_are_decided_together_are_decided_by_one_state_of_the_model(
             self.learnt.append(decision.model.feedback_offset)
             super()._judge(past, decision)
 
-    replayed = Together(settings(tmp_path), 1, together=together)
+    replayed = Together(settings(tmp_path, replay={"together": together}), 1)
     replayed.learnt = []
     report = replayed.run(some(100))
     assert report.events == 100
@@ -238,8 +238,8 @@ def test_events_that_are_decided_together_are_decided_by_one_state_of_the_model(
 def test_a_device_decides_in_a_replay_what_the_cpu_decides(tmp_path: Path) -> None:
     reports = []
     for device in ("cpu", "torch-cpu"):
-        config = settings(tmp_path, kernels={"device": device})
-        found = dataclasses.asdict(InProcess(config, 1, together=20).run(some(200)))
+        config = settings(tmp_path, kernels={"device": device}, replay={"together": 20})
+        found = dataclasses.asdict(InProcess(config, 1).run(some(200)))
         reports.append({key: value for key, value in found.items() if key != "events_per_second"})
     known, found = reports
     assert found["confusion"] == known["confusion"]

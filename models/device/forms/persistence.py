@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.persistence import PersistenceExpert
 

@@ -14,9 +14,9 @@ from tocsin.kernels.device.nearest.torch_tensors import RingOfEvents
 from tocsin.kernels.experts.neighbours import UNKNOWN
 from tocsin.models.data.batch import Floats
 from tocsin.models.decision.novelty import Novelty
-from tocsin.models.device.form import Copies
+from tocsin.models.device.forms.form import Copies
+from tocsin.models.device.forms.rings import LatestRows
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.rings import LatestRows
 
 NEWEST, HELD = range(2)
 """What stands in `numbers`."""

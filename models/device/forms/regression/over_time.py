@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tocsin.models.device.forms.regression.logistic import SecondOrderForm
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.regression.logistic import SecondOrderForm
 from tocsin.models.experts.logistic.moving_averages import MovingAveragesExpert
 from tocsin.models.experts.logistic.seasonal import SeasonalExpert
 

@@ -19,9 +19,9 @@ from tocsin.kernels.hoeffding.copying.layout import CATEGORY, EMPTY, KIND, LISTS
 from tocsin.kernels.hoeffding.pool.layout import LEAF, MAJORITY, NOMINAL_MULTIWAY
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.inputs import label_history_and_features
-from tocsin.models.device.form import Copies, form_of
+from tocsin.models.device.forms.form import Copies, form_of
+from tocsin.models.device.forms.trees import TreesForm
 from tocsin.models.device.inputs import Inputs
-from tocsin.models.device.trees import TreesForm
 from tocsin.models.experts.trees.forest import ForestExpert
 from tocsin.models.experts.trees.tree import TreeExpert
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tocsin.kernels.device.regression import one_against_rest, one_hot, standardised
 from tocsin.models.data.batch import Bools, Ints
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
+from tocsin.models.device.forms.regression.seen import numbers_of, rates_of, scales
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.regression.seen import numbers_of, rates_of, scales
 from tocsin.models.experts.logistic.base import SecondOrderExpert
 
 

@@ -16,9 +16,9 @@ from tocsin.kernels.device.mirror import Mirror
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.features import category_code
-from tocsin.models.device.form import Copies, Form, form_of
+from tocsin.models.device.forms.form import Copies, Form, form_of
+from tocsin.models.device.forms.novelty import NoveltyDistances
 from tocsin.models.device.inputs import Inputs
-from tocsin.models.device.novelty import NoveltyDistances
 
 from .form_behaviour import close
 from .taught import CPU

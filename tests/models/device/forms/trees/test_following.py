@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models.device.trees.case import CASES, agree, copy_of, followed, form, plant, same, state, stream
 from tocsin.kernels.hoeffding.copying import watching
 from tocsin.models.experts.trees.forest import ForestExpert
+
+from .case import CASES, agree, copy_of, followed, form, plant, same, state, stream
 
 
 def learn(expert: Any, batch: Any, y: Any, rng: np.random.Generator) -> None:

@@ -15,13 +15,13 @@ from tocsin.kernels.device.mirror import Mirror
 from tocsin.kernels.device.place import Place, place
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.data.features import category_code
-from tocsin.models.device.form import Copies, Form
+from tocsin.models.device.forms.form import Copies, Form
 from tocsin.models.device.inputs import Inputs
 from tocsin.models.experts.base import Expert
 from tocsin.models.inputs.preparation import Preparation
 
 CPU = Place("torch-cpu", torch.device("cpu"), triton=False)
-TRITON = place("cuda" if torch.cuda.is_available() else "torch-cpu")
+TRITON = place("cuda") if torch.cuda.is_available() else Place("torch-cpu", torch.device("cpu"), triton=True)
 """Where Triton runs: on a card, or interpreted where there is none."""
 CODES = np.array([category_code(name) for name in "abcde"], np.float64)
 STREAMS = ("numbers", "categories", "gaps", "constant", "huge")

@@ -10,9 +10,9 @@ import pytest
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.data.batch import Batch, Floats, Ints
 from tocsin.models.decision.novelty import Novelty
-from tocsin.models.device.form import Copies
+from tocsin.models.device.forms.form import Copies
+from tocsin.models.device.forms.novelty import NoveltyDistances
 from tocsin.models.device.inputs import Inputs
-from tocsin.models.device.novelty import NoveltyDistances
 from tocsin.models.experts.base import Arrays, Expert
 
 from .form_behaviour import FormBehaviour, close

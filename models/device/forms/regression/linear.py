@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tocsin.kernels.device.regression import added_buckets, softmax, standardised
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
+from tocsin.models.device.forms.regression.seen import numbers_of, rates_of, scales
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.regression.seen import numbers_of, rates_of, scales
 from tocsin.models.experts.linear import LinearExpert
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.device.trees.case import CASES, TORCH, TRITON, agree, copy_of, followed, form, plant, stream
 from tocsin.config.experts.forest import ForestSettings
 from tocsin.config.experts.pool import DEFAULT_EXPERTS
 from tocsin.config.experts.tree import TreeSettings
@@ -17,9 +16,11 @@ from tocsin.kernels.device.place import Place
 from tocsin.kernels.device.trees import answers, by_torch
 from tocsin.kernels.hoeffding.pool.layout import N_SWITCHED
 from tocsin.models.data.batch import Batch
-from tocsin.models.device.form import Copies, form_of
+from tocsin.models.device.forms.form import Copies, form_of
+from tocsin.models.device.forms.trees import TreesForm
 from tocsin.models.device.inputs import Inputs
-from tocsin.models.device.trees import TreesForm
+
+from .case import CASES, TORCH, TRITON, agree, copy_of, followed, form, plant, stream
 
 DEFAULT = [one for one in DEFAULT_EXPERTS if isinstance(one, TreeSettings | ForestSettings)]
 

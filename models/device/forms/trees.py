@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tocsin.kernels.device.trees import Answers, Shape, Trees, ask, events_at_once, one_vs_rest, single, vote
 from tocsin.kernels.hoeffding.copying import TreesCopy, bytes_needed
-from tocsin.models.device.form import Copies, Form
+from tocsin.models.device.forms.form import Copies, Form
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.trees.forest import ForestExpert
 from tocsin.models.experts.trees.tree import TreeExpert

@@ -12,9 +12,9 @@ from torch import Tensor
 from tocsin.kernels.device.nearest.search import nearest_at
 from tocsin.kernels.device.nearest.torch_tensors import NearestRows, RingOfEvents, votes
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.form import Copies, Form
+from tocsin.models.device.forms.form import Copies, Form
+from tocsin.models.device.forms.rings import LatestRows
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.rings import LatestRows
 from tocsin.models.experts.neighbours import NeighboursExpert
 
 LABEL, WEIGHT, VALUES = range(3)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tocsin.models.data.batch import Batch, Floats
+from tocsin.models.device.forms.regression.logistic import SecondOrderForm
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.regression.logistic import SecondOrderForm
 from tocsin.models.experts.stack.expert import FAINT, StackExpert
 
 

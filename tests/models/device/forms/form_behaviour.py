@@ -12,7 +12,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.form import Copies, form_of
+from tocsin.models.device.forms.form import Copies, form_of
 from tocsin.models.device.inputs import Inputs
 from tocsin.models.experts.base import Expert
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.form import Copies
+from tocsin.models.device.forms.form import Copies
 
 
 class LatestRows:

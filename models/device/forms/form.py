@@ -16,18 +16,18 @@ from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.base import Expert
 
 FORMS: dict[str, str | type[Form]] = {
-    "linear": "tocsin.models.device.regression.linear:LinearForm",
-    "logistic": "tocsin.models.device.regression.logistic:LogisticForm",
-    "moving-averages": "tocsin.models.device.regression.over_time:MovingAveragesForm",
-    "moving-clusters": "tocsin.models.device.moving_clusters:MovingClustersForm",
-    "naive-bayes": "tocsin.models.device.naive_bayes:NaiveBayesForm",
-    "neighbours": "tocsin.models.device.neighbours:NeighboursForm",
-    "persistence": "tocsin.models.device.persistence:PersistenceForm",
-    "rare-class": "tocsin.models.device.rare_class:RareClassForm",
-    "seasonal": "tocsin.models.device.regression.over_time:SeasonalForm",
-    "stack": "tocsin.models.device.regression.stack:StackForm",
-    "forest": "tocsin.models.device.trees:ForestForm",
-    "tree": "tocsin.models.device.trees:TreeForm",
+    "linear": "tocsin.models.device.forms.regression.linear:LinearForm",
+    "logistic": "tocsin.models.device.forms.regression.logistic:LogisticForm",
+    "moving-averages": "tocsin.models.device.forms.regression.over_time:MovingAveragesForm",
+    "moving-clusters": "tocsin.models.device.forms.moving_clusters:MovingClustersForm",
+    "naive-bayes": "tocsin.models.device.forms.naive_bayes:NaiveBayesForm",
+    "neighbours": "tocsin.models.device.forms.neighbours:NeighboursForm",
+    "persistence": "tocsin.models.device.forms.persistence:PersistenceForm",
+    "rare-class": "tocsin.models.device.forms.rare_class:RareClassForm",
+    "seasonal": "tocsin.models.device.forms.regression.over_time:SeasonalForm",
+    "stack": "tocsin.models.device.forms.regression.stack:StackForm",
+    "forest": "tocsin.models.device.forms.trees:ForestForm",
+    "tree": "tocsin.models.device.forms.trees:TreeForm",
 }
 """The form of each kind of expert, or where it stands. An expert of another kind answers on the CPU."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tocsin.models.device.form import Form
+from tocsin.models.device.forms.form import Form
 
 
 class FormOfArrays(Form):

@@ -16,7 +16,7 @@ from tocsin.kernels.device.moving_clusters.torch_tensors import Distances, Movin
 from tocsin.kernels.experts.moving_clusters.density import EUCLIDEAN, MAXIMUM, TURNS
 from tocsin.kernels.experts.moving_clusters.state import LOSS, SHAPE, SPEED, STRENGTH, Clusters
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.moving_clusters import MovingClustersExpert
 

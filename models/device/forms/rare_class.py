@@ -16,9 +16,9 @@ from tocsin.kernels.experts.rare_class.gaussian import CLIP, READY
 from tocsin.kernels.experts.rare_class.learning import STRENGTH
 from tocsin.kernels.experts.rare_class.state import BLENDS, prior_odds
 from tocsin.models.data.batch import Floats, Ints
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
+from tocsin.models.device.forms.regression.seen import numbers_of, rates_of
 from tocsin.models.device.inputs import Inputs, View
-from tocsin.models.device.regression.seen import numbers_of, rates_of
 from tocsin.models.experts.rare_class.expert import RareClassExpert
 
 

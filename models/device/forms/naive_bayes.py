@@ -12,7 +12,7 @@ from torch import Tensor
 from tocsin.kernels.device.naive_bayes import CountsOnDevice, probabilities
 from tocsin.kernels.experts.naive_bayes import Counts
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.arrays import FormOfArrays
+from tocsin.models.device.forms.arrays import FormOfArrays
 from tocsin.models.device.inputs import Inputs, View
 from tocsin.models.experts.naive_bayes import NaiveBayesExpert
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tocsin.kernels.device.mirror import Mirror
 from tocsin.models.data.batch import Floats
-from tocsin.models.device.form import Copies
-from tocsin.models.device.rings import LatestRows
+from tocsin.models.device.forms.form import Copies
+from tocsin.models.device.forms.rings import LatestRows
 
 from .taught import CPU
 

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from tocsin.kernels.device import combination
 from tocsin.kernels.routing.reliability import unpacked
-from tocsin.models.device.form import Copies
+from tocsin.models.device.forms.form import Copies
 from tocsin.models.routing.base import Router
 from tocsin.models.routing.reliability import ReliabilityRouter
 from tocsin.models.routing.skill import SkillRouter
 
 
 class RouterForm(ABC):
-    """One router as tensors. The rules of `tocsin.models.device.form.Form` hold for it, too."""
+    """One router as tensors. The rules of `tocsin.models.device.forms.form.Form` hold for it, too."""
 
     def __init__(self, router: Any, copies: Copies) -> None:
         self.router: Any = router
@@ -39,7 +39,7 @@ class RouterForm(ABC):
 
     @property
     def structure(self) -> Hashable:
-        """See `tocsin.models.device.form.Form.structure`."""
+        """See `tocsin.models.device.forms.form.Form.structure`."""
         return float(self.router.top_p)
 
 
