@@ -165,18 +165,22 @@ def fill_reliability(logits: Floats, rho: Floats) -> None:
 
 @kernel
 def gradient_by_logit(
-    router: Router, logits: Floats, by_rho: Floats, rho: Floats, rates: Rates, weight: float, out: Floats
+    router: Router, logits: Floats, by_rho: Floats, evidence: Floats, rates: Rates, weight: float, out: Floats
 ) -> None:
     """From the gradient by reliabilities to that by logits, into `out` [E + 1], with the load balance."""
-    E = rho.size
+    E = by_rho.size
     nobody = sigmoid(logits[E])
     out[E] = 0.0
+    if rates.some_asked:
+        # Nobody is one more to share with: more than an even share of the trust is too much for it, too.
+        out[E] = rates.balance * ((E + 1) * nobody - 1.0)
     for e in range(E):
         q = sigmoid(logits[e])
         out[E] -= by_rho[e] * q * nobody * (1.0 - nobody)
         out[e] = by_rho[e] * (1.0 - nobody) * q * (1.0 - q)
         # More than its share of the last window's load: down; less: up.
-        out[e] += rates.balance * (E * router.load[1, e] - 1.0)
+        if not rates.some_asked or evidence[e].max() > 0.0:
+            out[e] += rates.balance * (E * router.load[1, e] - 1.0)
     for o in range(E + 1):
         out[o] *= weight
         if (logits[o] >= LOGIT and out[o] < 0.0) or (logits[o] <= -LOGIT and out[o] > 0.0):
@@ -325,7 +329,7 @@ def learn_rows(router: Router, records: Records, H: int, rates: Rates, out: Rout
         opinions = Opinions(evidence[b], rho, prior, rates.rule)
         one = combine(opinions, P)
         by_log_a = slope(opinions, a, y[b], P, one, by_rho)
-        gradient_by_logit(router, logits, by_rho, rho, rates, weight[b], by_logit)
+        gradient_by_logit(router, logits, by_rho, evidence[b], rates, weight[b], by_logit)
         backward(router.weights, inputs, hidden, by_logit, router.gradient)
         learn_temperature(router.inverse_temperature, weight[b] * by_log_a, rates.sharpen * step_factor(delay[b]))
         router.counters[RECORDS] += 1.0

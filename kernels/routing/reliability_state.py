@@ -107,6 +107,9 @@ class Rates(NamedTuple):
     """The rule of fusion that is learnt through, by its code in `tocsin.kernels.fusion.log_domain`."""
     sharpen: float = 0.0
     """The step of the decision's inverse_temperature, one each record; at 0 it stays 1."""
+    some_asked: bool = False
+    """Whether some experts are asked about some events only. The load balance then covers the trust that goes to
+    nobody, and leaves those as they are that said nothing of an event."""
 
 
 class Records(NamedTuple):

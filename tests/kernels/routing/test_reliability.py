@@ -172,3 +172,29 @@ def test_new_features_change_nothing_until_they_are_known() -> None:
     wider = kernel.widened(router, kernel.Sizes(F, E, H), F + 2, 1)
     kernel.reliability_rows(wider, np.hstack([X, np.full((10, 2), np.nan)]), evidence, H, after)
     np.testing.assert_allclose(after, before, rtol=1e-12)
+
+
+# Where some experts are asked about some events only
+
+
+def balanced(rates: kernel.Rates, nobody: float) -> kernel.Floats:
+    """The gradient of the load balance alone by each logit: of the first expert, of one that was not asked, and of the
+    null slot, whose logit is `nobody`."""
+    router = kernel.new(kernel.Sizes(2, 2, 3), 0, -1.0, 0.0)
+    router.load[1] = [0.9, 0.1]
+    out, evidence = np.empty(3), np.array([[5.0, 1.0], [0.0, 0.0]])
+    kernel.gradient_by_logit(router, np.array([0.0, 0.0, nobody]), np.zeros(2), evidence, rates, 1.0, out)
+    return out
+
+
+def test_who_was_not_asked_is_not_pulled_up_for_it() -> None:
+    rates = RATES._replace(balance=0.1)
+    assert balanced(rates, 0.0) == pytest.approx([0.1 * 0.8, -0.1 * 0.8, 0.0])
+    assert balanced(rates._replace(some_asked=True), 0.0)[:2] == pytest.approx([0.1 * 0.8, 0.0])
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0 / 3.0, 0.8])
+def test_the_balance_covers_the_trust_that_goes_to_nobody(share: float) -> None:
+    rates = RATES._replace(balance=0.1, some_asked=True)
+    logit = float(np.log(share / (1.0 - share)))
+    assert balanced(rates, logit)[2] == pytest.approx(0.1 * (3.0 * share - 1.0))
