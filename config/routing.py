@@ -9,12 +9,19 @@ from pydantic import Discriminator, Field, Tag
 from tocsin.config.base import FrozenSettings
 
 
-class ReliabilitySettings(FrozenSettings):
+class AskingSettings(FrozenSettings):
+    """What every kind of router says of who is asked."""
+
+    engage: float = Field(default=1.0, ge=1e-9, le=1)
+    """Which share of the decisions must be as if all experts had been asked. Below 1 a few are asked about each event
+    first, and the others only where these do not suffice; at 1 all are asked about every event."""
+
+
+class ReliabilitySettings(AskingSettings):
     """A small network whose reliabilities are learnt online through the fused decision."""
 
     renamed_keys: ClassVar[dict[str, str]] = {
         "fade": "fading_factor",
-        "engage": "top_p",
         "rare": "rare_class_power",
         "sharpness_step": "inverse_temperature_step",
     }
@@ -48,10 +55,10 @@ class ReliabilitySettings(FrozenSettings):
     decision. At 0 it stays 1."""
 
 
-class MultiHotSettings(FrozenSettings):
+class MultiHotSettings(AskingSettings):
     """DriftMoE's network, trained on the mask of the experts that were right. It needs PyTorch (the extra `gpu`)."""
 
-    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", "engage": "top_p"}
+    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor"}
 
     kind: Literal["multi-hot"] = "multi-hot"
     hidden: tuple[Annotated[int, Field(ge=1, le=4_096)], ...] = Field(default=(32,), max_length=4)
@@ -67,10 +74,10 @@ class MultiHotSettings(FrozenSettings):
     """What an expert's prequential accuracy keeps of the past at each label: nearer to 1 it changes more slowly."""
 
 
-class SkillSettings(FrozenSettings):
+class SkillSettings(AskingSettings):
     """No network: an expert's reliability follows from its prequential accuracy and is the same for every event."""
 
-    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", "engage": "top_p"}
+    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor"}
 
     kind: Literal["skill"] = "skill"
     top_p: float = Field(default=1.0, ge=1e-9, le=1)

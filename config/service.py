@@ -36,7 +36,8 @@ class OverloadSettings(FrozenSettings):
     """How long it must be behind before it gives something up, and again before it gives up more; and as long it must
     have caught up before it takes something back."""
     share: float = Field(default=0.8, ge=0.01, le=1)
-    """The share of the routing that the experts hold which are asked while there are fewer: the fewest that do."""
+    """What `router.engage` is while fewer experts are asked, if it is not less. With `router.engage: 1` the fewest
+    experts are asked that hold this share of the routing."""
 
 
 class BoundsSettings(FrozenSettings):

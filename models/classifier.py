@@ -155,11 +155,10 @@ class Classifier(Face):
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
         `streams` has what came of late where the events come from: class priors, which are followed where `prior_shift`
-        is enabled and enough is known, and traffic, which `novelty_by: traffic` compares. With a `share` below 1 only
-        the fewest experts are asked that hold this share of the routing by the model's own figures.
+        is enabled and enough is known, and traffic, which `novelty_by: traffic` compares. With a `share` below 1 fewer
+        experts are asked than `router.engage` says, see `Mixture.plan`.
         """
-        asked = self.mixture.fewest(share) if share < 1.0 else None
-        return self.mixture.score(batch, self.classes, streams, asked)
+        return self.mixture.score(batch, self.classes, streams, share)
 
     def warm_up(self, progress: Callable[[str], None] = lambda part: None) -> None:
         """Compile and load everything before the first event and the first label, which would wait for it.

@@ -24,7 +24,7 @@ from tocsin.models.face import DOES_NOT_FIT
 from tocsin.models.inputs.preparation import Preparation
 
 OF_ALL_EXPERTS = (
-    "router", "lifecycle", "abstention", "novelty", "operating_point", "contextual", "prior_shift",
+    "router", "gate", "lifecycle", "abstention", "novelty", "operating_point", "contextual", "prior_shift",
 )  # fmt: skip
 """The parts whose state is of all experts together."""
 OF_EVERY_EXPERT = ("seed", "max_vocabulary", "max_text")

@@ -59,6 +59,10 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
         from tocsin.config.base import old_names_are_read
     except ImportError:
         return Settings(**values)
+    router = dict(values.get("router", {}))
+    if "engage" in router:  # it is no old name any more, because it has another meaning today
+        router["top_p"] = router.pop("engage")
+        values = {**values, "router": router}
     with old_names_are_read():
         return Settings(**values)
 

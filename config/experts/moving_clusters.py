@@ -24,3 +24,7 @@ class MovingClustersSettings(ExpertSettings):
     there are more of them the expert is silent: it learns nothing and has no evidence."""
     strength: float = Field(default=100.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth. How many it is worth is learnt."""
+
+    def cost(self, features: int, classes: int) -> float:
+        """An answer compares the event with every cluster; with too many features there is none."""
+        return 0.0025 * self.clusters * features if features <= self.max_inputs else 0.01

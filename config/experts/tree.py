@@ -38,3 +38,7 @@ class TreeSettings(ExpertSettings):
     """Whether there is one tree for each class, which tells its class from the rest."""
     strength: float = Field(default=30.0, ge=1e-9, le=1_000)
     """The most pseudo-counts of evidence that an answer is worth."""
+
+    def cost(self, features: int, classes: int) -> float:
+        """One path to a leaf, whose naive Bayes reads every feature for every class; of `one_vs_rest`, a tree each."""
+        return 0.1 + 0.005 * features * classes

@@ -139,9 +139,10 @@ def together(one: Batch, other: Batch) -> Batch:
 
 def can_pass(mixture: Mixture) -> bool:
     """Whether a mixture has no part that must see one event after the other: class priors that are followed, events
-    that are scored anew when their labels come, and experts of whole subjects."""
-    judge = mixture.judge
-    return isinstance(judge.prior_shift, NoPriorShift) and not judge.rescores and not mixture.pool.whole_subject
+    that are scored anew when their labels come, experts of whole subjects, and a gate."""
+    judge, pool = mixture.judge, mixture.pool
+    stays = isinstance(judge.prior_shift, NoPriorShift) and not judge.rescores
+    return stays and not pool.whole_subject and not mixture.gate.learns
 
 
 def score_and_learn(

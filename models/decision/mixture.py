@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.config.model import ModelSettings
 from tocsin.kernels.fusion import Fused
+from tocsin.kernels.routing.gate import Labels as GateLabels
 from tocsin.models.data.batch import Batch, Bools, Floats, Ints
 from tocsin.models.data.feedback import Contexts
 from tocsin.models.data.label_history import LabelHistory
@@ -27,7 +28,8 @@ from tocsin.models.inputs.preparation import Preparation
 from tocsin.models.inputs.rarity import Rarity
 from tocsin.models.profiles.label_rates import LabelRates
 from tocsin.models.routing.base import Lessons, Questions
-from tocsin.models.routing.combiner import Combined, Combiner
+from tocsin.models.routing.combiner import Combined, Combiner, Learnt
+from tocsin.models.routing.gate import AskingPlan, EngagementGate
 from tocsin.models.routing.lifecycle import Lifecycle
 
 
@@ -41,6 +43,7 @@ class Mixture:
         self.pool = ExpertPool(settings, names, nominal)
         self.combiner = Combiner(settings, len(self.pool), len(names), backend)
         earn, stays = registry.must_earn(settings), registry.stays(settings)
+        self.gate = EngagementGate(settings)
         self.lifecycle = Lifecycle(settings.lifecycle, registry.kin(settings), earn, stays)
         self.rare = RareReading(settings)
         self.judge = Judge(settings)
@@ -57,7 +60,7 @@ class Mixture:
     @property
     def scored_parts(self) -> Parts:
         """What a scorer reads."""
-        return Parts(self.pool, self.combiner, self.rare, self.judge.novelty if self.judge.enabled else None)
+        return Parts(self.pool, self.gate, self.combiner, self.rare, self.judge.novelty if self.judge.enabled else None)
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
@@ -65,6 +68,7 @@ class Mixture:
         self.inputs.resize(nominal, classes)
         self.combiner.resize(nominal, classes)
         self.lifecycle.resize(classes)
+        self.gate.resize(len(nominal), classes)
         self.rare.resize(classes)
         self.judge.resize(nominal, classes)
         self.pool.resize(classes)
@@ -74,6 +78,7 @@ class Mixture:
         return {
             **self.inputs.parts(),
             "router": self.combiner.router,
+            **({"gate": self.gate} if self.gate.learns else {}),
             "lifecycle": self.lifecycle,
             "rare": self.rare,
             **({"undersampling": self.pool.undersampling} if self.pool.undersampling.used else {}),
@@ -86,6 +91,21 @@ class Mixture:
             **{f"expert.{expert.name}": expert for expert in self.pool.experts},
         }
 
+    def plan(self, share: float) -> AskingPlan | None:
+        """Whom to ask, so that a share of the decisions is as if all were: `router.engage`, or less where `share` is.
+
+        None asks all. While a class is rare all are heard, because what is believed of it rests on all; and while the
+        gate has not learnt yet. A `share` below 1 then asks the fewest experts that hold it of the routing.
+        """
+        engage = min(self.gate.engage, share)
+        if engage >= 1.0:
+            return None
+        rare = self.rare.reader is not None and bool(self.rare.rare.any())
+        found = self.gate.plan(engage, self.lifecycle.active) if self.gate.learns and not rare else None
+        if found is None and share < 1.0:
+            return AskingPlan(self.fewest(share), np.zeros(0, np.int64), 0.0)
+        return found
+
     def fewest(self, share: float) -> Bools:
         """The fewest active experts that hold this share of the routing, [E]; all where it is not known yet."""
         shares = np.array([health.share or 0.0 for health in self.lifecycle.health()]) * self.lifecycle.active
@@ -97,14 +117,12 @@ class Mixture:
         asked[order[ranked.cumsum() - ranked < share * shares.sum()]] = True
         if self.rare.reader is not None:  # the probabilities of a rare class are its own, whatever its share
             asked[self.rare.reader] = True
-        return asked
+        return asked & self.lifecycle.active
 
-    def score(
-        self, batch: Batch, classes: Sequence[str], streams: Streams | None, asked: Bools | None = None
-    ) -> Scores:
+    def score(self, batch: Batch, classes: Sequence[str], streams: Streams | None, share: float = 1.0) -> Scores:
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
-        Where it is given, only the active experts are `asked` [E] that it names; the others say nothing.
+        With a `share` below 1 fewer experts are asked, see `plan`; the others say nothing.
         """
         batch = self.times.expand(batch)
         if batch.history.shape[1] < len(self.history):
@@ -112,12 +130,12 @@ class Mixture:
         if not classes:
             return Scores.before_any_class(batch, len(self.pool), self.learnt)
         batch = self.inputs.apply(batch, bool(self.rare.rare.any()))
-        active = self.lifecycle.active if asked is None else self.lifecycle.active & asked
-        said = self.scorer.opinions(batch, active, self.learnt)
+        said = self.scorer.opinions(batch, self.lifecycle.active, self.learnt, plan := self.plan(share))
         combined, read = said.combined, said.read
         followed = self.judge.prior_shift.follow(read.betp, streams)
         fused = self._moved(combined, read, followed)
-        found = Findings(combined.evidence, combined.engaged, followed.betp, fused.conflict, said.distance)
+        backing = combined.evidence if plan is None else self.gate.scaled(combined.evidence, said.asked)
+        found = Findings(backing, combined.engaged, followed.betp, fused.conflict, said.distance)
         verdict, abstention = self.judge.judge(batch, found, classes, streams), self.judge.abstention
         return Scores(
             batch=batch,
@@ -192,13 +210,15 @@ class Mixture:
             self.judge.learn_at_once(batch, y, betp, learnt.evidence, engaged, self.learnt)
             decided = betp.argmax(axis=1)
         else:
-            engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, active)
+            asked = self.gate.asked(answers, active)
+            engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, asked)
             betp = self._betp_of(contexts)
             self.judge.learn_late(batch, y, betp, contexts, self.learnt)
             for subject, label in zip(batch.subjects, y.tolist(), strict=True):
                 self.history.remember(subject, label)
             decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
         self.learnt += len(batch)
+        self._learn_gate(batch, answers, learnt, (y, decided), contexts is not None)
         self.observe(learnt.evidence, learnt.reliability, engaged, y, decided)
         return betp
 
@@ -218,17 +238,27 @@ class Mixture:
         self.judge.learn_late(batch, y, betp, contexts, self.learnt, rescored)
         for subject, label in zip(batch.subjects, y.tolist(), strict=True):
             self.history.remember(subject, label)
-        engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, active)
+        asked_then = self.gate.asked(answers, active)
+        engaged = self.combiner.engaged(learnt.evidence, learnt.reliability, asked_then)
         decided = np.where(contexts.classes > 0, betp.argmax(axis=1), -1)
         self.learnt += len(batch)
+        self._learn_gate(batch, answers, learnt, (y, decided), True)
         self.observe(learnt.evidence, learnt.reliability, engaged, y, decided)
         return betp
+
+    def _learn_gate(self, batch: Batch, answers: Floats, learnt: Learnt, labels: tuple[Ints, Ints], late: bool) -> None:
+        """Teach the gate the classes of B events and what was decided; all experts were asked if no label was late."""
+        if self.gate.learns:
+            counted = self.gate.drawn(batch.ids) if late else np.ones(len(batch), np.bool_)
+            active, prior = self.lifecycle.active, self.combiner.prior
+            seen = self.combiner.quantities(batch.ranked)
+            self.gate.learn(seen, answers, learnt.reliability, GateLabels(*labels, counted), active, prior)
 
     def observe(self, evidence: Floats, reliability: Floats, engaged: Bools, y: Ints, decided: Ints) -> None:
         """Count B records for the lifecycle, see `Lifecycle.observe`, and review the pool where a window ends."""
         if self.lifecycle.observe(evidence, reliability, engaged, y, decided, self.combiner.prior):
-            spared = self.pool.undersampling.spared()
-            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh, spared)
+            spared, known = self.pool.undersampling.spared(), self.gate.known()
+            self.lifecycle.review(self.pool.experts, self.combiner.router, self._fresh, spared, known)
 
     def _answers_of(self, contexts: Contexts) -> Floats:
         """The evidence [B, E, K] of each event's own time; a class that came later had none."""
@@ -247,6 +277,7 @@ class Mixture:
     def _fresh(self, e: int) -> Expert:
         """Expert e as one that has learnt nothing; what its word was worth is forgotten."""
         self.combiner.forget(e)
+        self.gate.forget(e)
         return self.pool.fresh(e)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tocsin.models.data.batch import Batch, Bools
 from tocsin.models.decision.scoring.opinions import CPU, BatchOpinions, CpuScorer, Parts, ScoredOn, Scorer
+from tocsin.models.routing.gate import AskingPlan
 
 CLOSE = 1e-6
 """By how much the first answers of a device may differ from the CPU's, in each number."""
@@ -48,22 +49,22 @@ class GuardedScorer:
             return ScoredOn(self._asked, place, self._reason, self._failures)
         return self._device.standing._replace(asked=self._asked)
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         """See `Scorer`."""
         if self._failures:
-            return self._cpu.opinions(batch, active, learnt)
+            return self._cpu.opinions(batch, active, learnt, plan)
         try:
             if self._device is None:
-                return self._first(batch, active, learnt)
-            return self._device.opinions(batch, active, learnt)
+                return self._first(batch, active, learnt, plan)
+            return self._device.opinions(batch, active, learnt, plan)
         except Exception as error:  # PyTorch, Triton and drivers raise of all kinds, and none may stop the service
             said = " ".join(str(error).split())[:MOST_SAID]
             self._give_up(f"{type(error).__name__}: {said}" if said else type(error).__name__)
-            return self._cpu.opinions(batch, active, learnt)
+            return self._cpu.opinions(batch, active, learnt, plan)
 
-    def _first(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def _first(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None) -> BatchOpinions:
         device = self._make(self._parts)
-        known, found = self._cpu.opinions(batch, active, learnt), device.opinions(batch, active, learnt)
+        known, found = self._cpu.opinions(batch, active, learnt, plan), device.opinions(batch, active, learnt, plan)
         apart = largest_difference(known, found)
         if not apart <= CLOSE:
             self._give_up(f"its first answers differ from the CPU's by {apart:.3g}")

@@ -10,6 +10,7 @@ import numpy as np
 from tocsin.models.data.batch import Batch, Bools
 from tocsin.models.decision.scoring.opinions import CPU, BatchOpinions, CpuScorer, Parts, ScoredOn, Scorer
 from tocsin.models.device.guarded import GuardedScorer
+from tocsin.models.routing.gate import AskingPlan
 
 UNMEASURED = 3
 """Batches before the first that counts: they compile, capture and warm up."""
@@ -43,14 +44,14 @@ class MeasuredScorer:
         device = self._device.standing
         return ScoredOn("auto", CPU, device.reason or self._reason, device.failures)
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         """See `Scorer`."""
         if self._chosen is not None:
-            return self._chosen.opinions(batch, active, learnt)
+            return self._chosen.opinions(batch, active, learnt, plan)
         began = self._clock()
-        known = self._cpu.opinions(batch, active, learnt)
+        known = self._cpu.opinions(batch, active, learnt, plan)
         between = self._clock()
-        self._device.opinions(batch, active, learnt)
+        self._device.opinions(batch, active, learnt, plan)
         ended = self._clock()
         self._met += 1
         if self._met > UNMEASURED:

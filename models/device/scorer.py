@@ -28,6 +28,7 @@ from tocsin.models.device.forms.routers import router_form
 from tocsin.models.device.inputs import View, packed
 from tocsin.models.device.program import Operations, Program
 from tocsin.models.routing.combiner import Combined
+from tocsin.models.routing.gate import UNASKED, AskingPlan
 
 RESERVE = 0.9
 """The share of a device's free memory that a model may take."""
@@ -138,19 +139,28 @@ class DeviceScorer:
 
     # Scoring
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
-        """See `Scorer`. Raises DeviceError, or what PyTorch raises where the device fails."""
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
+        """See `Scorer`. Raises DeviceError, or what PyTorch raises where the device fails.
+
+        Where experts are asked in stages, because their votes have margins that are known, the CPU answers.
+        """
+        if plan is not None and len(plan.front):
+            return self._cpu.opinions(batch, active, learnt, plan)
         self.follow(learnt)
-        program = self._program(batch, active)
+        asked = active if plan is None else plan.first | (active & self._parts.pool.follows)
+        program = self._program(batch, asked)
         if program is None:
-            return self._cpu.opinions(batch, active, learnt)
+            return self._cpu.opinions(batch, active, learnt, plan)
         rows, subject_texts = self._rows(program, batch)
         numbers = WORKING_NUMBERS * (len(active) * program.plan.classes + rows.shape[1])
         most = min(MOST_ROWS, max(1, WORKING_BYTES // (8 * numbers)))
         key = (program.plan, program.structure)
         self.events += len(batch)
         answer = self._launches(program, rows, key, self._mirror.generation, most)
-        return self._opinions(program, answer, subject_texts)
+        found = self._opinions(program, answer, subject_texts)
+        if plan is not None:
+            found.answers[:, active & ~asked] = UNASKED
+        return found._replace(asked=asked if plan is None else np.tile(asked, (len(batch), 1)))
 
     def resident(self, batch: Batch, active: Bools, learnt: int) -> Callable[[], Tensor]:
         """What `opinions` computes for a batch whose rows lie on the device already, without any copy: for timing.
@@ -203,7 +213,7 @@ class DeviceScorer:
 
         It must where the router has no form, and where an expert without one hears others, which the device asks.
         """
-        pool, combiner, rare, _ = self._parts
+        pool, _, combiner, rare, _ = self._parts
         there = np.flatnonzero(active).tolist()
         forms = [self._forms[e] for e in there]
         others = tuple(e for e, form in zip(there, forms, strict=True) if form is None)
@@ -244,4 +254,4 @@ class DeviceScorer:
         combined = Combined(evidence, found["reliability"], found["engaged"] > 0.5, fused, found["betp"], power)
         read = Read(found.get("read", found["betp"]), found["moved"][:, 0] > 0.5)
         distance = found["distance"][:, 0] if "distance" in found else None
-        return BatchOpinions(answers, combined, read, distance, subject_texts)
+        return BatchOpinions(answers, np.zeros(0, np.bool_), combined, read, distance, subject_texts)

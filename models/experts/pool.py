@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -49,6 +50,11 @@ class ExpertPool:
         """The experts that read whole subjects: their state of each comes with a batch (`Batch.subject_texts`)."""
         return [expert for expert in self.experts if expert.whole_subject]
 
+    @property
+    def follows(self) -> Bools:
+        """[E], which experts read whole subjects."""
+        return np.array([expert.whole_subject for expert in self.experts], np.bool_)
+
     def set_columns(self, names: Sequence[str], nominal: Sequence[bool]) -> None:
         """Say what the columns are called and which are categories."""
         self._names, self._nominal = list(names), list(nominal)
@@ -68,22 +74,48 @@ class ExpertPool:
         expert.resize(len(self._names), self._classes)
         return expert
 
-    def evidence(self, batch: Batch, active: Bools) -> tuple[Floats, dict[str, list[SubjectText]]]:
-        """The evidence of all experts [B, E, K], and by expert of whole subjects their state after each event."""
+    def evidence(self, batch: Batch, asked: Bools) -> tuple[Floats, dict[str, list[SubjectText]]]:
+        """The evidence of all experts [B, E, K], and by expert of whole subjects their state after each event.
+
+        `asked` says which experts are asked: [E] about all events, or [B, E] about each. The others have zeros.
+        """
         subject_texts: dict[str, list[SubjectText]] = {}
         followed: dict[str, Floats] = {}
         for expert in self.whole_subject:  # retired ones, too: their state must be complete when they come back
             followed[expert.name], subject_texts[expert.name], _ = expert.follow(batch)
-        answers, weights = self._vacuous(batch), self.undersampling.weights()
+        answers = self._vacuous(batch)
+        if asked.ndim == 1:
+            self.ask(batch, asked, answers, followed)
+        else:
+            for e in range(len(self.experts)):
+                self._ask_about(batch, e, np.flatnonzero(asked[:, e]), answers, followed)
+        return answers, subject_texts
+
+    def ask(
+        self, batch: Batch, asked: Bools, answers: Floats, followed: Mapping[str, Floats] = MappingProxyType({})
+    ) -> None:
+        """Ask the experts that are `asked` [E] about all B events; what they say is put into `answers` [B, E, K].
+
+        `answers` holds what was said before, which some experts hear; `followed` what experts of whole subjects say.
+        """
+        weights = self.undersampling.weights()
         all_learnt = bool((weights == 1.0).all())
-        for e in np.flatnonzero(active).tolist():
+        for e in np.flatnonzero(asked).tolist():
             expert, group = self.experts[e], self.undersampling.groups[e]
             known = followed.get(expert.name)
             said = expert.evidence(_as_heard(batch, expert, answers[:, :e])) if known is None else known
             if group >= 0 and not all_learnt:
                 said = correct(said, weights[group][None].repeat(len(batch), axis=0))
             answers[:, e] = said
-        return answers, subject_texts
+
+    def _ask_about(self, batch: Batch, e: int, rows: Ints, answers: Floats, followed: Mapping[str, Floats]) -> None:
+        """Ask expert e about the events `rows`; what it says is put into their `answers` [B, E, K]."""
+        if not len(rows):
+            return
+        one, some = np.arange(len(self.experts)) == e, answers[rows]
+        known = {name: said[rows] for name, said in followed.items()}
+        self.ask(batch if len(rows) == len(batch) else batch.take(rows), one, some, known)
+        answers[rows, e] = some[:, e]
 
     def learn(self, batch: Batch, y: Ints, weight: Floats, posts: Posts, active: Bools, answers: Floats) -> None:
         """Teach the active experts B events, which were answered before by `answers` [B, E, K]."""

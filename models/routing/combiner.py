@@ -10,6 +10,7 @@ import numpy as np
 from tocsin.config.model import ModelSettings
 from tocsin.kernels.fusion import Fused, fuse
 from tocsin.kernels.fusion.interface import Rule
+from tocsin.kernels.fusion.settled import settled
 from tocsin.kernels.routing.inverse_temperature import raise_rows
 from tocsin.models.data.batch import Bools, Floats, Ints
 from tocsin.models.data.belief import masses, pignistic
@@ -54,6 +55,13 @@ class Combiner:
         self.rule: Rule = settings.fusion.rule
         self._configured_prior = settings.fusion.prior
         self._backend = backend
+        self._settles = (
+            settings.router.kind == "skill"
+            and settings.router.top_p >= 1.0
+            and not settings.fusion.contextual
+            and not settings.prior_shift.enabled
+        )
+        self._most = np.array([expert.strength for expert in settings.experts])
         self._classes = 0
         self._categories: Ints = np.zeros(0, np.int64)
 
@@ -83,10 +91,21 @@ class Combiner:
         """Forget what the word of expert e was worth for each class: it begins anew."""
         self.class_discount.forget(e)
 
+    def settled(self, answers: Floats, rest: Bools) -> Bools:
+        """Which decisions [B] stay the same whatever the `rest` [E] of the experts will say.
+
+        That is known where reliabilities depend on no answer (`router.kind: skill`) and nothing is discounted by class.
+        """
+        if not self._settles:
+            return np.zeros(len(answers), np.bool_)
+        reliability = self.router.reliability(answers[:, :, 0], answers)
+        return settled(answers, reliability, rest, self._most, self.rule, self.prior)
+
     def combine(self, X: Floats, answers: Floats, active: Bools) -> Combined:
-        """The belief about B events from X [B, F] and the answers [B, E, K] of the active [E] experts."""
+        """The belief about B events from X [B, F] and the answers [B, E, K] of the experts that are active and were
+        asked: [E], or [B, E] where that differs from event to event."""
         evidence = self.class_discount.discount(answers, self.prior)
-        reliability = np.where(active, self.router.reliability(self._quantities(X), evidence), 0.0)
+        reliability = np.where(active, self.router.reliability(self.quantities(X), evidence), 0.0)
         engaged, fused = self.fuse(evidence, reliability, active)
         temperatures = self._temperatures(len(X))
         return Combined(evidence, reliability, engaged, fused, self.betp(fused, temperatures), temperatures)
@@ -97,14 +116,14 @@ class Combiner:
         `delay` [B] is how many records were learnt between an event's decision and its label.
         """
         evidence = self.class_discount.learn(answers, y, self.prior)
-        return Learnt(evidence, *self.router.learn(self._quantities(X), evidence, y, weight, delay))
+        return Learnt(evidence, *self.router.learn(self.quantities(X), evidence, y, weight, delay))
 
     def ask_and_learn(self, questions: Questions, lessons: Lessons, active: Bools) -> tuple[Combined, Learnt]:
         """`combine` for n events in turns with `learn` for m others; returns what both give."""
         (X, answers, ahead), prior = questions, self.prior
         evidence, learnt = self.class_discount.ask_and_learn(answers, ahead, lessons.answers, lessons.y, prior)
-        asked = Questions(self._quantities(X), evidence, ahead)
-        taught = lessons._replace(X=self._quantities(lessons.X), answers=learnt)
+        asked = Questions(self.quantities(X), evidence, ahead)
+        taught = lessons._replace(X=self.quantities(lessons.X), answers=learnt)
         said, before = routed(self.router, asked, taught)
         reliability = np.where(active, said.reliability, 0.0)
         engaged, fused = self.fuse(evidence, reliability, active)
@@ -112,7 +131,7 @@ class Combiner:
         combined = Combined(evidence, reliability, engaged, fused, betp, said.inverse_temperature)
         return combined, Learnt(learnt, *before)
 
-    def _quantities(self, X: Floats) -> Floats:
+    def quantities(self, X: Floats) -> Floats:
         """X [B, F] with NaN in the place of categories."""
         if not len(self._categories):
             return X

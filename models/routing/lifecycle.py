@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,17 @@ LONGEST_SLEEP = 5
 SHARE, ACCURACY, CONSISTENCY = range(3)
 COUNTERS = ("count", "drifts", "windows")
 STATE = ("active", "born", "ill", "twins", "tries", "well", "idle", "events", "figures", "engaged")
+
+
+class WhereAllAsked(NamedTuple):
+    """What is known of experts that were not asked about every event of a window."""
+
+    missed: Bools
+    """[E], which experts they are: what a window counted of them tells of the events for which they were needed."""
+    accuracy: Floats
+    """[E], each expert's share of right answers over events about which all were asked, of this window and before."""
+    doubt: Floats
+    """[E], the standard error of that share. An expert is retired only where it is clear that it earns nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +159,19 @@ class Lifecycle:
         self.count += len(y)
         return bool(self._window.counters[RECORDS] >= self._settings.window)
 
-    def review(self, experts: list[Expert], router: Router, fresh: Fresh, spared: Bools | None = None) -> None:
+    def review(
+        self,
+        experts: list[Expert],
+        router: Router,
+        fresh: Fresh,
+        spared: Bools | None = None,
+        known: WhereAllAsked | None = None,
+    ) -> None:
         """End the window: judge every expert, and change `experts` and `router` in place where one is ill.
 
         `fresh` makes expert e anew, as one that has learnt nothing. Experts that are `spared` [E] are not judged now.
+        Where some were not asked about every event, what is `known` says whether an expert earns its place; of those
+        it is all that is judged.
         """
         self._windows += 1
         figures, self._engaged = self._measured()
@@ -163,8 +183,8 @@ class Lifecycle:
         self._drifts = router.drifts
         if self._settings.enabled:
             self._idle[~self.active] += 1
-            self._judge(self._judged() & ~spared if spared is not None else self._judged())
-            self._heal(experts, router, fresh)
+            self._judge(spared, known)
+            self._heal(experts, router, fresh, known)
             self._merge(experts, router, fresh)
             self._revive(experts, router, fresh, drifted)
         kernel.begin(self._window)
@@ -185,12 +205,23 @@ class Lifecycle:
     def _judged(self) -> Bools:
         """[E], the experts that are old enough and gave evidence often enough to be judged by this window; some never
         are."""
-        grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
-        return self.active & ~self._stays & grown & (2 * self._window.spoke >= self._settings.window)
+        return self._grown() & (2 * self._window.spoke >= self._settings.window)
 
-    def _judge(self, judged: Bools) -> None:
-        """Count for how many windows in a row each of the experts that are `judged` [E] has been ill."""
-        found = np.stack([judged & found() for found in (self._starved, self._collapsed, self._unearned)], axis=1)
+    def _grown(self) -> Bools:
+        """[E], the experts that are old enough to be judged; some never are."""
+        grown = self.count - self._born >= max(self._settings.minimum_age, self._settings.window)
+        old: Bools = self.active & ~self._stays & grown
+        return old
+
+    def _judge(self, spared: Bools | None, known: WhereAllAsked | None) -> None:
+        """Count for how many windows in a row each of the experts that are not `spared` [E] has been ill."""
+        others = np.ones(len(self._kin), np.bool_) if spared is None else ~spared
+        judged = self._judged() & others
+        compared = judged
+        if known is not None:
+            judged, compared = judged & ~known.missed, self._grown() & others
+        unearned = compared & self._unearned(known)
+        found = np.stack([judged & self._starved(), judged & self._collapsed(), unearned], axis=1)
         self._ill = np.where(found, self._ill + 1, 0)
         twins = self._redundant() & judged[self._pairs].all(axis=1)
         self._twins = np.where(twins, self._twins + 1, 0)
@@ -216,11 +247,17 @@ class Lifecycle:
         collapsed: Bools = constant & (window.right / spoke + own.margin < pool)
         return collapsed
 
-    def _unearned(self) -> Bools:
+    def _accuracy(self, known: WhereAllAsked | None) -> Floats:
+        """[E], each expert's share of right answers, where silence is not right."""
+        accuracy: Floats = self._window.right / max(self._window.counters[RECORDS], 1)
+        return accuracy if known is None else known.accuracy
+
+    def _unearned(self, known: WhereAllAsked | None) -> Bools:
         """[E], whether an expert that must earn its place is no more accurate than the best of the others."""
-        window = self._window
-        accuracy = np.where(self.active, window.right / max(window.counters[RECORDS], 1), -np.inf)
+        accuracy = np.where(self.active, self._accuracy(known), -np.inf)
         best = np.array([np.delete(accuracy, e).max(initial=-np.inf) for e in range(len(accuracy))])
+        if known is not None:
+            accuracy = np.where(self.active, known.accuracy + known.doubt, -np.inf)
         unearned: Bools = self._must_earn & (accuracy <= best + self._settings.earned)
         return unearned
 
@@ -236,9 +273,9 @@ class Lifecycle:
 
     # What is done
 
-    def _heal(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+    def _heal(self, experts: list[Expert], router: Router, fresh: Fresh, known: WhereAllAsked | None) -> None:
         """Begin ill experts anew, or retire those for which that did not help, and those that are not worth it."""
-        self._send_to_sleep(experts, router, fresh)
+        self._send_to_sleep(experts, router, fresh, known)
         for e in np.flatnonzero((self._ill[:, :UNEARNED] >= self._settings.patience).any(axis=1)).tolist():
             if self._tries[e] < self._settings.chances:
                 self._tries[e] += 1
@@ -247,12 +284,12 @@ class Lifecycle:
             elif self.active.sum() > self._settings.minimum_active:
                 self._retire(e, experts, router, fresh)
 
-    def _send_to_sleep(self, experts: list[Expert], router: Router, fresh: Fresh) -> None:
+    def _send_to_sleep(self, experts: list[Expert], router: Router, fresh: Fresh, known: WhereAllAsked | None) -> None:
         """Retire the least accurate expert that has not earned its place. Of two equals the other may earn it then."""
         idle = np.flatnonzero(self._ill[:, UNEARNED] >= self._settings.patience)
         if not len(idle) or self.active.sum() <= self._settings.minimum_active:
             return
-        e = int(idle[self._window.right[idle].argmin()])
+        e = int(idle[self._accuracy(known)[idle].argmin()])
         self._tries[e] += 1
         self._retire(e, experts, router, fresh)
 

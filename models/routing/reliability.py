@@ -74,6 +74,7 @@ class ReliabilityRouter:
             prior=fusion.prior or 0.0,
             rule=CODES[fusion.rule],
             sharpen=settings.inverse_temperature_step,
+            some_asked=settings.engage < 1.0,
         )
 
         self._labels = np.zeros(0)

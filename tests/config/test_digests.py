@@ -79,6 +79,7 @@ MODEL_SETTINGS = {
     "router.step": 0.003,
     "router.every": 33,
     "router.top_p": 0.9,
+    "router.engage": 0.9,
     "router.fading_factor": 0.99,
     "router.balance": 0.1,
     "router.window": 33,

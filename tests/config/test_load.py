@@ -157,8 +157,8 @@ def test_settings_that_contradict_each_other_are_told_where_they_stand(tmp_path:
             ["FILE:3: router.sharpness_step: is now called inverse_temperature_step"],
         ),
         (
-            TEXT + "router:\n  kind: skill\n  fade: 0.9\n  engage: 0.5\n",
-            ["FILE:4: router.fade: is now called fading_factor", "FILE:5: router.engage: is now called top_p"],
+            TEXT + "router:\n  kind: skill\n  fade: 0.9\n",
+            ["FILE:4: router.fade: is now called fading_factor"],
         ),
         (
             TEXT + "experts:\n- {kind: linear}\n- kind: forest\n  sharpness: 4\n",

@@ -9,7 +9,9 @@ from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.decision.novelty import Novelty
 from tocsin.models.decision.rare_reading import RareReading, Read
 from tocsin.models.experts.pool import ExpertPool
+from tocsin.models.routing.asking import ask
 from tocsin.models.routing.combiner import Combined, Combiner
+from tocsin.models.routing.gate import AskingPlan, EngagementGate
 
 CPU = "cpu"
 
@@ -19,6 +21,8 @@ class BatchOpinions(NamedTuple):
 
     answers: Floats
     """[B, E, K], the evidence as the experts gave it."""
+    asked: Bools
+    """[B, E], who was asked; [E] where the same experts were asked about all events."""
     combined: Combined
     read: Read
     """The probabilities after the second reading of rare classes."""
@@ -32,6 +36,7 @@ class Parts(NamedTuple):
     """The parts of a mixture that scoring reads."""
 
     pool: ExpertPool
+    gate: EngagementGate
     combiner: Combiner
     rare: RareReading
     novelty: Novelty | None
@@ -61,10 +66,11 @@ class Scorer(Protocol):
         """Where it scores."""
         ...
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         """The opinions on B events as `Preparation.apply` gives them.
 
-        The experts that are not `active` [E] say nothing; `learnt` is how many labels the model has learnt.
+        The experts that are not `active` [E] say nothing; `learnt` is how many labels the model has learnt. A `plan`
+        says whom to ask first, see `tocsin.models.routing.asking`; without one all are asked.
         """
         ...
 
@@ -77,9 +83,11 @@ class CpuScorer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         """See `Scorer`."""
-        pool, combiner, rare, _ = self._parts
-        answers, subject_texts = pool.evidence(batch, active)
-        combined = combiner.combine(batch.ranked, answers, active)
-        return BatchOpinions(answers, combined, rare.read(combined.betp, answers, rare.rare), None, subject_texts)
+        pool, gate, combiner, rare, _ = self._parts
+        answers, subject_texts, asked = ask(pool, gate, combiner, batch, active, plan)
+        combined = combiner.combine(batch.ranked, answers, asked)
+        return BatchOpinions(
+            answers, asked, combined, rare.read(combined.betp, answers, rare.rare), None, subject_texts
+        )

@@ -15,6 +15,7 @@ from tocsin.models.decision.scoring.opinions import BatchOpinions, CpuScorer, Pa
 from tocsin.models.device.guarded import GuardedScorer
 from tocsin.models.device.measured import MEASURED, UNMEASURED, MeasuredScorer
 from tocsin.models.device.scorer import DeviceScorer
+from tocsin.models.routing.gate import AskingPlan
 
 from . import models
 
@@ -28,8 +29,8 @@ class Failing(DeviceScorer):
         super().__init__(parts, place("torch-cpu"))
         self._fault, self._left = fault, at
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
-        found = super().opinions(batch, active, learnt)
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
+        found = super().opinions(batch, active, learnt, plan)
         self._left -= 1
         if self._left < 0:
             self._fault()
@@ -109,8 +110,8 @@ def test_a_device_that_cannot_be_had_is_tried_once() -> None:
 
 def test_a_device_that_answers_otherwise_than_the_cpu_is_not_used() -> None:
     class Wrong(DeviceScorer):
-        def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
-            found = super().opinions(batch, active, learnt)
+        def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
+            found = super().opinions(batch, active, learnt, plan)
             combined = found.combined._replace(betp=found.combined.betp + 1e-4)
             return found._replace(combined=combined)
 
@@ -123,8 +124,8 @@ def test_a_device_that_answers_otherwise_than_the_cpu_is_not_used() -> None:
 
 def test_a_device_that_answers_nothing_that_is_a_number_is_not_used() -> None:
     class Nothing(DeviceScorer):
-        def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
-            found = super().opinions(batch, active, learnt)
+        def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
+            found = super().opinions(batch, active, learnt, plan)
             return found._replace(combined=found.combined._replace(betp=found.combined.betp * np.nan))
 
     model = taught()
@@ -150,9 +151,9 @@ class Taking(CpuScorer):
         super().__init__(parts)
         self._clock, self._seconds = clock, seconds
 
-    def opinions(self, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         self._clock.now += self._seconds
-        return super().opinions(batch, active, learnt)
+        return super().opinions(batch, active, learnt, plan)
 
 
 @pytest.mark.parametrize(("device", "chosen"), [(0.5, "auto"), (2.0, "cpu"), (0.95, "cpu")])

@@ -53,13 +53,13 @@ def on_device(model: Classifier) -> DeviceScorer:
     return scorer
 
 
-def both(model: Classifier, X: np.ndarray) -> tuple[Scores, Scores]:
+def both(model: Classifier, X: np.ndarray, share: float = 1.0) -> tuple[Scores, Scores]:
     """What the compiled kernels and what the device say of the same events."""
     events, device = models.batch(X), model.mixture.scorer
     model.mixture.scorer = CpuScorer(model.mixture.scored_parts)
-    known = model.score(events)
+    known = model.score(events, share=share)
     model.mixture.scorer = device
-    return known, model.score(events)
+    return known, model.score(events, share=share)
 
 
 def same(model: Classifier, X: np.ndarray) -> None:
@@ -162,6 +162,19 @@ def test_only_active_experts_are_asked() -> None:
     on_device(model)
     model.mixture.lifecycle.active[[0, 3, 8]] = False
     same(model, X[:50])
+
+
+@pytest.mark.parametrize("engage", [1.0, 0.95])
+def test_fewer_experts_are_asked_alike(engage: float) -> None:
+    model = Classifier(models.settings(router={"engage": engage}))
+    X, y = models.stream(3_000)
+    models.learn(model, X[:1_500], y[:1_500], late=True)
+    models.learn(model, X[1_500:2_900], y[1_500:2_900], late=True)
+    on_device(model)
+    known, found = both(model, X[2_900:], share=0.5)
+    np.testing.assert_allclose(found.betp, known.betp, rtol=0, atol=CLOSE)
+    np.testing.assert_array_equal(np.signbit(found.answers), np.signbit(known.answers))
+    assert np.signbit(found.answers).any()
 
 
 def test_nothing_travels_where_nothing_was_learnt() -> None:

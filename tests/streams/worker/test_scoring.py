@@ -15,6 +15,7 @@ from tocsin.config.experts import default_experts
 from tocsin.models.data.batch import Batch, Bools
 from tocsin.models.decision.scoring.opinions import BatchOpinions
 from tocsin.models.device.scorer import DeviceScorer
+from tocsin.models.routing.gate import AskingPlan
 from tocsin.streams.cli.failures import exit_code
 from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.deciding.scoring import NoDeviceError
@@ -106,9 +107,11 @@ def test_an_error_in_the_middle_of_a_batch_loses_no_event_and_decides_none_twice
     calls = 0
     usual = DeviceScorer.opinions
 
-    def failing(self: DeviceScorer, batch: Batch, active: Bools, learnt: int) -> BatchOpinions:
+    def failing(
+        self: DeviceScorer, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None
+    ) -> BatchOpinions:
         nonlocal calls
-        found = usual(self, batch, active, learnt)
+        found = usual(self, batch, active, learnt, plan)
         calls += 1
         if calls == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
