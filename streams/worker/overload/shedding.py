@@ -18,7 +18,7 @@ _MEMORY = 0.9
 _SAID = {
     None: "all explanations are written and all experts asked again",
     "explanations": "events that are decided and raise no alert get no explanation",
-    "experts": "only the experts that hold overload.share of the routing are asked",
+    "experts": "only as many experts are asked as overload.share needs",
 }
 
 

@@ -144,10 +144,10 @@ def test_who_raises_an_alert_keeps_the_explanation(tmp_path: Path) -> None:
     assert any(d["explanation"] is None for d in service.decisions)
 
 
-def test_fewer_experts_are_asked_and_learning_goes_on_for_all(tmp_path: Path) -> None:
-    service = Service(
-        settings(tmp_path, experts=EXPERTS, overload={"shed": "experts", "share": 0.3}, lifecycle={"window": 50})
-    )
+@pytest.mark.parametrize("engage", [1.0, 0.9])
+def test_fewer_experts_are_asked_and_learning_goes_on_for_all(tmp_path: Path, engage: float) -> None:
+    model = {"experts": EXPERTS, "lifecycle": {"window": 50}, "router": {"engage": engage}}
+    service = Service(settings(tmp_path, overload={"shed": "experts", "share": 0.3}, **model))
     with running(service) as worker:
         feed(service, worker, 0, 120)
         before = [expert.state_dict() for expert in worker.classifier.experts]
@@ -168,9 +168,13 @@ def test_fewer_experts_are_asked_and_learning_goes_on_for_all(tmp_path: Path) ->
             changed = any((now[name] != earlier[name]).any() for name in now)
             assert changed or not now, f"{expert.name} has learnt nothing"
         assert skills[asked].min() > skills[~asked].max(), "who was not asked has given no answer"
+        missed = worker.classifier.state_dict().get("gate/missed")
+        assert (missed is None) == (engage == 1.0)
+        if missed is not None:
+            assert missed.tolist() == (~asked).tolist(), "labels must find in the log who was asked"
     assert [d["shed"] for d in service.decisions[-40:]] == ["experts"] * 40
     # Another worker, which was never behind, learns the same from the same feedback.
-    with running(service, settings(tmp_path / "other", experts=EXPERTS, lifecycle={"window": 50})) as other:
+    with running(service, settings(tmp_path / "other", **model)) as other:
         assert bits(other) == bits(worker)
 
 
