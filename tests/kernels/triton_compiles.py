@@ -10,6 +10,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from tocsin.kernels.device.many.triton_kernel import many_kernel
 from tocsin.kernels.device.moving_clusters.triton_kernel import distances_kernel
 from tocsin.kernels.device.nearest.triton_kernel import nearest_kernel
 from tocsin.kernels.device.rare_class.triton_kernel import linear_kernel, solve_kernel
@@ -25,11 +26,35 @@ ROUTER = {
     "RAISE": True, "LEAST": 1e-300,
 }  # fmt: skip
 SEARCH = {"KP": 4, "BLOCK": 16, "AGES": 64, "SPAN": 256, "FAR": 5.0, "UNKNOWN": 1.0}
+MANY = {
+    "KP": 16,
+    "EP": 16,
+    "HP": 32,
+    "BLOCK": 32,
+    "LOGIT": 6.0,
+    "CLIP": 5.0,
+    "LEAK": 0.05,
+    "MOST": 0.999,
+    "LEAST": 1e-300,
+}
 CLUSTERS = {"FARTHEST": 10.0, "BLOCK": 16, "PLACES": 64}
 SINGLE = {"evidence", "to_belief", "to_rest"}
-INTEGER = {"leaves", "links", "kind", "feature", "first", "last", "following", "busiest", "out", "to_age"}
+INTEGER = {
+    "leaves",
+    "links",
+    "kind",
+    "feature",
+    "first",
+    "last",
+    "following",
+    "busiest",
+    "out",
+    "to_age",
+    "roots",
+    "to_leaf",
+}
 BYTE = {"engaged", "nominal"}
-WHOLE = {"to_label", "to_used", "held", "cells", "columns", "leaf"}
+WHOLE = {"to_label", "to_used", "held", "cells", "columns", "leaf", "table", "pools", "order"}
 
 
 def size(kernel: Any, constants: dict[str, Any], single: set[str], doubles: frozenset[str] = frozenset()) -> int:
@@ -60,6 +85,7 @@ if __name__ == "__main__":
     print("clusters", size(distances_kernel, CLUSTERS, set()))
     print("fuse", size(fuse_kernel, TILES, SINGLE | {"rho", "prior"}))
     print("linear", size(linear_kernel, {"BLOCK": 128}, set(), frozenset({"out"})))
+    print("many", size(many_kernel, MANY, set(), frozenset({"leaves"})))
     print("nearest", size(nearest_kernel, SEARCH, set()))
     print("score", size(score_kernel, TILES | ROUTER | {"GATHER": True}, SINGLE))
     print("solve", size(solve_kernel, {"BLOCK": 64, "DP": 32}, set(), frozenset({"out"})))

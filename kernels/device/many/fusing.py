@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tocsin.kernels.device.many import layout
-from tocsin.kernels.fusion.log_domain import AVERAGING, CAUTIOUS, CUMULATIVE, DEMPSTER, MURPHY
+from tocsin.kernels.fusion.log_domain import AVERAGING, CAUTIOUS, CUMULATIVE, DEMPSTER
 from tocsin.kernels.fusion.torch_tensors import SLACK, total_of
 from tocsin.kernels.routing.inverse_temperature import LEAST
 from tocsin.kernels.score.interface import ABSTAINED
@@ -53,26 +53,24 @@ class Fusion(NamedTuple):
 def fuse_opinions(opinions: Opinions) -> Fusion:
     """Each event by the rule of its model."""
     ratio = opinions.belief / opinions.doubt[:, None]
+    gains = torch.log1p(ratio) if DEMPSTER in opinions.rules else None
     log_p = None
     for rule in opinions.rules:
-        its = log_p_of(opinions, ratio, rule)
+        its = total_of(gains) if rule == DEMPSTER and gains is not None else log_p_of(opinions, ratio, rule)
         log_p = its if log_p is None else torch.where(opinions.rule == rule, its, log_p)
     assert log_p is not None
-    return Fusion(*normalised(log_p), conflict_of(opinions), used_of(opinions, ratio))
+    return Fusion(*normalised(log_p), conflict_of(opinions), used_of(opinions, gains))
 
 
 def log_p_of(opinions: Opinions, ratio: Tensor, rule: int) -> Tensor:
-    """Log P [K, B] by one rule; ratio b / u [E, K, B]."""
+    """Log P [K, B] by a rule that is not Dempster's; ratio b / u [E, K, B]."""
     E = opinions.experts
-    if rule == DEMPSTER:
-        return total_of(torch.log1p(ratio))
     if rule == CAUTIOUS:
         return torch.log1p(ratio.amax(dim=0))
     if rule == CUMULATIVE:
         return torch.log1p(total_of(ratio))
     if rule == AVERAGING:
         return torch.log1p(total_of(ratio / E))
-    assert rule == MURPHY
     there = torch.arange(len(ratio), device=E.device)[:, None] < E
     doubt = total_of(torch.where(there, opinions.doubt, 0.0)) / E
     return E * torch.log1p(total_of(opinions.belief) / E / doubt)
@@ -98,23 +96,25 @@ def conflict_of(opinions: Opinions) -> Tensor:
     return torch.where(E > 1, conflict, 0.0)
 
 
-def used_of(opinions: Opinions, ratio: Tensor) -> Tensor:
-    """How many experts the decision needed, int64 [B]; `tocsin.kernels.fusion.reference` explains the bound."""
+def used_of(opinions: Opinions, gains: Tensor | None) -> Tensor:
+    """How many experts the decision needed, int64 [B]; `tocsin.kernels.fusion.reference` explains the bound.
+
+    `gains` [E, K, B], K >= 2: by how much each expert raises log P; None where no rule is Dempster's.
+    """
     rho = opinions.rho
     use = (rho > 0).sum(dim=0)
-    E, K, B = ratio.shape
-    if DEMPSTER not in opinions.rules or K == 1:
+    if gains is None:
         return use
+    E, K, B = gains.shape
     may_stop = (opinions.rule == DEMPSTER) & (opinions.classes > 1)
     order = torch.argsort(rho, dim=0, descending=True, stable=True)
-    gains = torch.log1p(ratio)
     most = -torch.log1p(-torch.gather(rho, 0, order))
     left = torch.zeros_like(rho[0])
     remaining = [left]
     for r in range(E - 1, 0, -1):
         left = left + most[r]
         remaining.append(left)
-    total = torch.zeros_like(ratio[0])
+    total = torch.zeros_like(gains[0])
     for r in range(E):
         total = total + torch.gather(gains, 0, order[r].expand(1, K, B))[0]
         best = torch.topk(total, 2, dim=0).values

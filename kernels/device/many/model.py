@@ -52,7 +52,10 @@ class Arrays(NamedTuple):
 
 
 def arrays_of(model: PooledModel) -> Arrays:
-    """A copy of what scoring needs of a model. Raises ValueError, which names the field, where it is out of its range."""
+    """A copy of what scoring needs of a model.
+
+    Raises ValueError, which names the field, where one is out of its range.
+    """
     pool, router, H = model.pool, model.router, model.hidden
     F, K, E = int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES]), len(pool.trees)
     if not (E and K):

@@ -2,8 +2,9 @@
 
 Every model has a part of each kind of rows (`layout.KINDS`), and a table says where its parts begin. Nothing in a part
 says where it lies, so a part can be moved by a copy. A model that is replaced stays where it is as far as its parts fit
-into the room that they have. A part that does not goes to the end, with half as much room again as it needs; the room
-of before is lost until more than a third of all rows of the kind are: then they are moved together.
+into the room that they have. A part that does not goes to the end, with half as much room again as it needs, and its
+room of before is lost. So is what a smaller model leaves of the room of a larger one, beyond half as much again as it
+needs. Where more than a third of the rows of a kind are lost, the parts of that kind are moved together.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class ManyModels:
         self._table = np.array([one.table for one in packed], np.int64).reshape(-1, len(layout.TABLE))
         self._terms = np.array([one.terms for one in packed], np.float64).reshape(-1, 2)
         needs = np.array([list(one.needs.values()) for one in packed], np.int64).reshape(-1, len(layout.KINDS))
-        self._room = needs
-        """[P, kinds], rows that each part may take where it lies."""
+        self._needs, self._room = needs, needs.copy()
+        """[P, kinds], rows that each part has, and that it may take where it lies."""
         self._table[:, : len(layout.KINDS)] = np.cumsum(needs, axis=0) - needs
         self._end = needs.sum(axis=0)
         """[kinds], rows behind the last part."""
@@ -86,9 +87,14 @@ class ManyModels:
 
     @property
     def lost_shares(self) -> dict[str, float]:
-        """Of each kind of rows the share that belongs to no model, at most a third."""
-        lost = 1.0 - self._room.sum(axis=0) / np.maximum(self._end, 1)
-        return {kind: float(share) if self._end[i] else 0.0 for i, (kind, share) in enumerate(zip(layout.KINDS, lost))}
+        """Of each kind of rows the share that is lost, at most a third."""
+        lost = 1.0 - self._kept().sum(axis=0) / np.maximum(self._end, 1)
+        return dict(zip(layout.KINDS, np.where(self._end > 0, lost, 0.0).tolist(), strict=True))
+
+    def _kept(self) -> Ints:
+        """[P, kinds], the room of each part that is not lost."""
+        kept: Ints = np.minimum(self._room, self._needs + self._needs // 2)
+        return kept
 
     def ranks(self) -> Ints:
         """[P]: the place of each model in an order in which models of like sizes are neighbours."""
@@ -110,6 +116,7 @@ class ManyModels:
             self._room[number, i] = needs[i] + needs[i] // 2
             at[i] = self._end[i]
             self._end[i] += self._room[number, i]
+        self._needs[number] = needs
         self._write(number, arrays)
 
     def append(self, model: PooledModel) -> int:
@@ -121,7 +128,7 @@ class ManyModels:
         table[: len(layout.KINDS)] = self._end
         self._table = np.vstack([self._table, table])
         self._terms = np.vstack([self._terms, arrays.terms])
-        self._room = np.vstack([self._room, needs])
+        self._needs, self._room = np.vstack([self._needs, needs]), np.vstack([self._room, needs])
         self._end = self._end + needs
         self._write(number, arrays)
         return number
@@ -132,32 +139,40 @@ class ManyModels:
         sizes = slice(len(layout.KINDS), None)
         self._table[number, sizes] = arrays.table[sizes]
         self._terms[number] = arrays.terms
-        for i, kind in enumerate(layout.KINDS):
-            self._make_room(i, kind)
+        moved = [self._make_room(i, kind) for i, kind in enumerate(layout.KINDS)]
         for name, (kind, _, _) in layout.ARRAYS.items():
             rows, at = arrays.arrays[name], int(self._table[number, layout.KINDS.index(kind)])
             self._tensors[name][at : at + len(rows)] = torch.from_numpy(rows).to(self.place.device)
-        self._send_tables()
+        if any(moved) or len(self["table"]) != len(self):
+            self._send_tables()
+            return
+        for name, row in (("table", self._table[number]), ("terms", self._terms[number])):
+            self._tensors[name][number] = torch.from_numpy(row).to(self.place.device)
 
-    def _make_room(self, i: int, kind: str) -> None:
-        """Larger tensors of one kind where its rows do not fit; and its parts moved together where too much is lost."""
+    def _make_room(self, i: int, kind: str) -> bool:
+        """Larger tensors of one kind where its rows do not fit, or its parts moved together where too much is lost.
+
+        Returns whether parts of other models have moved.
+        """
         names = [name for name, (its, _, _) in layout.ARRAYS.items() if its == kind]
         held, need = len(self._tensors[names[0]]), int(self._end[i]) + self._tail(kind)
-        used = int(self._room[:, i].sum())
+        kept = self._kept()[:, i]
+        used = int(kept.sum())
         if 3 * (int(self._end[i]) - used) > int(self._end[i]):
             by_place = np.argsort(self._table[:, i], kind="stable")
-            room = self._room[by_place, i]
-            starts = np.cumsum(room) - room
-            moved = np.repeat(self._table[by_place, i] - starts, room) + np.arange(used)
+            starts = np.cumsum(kept[by_place]) - kept[by_place]
+            moved = np.repeat(self._table[by_place, i] - starts, kept[by_place]) + np.arange(used)
             # The part that is written next may lie beyond the rows that there are; nothing of it need be kept.
             places = torch.from_numpy(np.minimum(moved, held - 1)).to(self.place.device)
             for name in names:
                 rows = self._tensors[name].index_select(0, places)
                 self._renew(name, rows, used + self._tail(kind))
-            self._table[by_place, i], self._end[i] = starts, used
-        elif need > held:
+            self._table[by_place, i], self._room[:, i], self._end[i] = starts, kept, used
+            return True
+        if need > held:
             for name in names:
                 self._renew(name, self._tensors[name], max(need, held + held // 2))
+        return False
 
     def _renew(self, name: str, rows: Tensor, size: int) -> None:
         """A tensor of another size, which begins with these rows."""
@@ -199,7 +214,7 @@ def numbered(number: int, model: PooledModel) -> Arrays:
 def bytes_needed(models: Sequence[PooledModel]) -> int:
     """How many bytes of a device these models take when they are packed, found without packing them."""
     total, tail = 0, 2
-    rows: dict[str, int] = {kind: 0 for kind in layout.KINDS}
+    rows: dict[str, int] = dict.fromkeys(layout.KINDS, 0)
     for model in models:
         pool, H = model.pool, model.hidden
         F, K, E = int(pool.counters[N_FEATURES]), int(pool.counters[N_CLASSES]), len(pool.trees)
@@ -218,4 +233,3 @@ def bytes_needed(models: Sequence[PooledModel]) -> int:
         max(rows[kind], 1) * int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize
         for kind, shape, dtype in layout.ARRAYS.values()
     )
-

@@ -17,9 +17,10 @@ from torch import Tensor
 from tocsin.kernels.device.many import layout
 from tocsin.kernels.device.many.fusing import Opinions, decide, fuse_opinions
 from tocsin.kernels.device.many.packed import ManyModels
-from tocsin.kernels.device.many.scoring import Floats, Ints, by_size, empty_results
+from tocsin.kernels.device.many.scoring import by_size, empty_results
 from tocsin.kernels.device.many.walking import Forest, Walked, walk
 from tocsin.kernels.device.pieces import most_at_once
+from tocsin.kernels.fusion.interface import Floats, Ints
 from tocsin.kernels.fusion.torch_tensors import LANES, total_of
 from tocsin.kernels.routing.reliability import CLIP, LEAK, LOGIT, MAX_RELIABILITY
 
@@ -81,9 +82,7 @@ def write(results: list[Tensor], events: Tensor, found: list[Tensor]) -> None:
             result[events, :width] = part[:width].T.to(result.dtype)
 
 
-def score_piece(
-    many: ManyModels, X: Tensor, piece: Piece, at: tuple[Walked, slice], terms: Tensor
-) -> list[Tensor]:
+def score_piece(many: ManyModels, X: Tensor, piece: Piece, at: tuple[Walked, slice], terms: Tensor) -> list[Tensor]:
     """The fields of `ManyScored`, those with experts or classes as [E, B] and [K, B]."""
     walked, part = at
     _, E, K, _ = piece.sizes
