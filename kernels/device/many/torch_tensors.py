@@ -111,43 +111,54 @@ def reliability(many: ManyModels, X: Tensor, piece: Piece, evidence: Tensor, tot
     """Reliabilities [E, B] from evidence [E, K, B] and its sums [E, B]; no numbers of use where there is no expert."""
     F, E, _, H = piece.sizes
     table, router, device = piece.table, many["router"], X.device
-    at, experts, hidden_units = table[layout.ROUTER_AT], table[layout.EXPERTS], table[layout.HIDDEN]
+    experts, features, units = table[layout.EXPERTS], table[layout.FEATURES], table[layout.HIDDEN]
     # Row i is the numbers from i on, as many as the widest of the piece has; behind the last there are enough.
     inner = router.as_strided((len(router) - H + 1, H), (1, 1))
     outer = router.as_strided((len(router) - E, E + 1), (1, 1))
+    expert, feature = torch.arange(E, device=device)[:, None], torch.arange(F, device=device)[:, None]
+    # Which row of the hidden units' weights an input has; that of the bias, times 0, where a model has no such input.
+    row = torch.cat(
+        [
+            torch.where(expert < experts, 1 + expert, 0),
+            torch.where(expert < experts, 1 + experts + expert, 0),
+            torch.where(feature < features, 1 + 2 * experts + feature, 0),
+        ]
+    )
+    at = table[layout.ROUTER_AT]
     hidden = inner[at]
-    for i, value in enumerate(expert_inputs(many, table, evidence, total)):
-        offset = 1 + i % E + (i // E) * experts
-        start = torch.where(i % E < experts, at + offset * hidden_units, 0)
+    inputs = torch.cat([expert_inputs(many, table, evidence, total), feature_inputs(many, X, piece)])
+    for value, start in zip(inputs, at + row * units, strict=True):
         hidden += value[:, None] * inner[start]
-    at = at + (1 + 2 * experts) * hidden_units
-    for f in range(F):
-        known = f < table[layout.FEATURES]
-        mean, inverse = many["scales"][torch.where(known, table[layout.SCALES_AT] + f, 0)].T
-        z = (X[torch.where(known, piece.rows + f, 0)] - mean) * inverse
-        # What is not known is taken to be at the mean.
-        z = torch.where(known, torch.nan_to_num(z, nan=0.0), 0.0).clamp(-CLIP, CLIP)
-        hidden += z[:, None] * inner[torch.where(known, at + f * hidden_units, 0)]
-    at = at + table[layout.FEATURES] * hidden_units
     unit = torch.arange(H, device=device)
-    active = torch.where(unit < hidden_units[:, None], torch.where(hidden > 0, hidden, LEAK * hidden), 0.0)
+    active = torch.where(unit < units[:, None], torch.where(hidden > 0, hidden, LEAK * hidden), 0.0).T.contiguous()
+    at = at + (1 + 2 * experts + features) * units
+    row = torch.where(unit[:, None] < units, 1 + unit[:, None], 0)
     logits = outer[at]
-    for h in range(H):
-        start = torch.where(h < hidden_units, at + (1 + h) * (experts + 1), 0)
-        logits += active[:, h, None] * outer[start]
+    for value, start in zip(active, at + row * (experts + 1), strict=True):
+        logits += value[:, None] * outer[start]
     q = 1.0 / (1.0 + torch.exp(-logits.T.contiguous().clamp(-LOGIT, LOGIT)))
     somebody = 1.0 - q.gather(0, experts[None])
     return (somebody * q[:E]).clamp(max=MAX_RELIABILITY)
 
 
-def expert_inputs(many: ManyModels, table: Tensor, evidence: Tensor, total: Tensor) -> list[Tensor]:
-    """The inputs [B] that each expert's confidence is, and then those that each expert's support is."""
+def expert_inputs(many: ManyModels, table: Tensor, evidence: Tensor, total: Tensor) -> Tensor:
+    """The inputs [2 E, B] that each expert's confidence is, and then those that each expert's support is."""
     answered = total > 0
     p = evidence / torch.where(answered, total, 1.0)[:, None]
     confidence = torch.where(answered, 2.0 * (p.amax(dim=1) - 0.5), 0.0)
-    column = torch.arange(len(p), device=p.device)[:, None]
-    skill = many["skill"][torch.where(column < table[layout.EXPERTS], table[layout.TREES_AT] + column, 0)]
+    expert = torch.arange(len(p), device=p.device)[:, None]
+    skill = many["skill"][torch.where(expert < table[layout.EXPERTS], table[layout.TREES_AT] + expert, 0)]
     favourite = total_of(skill[:, None] * p).argmax(dim=0)
     chosen = torch.gather(p, 1, favourite.expand(len(p), 1, -1))[:, 0]
     support = torch.where(answered, 2.0 * (chosen - 0.5), 0.0)
-    return [*confidence, *support]
+    return torch.cat([confidence, support])
+
+
+def feature_inputs(many: ManyModels, X: Tensor, piece: Piece) -> Tensor:
+    """The standardised features [F, B], 0 where a model has none."""
+    feature = torch.arange(piece.sizes[0], device=X.device)[:, None]
+    there = feature < piece.table[layout.FEATURES]
+    mean, inverse = many["scales"][torch.where(there, piece.table[layout.SCALES_AT] + feature, 0)].unbind(2)
+    z = (X[torch.where(there, piece.rows + feature, 0)] - mean) * inverse
+    # What is not known is taken to be at the mean.
+    return torch.where(there, torch.nan_to_num(z, nan=0.0), 0.0).clamp(-CLIP, CLIP)

@@ -19,7 +19,7 @@ from tocsin.kernels.fusion.interface import RULES
 from tocsin.kernels.fusion.torch_tensors import device
 from tocsin.kernels.score import Scored
 
-from .tenants import MOST_FEATURES, Tenant, alone, events_of, tenant
+from .tenants import MOST_FEATURES, Tenant, alone, events_of, smallest, tenant
 
 TENANTS = 1_000
 CPU = Place(TORCH_CPU, torch.device("cpu"), triton=False)
@@ -94,6 +94,16 @@ class ManyBehaviour:
         assert (found.leaf == -1).all()
         assert not found.belief.any()
         assert (found.uncertainty == 1.0).all()
+
+    @pytest.mark.parametrize("others", [0, 4])
+    def test_a_model_without_features_and_one_of_a_single_class(self, others: int) -> None:
+        tenants = [smallest(0, 2), smallest(1, 1), *some(others)]
+        of_pool = np.tile(np.arange(len(tenants)), 3)
+        rows = events_of(tenants, of_pool) if others else np.zeros((6, 1))
+        many = ManyModels([one.model for one in tenants], self.place)
+        agree(score_many(many, rows, of_pool), tenants, rows, of_pool)
+        found = score_many(many, np.zeros((2, 0)), [0, 0])
+        agree(found, tenants, np.zeros((2, 0)), np.zeros(2, np.int64))
 
     def test_rows_of_nothing_but_unknown_or_infinite_numbers(self) -> None:
         tenants, of_pool = some(25), np.repeat(np.arange(25), 3)
