@@ -135,8 +135,9 @@ class ManyModels:
 
     def _write(self, number: int, arrays: Arrays) -> None:
         """The rows of a model into its parts, after what makes room for them."""
-        self._ranks = None
         sizes = slice(len(layout.KINDS), None)
+        if len(self["table"]) != len(self) or (self._table[number, sizes] != arrays.table[sizes]).any():
+            self._ranks = None
         self._table[number, sizes] = arrays.table[sizes]
         self._terms[number] = arrays.terms
         moved = [self._make_room(i, kind) for i, kind in enumerate(layout.KINDS)]

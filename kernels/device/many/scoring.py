@@ -1,42 +1,19 @@
-"""Scoring of events of many models: the call, its checks and its results."""
+"""Scoring of events of many models: the call and its checks."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from tocsin.kernels.device.many import layout
 from tocsin.kernels.device.many.packed import ManyModels
+from tocsin.kernels.device.many.results import ManyScored
+from tocsin.kernels.device.many.torch_tensors import score_tensors
 from tocsin.kernels.fusion.interface import Floats, numbers
 
 Ints = NDArray[np.int64]
-
-
-class ManyScored(NamedTuple):
-    """The decisions on B events, in the order of the events; E and K are the largest of all models.
-
-    What a model has no expert or class for is 0: no trust in an expert that is not there, no belief in a class that is
-    not there. So sums and the largest of a row are those of the event's own model.
-    """
-
-    label: Ints
-    """[B], the most probable class, or -1 where its probability is below the least of its model."""
-    reliability: Floats
-    """[B, E]"""
-    belief: Floats
-    """[B, K]"""
-    uncertainty: Floats
-    """[B]"""
-    conflict: Floats
-    """[B]"""
-    used: Ints
-    """[B], how many experts the decision needed."""
-    leaf: NDArray[np.int32]
-    """[B, E], the node of each tree that answers; -1 where none does, in an empty tree or beyond the model's trees."""
 
 
 def score_many(many: ManyModels, rows: ArrayLike, of_pool: ArrayLike) -> ManyScored:
@@ -61,10 +38,12 @@ def score_many(many: ManyModels, rows: ArrayLike, of_pool: ArrayLike) -> ManySco
     pools = checked_pools(of_pool, len(many))
     X = checked_rows(rows, pools, many.table)
     if many.place.triton:
-        from tocsin.kernels.device.many.triton_launch import launch as run  # here, because it imports Triton
+        from tocsin.kernels.device.many.triton_launch import launch  # here, because it imports Triton
+
+        found = launch(many, X, pools)
     else:
-        from tocsin.kernels.device.many.torch_tensors import score_tensors as run  # here, because it imports this file
-    return ManyScored(*(part.cpu().numpy() for part in run(many, X, pools)))
+        found = score_tensors(many, X, pools)
+    return ManyScored(*(part.cpu().numpy() for part in found))
 
 
 def checked_pools(of_pool: Any, models: int) -> Ints:
@@ -86,20 +65,3 @@ def checked_rows(rows: Any, pools: Ints, table: Ints) -> Floats:
     if X.ndim != 2 or len(X) != len(pools) or X.shape[1] < widest:
         raise ValueError(f"rows: has shape {X.shape}, expected [B, W] with B = {len(pools)} and W >= {widest}")
     return X
-
-
-def empty_results(many: ManyModels, events: int) -> list[Tensor]:
-    """Tensors for the fields of `ManyScored` of so many events, on the device, with what they hold beyond a model."""
-    _, E, K, _ = many.widest
-    place, (B, whole, real) = many.place.device, (events, torch.int64, torch.float64)
-    results = [
-        torch.zeros(shape, dtype=kind, device=place)
-        for shape, kind in (((B,), whole), ((B, E), real), ((B, K), real), ((B,), real), ((B,), real), ((B,), whole))
-    ]
-    return [*results, torch.full((B, E), -1, dtype=torch.int32, device=place)]
-
-
-def by_size(many: ManyModels, pools: Ints) -> Ints:
-    """[B]: the events in an order in which those of one model, and of models of like sizes, are neighbours."""
-    order: Ints = np.argsort(many.ranks()[pools], kind="stable")
-    return order

@@ -17,7 +17,7 @@ from torch import Tensor
 from tocsin.kernels.device.many import layout
 from tocsin.kernels.device.many.fusing import Opinions, decide, fuse_opinions
 from tocsin.kernels.device.many.packed import ManyModels
-from tocsin.kernels.device.many.scoring import by_size, empty_results
+from tocsin.kernels.device.many.results import by_size, empty_results
 from tocsin.kernels.device.many.walking import Forest, Walked, walk
 from tocsin.kernels.device.pieces import most_at_once
 from tocsin.kernels.fusion.interface import Floats, Ints

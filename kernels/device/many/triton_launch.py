@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tocsin.kernels.device.many import layout
 from tocsin.kernels.device.many.packed import ManyModels
-from tocsin.kernels.device.many.scoring import by_size, empty_results
+from tocsin.kernels.device.many.results import by_size, empty_results
 from tocsin.kernels.device.many.triton_kernel import many_kernel
 from tocsin.kernels.fusion.interface import Floats, Ints
 from tocsin.kernels.fusion.triton_launch import CELLS, power_of_two

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.kernels.device.many.packed import ManyModels
-from tocsin.kernels.device.many.scoring import ManyScored, score_many
+from tocsin.kernels.device.many.results import ManyScored
+from tocsin.kernels.device.many.scoring import score_many
 from tocsin.kernels.device.place import TORCH_CPU, Place
 from tocsin.kernels.fusion.interface import RULES
 from tocsin.kernels.fusion.torch_tensors import device
