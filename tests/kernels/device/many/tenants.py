@@ -81,10 +81,11 @@ def tenant(seed: int, events: int | None = None) -> Tenant:
     )
 
 
-def smallest(F: int, K: int) -> Tenant:
-    """One tree and one hidden unit; all events were of class 0."""
-    pool = hoeffding.learn(hoeffding.new_pool([HoeffdingSettings()], F, K), np.zeros((5, F)), np.zeros(5, np.int64))
-    return Tenant(PooledModel(pool, routing.new(routing.Sizes(F, 1, 1), 0, -1.0, 4.0), 1), np.zeros(F, bool))
+def smallest(F: int, K: int, E: int = 1) -> Tenant:
+    """Trees of one node and one hidden unit; all events were of class 0."""
+    pool = hoeffding.new_pool([HoeffdingSettings()] * E, F, K)
+    pool = hoeffding.learn(pool, np.zeros((500, F)), np.zeros(500, np.int64))
+    return Tenant(PooledModel(pool, routing.new(routing.Sizes(F, E, 1), 0, 4.0, 4.0), 1), np.zeros(F, bool))
 
 
 def events_of(tenants: list[Tenant], of_pool: Any, seed: int = 0) -> Any:

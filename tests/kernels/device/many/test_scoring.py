@@ -98,9 +98,9 @@ class ManyBehaviour:
 
     @pytest.mark.parametrize("others", [0, 4])
     def test_a_model_without_features_and_one_of_a_single_class(self, others: int) -> None:
-        tenants = [smallest(0, 2), smallest(1, 1), *some(others)]
+        tenants = [smallest(0, 2), smallest(1, 1, 3), *some(others)]
         of_pool = np.tile(np.arange(len(tenants)), 3)
-        rows = events_of(tenants, of_pool) if others else np.zeros((6, 1))
+        rows = events_of(tenants, of_pool) if others else np.zeros((len(of_pool), 1))
         many = ManyModels([one.model for one in tenants], self.place)
         agree(score_many(many, rows, of_pool), tenants, rows, of_pool)
         found = score_many(many, np.zeros((2, 0)), [0, 0])
