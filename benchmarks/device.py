@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from parts.device import clocks, pools
-from parts.device.differences import differences
+from parts.device.differences import of_each_its_own, of_one_model
 
 from tocsin.kernels import hoeffding
 from tocsin.kernels.device.place import DeviceError, Place, place
@@ -155,11 +155,14 @@ def main() -> None:
         print(f"skipped, and no figure was taken: {error}")
         return
     began, sizes = time.monotonic(), BATCHES[:3] if given.quick else BATCHES
-    found = differences(there.name, given.events)
-    print(
-        f"{found.events} decisions with labels on the CPU and on {there.title}: {found.different} differ, numbers by "
-        f"at most {found.largest:.2g}; {found.seconds[0]:.0f} s and {found.seconds[1]:.0f} s in all"
-    )
+    for what, found in (
+        ("one model", of_one_model(there, given.events)),
+        ("each its own feedback", of_each_its_own(there.name, given.events)),
+    ):
+        print(
+            f"{what}: of {found.events} decisions on Electricity {found.different} differ on {there.title}, numbers "
+            f"by at most {found.largest:.2g}; right are {100 * found.accuracy[0]:.2f}% and {100 * found.accuracy[1]:.2f}%"
+        )
     copied = clocks.copy_bandwidth(there)
     print(f"{machine(there)}; a copy moves {copied / 1e9:.0f} GB/s")
     given.csv.parent.mkdir(parents=True, exist_ok=True)
