@@ -161,7 +161,7 @@ def main() -> None:
     ):
         print(
             f"{what}: of {found.events} decisions on Electricity {found.different} differ on {there.title}, numbers "
-            f"by at most {found.largest:.2g}; right are {100 * found.accuracy[0]:.2f}% and {100 * found.accuracy[1]:.2f}%"
+            f"by at most {found.largest:.2g}; right are {found.accuracy[0]:.2%} and {found.accuracy[1]:.2%}"
         )
     copied = clocks.copy_bandwidth(there)
     print(f"{machine(there)}; a copy moves {copied / 1e9:.0f} GB/s")

@@ -63,6 +63,8 @@ class Launches:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._graphs: OrderedDict[Hashable, Captured] = OrderedDict()
+        self._pool = torch.cuda.graph_pool_handle() if place.is_cuda else None
+        """The memory that all graphs work in: one is done, and its answer fetched, before the next begins."""
         self._generation = -1
 
     def __call__(
@@ -113,7 +115,7 @@ class Launches:
         function(rows)  # the first call compiles and tunes, which a capture may not
         torch.cuda.synchronize(device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._pool):
             answer = function(rows)
         host = [torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in (rows, answer)]
         return Captured(function, graph, rows, answer, *host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,10 @@ class Place:
         if not self.is_cuda:
             return "PyTorch on the CPU"
         return f"{self.name} ({torch.cuda.get_device_name(self.device)})"
+
+    def current(self) -> AbstractContextManager[object]:
+        """Make it the device on which kernels are launched, for a block."""
+        return torch.cuda.device(self.device) if self.is_cuda else nullcontext()
 
     def free_bytes(self) -> int | None:
         """How much memory is free there; None for the CPU, which is not asked."""

@@ -146,6 +146,10 @@ class DeviceScorer:
         """
         if plan is not None and len(plan.front):
             return self._cpu.opinions(batch, active, learnt, plan)
+        with self.place.current():
+            return self._scored(batch, active, learnt, plan)
+
+    def _scored(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None) -> BatchOpinions:
         self.follow(learnt)
         asked = active if plan is None else plan.first | (active & self._parts.pool.follows)
         program = self._program(batch, asked)

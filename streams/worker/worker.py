@@ -28,6 +28,7 @@ from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
 from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.deciding.scoring import ScoringWatch
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
@@ -141,6 +142,7 @@ class Worker:
             self._model.load_snapshot(self._reader)
             if self.classifier.classes:
                 warm_up(self.classifier, self._stop)
+                scoring.warm_up(self.settings, self.classifier)
             self._model.first_catch_up(self._reader, self._state)
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from tocsin.config.settings import Settings
 from tocsin.kernels.common.backends import cuda_there, torch_runs
 from tocsin.models.classifier import Classifier
+from tocsin.models.data.batch import Batch
 from tocsin.models.decision.scoring.opinions import CPU, ScoredOn
 from tocsin.streams.printable import printable
 from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
@@ -43,10 +46,23 @@ def use_device(settings: Settings, classifier: Classifier) -> None:
     name = settings.kernels.device
     if name == CPU or (name == AUTO and not cuda_there()):
         return
+    if settings.router.engage < 1.0:
+        log.warning("router.engage is below 1: experts are asked in stages, on the CPU, whatever kernels.device says")
+        return
     check(settings)
     from tocsin.models.device.scoring import score_on  # here, because only a device needs PyTorch
 
     score_on(name, classifier.mixture)
+
+
+def warm_up(settings: Settings, classifier: Classifier) -> None:
+    """Have a CUDA device compile and capture what it launches for batches of every size, before the first event."""
+    if not settings.kernels.device.startswith("cuda") or not classifier.classes:
+        return
+    rows = 1
+    while rows < 2 * settings.batching.max_events:  # batches are padded to powers of two
+        classifier.score(Batch.of(np.zeros((min(rows, settings.batching.max_events), classifier.features))))
+        rows *= 2
 
 
 def told(classifier: Classifier) -> ScoringTelemetry:

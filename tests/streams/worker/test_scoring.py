@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tocsin.config.experts import default_experts
+from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Bools
 from tocsin.models.decision.scoring.opinions import BatchOpinions
 from tocsin.models.device.scorer import DeviceScorer
@@ -150,3 +151,26 @@ def test_auto_is_the_cpu_where_there_is_no_device(tmp_path: Path) -> None:
     assert len(decided(made, 50)) == 50
     told = made.values("telemetry")[-1]["scoring"]
     assert (told["place"], told["failures"]) == ("cpu", 0)
+
+
+def test_experts_that_are_asked_in_stages_are_asked_on_the_cpu(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Service(settings(tmp_path, kernels={"device": "torch-cpu"}, router={"engage": 0.9}))
+    with running(made):
+        pass
+    assert made.values("telemetry")[-1]["scoring"]["place"] == "cpu"
+    assert sum("router.engage is below 1" in message for message in caplog.messages) == 1
+
+
+def test_a_device_is_warmed_up_for_batches_of_every_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def scored(self: Classifier, batch: Batch, *more: object) -> None:
+        sizes.append(len(batch))
+
+    config = service(tmp_path, "cuda").settings
+    config = config.model_copy(update={"batching": config.batching.model_copy(update={"max_events": 100})})
+    monkeypatch.setattr(Classifier, "score", scored)
+    scoring.warm_up(config, Classifier.from_config(config))
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 100]
