@@ -33,16 +33,17 @@ demo: install  ## the main job on the embedded broker, with real data
 test: develop check  ## style, types, layers and every test but the longer ones: the aim is 8 minutes on two cores
 	$(RUN) $(PARALLEL) -m 'not acceptance and not proof and not gpu' $(PYTEST)
 
-acceptance: develop  ## the service end to end and brokers that crash: at most 30 minutes
+acceptance: develop  ## the service end to end, brokers that crash, and the worker's tests on a device: at most 30 minutes
 	$(RUN) -m 'acceptance and not proof and not gpu' $(PYTEST)
+	TOCSINTEST_DEVICE=torch-cpu $(RUN) $(PARALLEL) tests/streams/worker -m 'not acceptance and not proof and not gpu' $(PYTEST)
 
 proof: develop  ## the longer proofs, and property tests with examples of their own: hours
 	$(RUN) -m proof --timeout 3600 $(PYTEST)
 	$(RUN) $(PARALLEL) -m 'hypothesis and not gpu' --hypothesis-profile searching --timeout 3600 $(PYTEST)
 
 gpu: develop  ## scoring on a CUDA device: right first, then timed; says so where there is none
-	TOCSINTEST_DEVICE=cuda $(RUN) tests/kernels tests/models/device tests/streams/worker/test_scoring.py -m 'not proof' -k 'Triton or Device or device or cuda' $(PYTEST)
-	$(BIN)/python benchmarks/device.py
+	@$(BIN)/python benchmarks/device.py --there || exit 0; \
+	TOCSINTEST_DEVICE=cuda $(RUN) tests/models/device tests/kernels tests/streams/worker/test_worker.py -m 'not proof' -k 'Triton or Device or device or worker' $(PYTEST) && $(BIN)/python benchmarks/device.py
 
 check: develop  ## style, types, layers
 	$(BIN)/ruff check .

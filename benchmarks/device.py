@@ -147,12 +147,15 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000, help="of Electricity, whose decisions are compared")
     parser.add_argument("--quick", action="store_true", help="few and small batches")
     parser.add_argument("--csv", type=Path, default=Path("build/device.csv"))
+    parser.add_argument("--there", action="store_true", help="only whether there is such a device, by the exit status")
     given = parser.parse_args()
     print((__doc__ or "").splitlines()[0])
     try:
         there = place(given.device)
     except DeviceError as error:
         print(f"skipped, and no figure was taken: {error}")
+        raise SystemExit(given.there) from None
+    if given.there:
         return
     began, sizes = time.monotonic(), BATCHES[:3] if given.quick else BATCHES
     for what, found in (

@@ -99,9 +99,9 @@ def measured(name: str, events: int, seed: int, engagements: list[float]) -> lis
 
 def row(name: str, engage: float, one: Figures, everyone: Figures) -> str:
     """A row of the table, as Markdown."""
-    lost = one.accuracy - everyone.accuracy
+    change = one.accuracy - everyone.accuracy
     faster = everyone.microseconds / max(one.microseconds, 1e-9)
-    cells = [f"{one.accuracy:.2f}", f"{lost:+.2f}", f"{one.aurc:.4f}", f"{one.microseconds:.1f}", f"{faster:.2f}"]
+    cells = [f"{one.accuracy:.2f}", f"{change:+.2f}", f"{one.aurc:.4f}", f"{one.microseconds:.1f}", f"{faster:.2f}"]
     return f"| {name} | {engage:g} | " + " | ".join([*cells, f"{one.engaged:.1f}"]) + " |"
 
 
@@ -121,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     engagements = [float(engage) for engage in options.engage.split(",")]
     events = 8_000 if options.quick else options.events
-    print("| stream | engage | accuracy, % | lost | AURC | us an event | times as fast | experts asked |")
+    print("| stream | engage | accuracy, % | change | AURC | us an event | times as fast | experts asked |")
     print("|---" * 8 + "|", flush=True)
     found = []
     for name in options.streams.split(","):

@@ -89,7 +89,9 @@ class FrozenSettings(BaseModel):
             return values
         if _OLD_NAMES_ARE_READ.get():
             return cls._under_names_of_today(values)
-        renamed = [(old, f"is now called {new}") for old, new in cls.renamed_keys.items() if old in values]
+        # A name may have gone to another key since: then it is only in records that it still stands for the first one.
+        old_names = {old: new for old, new in cls.renamed_keys.items() if old not in cls.model_fields}
+        renamed = [(old, f"is now called {new}") for old, new in old_names.items() if old in values]
         for key, names in cls.renamed_values.items():
             value = values.get(key)
             if isinstance(value, str) and value in names:
@@ -103,6 +105,8 @@ class FrozenSettings(BaseModel):
         result = {}
         for key, value in values.items():
             key_today = cls.renamed_keys.get(key, key)
+            if key in cls.model_fields and key_today in values:
+                key_today = key  # the name has gone to another key since, and both stand here under those of today
             names = cls.renamed_values.get(key_today, {})
             result[key_today] = names.get(value, value) if isinstance(value, str) else value
         return result

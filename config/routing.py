@@ -8,13 +8,17 @@ from pydantic import Discriminator, Field, Tag
 
 from tocsin.config.base import FrozenSettings
 
+# In records of earlier releases `engage` is what is called `top_p` today, so that `engage` has another name there.
+ASKING_NAMES = {"engage": "top_p", "asked_share": "engage"}
+
 
 class AskingSettings(FrozenSettings):
     """What every kind of router says of who is asked."""
 
     engage: float = Field(default=1.0, ge=1e-9, le=1)
-    """Which share of the decisions must be as if all experts had been asked. Below 1 a few are asked about each event
-    first, and the others only where these do not suffice; at 1 all are asked about every event."""
+    """For which share of the events the most probable class must be that which all experts together find. Below 1 a few
+    are asked about each event first, and the others only where these do not suffice; at 1 all are asked about every
+    event."""
 
 
 class ReliabilitySettings(AskingSettings):
@@ -22,6 +26,7 @@ class ReliabilitySettings(AskingSettings):
 
     renamed_keys: ClassVar[dict[str, str]] = {
         "fade": "fading_factor",
+        **ASKING_NAMES,
         "rare": "rare_class_power",
         "sharpness_step": "inverse_temperature_step",
     }
@@ -58,7 +63,7 @@ class ReliabilitySettings(AskingSettings):
 class MultiHotSettings(AskingSettings):
     """DriftMoE's network, trained on the mask of the experts that were right. It needs PyTorch (the extra `gpu`)."""
 
-    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor"}
+    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", **ASKING_NAMES}
 
     kind: Literal["multi-hot"] = "multi-hot"
     hidden: tuple[Annotated[int, Field(ge=1, le=4_096)], ...] = Field(default=(32,), max_length=4)
@@ -77,7 +82,7 @@ class MultiHotSettings(AskingSettings):
 class SkillSettings(AskingSettings):
     """No network: an expert's reliability follows from its prequential accuracy and is the same for every event."""
 
-    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor"}
+    renamed_keys: ClassVar[dict[str, str]] = {"fade": "fading_factor", **ASKING_NAMES}
 
     kind: Literal["skill"] = "skill"
     top_p: float = Field(default=1.0, ge=1e-9, le=1)

@@ -183,11 +183,14 @@ class KernelsSettings(FrozenSettings):
     the CPU, which is slower and shows what a device would do. All but `cpu` need the extra `gpu`. Learning stays on the
     CPU."""
 
-    @field_validator("device")
+    @field_validator("device", mode="before")
     @classmethod
-    def _known_device(cls, value: str) -> str:
-        if not re.fullmatch(r"cpu|torch-cpu|auto|cuda(:[0-9]{1,3})?", value):
-            raise ValueError("must be cpu, auto, cuda, cuda:N with the number of a device, or torch-cpu")
+    def _known_device(cls, value: object) -> object:
+        if not (isinstance(value, str) and re.fullmatch(r"cpu|torch-cpu|auto|cuda(:[0-9]{1,3})?", value)):
+            found = repr(value)[:40]
+            raise ValueError(
+                f"must be cpu, auto, cuda, cuda:N with the number of a device, or torch-cpu, found {found}"
+            )
         return value
 
 

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
             raise ValueError(f"schema.profiles: rate: {strange[0]!r} is not one of `classes`")
         if self.early_risk.policy == "learnt" and not any(getattr(e, "scope", "") == "subject" for e in self.experts):
             raise ValueError("early_risk.policy: learnt needs an expert that has `scope: subject`")
+        if self.router.engage < 1.0 and self.abstention.controls == "error":
+            raise ValueError(
+                "router.engage: abstention.controls: error judges each decision by what all experts say of its event "
+                "later, so that all must be asked: leave `router.engage` out, or use another of `abstention.controls`"
+            )
         unknown = [c for c in self.early_risk.classes if self.classes and c not in self.classes]
         if unknown:
             raise ValueError(f"early_risk.classes: {unknown[0]!r} is not one of `classes`")

@@ -149,8 +149,6 @@ class Classifier(Face):
         """What says whether an event is decided."""
         return self.mixture.judge.abstention
 
-    # Scoring
-
     def score(self, batch: Batch, streams: Streams | None = None, share: float = 1.0) -> Scores:
         """Score B events. Pure: nothing changes, and what must be kept stands in the result.
 
@@ -183,8 +181,6 @@ class Classifier(Face):
         if other.classes:
             other.mixture.judge.warm_up(len(other.classes))
         self.score(Batch.of(np.zeros((1, self.features)), texts=[text]))
-
-    # Learning
 
     def learn(self, feedback: FeedbackBatch) -> None:
         """Learn feedback records in their order; how they are cut into batches makes no difference.
@@ -349,6 +345,7 @@ class Classifier(Face):
             part.load_state_dict(snapshot.without_prefix(f"{name}/", arrays))
         for expert in self.experts:
             expert.resize(len(self.columns), len(self.classes))
+        self.mixture.score_by(self.mixture.scorer)  # whatever it holds of the former state is void
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -389,7 +386,9 @@ class Classifier(Face):
 
     def restore(self, manifest: Mapping[str, Any], arrays: Arrays) -> None:
         """Take over what `to_snapshot` gave to a model of the same settings."""
+        scorer = self.mixture.scorer
         self._begin(manifest["columns"], manifest["nominal"], manifest["classes"])
+        self.mixture.scorer = scorer
         self.mixture.history.stream = list(manifest["history"])
         self._columns.category_names = dict(manifest["category_names"])
         self._originals = dict(manifest["originals"])

@@ -29,7 +29,7 @@ pytest.register_assert_rewrite(
     "tests.streams.transport.topic_behaviour",
     "tests.streams.transport.transaction_behaviour",
     "tests.models.experts.fold_behaviour",
-    "tests.models.device.form_behaviour",
+    "tests.models.device.forms.form_behaviour",
 )
 
 # Before anything imports torch. Its threads wait for each other by spinning: on cores that others use too, such as the

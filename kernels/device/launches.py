@@ -114,8 +114,14 @@ class Launches:
         rows = torch.zeros((size, width), dtype=torch.float64, device=device)
         function(rows)  # the first call compiles and tunes, which a capture may not
         torch.cuda.synchronize(device)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        graph, stream = torch.cuda.CUDAGraph(), _stream(device)
+        with torch.cuda.graph(graph, pool=self._pool, stream=stream):  # PyTorch's own stream is of the first device
             answer = function(rows)
         host = [torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in (rows, answer)]
         return Captured(function, graph, rows, answer, *host)
+
+
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """A stream of a device, on which a graph is captured."""
+    make: Callable[..., torch.cuda.Stream] = torch.cuda.Stream
+    return make(device)

@@ -322,7 +322,7 @@ def chosen(state: GateState, cost: Floats, active: Bools, bound: float, floor: f
     where next to nothing is spared by it.
 
     `floor` is the share of events about which all are asked in any case, `fewest` how many events a front must have
-    been counted on. Experts that are not `active` [E] cost nothing.
+    been counted on. Experts that are not `active` [E] cost nothing, and a front of none but such is not chosen.
     """
     N = state.order.size
     whole = 0.0
@@ -330,12 +330,13 @@ def chosen(state: GateState, cost: Floats, active: Bools, bound: float, floor: f
         if active[e]:
             whole += cost[e]
     best, length, least = GAIN * whole, N, 2.0
-    front = 0.0
+    front, speakers = 0.0, 0
     for i in range(N):
         if active[state.order[i]]:
             front += cost[state.order[i]]
+            speakers += 1
         events = state.counts[i].sum()
-        if events < fewest:
+        if events < fewest or speakers == 0:
             continue
         lost, alone, step = 1.0, 0.0, BINS
         while step > 0 and lost + state.changed[i, step - 1] <= bound * events:

@@ -97,8 +97,20 @@ def shape_of(evidence: Evidence | Leaves, router: Logits | Network) -> Shape:
     return Shape(len(router.logits), 0, 0, router.logits.shape[1] == E + 1, cap)
 
 
-def launch(inputs: Inputs, shape: Shape, terms: Terms) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Label [B], reliability [B, E], belief [B, K], (uncertainty, conflict) [2, B] and used [B]; nothing is checked."""
+def numbers_of(terms: Terms, cap: float | None, evidence: Tensor) -> Tensor:
+    """The numbers that a launch reads, as a tensor beside the evidence; a launch that is captured must be given it."""
+    prior = max(terms.prior, 0.0 if evidence.dtype == torch.float64 else LEAST_PRIOR)
+    found = [prior, terms.least, cap or 0.0, terms.inverse_temperature]
+    return torch.tensor(found, dtype=torch.float64, device=evidence.device)
+
+
+def launch(
+    inputs: Inputs, shape: Shape, terms: Terms, numbers: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Label [B], reliability [B, E], belief [B, K], (uncertainty, conflict) [2, B] and used [B]; nothing is checked.
+
+    `numbers` are those of `numbers_of`, which are made here where none are given.
+    """
     evidence, (B, F, H, null_slot, cap) = inputs.evidence, shape
     (E, N, K) = evidence.shape if cap is not None else (evidence.shape[1], 0, evidence.shape[2])
     block, width, height = tiles(E + 1, K)
@@ -107,14 +119,13 @@ def launch(inputs: Inputs, shape: Shape, terms: Terms) -> tuple[Tensor, Tensor, 
     rho = torch.empty((B, E), dtype=torch.float64, device=evidence.device)
     belief, rest = evidence.new_empty((B, K)), evidence.new_empty((2, B))
     double = evidence.dtype == torch.float64
-    prior = max(terms.prior, 0.0 if double else LEAST_PRIOR)
-    numbers = [prior, terms.least, cap or 0.0, terms.inverse_temperature]
+    numbers = numbers_of(terms, cap, evidence) if numbers is None else numbers
     if B:
         with np.errstate(all="ignore"):  # the interpreter computes by numpy
             score_kernel[((B + block - 1) // block,)](
                 *inputs[:8], label if inputs.engaged is None else inputs.engaged,
                 label, rho, belief, rest, used,
-                torch.tensor(numbers, dtype=torch.float64, device=evidence.device), B, E, N, K, F, H,
+                numbers, B, E, N, K, F, H,
                 RULE=CODES[terms.rule], KP=width, EP=height, HP=power_of_two(max(H, 1)), BLOCK=block, DOUBLE=double,
                 GATHER=cap is not None, NETWORK=H > 0, NULL=int(null_slot), MASK=inputs.engaged is not None,
                 RAISE=terms.inverse_temperature != 1.0,

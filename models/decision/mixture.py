@@ -29,7 +29,7 @@ from tocsin.models.inputs.rarity import Rarity
 from tocsin.models.profiles.label_rates import LabelRates
 from tocsin.models.routing.base import Lessons, Questions
 from tocsin.models.routing.combiner import Combined, Combiner, Learnt
-from tocsin.models.routing.gate import AskingPlan, EngagementGate
+from tocsin.models.routing.gate import UNASKED, AskingPlan, EngagementGate, asked_in
 from tocsin.models.routing.lifecycle import Lifecycle
 
 
@@ -61,6 +61,10 @@ class Mixture:
     def scored_parts(self) -> Parts:
         """What a scorer reads."""
         return Parts(self.pool, self.gate, self.combiner, self.rare, self.judge.novelty if self.judge.enabled else None)
+
+    def score_by(self, scorer: Scorer) -> None:
+        """Have batches scored from now on by a scorer like this one, which begins with the parts as they are."""
+        self.scorer = scorer.anew(self.scored_parts)
 
     def resize(self, nominal: Sequence[bool], classes: int) -> None:
         """Make room for more columns, of which `nominal` are categories, or for more classes. Never shrinks."""
@@ -264,6 +268,8 @@ class Mixture:
         """The evidence [B, E, K] of each event's own time; a class that came later had none."""
         answers = np.zeros((len(contexts), len(self.pool), self._classes))
         answers[:, :, : contexts.evidence.shape[2]] = contexts.evidence
+        if contexts.evidence.shape[2]:
+            answers[~asked_in(contexts.evidence)] = UNASKED  # of classes that came later, too
         # An expert that has begun anew since is not judged by what the one before it answered.
         answers[self.lifecycle.unborn(contexts.learnt)] = 0.0
         return answers

@@ -13,7 +13,7 @@ from tocsin.models.decision.scoring.opinions import CPU, BatchOpinions, CpuScore
 from tocsin.models.routing.gate import AskingPlan
 
 CLOSE = 1e-6
-"""By how much the first answers of a device may differ from the CPU's, in each number."""
+"""By how much the answers of a device may differ from the CPU's, each number in units of the larger of it and 1."""
 MOST_SAID = 300
 """Characters of what a failure said."""
 
@@ -21,9 +21,10 @@ MOST_SAID = 300
 class GuardedScorer:
     """Scores on a device as long as it works.
 
-    The first batch is scored both ways, and a device that answers otherwise than the CPU is not used. Whatever fails
-    later (an error in the middle of a batch, memory that does not suffice, a device that falls away), that batch and
-    all after it are scored on the CPU, from the same model: nothing is lost or decided twice.
+    The first batch of every size, and the 2nd, 4th, 8th, ... batch of all, are scored both ways, and a device that
+    answers otherwise than the CPU is given up. Whatever fails (an error in the middle of a batch, memory that does not
+    suffice, a device that falls away), that batch and all after it are scored on the CPU, from the same model: nothing
+    is lost or decided twice.
     """
 
     def __init__(self, asked: str, parts: Parts, make: Callable[[Parts], Scorer]) -> None:
@@ -35,6 +36,19 @@ class GuardedScorer:
         self._device: Scorer | None = None
         self._reason = ""
         self._failures = 0
+        self._batches = 0
+        self._sizes: set[int] = set()
+        """Powers of two: the sizes of batches that were compared."""
+
+    def anew(self, parts: Parts) -> GuardedScorer:
+        """See `Scorer`; what has failed is not tried again."""
+        other = GuardedScorer(self._asked, parts, self._make)
+        other._failures, other._reason = self._failures, self._reason
+        return other
+
+    def release(self) -> None:
+        """Give back what it holds on the device; the next batch takes it anew."""
+        self._device = None
 
     @property
     def failed(self) -> bool:
@@ -55,22 +69,30 @@ class GuardedScorer:
             return self._cpu.opinions(batch, active, learnt, plan)
         try:
             if self._device is None:
-                return self._first(batch, active, learnt, plan)
-            return self._device.opinions(batch, active, learnt, plan)
+                self._device = self._make(self._parts)
+            found = self._device.opinions(batch, active, learnt, plan)
+            if not self._is_due(len(batch)):
+                return found
         except Exception as error:  # PyTorch, Triton and drivers raise of all kinds, and none may stop the service
             said = " ".join(str(error).split())[:MOST_SAID]
             self._give_up(f"{type(error).__name__}: {said}" if said else type(error).__name__)
             return self._cpu.opinions(batch, active, learnt, plan)
-
-    def _first(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None) -> BatchOpinions:
-        device = self._make(self._parts)
-        known, found = self._cpu.opinions(batch, active, learnt, plan), device.opinions(batch, active, learnt, plan)
+        known = self._cpu.opinions(batch, active, learnt, plan)
+        if self._parts.novelty is not None:
+            known = known._replace(distance=self._parts.novelty.distances(batch.X))
         apart = largest_difference(known, found)
-        if not apart <= CLOSE:
-            self._give_up(f"its first answers differ from the CPU's by {apart:.3g}")
-            return known
-        self._device = device
-        return found
+        if apart <= CLOSE:
+            return found
+        self._give_up(f"its answers differ from the CPU's by {apart:.3g}")
+        return known
+
+    def _is_due(self, rows: int) -> bool:
+        """Whether this batch is to be compared."""
+        self._batches += 1
+        size = 1 << max(rows - 1, 0).bit_length()
+        due = size not in self._sizes or self._batches & (self._batches - 1) == 0
+        self._sizes.add(size)
+        return due
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_device": None}  # a copy of the model makes copies on the device of its own
@@ -78,12 +100,12 @@ class GuardedScorer:
     def _give_up(self, reason: str) -> None:
         self._failures += 1
         self._reason = reason
-        self._device = None  # with all that it holds on the device
+        self.release()
 
 
 def largest_difference(one: BatchOpinions, other: BatchOpinions) -> float:
-    """The largest difference between the probabilities, masses and reliabilities of two answers; NaN where one is NaN
-    and the other is not, or where shapes differ."""
+    """The largest difference between any two numbers of two answers, in units of the larger of the first and 1; NaN
+    where one is NaN and the other is not, or where shapes differ. Distances are compared where both know them."""
     largest = 0.0
     of_one, of_other = one.combined, other.combined
     pairs = [
@@ -92,10 +114,16 @@ def largest_difference(one: BatchOpinions, other: BatchOpinions) -> float:
         (of_one.fused.belief, of_other.fused.belief),
         (of_one.fused.uncertainty, of_other.fused.uncertainty),
         (of_one.fused.conflict, of_other.fused.conflict),
+        (one.answers, other.answers),
         (one.read.betp, other.read.betp),
     ]
+    if one.distance is not None and other.distance is not None:
+        pairs.append((one.distance, other.distance))
     for a, b in pairs:
         if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
             return math.nan
-        largest = max(largest, float(np.nanmax(np.abs(a - b), initial=0.0)))
+        if a.size:
+            with np.errstate(invalid="ignore"):  # equal infinities differ by NaN, which is passed over
+                apart = np.where(a == b, 0.0, np.abs(a - b) / np.maximum(np.abs(a), 1.0))
+            largest = max(largest, float(np.nanmax(apart, initial=0.0)))
     return largest

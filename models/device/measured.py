@@ -12,10 +12,8 @@ from tocsin.models.decision.scoring.opinions import CPU, BatchOpinions, CpuScore
 from tocsin.models.device.guarded import GuardedScorer
 from tocsin.models.routing.gate import AskingPlan
 
-UNMEASURED = 3
-"""Batches before the first that counts: they compile, capture and warm up."""
 MEASURED = 30
-"""Batches that count."""
+"""Batches that count. The first of every size does not: it is compiled and captured."""
 GAIN = 1.1
 """How many times as quick as the CPU a device must be to be worth its memory and its moods."""
 
@@ -27,14 +25,19 @@ class MeasuredScorer:
     """
 
     def __init__(self, parts: Parts, make: Callable[[Parts], Scorer], clock: Callable[[], float] = time.perf_counter):
-        self._cpu = CpuScorer(parts)
+        self._cpu: Scorer = CpuScorer(parts)
         self._device = GuardedScorer("auto", parts, make)
-        self._clock = clock
-        self._met = 0
+        self._make, self._clock = make, clock
+        self._sizes: set[int] = set()
+        self._measured = 0
         self._seconds = np.zeros(2)
         """On the CPU, and on the device."""
         self._chosen: Scorer | None = None
         self._reason = "it is measured which is quicker"
+
+    def anew(self, parts: Parts) -> MeasuredScorer:
+        """See `Scorer`; it measures anew."""
+        return MeasuredScorer(parts, self._make, self._clock)
 
     @property
     def standing(self) -> ScoredOn:
@@ -53,20 +56,25 @@ class MeasuredScorer:
         between = self._clock()
         self._device.opinions(batch, active, learnt, plan)
         ended = self._clock()
-        self._met += 1
-        if self._met > UNMEASURED:
+        size = 1 << max(len(batch) - 1, 0).bit_length()
+        if size in self._sizes:
+            self._measured += 1
             self._seconds += between - began, ended - between
+        self._sizes.add(size)
         if self._device.failed:
             self._chosen = self._cpu
-        elif self._met >= UNMEASURED + MEASURED:
+        elif self._measured >= MEASURED:
             self._choose()
         return known
 
     def _choose(self) -> None:
         cpu, device = self._seconds.tolist()
-        quicker = device * GAIN <= cpu
-        self._chosen = self._device if quicker else self._cpu
         place = self._device.standing.place
+        if device * GAIN <= cpu:
+            self._chosen = self._device
+        else:
+            self._chosen = self._cpu
+            self._device.release()
         self._reason = (
             f"over {MEASURED} batches {place} took {1000 * device / MEASURED:.2f} ms a batch, "
             f"the CPU {1000 * cpu / MEASURED:.2f} ms"

@@ -14,7 +14,7 @@ from tocsin.kernels.fusion.interface import Rule
 from tocsin.models.data.batch import Floats
 from tocsin.models.device.forms.form import Form
 from tocsin.models.device.forms.novelty import NoveltyDistances
-from tocsin.models.device.forms.routers import RouterForm
+from tocsin.models.device.forms.routers import Fusing, RouterForm
 from tocsin.models.device.inputs import Inputs, View
 
 REST = ("uncertainty", "conflict", "used", "moved")
@@ -58,7 +58,10 @@ class Program:
         self._forms, self._router, self._novelty, self._mirror = forms, router, novelty, mirror
         alive = torch.zeros(plan.experts, dtype=torch.bool)
         alive[[*plan.forms, *plan.others]] = True
-        self._alive = alive.to(mirror.place.device)  # made here, because a capture may not copy from ordinary memory
+        place = mirror.place
+        # Made here, because a capture may not copy from ordinary memory.
+        numbers = torch.tensor([plan.prior, 0.0, 0.0, 1.0], dtype=torch.float64, device=place.device)
+        self._fusing = Fusing(plan.rule, plan.prior, alive.to(place.device), numbers, place.triton)
 
     def is_of(self, forms: Sequence[Form | None]) -> bool:
         """Whether its experts are answered for by these forms [E]."""
@@ -100,11 +103,8 @@ class Program:
         if plan.discounts:
             precision, answered = self._mirror["discount/precision"], self._mirror["discount/answers"]
             evidence = combination.class_discounted(answers, precision, answered, plan.prior)
-        rho = torch.where(self._alive, self._router.reliability(inputs["ranked"], evidence), 0.0)
-        engaged = self._router.engaged(rho, evidence, plan.prior) & self._alive
-        trust = torch.where(engaged, rho, 0.0)
-        belief, uncertainty, conflict, used = combination.fused(
-            evidence, trust, plan.rule, plan.prior, self._mirror.place.triton
+        rho, engaged, belief, uncertainty, conflict, used = self._router.combined(
+            inputs["ranked"], evidence, self._fusing
         )
         betp = combination.raised(combination.pignistic(belief, uncertainty), self._mirror["log_power"])
         found = [answers.flatten(1), rho, engaged.double(), belief, betp]

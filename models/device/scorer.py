@@ -21,7 +21,7 @@ from tocsin.kernels.fusion import Fused
 from tocsin.models.data.batch import Batch, Bools, Floats
 from tocsin.models.data.subject_text import SubjectText
 from tocsin.models.decision.rare_reading import Read
-from tocsin.models.decision.scoring.opinions import BatchOpinions, CpuScorer, Parts, ScoredOn
+from tocsin.models.decision.scoring.opinions import CPU, BatchOpinions, CpuScorer, Parts, ScoredOn
 from tocsin.models.device.forms.form import Copies, Form, form_of
 from tocsin.models.device.forms.novelty import NoveltyDistances
 from tocsin.models.device.forms.routers import router_form
@@ -66,6 +66,8 @@ class DeviceScorer:
         """Labels that the copies have followed since they were first made."""
         self.bytes_followed = 0
         """Bytes that were sent to follow them."""
+        self._left_to_cpu = ""
+        """Why the CPU scored the last batch; empty where the device did."""
         self.events = 0
         """Events that the device has scored, and not the CPU."""
 
@@ -73,7 +75,12 @@ class DeviceScorer:
     def standing(self) -> ScoredOn:
         """See `Scorer`."""
         per_label = self.bytes_followed / self.labels_followed if self.labels_followed else None
-        return ScoredOn(self.place.name, self.place.name, bytes_per_label=per_label)
+        place = CPU if self._left_to_cpu else self.place.name
+        return ScoredOn(self.place.name, place, self._left_to_cpu, bytes_per_label=per_label)
+
+    def anew(self, parts: Parts) -> DeviceScorer:
+        """See `Scorer`."""
+        return DeviceScorer(parts, self.place)
 
     # The copies
 
@@ -109,6 +116,7 @@ class DeviceScorer:
                 self._mirror.forget(f"expert.{e}/")
                 self._forms[e] = form_of(pool.kinds[e], expert, Copies(self._mirror, f"expert.{e}/"))
                 self._held[e] = expert
+                self._programs.clear()  # they hold forms of experts that are no more
 
     def _follow_small(self) -> None:
         combiner = self._parts.combiner
@@ -145,6 +153,7 @@ class DeviceScorer:
         Where experts are asked in stages, because their votes have margins that are known, the CPU answers.
         """
         if plan is not None and len(plan.front):
+            self._left_to_cpu = "experts are asked in stages"
             return self._cpu.opinions(batch, active, learnt, plan)
         with self.place.current():
             return self._scored(batch, active, learnt, plan)
@@ -157,7 +166,7 @@ class DeviceScorer:
             return self._cpu.opinions(batch, active, learnt, plan)
         rows, subject_texts = self._rows(program, batch)
         numbers = WORKING_NUMBERS * (len(active) * program.plan.classes + rows.shape[1])
-        most = min(MOST_ROWS, max(1, WORKING_BYTES // (8 * numbers)))
+        most = min(MOST_ROWS, 1 << (max(1, WORKING_BYTES // (8 * numbers)).bit_length() - 1))
         key = (program.plan, program.structure)
         self.events += len(batch)
         answer = self._launches(program, rows, key, self._mirror.generation, most)
@@ -178,7 +187,7 @@ class DeviceScorer:
         there = torch.from_numpy(self._rows(program, batch)[0]).to(self.place.device)
 
         def run() -> Tensor:
-            with torch.inference_mode():
+            with torch.inference_mode(), self.place.current():
                 return program(there)
 
         return run
@@ -221,8 +230,11 @@ class DeviceScorer:
         there = np.flatnonzero(active).tolist()
         forms = [self._forms[e] for e in there]
         others = tuple(e for e, form in zip(there, forms, strict=True) if form is None)
-        if self._router is None or not there or any(pool.experts[e].hears for e in others):
+        hearing = [pool.experts[e].name for e in others if pool.experts[e].hears]
+        if self._router is None or hearing:
+            self._left_to_cpu = f"{hearing[0]} hears others and has no form" if hearing else "the router has no form"
             return None
+        self._left_to_cpu = ""
         known = tuple(e for e, form in zip(there, forms, strict=True) if form is not None)
         all_learnt = bool((pool.undersampling.weights() == 1.0).all())
         plan = Operations(

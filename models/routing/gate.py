@@ -80,8 +80,8 @@ class EngagementGate:
         return np.array([crc32(one.encode("utf-8", "surrogatepass")) % ONE_IN == 0 for one in ids], np.bool_)
 
     def plan(self, engage: float, active: Bools) -> AskingPlan | None:
-        """Who of the `active` [E] is asked, so that the share `engage` of the decisions is as if all were; None where
-        all must be.
+        """Who of the `active` [E] is asked, so that for the share `engage` of the events the most probable class is
+        that which all find; None where all must be asked.
 
         Who began anew is asked about every event until it is known, or the router would hardly learn to trust it.
         """
@@ -93,7 +93,8 @@ class EngagementGate:
         front = self._state.order[: choice.length]
         first = (self._state.heard < FEWEST) & ~self._hears
         first[front] = True
-        return AskingPlan(first & active, front[active[front]], choice.least)
+        speakers = front[active[front]]
+        return AskingPlan(first & active, speakers, choice.least) if len(speakers) else None
 
     def margins(self, X: Floats, answers: Floats, front: Ints, prior: float) -> Floats:
         """The margin [B] of the vote of a front, from X [B, F] and answers [B, E, K]; less where X is difficult."""

@@ -35,6 +35,7 @@ from tocsin.streams.wire.schema import EventSchema, UnfitError
 from tocsin.streams.worker.deciding.decide import SEGMENT
 from tocsin.streams.worker.deciding.event_alerts import EventAlerts
 from tocsin.streams.worker.deciding.profiling import LaggedProfiling
+from tocsin.streams.worker.deciding.scoring import stays_on_cpu
 
 CHUNK = 1_000
 """Events that are handed to the model at once."""
@@ -87,7 +88,7 @@ def goes_in_chunks(settings: Settings, classifier: Classifier, label_delay: int)
     experts of whole subjects; and with labels that are later than events are kept, most find no event. A device scores
     whole batches by one model, and not each event by its own.
     """
-    if settings.kernels.device != "cpu":
+    if stays_on_cpu(settings) is None:
         return False
     if settings.abstention.budget is not None or label_delay >= settings.bounds.pending_events:
         return False

@@ -189,7 +189,7 @@ class InProcess:
         with self._worker() as worker:
             started, events = time.perf_counter(), iter(source)
             while block := list(islice(events, self._together)):
-                self._send_labels(worker, [due for past in block for due, _ in self._unlabelled.before(past)])
+                self._send_labels(worker, [due for due, _ in self._unlabelled.before(block[0])])
                 for past in block:
                     self._producer.produce(self._settings.topics.events, past.key, past.event)
                 self._decide(worker, [*block])
@@ -233,9 +233,9 @@ class InProcess:
         """Decide the events that were sent, and judge the decisions."""
         if not sent:
             return
-        worker.step(0)
+        _until_idle(worker)
         by_id = {past.id: past for past in sent}
-        for record in self._decisions.poll(len(sent) + 1, 0):
+        for record in self._decisions.poll(2 * len(sent) + 1, 0):
             decision = read_own(record, Decision)
             if decision is not None and decision.event in by_id:
                 self._judge(by_id[decision.event], decision)
@@ -361,7 +361,9 @@ class InProcess:
             self._tell(past)
             record = label_record(self._settings, past)
             self._producer.produce(self._settings.topics.labels, past.key, record)
-        if labelled:
+        if len(labelled) > 1:
+            _until_idle(worker)
+        elif labelled:
             worker.step(0)
 
     def _count_refused(self) -> None:
@@ -376,3 +378,9 @@ class InProcess:
         for topic in self._settings.topics.names():
             for partition, end in self._producer.end_offsets(topic).items():
                 self._broker.expire(partition, end - _RECORDS_KEPT)
+
+
+def _until_idle(worker: Worker) -> None:
+    """Have the worker do all that waits for it: a step takes no more than a batch."""
+    while worker.step(0):
+        pass

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.experts.linear import LinearSettings
@@ -19,6 +20,7 @@ from tocsin.config.lifecycle import LifecycleSettings
 from tocsin.config.model import ModelSettings
 from tocsin.config.routing import ReliabilitySettings, SkillSettings
 from tocsin.config.service import ExplanationSettings
+from tocsin.config.settings import Settings
 from tocsin.explain.decision import Explainer
 from tocsin.models import Batch, Classifier, FeedbackBatch
 from tocsin.models.data.batch import PredictionContext
@@ -273,3 +275,25 @@ def test_the_code_of_a_category_says_nothing_of_how_difficult_an_event_is() -> N
     weights = made.state_dict()["gate/weights"]
     assert weights[1] == 0.0
     assert weights[[0, 2, 3, 4]].all()
+
+
+def test_failure_a_new_class_makes_unasked_experts_seem_asked(
+    served: tuple[Classifier, list[PredictionContext]],
+) -> None:
+    made = served[0]
+    scores = made.score(events(300, seed=9)[0])
+    before = asked(scores)
+    assert not before.all()
+    one, y = scores.batch, np.zeros(len(scores.batch), np.int64)
+    found = lesson(one, y, [scores.context(i) for i in range(len(one))])
+    wider = Classifier(made.settings)
+    wider.widen(made.columns, made.nominal, [*NAMES, "c"])
+    contexts = found.contexts_of(0, len(one))
+    assert contexts is not None
+    np.testing.assert_array_equal(asked_in(wider.mixture._answers_of(contexts)), before)
+
+
+def test_a_promise_on_errors_is_not_made_of_decisions_by_a_few(tmp_path: Path) -> None:
+    values = {"schema": {"features": [{"name": "a"}]}, "router": {"engage": 0.9}, "abstention": {"controls": "error"}}
+    with pytest.raises(ValidationError, match=r"router\.engage: abstention\.controls: error judges each decision"):
+        Settings(**values)

@@ -89,7 +89,7 @@ def _shared_step(
     powers = (powers / powers.max()) ** a
     by_log_a = slope(opinions, a, y, P, one, by_rho)
     by_rho[best] = 0.0
-    reliability.gradient_by_logit(router, logits, by_rho, rho, rates, 1.0, by_logit)
+    reliability.gradient_by_logit(router, logits, by_rho, evidence, rates, 1.0, by_logit)
     reliability.backward(router.weights, inputs, inner, by_logit, router.gradient)
     inverse_temperature.learn(router.inverse_temperature, by_log_a, rates.sharpen)
     router.counters[reliability.RECORDS] += 1.0

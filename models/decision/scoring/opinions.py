@@ -58,12 +58,20 @@ class ScoredOn(NamedTuple):
     """What following one label took to send to the device, on the mean; None before there was one."""
 
 
+ON_CPU = ScoredOn()
+"""Where a model is scored whose config asks for nothing else."""
+
+
 class Scorer(Protocol):
     """Works out opinions. Pure: nothing of the model changes."""
 
     @property
     def standing(self) -> ScoredOn:
         """Where it scores."""
+        ...
+
+    def anew(self, parts: Parts) -> Scorer:
+        """A scorer like this one for other parts, or for the same ones after a state was loaded into them."""
         ...
 
     def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
@@ -78,10 +86,14 @@ class Scorer(Protocol):
 class CpuScorer:
     """Scores by the compiled kernels, which are the oracle of every device."""
 
-    standing = ScoredOn()
-
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, standing: ScoredOn = ON_CPU) -> None:
+        """`standing` says why it is the CPU, where a config asks for something else."""
         self._parts = parts
+        self.standing = standing
+
+    def anew(self, parts: Parts) -> CpuScorer:
+        """See `Scorer`."""
+        return CpuScorer(parts, self.standing)
 
     def opinions(self, batch: Batch, active: Bools, learnt: int, plan: AskingPlan | None = None) -> BatchOpinions:
         """See `Scorer`."""

@@ -4,18 +4,47 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tocsin.kernels.device import combination
+from tocsin.kernels.fusion.interface import Rule
 from tocsin.kernels.routing.reliability import unpacked
+from tocsin.kernels.score.interface import Terms
 from tocsin.models.device.forms.form import Copies
 from tocsin.models.routing.base import Router
 from tocsin.models.routing.reliability import ReliabilityRouter
 from tocsin.models.routing.skill import SkillRouter
+
+
+class Combination(NamedTuple):
+    """What a router and the fusion make of the evidence on B events."""
+
+    reliability: Tensor
+    """[B, E], 0 for those that are not alive."""
+    engaged: Tensor
+    """bool [B, E]"""
+    belief: Tensor
+    """[B, K]"""
+    uncertainty: Tensor
+    conflict: Tensor
+    used: Tensor
+    """int64 [B]"""
+
+
+class Fusing(NamedTuple):
+    """How evidence is fused, and of whom. Its tensors are made before a launch, which may copy nothing."""
+
+    rule: Rule
+    prior: float
+    alive: Tensor
+    """bool [E], the experts that answer."""
+    numbers: Tensor
+    """See `tocsin.kernels.score.triton_launch.numbers_of`."""
+    triton: bool
 
 
 class RouterForm(ABC):
@@ -36,6 +65,13 @@ class RouterForm(ABC):
     @abstractmethod
     def engaged(self, reliability: Tensor, evidence: Tensor, prior: float) -> Tensor:
         """Which experts take part, bool [B, E]."""
+
+    def combined(self, X: Tensor, evidence: Tensor, fusing: Fusing) -> Combination:
+        """From X [B, F] and evidence [B, E, K] to what is believed."""
+        rho = torch.where(fusing.alive, self.reliability(X, evidence), 0.0)
+        engaged = self.engaged(rho, evidence, fusing.prior) & fusing.alive
+        trust = torch.where(engaged, rho, 0.0)
+        return Combination(rho, engaged, *combination.fused(evidence, trust, fusing.rule, fusing.prior, fusing.triton))
 
     @property
     def structure(self) -> Hashable:
@@ -58,6 +94,7 @@ class ReliabilityForm(RouterForm):
         self.copies.put("inverse", np.where(usable, 1.0 / np.where(usable, scale, 1.0), 0.0))
         self.copies.put("mean", np.where(usable, state.mean, 0.0))
         self.copies.put("skill", state.skill)
+        self.copies.put("weights", state.weights)
 
     @property
     def tensors(self) -> combination.RouterTensors:
@@ -73,6 +110,30 @@ class ReliabilityForm(RouterForm):
         if self.router.top_p >= 1.0:
             return torch.ones_like(reliability, dtype=torch.bool)
         return combination.top_gains(reliability, evidence, self.router.top_p, prior)
+
+    def combined(self, X: Tensor, evidence: Tensor, fusing: Fusing) -> Combination:
+        """See `RouterForm`; by one launch of Triton's kernel of scoring where all experts are engaged."""
+        if not fusing.triton or self.router.top_p < 1.0:
+            return super().combined(X, evidence, fusing)
+        from tocsin.kernels.score import triton_launch  # here, because Triton is not everywhere
+
+        nothing, (B, E, _) = fusing.numbers, evidence.shape
+        engaged = fusing.alive.expand(B, E)
+        inputs = triton_launch.Inputs(
+            evidence=evidence.contiguous(),
+            leaves=nothing,
+            logits=nothing,
+            skill=self.copies["skill"],
+            X=X.contiguous() if X.shape[1] else nothing,
+            weights=self.copies["weights"],
+            mean=self.copies["mean"] if X.shape[1] else nothing,
+            inverse=self.copies["inverse"] if X.shape[1] else nothing,
+            engaged=engaged.to(torch.uint8).contiguous(),
+        )
+        shape = triton_launch.Shape(B, X.shape[1], self.router.hidden, True, None)
+        terms = Terms(fusing.rule, fusing.prior, 0.0, 1.0)
+        _, rho, belief, rest, used = triton_launch.launch(inputs, shape, terms, fusing.numbers)
+        return Combination(torch.where(fusing.alive, rho, 0.0), engaged, belief, rest[0], rest[1], used)
 
 
 class SkillForm(RouterForm):

@@ -10,6 +10,7 @@ import typer
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import log_to_stderr, out, print_message, print_result
 from tocsin.streams.cli.cost_warnings import cost_warnings
+from tocsin.streams.cli.engagement_warnings import engagement_warnings
 from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.cli.novelty_warnings import novelty_warnings
 from tocsin.streams.printable import printable
@@ -42,7 +43,7 @@ def check(
         out.print(Syntax(text, "yaml", background_color="default"), soft_wrap=True)
     else:
         print_result(text)
-    for warning in (*cost_warnings(settings), *novelty_warnings(settings)):
+    for warning in (*cost_warnings(settings), *novelty_warnings(settings), *engagement_warnings(settings)):
         print_message(f"warning: {warning}")
     if note := _of_another_model(settings):
         print_message(note)

@@ -10,7 +10,7 @@ from tocsin.config.settings import Settings
 from tocsin.kernels.common.backends import cuda_there, torch_runs
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch
-from tocsin.models.decision.scoring.opinions import CPU, ScoredOn
+from tocsin.models.decision.scoring.opinions import CPU, CpuScorer, ScoredOn
 from tocsin.streams.printable import printable
 from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
 
@@ -26,7 +26,7 @@ class NoDeviceError(Exception):
 def check(settings: Settings) -> None:
     """Raises NoDeviceError, which says what was found, where the device of a config is not there."""
     name = settings.kernels.device
-    if name in (CPU, AUTO):
+    if name == AUTO or stays_on_cpu(settings) is not None:
         return
     if not torch_runs():
         raise NoDeviceError(
@@ -36,18 +36,29 @@ def check(settings: Settings) -> None:
     from tocsin.models.device.scoring import check_device
 
     try:
-        log.info("events are scored on %s", check_device(name).title)
+        check_device(name)
     except DeviceError as error:
         raise NoDeviceError(str(error)) from None
 
 
+def stays_on_cpu(settings: Settings) -> str | None:
+    """Why events are scored on the CPU whatever device is there; None where they need not be."""
+    if settings.kernels.device == CPU:
+        return "kernels.device is cpu"
+    if settings.router.engage < 1.0:
+        return "router.engage is below 1, and the CPU asks experts in stages"
+    if settings.kernels.device == AUTO and not cuda_there():
+        return "there is no CUDA device"
+    return None
+
+
 def use_device(settings: Settings, classifier: Classifier) -> None:
     """Have the model scored where the config asks for it. Raises NoDeviceError."""
-    name = settings.kernels.device
-    if name == CPU or (name == AUTO and not cuda_there()):
+    name, reason = settings.kernels.device, stays_on_cpu(settings)
+    if name == CPU:
         return
-    if settings.router.engage < 1.0:
-        log.warning("router.engage is below 1: experts are asked in stages, on the CPU, whatever kernels.device says")
+    if reason is not None:
+        classifier.mixture.scorer = CpuScorer(classifier.mixture.scored_parts, ScoredOn(name, CPU, reason))
         return
     check(settings)
     from tocsin.models.device.scoring import score_on  # here, because only a device needs PyTorch

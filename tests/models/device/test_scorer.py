@@ -19,6 +19,8 @@ from tocsin.models.device.scorer import DeviceScorer
 from . import models
 
 CLOSE = 1e-6
+HERE = place("cuda" if torch.cuda.is_available() else "torch-cpu")
+"""Where there is a card, these tests capture and repeat graphs on it."""
 
 TEXT_EXPERTS = (
     {"kind": "linear-text", "name": "words"},
@@ -48,7 +50,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def on_device(model: Classifier) -> DeviceScorer:
-    scorer = DeviceScorer(model.mixture.scored_parts, place("torch-cpu"))
+    scorer = DeviceScorer(model.mixture.scored_parts, HERE)
     model.mixture.scorer = scorer
     return scorer
 

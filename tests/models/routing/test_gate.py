@@ -69,6 +69,16 @@ def test_a_retired_expert_is_in_no_front() -> None:
     assert plan is None or not plan.first[0]
 
 
+def test_failure_a_front_that_has_retired_asks_nobody() -> None:
+    made = taught()
+    plan = made.plan(0.9, ACTIVE)
+    assert plan is not None
+    active = ACTIVE.copy()
+    active[plan.front] = False
+    after = made.plan(0.9, active)
+    assert after is None or (len(after.front) and active[after.front].all())
+
+
 def test_every_event_is_drawn_or_not_by_its_id_alone() -> None:
     ids, made = [f"e{i}" for i in range(20_000)], gate()
     drawn = made.drawn(ids)

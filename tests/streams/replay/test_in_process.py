@@ -235,13 +235,40 @@ def test_events_that_are_decided_together_are_decided_by_one_state_of_the_model(
     assert replayed.learnt == [max(i // together * together - 1, 0) for i in range(100)]
 
 
+def test_failure_a_label_of_the_future_is_learnt_before_events_of_a_block(tmp_path: Path) -> None:
+    class Together(InProcess):
+        def _judge(self, past: PastEvent, decision: Decision | None) -> None:
+            assert decision is not None
+            known = [one for one in events if one.labelled_at is not None and one.labelled_at <= past.time]
+            assert decision.model.feedback_offset <= len(known)
+            super()._judge(past, decision)
+
+    events = [one._replace(labelled_at=one.time + 10) for one in some(100)]
+    report = Together(settings(tmp_path, replay={"together": 20}), 1).run(events)
+    assert report.events == 100
+
+
+def test_failure_labels_that_are_known_at_once_are_lost_beyond_a_batch(tmp_path: Path) -> None:
+    events = [one._replace(labelled_at=START + 2_000) for one in some(4_000)]
+    replayed = InProcess(settings(tmp_path, replay={"together": 100}), 1)
+    report = replayed.run(events)
+    assert report.events == 4_000
+    assert replayed.classifier is not None
+    assert replayed.classifier.learnt == 4_000
+
+
 def test_a_device_decides_in_a_replay_what_the_cpu_decides(tmp_path: Path) -> None:
-    reports = []
+    reports, used = [], list[str]()
     for device in ("cpu", "torch-cpu"):
         config = settings(tmp_path, kernels={"device": device}, replay={"together": 20})
-        found = dataclasses.asdict(InProcess(config, 1).run(some(200)))
+        replayed = InProcess(config, 1)
+        found = dataclasses.asdict(replayed.run(some(200)))
+        assert replayed.classifier is not None
+        if (standing := replayed.classifier.mixture.scorer.standing).bytes_per_label:
+            used.append(standing.place)
         reports.append({key: value for key, value in found.items() if key != "events_per_second"})
     known, found = reports
+    assert used == ["torch-cpu"]
     assert found["confusion"] == known["confusion"]
     assert found["accuracy"] == known["accuracy"]
     assert found["coverage"] == known["coverage"]

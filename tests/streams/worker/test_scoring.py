@@ -150,17 +150,21 @@ def test_auto_is_the_cpu_where_there_is_no_device(tmp_path: Path) -> None:
     made = service(tmp_path, "auto")
     assert len(decided(made, 50)) == 50
     told = made.values("telemetry")[-1]["scoring"]
-    assert (told["place"], told["failures"]) == ("cpu", 0)
+    assert (told["asked"], told["place"], told["failures"]) == ("auto", "cpu", 0)
+    assert told["reason"] == "there is no CUDA device"
 
 
 def test_experts_that_are_asked_in_stages_are_asked_on_the_cpu(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     made = Service(settings(tmp_path, kernels={"device": "torch-cpu"}, router={"engage": 0.9}))
     with running(made):
         pass
-    assert made.values("telemetry")[-1]["scoring"]["place"] == "cpu"
-    assert sum("router.engage is below 1" in message for message in caplog.messages) == 1
+    told = made.values("telemetry")[-1]["scoring"]
+    assert (told["asked"], told["place"]) == ("torch-cpu", "cpu")
+    assert told["reason"] == "router.engage is below 1, and the CPU asks experts in stages"
+    assert caplog.messages.count(f"events are scored on cpu: {told['reason']}") == 1
 
 
 def test_a_device_is_warmed_up_for_batches_of_every_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
