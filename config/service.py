@@ -187,10 +187,8 @@ class KernelsSettings(FrozenSettings):
     @classmethod
     def _known_device(cls, value: object) -> object:
         if not (isinstance(value, str) and re.fullmatch(r"cpu|torch-cpu|auto|cuda(:[0-9]{1,3})?", value)):
-            found = repr(value)[:40]
-            raise ValueError(
-                f"must be cpu, auto, cuda, cuda:N with the number of a device, or torch-cpu, found {found}"
-            )
+            known = "cpu, auto, cuda, cuda:N with the number of a device, or torch-cpu"
+            raise ValueError(f"must be {known}, found {repr(value)[:40]}")
         return value
 
 

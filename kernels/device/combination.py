@@ -1,7 +1,7 @@
 """From the experts' evidence to probabilities, on tensors: discounts, reliabilities, engagement, fusion, sharpness.
 
 Each function is the formula of the compiled kernel that it names, in float64. Sums over experts and classes run in
-their order, by whole columns of events, so that an event's bits do not depend on its batch. The bits of a matrix product
+their order, by whole columns of events, so that an event's bits do not depend on its batch. Those of a matrix product
 may: there is one in the router's network where it has very many inputs, and in the linear and logistic experts.
 """
 

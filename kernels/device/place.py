@@ -56,9 +56,8 @@ def place(name: str) -> Place:
         return Place(name, torch.device("cpu"), triton=False)
     number = int(name.partition(":")[2] or 0)
     if not torch.cuda.is_available():
-        raise DeviceError(
-            f"kernels.device is {name}, but {_why_none()}: use cpu, or auto, or install a driver and a PyTorch that fit each other"
-        )
+        mend = "use cpu, or auto, or install a driver and a PyTorch that fit each other"
+        raise DeviceError(f"kernels.device is {name}, but {_why_none()}: {mend}")
     found = torch.cuda.device_count()
     if number >= found:
         devices = "one CUDA device, cuda:0" if found == 1 else f"{found} CUDA devices, cuda:0 to cuda:{found - 1}"

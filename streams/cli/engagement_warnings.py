@@ -17,8 +17,8 @@ def engagement_warnings(settings: Settings) -> list[str]:
     engage, device, warnings = settings.router.engage, settings.kernels.device, list[str]()
     if engage < LEAST:
         warnings.append(
-            f"router.engage: {engage:g} spares hardly more than {LEAST:g} does. Was `router.top_p` meant, which had this "
-            "name in earlier releases?"
+            f"router.engage: {engage:g} spares hardly more than {LEAST:g} does. Was `router.top_p` meant, which had "
+            "this name in earlier releases?"
         )
     if device != "cpu" and engage < 1.0:
         warnings.append(
