@@ -36,12 +36,19 @@ _UNATTENDED = "no worker tells of it: see whether one runs, and whether the ones
 
 
 def in_words(telemetry: Sequence[Telemetry], unattended: Collection[Partition]) -> Iterator[str]:
-    """What the workers' last reports and the group tell of partitions that stand still, safe to show."""
+    """What the workers' last reports and the group tell of partitions that stand still, of what workers have given up,
+    and of devices that failed, safe to show."""
     for report in telemetry:
         if report.shed is not None:
             yield (
                 f"Worker {beginning(report.worker)} is about {report.behind_seconds:,.0f} s behind, and gives up "
                 f"{_GIVEN_UP[report.shed]}."
+            )
+        scoring = report.scoring
+        if scoring is not None and scoring.failures and scoring.place == "cpu":
+            yield (
+                f"Worker {beginning(report.worker)} scores events on the CPU since its device "
+                f"({beginning(scoring.asked)}) failed: {beginning(scoring.reason)}."
             )
         stalled = [(topic, number, s) for topic, found in report.stalled.items() for number, s in found.items()]
         if stalled:

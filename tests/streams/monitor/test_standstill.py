@@ -145,3 +145,18 @@ def commit_the_end(stage: Stage, topic: str, partition: int) -> None:
     offset = consumer.get_watermark_offsets(target, 10)[1]
     consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
     consumer.close()
+
+
+def test_a_device_that_failed_is_shown_and_served() -> None:
+    scoring = {"asked": "cuda:1", "place": "cpu", "reason": "RuntimeError: CUDA error\n", "failures": 1}
+    report = telemetry(scoring={**scoring, "bytes_per_label": None})
+    for text in shown(report, []):
+        assert (
+            "Worker w1 scores events on the CPU since its device (cuda:1) failed: RuntimeError: CUDA error\\n." in text
+        )
+    metrics = Metrics()
+    Workers(metrics).count(parsed(report))
+    assert metrics.get("tocsin_device_given_up", "w1") == 1
+    assert metrics.get("tocsin_device_failures", "w1") == 1
+    assert metrics.get("tocsin_worker_scores_on", "w1", "cpu") == 1
+    assert not any("since its device" in text for text in shown(telemetry(), []))
