@@ -19,7 +19,7 @@ from .service import ELECTRICITY, PRESET, Service, electricity, need_kcat, wait_
 
 GOOD, BAD = 10_000, 1_000
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.broker, pytest.mark.timeout(240, func_only=True)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.broker, pytest.mark.timeout(400, func_only=True)]
 
 
 @pytest.fixture(scope="session")
@@ -87,15 +87,17 @@ def last_telemetry(service: Service) -> dict[str, Any]:
 
 
 def test_a_killed_service_loses_no_event_and_counts_what_it_decided_twice(service: Service) -> None:
-    rows = list(electricity(12_000))
+    # So many that a service on a quick machine is still at them when the first decisions have been seen.
+    rows = list(electricity(40_000))
     service.start()
     service.produce("labels", [(b"", label) for _, _, label in rows])
     service.produce("events", [(orjson.loads(event)["subject"].encode(), event) for _, event, _ in rows])
     service.wait_for("decisions", 1_000, 60)
     service.kill()
+    assert len(service.consume("decisions", "%o\n")) < len(rows), "it was killed too late to show anything"
 
     service.start()
-    service.wait_for("feedback", len(rows), 120)
+    service.wait_for("feedback", len(rows), 180)
     end = 1 + max(map(int, service.consume("feedback", "%o\n")))  # the markers of transactions have offsets, too
     wait_for(lambda: last_telemetry(service)["feedback_offset"] >= end, 120, "all feedback to be learnt", service)
     assert service.interrupt() == 0
