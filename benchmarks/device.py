@@ -3,8 +3,9 @@
 First whether it is right: Electricity, again and again, is decided by the service on the CPU and on the device, with
 labels, and every decision is compared. Then how quick it is: microseconds a batch by wall clock with all copies, by
 CUDA events without, by the compiled kernels on all cores, and by plain PyTorch on the device, for pools of trees with a
-router and for the default pool. The CSV names the card, the driver and the CPU. `make gpu` runs it, which
-is meant to take six minutes at most on one card. Without a CUDA device it says so and stops, unless `--device torch-cpu` is to show that the script is right.
+router and for the default pool. The CSV names the card, the driver and the CPU. `make gpu` runs it, which is meant to
+take six minutes at most on one card. Without a CUDA device it says so and stops, unless `--device torch-cpu` is to show
+that the script is right.
 """
 
 from __future__ import annotations
