@@ -51,7 +51,7 @@ class Row(NamedTuple):
     wall_us: float | None
     """On the device, with all copies and what the host does."""
     host_us: float | None
-    """What the host does of that, whatever the device is: following nothing, packing rows, unpacking the answer."""
+    """What the host does of that, where nothing was learnt since: packing rows, unpacking the answer."""
     device_us: float | None
     """On the device, without copies."""
     plain_torch_us: float | None

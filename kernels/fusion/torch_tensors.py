@@ -37,7 +37,7 @@ def fuse_tensors(evidence: Tensor, rho: Tensor, rule: Rule, prior: float) -> tup
     e = torch.nn.functional.pad(evidence.to(torch.float64), (0, 0, 0, 0, 0, padding)).permute(1, 2, 0).contiguous()
     trust = torch.nn.functional.pad(rho.to(torch.float64), (0, 0, 0, padding)).T.contiguous()
     b, u = _discounted(e, trust, prior)
-    belief, uncertainty = _normalise(_log_p(b, u, rule))
+    belief, uncertainty = normalised(_log_p(b, u, rule))
     return belief.T[:B].contiguous(), uncertainty[:B], _conflict(b)[:B], _used(b, u, trust, rule)[:B]
 
 
@@ -74,8 +74,8 @@ def _log_p(b: Tensor, u: Tensor, rule: Rule) -> Tensor:
     return torch.log1p(total_of(r / E if rule == "averaging" else r))
 
 
-def _normalise(log_p: Tensor) -> tuple[Tensor, Tensor]:
-    """Belief [K, B] and uncertainty [B]."""
+def normalised(log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Belief [K, B] and uncertainty [B] from log P [K, B]. A class that is not there has P = 1, and so no belief."""
     top = log_p.amax(dim=0)
     one = torch.exp(-top)
     small = one * torch.expm1(torch.clamp(log_p, max=1.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,11 +35,6 @@ class Packed(NamedTuple):
     """[B, W]"""
     columns: tuple[tuple[View, int, int], ...]
     """Each view that there is, and its columns from and to."""
-
-    @property
-    def structure(self) -> Hashable:
-        """Equal where two batches have the same columns."""
-        return self.columns
 
 
 def packed(batch: Batch, views: Collection[View]) -> Packed:

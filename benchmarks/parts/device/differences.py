@@ -1,10 +1,10 @@
 """Decisions on Electricity on the CPU and on a device: how many differ, and by how much.
 
 There are two questions. Where both score the very same model, they should differ by the last bits of sums. Where each
-learns from what it said itself, these last bits come back: what experts had said is a part of the feedback, and the
-router's training multiplies a difference by ten about every 5,000 labels. After some 60,000 labels two runs are two
-models, as two runs with different seeds are; neither is the better one. Workers of one service fold one log, so they
-do not come apart, whatever each of them scores on.
+learns from what it said itself, these last bits come back: what experts had said is a part of the feedback, and
+training the router amplifies a difference. After long two runs are two models, as two runs with different seeds are;
+neither is the better one. Workers of one service fold one log, so they do not come apart, whatever each of them scores
+on.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tocsin.kernels.device.many import layout
 from tocsin.kernels.fusion.log_domain import AVERAGING, CAUTIOUS, CUMULATIVE, DEMPSTER
-from tocsin.kernels.fusion.torch_tensors import SLACK, total_of
+from tocsin.kernels.fusion.torch_tensors import SLACK, normalised, total_of
 from tocsin.kernels.routing.inverse_temperature import LEAST
 from tocsin.kernels.score.interface import ABSTAINED
 
@@ -74,16 +74,6 @@ def log_p_of(opinions: Opinions, ratio: Tensor, rule: int) -> Tensor:
     there = torch.arange(len(ratio), device=E.device)[:, None] < E
     doubt = total_of(torch.where(there, opinions.doubt, 0.0)) / E
     return E * torch.log1p(total_of(opinions.belief) / E / doubt)
-
-
-def normalised(log_p: Tensor) -> tuple[Tensor, Tensor]:
-    """Belief [K, B] and uncertainty [B]. A class that is not there has P = 1, and so no belief."""
-    top = log_p.amax(dim=0)
-    one = torch.exp(-top)
-    small = one * torch.expm1(torch.clamp(log_p, max=1.0))
-    excess = torch.where(log_p < 1.0, small, torch.exp(log_p - top) - one)
-    z = total_of(excess) + one
-    return excess / z, one / z
 
 
 def conflict_of(opinions: Opinions) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tocsin.kernels.device import combination
 from tocsin.kernels.fusion.interface import Rule
-from tocsin.kernels.routing.reliability import unpacked
 from tocsin.kernels.score.interface import Terms
 from tocsin.models.device.forms.form import Copies
 from tocsin.models.routing.base import Router
@@ -84,10 +83,7 @@ class ReliabilityForm(RouterForm):
 
     def follow(self, categories: np.ndarray[Any, np.dtype[np.int64]], classes: int) -> None:
         """See `RouterForm`."""
-        state, hidden = self.router.state, self.router.hidden
-        names = ("inner", "bias", "outer", "outer_bias")
-        for name, part in zip(names, unpacked(state.weights, len(state.mean), len(state.skill), hidden), strict=True):
-            self.copies.put(name, part)
+        state = self.router.state
         scale = np.sqrt(state.square)
         usable = (scale > 1e-12) & (state.rows > 1)
         usable[categories] = False
@@ -99,7 +95,12 @@ class ReliabilityForm(RouterForm):
     @property
     def tensors(self) -> combination.RouterTensors:
         """The network."""
-        return combination.RouterTensors(*(self.copies[name] for name in combination.RouterTensors._fields))
+        skill, mean, inverse = (self.copies[name] for name in ("skill", "mean", "inverse"))
+        E, F, H = len(skill), len(mean), self.router.hidden
+        D = 3 * E + F
+        edges = (D * H, D * H + H, D * H + H + H * (E + 1))
+        inner, bias, outer, outer_bias = torch.tensor_split(self.copies["weights"], edges)
+        return combination.RouterTensors(inner.view(D, H), bias, outer.view(H, E + 1), outer_bias, skill, mean, inverse)
 
     def reliability(self, X: Tensor, evidence: Tensor) -> Tensor:
         """See `RouterForm`."""
