@@ -108,7 +108,7 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
 
 Role = Literal[
-    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots"
+    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots", "configs"
 ]
 """What a topic is for."""
 RECORD_LIMIT = "max.message.bytes"
@@ -187,9 +187,11 @@ class TopicsSettings(FrozenSettings):
     dead_letters: TopicName = "dead-letters"
     telemetry: TopicName = "telemetry"
     snapshots: TopicName = "snapshots"
+    configs: TopicName = "configs"
+    """Every config that made a decision, whole and without secrets, under its digest."""
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order, and
-    so has `snapshots`."""
+    so have `snapshots` and `configs`."""
     replication: int | None = Field(default=None, ge=1, le=10)
     """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
     options: dict[Role, dict[str, OptionValue]] = Field(default_factory=dict)
@@ -210,6 +212,7 @@ class TopicsSettings(FrozenSettings):
             "dead_letters": self.dead_letters,
             "telemetry": self.telemetry,
             "snapshots": self.snapshots,
+            "configs": self.configs,
         }
 
     def names(self) -> tuple[str, ...]:

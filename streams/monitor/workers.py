@@ -18,8 +18,8 @@ from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metr
 from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements, in_words
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
-from tocsin.streams.worker.counts import BATCH_SECONDS
 from tocsin.streams.worker.overload.shedding import LEVELS
+from tocsin.streams.worker.reporting.counts import BATCH_SECONDS
 
 WORKERS = 32
 """Workers that have series of their own; the totals of others are added up under `other`."""

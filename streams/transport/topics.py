@@ -39,7 +39,7 @@ SAFE_COPIES = 3
 IN_SYNC = "min.insync.replicas"
 _LARGE = str(4 << 20)
 
-ONE_PARTITION: tuple[Role, ...] = ("feedback", "snapshots")
+ONE_PARTITION: tuple[Role, ...] = ("feedback", "snapshots", "configs")
 """Topics of one partition: their records have one order."""
 
 Outcome = Literal["created", "exists"]
@@ -141,6 +141,8 @@ def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
         "telemetry": {},
         # The last record of a model points at its snapshots, however old it is.
         "snapshots": {"cleanup.policy": "compact"},
+        # A decision names the config that made it by the key.
+        "configs": {"cleanup.policy": "compact"},
     }
     replication = -1 if topics.replication is None else topics.replication
     return {

@@ -14,8 +14,10 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
-from tocsin.streams.wire.kinds import dead_letter, judged, promise
+from tocsin.streams.wire.kinds import dead_letter, judged, link, promise, snapshots
 
+CONFIG = "config"
+"""The name of the schema of a whole config, which is no record of a struct's."""
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "event": records.Event,
     "label": records.Label,
@@ -25,7 +27,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "review": records.Review,
     "dead-letter": dead_letter.DeadLetter,
     "telemetry": records.Telemetry,
-    "snapshots": records.SnapshotPointer,
+    "snapshots": snapshots.SnapshotPointer,
 }
 _TOPICS = {
     "events": ("event", "receive"),
@@ -37,13 +39,14 @@ _TOPICS = {
     "dead_letters": ("dead-letter", "send"),
     "telemetry": ("telemetry", "send"),
     "snapshots": ("snapshots", "send"),
+    "configs": (CONFIG, "send"),
 }
 
 
 def documents() -> dict[str, dict[str, Any]]:
     """Every schema by its name on the command line."""
     return {
-        "config": Settings.model_json_schema(by_alias=True),
+        CONFIG: Settings.model_json_schema(by_alias=True),
         **{name: schema_of(record) for name, record in RECORDS.items()},
         "asyncapi": asyncapi(),
     }
@@ -80,7 +83,7 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    told = (explanation, records, dead_letter, judged, promise)
+    told = (explanation, records, dead_letter, judged, link, promise, snapshots)
     return {name: text for module in told for name, text in _docstrings(module).items()}
 
 
@@ -133,11 +136,15 @@ def asyncapi() -> dict[str, Any]:
         "servers": {"kafka": {"host": "127.0.0.1:9092", "protocol": "kafka"}},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": {name: _message(name) for name in RECORDS}},
+        "components": {"messages": {name: _message(name) for name in (*RECORDS, CONFIG)}},
     }
 
 
 def _message(name: str) -> dict[str, Any]:
+    if name == CONFIG:
+        payload = _inlined(Settings.model_json_schema(by_alias=True))
+        key = {"type": "string", "description": "the config digest, as `model.settings` of decisions"}
+        return {"name": name, "summary": _summary(name), "payload": payload, "bindings": {"kafka": {"key": key}}}
     schema = _inlined(schema_of(RECORDS[name]))
     message: dict[str, Any] = {"name": name, "summary": _summary(name)}
     if name == "dead-letter":  # the value is the original record; what is typed are the headers
@@ -166,6 +173,8 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _summary(name: str) -> str:
     """The first paragraph of what a record's docstring says."""
+    if name == CONFIG:
+        return "A whole config that made a decision, without its secrets."
     return (RECORDS[name].__doc__ or name).split("\n\n")[0].replace("\n", " ").strip()
 
 

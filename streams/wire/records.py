@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from tocsin.explain.explanation import Explanation, MatteringPost
 from tocsin.models.data.times.reading import LATEST
 from tocsin.streams.wire.kinds.judged import JudgedDecisions
+from tocsin.streams.wire.kinds.link import Link
 from tocsin.streams.wire.kinds.novelty import NovelGroup, NovelGroupsTelemetry
 from tocsin.streams.wire.kinds.promise import PromiseTelemetry
 from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
@@ -158,6 +159,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     """Only where the event raised an alert at a budget (`alert`): the probability that was asked for then."""
     shed: Shed | None = None
     """What the worker had given up, being too far behind; of `experts` those that hold `overload.share` were asked."""
+    chain: Link | None = None
+    """Its place among all decisions on its partition of the events; null from an older worker. It stands last."""
 
 
 class Context(Struct, frozen=True, omit_defaults=True):
@@ -230,35 +233,6 @@ class Review(Struct, frozen=True):
     labels have come. A later one is a label like any other."""
     novelty: NovelGroup | UnsetType = UNSET
     """Only of a novel event (`abstention.novel_groups`): its group, and whether a person is asked about that."""
-
-
-class SharedSnapshot(Struct, frozen=True):
-    """One snapshot of a model in the store that all workers share."""
-
-    offset: int
-    """The feedback offset: the model had learnt all records below it."""
-    sha256: str
-    """The digest of its arrays, 64 hex digits."""
-    place: str
-    """Its folder, below `state.snapshots`."""
-
-
-class SnapshotPointer(Struct, frozen=True):
-    """The snapshots of one model that are kept for all workers. On the topic `snapshots`, keyed by what it is of."""
-
-    config: str
-    """The model digest, as `model.config` of decisions."""
-    lineage: str
-    """The digest and the offset of the model that it went on from; empty for a model of all feedback."""
-    topic: str
-    """The feedback topic that it has learnt from."""
-    topic_id: str | None
-    """The id of that topic, where the broker tells one."""
-    worker: str
-    """Who wrote this."""
-    time: int
-    kept: list[SharedSnapshot]
-    """The newest first. One that is damaged or missing is passed over for the next."""
 
 
 class Restored(Struct, frozen=True):

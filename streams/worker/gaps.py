@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tocsin.streams.transport.base import Partition, Record
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.reporting.counts import Counts
 
 log = logging.getLogger(__name__)
 

@@ -18,15 +18,15 @@ from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import Restored
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
-from tocsin.streams.worker.judged_counts import JudgedTotals
 from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
+from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
 from tocsin.streams.worker.snapshots.sharing import SharedModel
 from tocsin.streams.worker.snapshots.store import StoreError
-from tocsin.streams.worker.telemetry import SnapshotTaken
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Committed, Offsets, Partition, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import PartitionRestored
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import Duties, duty_of
 from tocsin.streams.worker.rebuild import Rebuild
+from tocsin.streams.worker.reporting.counts import Counts
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from tocsin.streams.wire.decode import Decoder, Rejected
 from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.event_columns import EventColumns, is_again
 from tocsin.streams.wire.schema import UnfitError
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.decide import DecidedBatch
 from tocsin.streams.worker.joining.join import Fits, Join, Joined
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
+from tocsin.streams.worker.reporting.counts import Counts
 
 Produce = Callable[[Output], None]
 

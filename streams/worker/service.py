@@ -19,9 +19,9 @@ from tocsin.streams.transport.guarantee import is_exactly_once
 from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
 from tocsin.streams.transport.weaknesses import weaknesses
 from tocsin.streams.wire.fit import LEAST_LETTER_BYTES, too_small
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.overload.batch_size import BoundedTime
+from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.warm_up import StoppedError
 from tocsin.streams.worker.worker import Worker
 

@@ -22,26 +22,24 @@ from tocsin.streams.transport.base import (
     Transport,
 )
 from tocsin.streams.wire.decode import Decoder, read_own
-from tocsin.streams.wire.encode import Output, encode
+from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.fit import Fit
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding import scoring
-from tocsin.streams.worker.deciding.scoring import ScoringWatch
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
-from tocsin.streams.worker.learning.left_out_watch import LeftOutWatch
-from tocsin.streams.worker.learning.rule_watch import RuleWatch
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
 from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
 from tocsin.streams.worker.overload.load import Load
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.rebuild import tail
+from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.reporting.reporter import Reporter
+from tocsin.streams.worker.reporting.telemetry import Identity
 from tocsin.streams.worker.snapshots.sharing import Sharing, Trim
-from tocsin.streams.worker.telemetry import Backlog, Identity, Restores, report
 from tocsin.streams.worker.warm_up import warm_up
 
 log = logging.getLogger(__name__)
@@ -117,9 +115,8 @@ class Worker:
             settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
-        self._started_at = clock()
         self._load = Load(settings)
-        self._rules, self._left_out, self._scoring = RuleWatch(), LeftOutWatch(), ScoringWatch()
+        self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._model, self._ownership)
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -373,20 +370,10 @@ class Worker:
         if not force and ticks == self._reported_at:
             return
         self._reported_at = ticks
-        with self._state.transaction() as t:
-            owned = self._ownership.partitions
-            pending, labelled = t.pending.count_of(owned), t.pending.count_labelled_of(owned)
-            load = self._load.see(self._transport.progress(), ticks)
-            novel_groups = self._model.decide.novel_groups.standing(owned, t.notes)
-            backlog = Backlog(pending - labelled, labelled, t.waiting.count(), load, novel_groups)
+        load = self._load.see(self._transport.progress(), ticks)
         self._model.decide.shed = load.shed
-        self._rules.look(self.classifier)
-        self._left_out.look(self.classifier)
-        self._scoring.look(self.classifier)
-        identity = Identity(self.settings.name, self.name, self._started_at)
-        last, snapshot = self._model.decide.last, self._model.snapshot
-        restores = Restores(self._model.restored, self._ownership.restored)
-        telemetry = report(identity, now, self.classifier, self.counts, last, backlog, snapshot, restores)
-        self._produce(Output(self.settings.topics.telemetry, self.name.encode(), encode(telemetry)))
+        with self._state.transaction() as t:
+            record = self._reporter.record(self.counts, load, t, now)
+        self._produce(record)
         self._commits.commit({}, {}, {})
         self._commits.settle()

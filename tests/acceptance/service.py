@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ ELECTRICITY = PRESET.parent / "data" / "electricity.csv.gz"
 TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
 KEY = b"\x1e"
 """Stands between a record's key and its value in kcat's input."""
+CHUNK = 100
+"""Records that `keeps_coming` sends at once."""
 
 
 def need_kcat() -> None:
@@ -102,6 +106,29 @@ class Service:
         headers = [] if header is None else [b"-H", header]
         subprocess.run([b"kcat", *headers, *map(os.fsencode, target)], check=True, capture_output=True, timeout=120)
 
+    @contextmanager
+    def keeps_coming(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> Iterator[None]:
+        """Records go on arriving, a hundred at a time, for as long as the block runs, and all the rest after it.
+
+        So that what the block kills was at work, however quick the machine is.
+        """
+        left, over = list(records), threading.Event()
+
+        def produce() -> None:
+            while not over.wait(0.1) and len(left) > CHUNK:
+                self.produce(topic, left[:CHUNK])
+                del left[:CHUNK]
+
+        producer = threading.Thread(target=produce)
+        producer.start()
+        try:
+            yield
+            assert len(left) > CHUNK, "the records were at an end before the block was"
+        finally:
+            over.set()
+            producer.join()
+        self.produce(topic, left)
+
     def consume(self, topic: str, form: str = "%s\n") -> list[bytes]:
         """All records of a topic so far, read with kcat, one line each."""
         done = subprocess.run(
@@ -109,6 +136,13 @@ class Service:
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
         return done.stdout.split(b"\n")[:-1]
+
+    def wait_for_first(self, topic: str, count: int, seconds: float) -> None:
+        """Until a topic to which records keep coming has held so many. `consume` reads to an end, and there is none."""
+        subprocess.run(
+            ["kcat", "-b", self.bootstrap, "-C", "-q", "-t", self.topics[topic], "-o", "beginning", "-c", str(count)],
+            check=True, capture_output=True, timeout=seconds,
+        )  # fmt: skip
 
     def records(self, topic: str) -> list[dict[str, Any]]:
         """All records of a topic so far; feedback, which is packed, as people read it."""

@@ -10,7 +10,7 @@ import yaml
 
 from tocsin.streams.monitor.metrics import FAMILIES, Metrics
 from tocsin.streams.wire.records import Telemetry
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.reporting.counts import Counts
 
 from .compose import ROOT, mounts
 

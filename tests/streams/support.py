@@ -18,6 +18,7 @@ from tocsin.streams.transport.base import (
     Transport,
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.transport.topics import ONE_PARTITION
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.worker import OpenTransport, Worker
@@ -93,8 +94,9 @@ class Service:
         self.topics = config.topics
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock)
+        one_partition = {self.topics.by_role()[role] for role in ONE_PARTITION}
         for name in self.topics.names():
-            self.broker.create(name, 1 if name in (self.topics.feedback, self.topics.snapshots) else partitions)
+            self.broker.create(name, 1 if name in one_partition else partitions)
         self._feeder = MemoryTransport(self.broker)
 
     def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:

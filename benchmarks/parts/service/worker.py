@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from tocsin.config import load
 from tocsin.streams.worker import service
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.worker import Worker
 
 

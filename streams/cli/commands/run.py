@@ -16,7 +16,7 @@ from tocsin.streams.cli.signals import until_interrupted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tocsin.streams.worker.counts import Counts
+    from tocsin.streams.worker.reporting.counts import Counts
 
 app = typer.Typer()
 

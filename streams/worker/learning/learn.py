@@ -18,9 +18,9 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.context import context_from_wire
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.profiling import keys_of_events
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
+from tocsin.streams.worker.reporting.counts import Counts
 
 UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""

@@ -16,7 +16,7 @@ from tocsin.config.settings import Settings
 from tocsin.models.data.snapshot import SnapshotError, read_manifest
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.decode import read_own
-from tocsin.streams.wire.records import SharedSnapshot, SnapshotPointer
+from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
 from tocsin.streams.worker.snapshots.store import SnapshotStore, folder_of, place_of
 
 log = logging.getLogger(__name__)

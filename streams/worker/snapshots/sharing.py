@@ -27,10 +27,10 @@ from tocsin.config.settings import Settings
 from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.transport.base import Partition, TransportError
 from tocsin.streams.wire.encode import Output, encode
-from tocsin.streams.wire.records import SharedSnapshot, SnapshotPointer
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
+from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
 from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of
-from tocsin.streams.worker.telemetry import SnapshotTaken
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tocsin.models.data.snapshot import ARRAYS, MANIFEST
-from tocsin.streams.wire.records import SharedSnapshot
+from tocsin.streams.wire.kinds.snapshots import SharedSnapshot
 
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{64})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")

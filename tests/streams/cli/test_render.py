@@ -13,7 +13,7 @@ from tocsin.explain.explanation import Condition, Explanation, FiredRule, TreePa
 from tocsin.streams.cli.commands.run import summary
 from tocsin.streams.cli.render import REASONS, render
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.reporting.counts import Counts
 
 from ..support import Service, drain, event, running, settings, stream, text_settings
 

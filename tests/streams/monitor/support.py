@@ -22,7 +22,7 @@ from tocsin.streams.monitor.metrics import Metrics
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.records import Telemetry
-from tocsin.streams.worker.counts import BatchTimes
+from tocsin.streams.worker.reporting.counts import BatchTimes
 
 Scrape = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

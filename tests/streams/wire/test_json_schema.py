@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from tocsin.config.settings import Settings
-from tocsin.streams.wire.json_schema import RECORDS, documents
+from tocsin.streams.wire.json_schema import CONFIG, RECORDS, documents
 
 from ..support import START
 
@@ -42,7 +42,7 @@ def test_the_asyncapi_document_describes_every_topic() -> None:
     assert document["asyncapi"] == "3.0.0"
     topics = Settings.model_fields["topics"].default
     assert {c["address"] for c in document["channels"].values()} == set(topics.names())
-    assert set(document["components"]["messages"]) == set(RECORDS)
+    assert set(document["components"]["messages"]) == {*RECORDS, CONFIG}
     actions = {o["channel"]["$ref"].rsplit("/", 1)[-1]: o["action"] for o in document["operations"].values()}
     assert {c for c, action in actions.items() if action == "receive"} == {"events", "labels"}
     assert set(actions) == set(document["channels"])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tocsin.streams.transport.base import Partition, Record
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.learning.learn import FeedbackError
+from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.worker import Worker
 
 from ..support import START, Service, crash, drain, event, label, running, settings, stream

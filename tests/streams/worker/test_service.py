@@ -22,7 +22,7 @@ from tocsin.streams.transport.base import Record, TopicReplacedError
 from tocsin.streams.transport.embedded import free_port
 from tocsin.streams.transport.kafka import KafkaTransport
 from tocsin.streams.worker import service
-from tocsin.streams.worker.counts import Counts
+from tocsin.streams.worker.reporting.counts import Counts
 
 from ...brokers import ApacheKafka
 from ..support import event, label, reason, settings

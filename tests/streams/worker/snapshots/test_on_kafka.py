@@ -18,7 +18,8 @@ from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.transport.kafka import KafkaTransport
 from tocsin.streams.transport.trimming import delete_before
-from tocsin.streams.wire.records import SnapshotPointer, Telemetry
+from tocsin.streams.wire.kinds.snapshots import SnapshotPointer
+from tocsin.streams.wire.records import Telemetry
 from tocsin.streams.worker import service
 
 from ...support import settings, stream

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tocsin.config.settings import Settings
 from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.transport.base import Partition
-from tocsin.streams.wire.records import SharedSnapshot, SnapshotPointer
+from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
 from tocsin.streams.worker.learning.learn import FeedbackError
 from tocsin.streams.worker.snapshots.store import folder_of
 from tocsin.streams.worker.worker import Worker

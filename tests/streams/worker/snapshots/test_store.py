@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tocsin.models.data.snapshot import ARRAYS, MANIFEST
-from tocsin.streams.wire.records import SharedSnapshot
+from tocsin.streams.wire.kinds.snapshots import SharedSnapshot
 from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of, place_of
 
 FOLDER = folder_of("feedback", "a+b/../c==", "0123456789abcdef")

@@ -11,7 +11,7 @@ import pytest
 
 from tocsin.models.figures.ranking import COARSE, bins_of
 
-from ..support import START, Service, drain, running, settings, stream
+from ...support import START, Service, drain, running, settings, stream
 
 
 def taught(directory: Path, poll: int = 50, partitions: int = 1) -> tuple[Service, dict[str, Any]]:

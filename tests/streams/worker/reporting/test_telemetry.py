@@ -9,10 +9,10 @@ import pytest
 
 from tocsin.streams.wire.records import Telemetry
 from tocsin.streams.worker.overload.load import SeenLoad
-from tocsin.streams.worker.telemetry import Backlog, Identity, report
+from tocsin.streams.worker.reporting.telemetry import Backlog, Identity, report
 from tocsin.streams.worker.worker import Worker
 
-from ..support import START, Service, bits, drain, running, settings, stream
+from ...support import START, Service, bits, drain, running, settings, stream
 
 EXPERTS = [{"kind": "linear"}, {"kind": "linear", "name": "twin"}, {"kind": "tree", "grace_period": 10}]
 LIFECYCLE = {"window": 50, "patience": 1, "minimum_age": 50, "minimum_active": 1, "probation": 1_000}

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from tocsin.streams.worker.judged_counts import JudgedTotals
+from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
 
 BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Up to how many seconds the buckets of the batches' histogram reach; a last one holds what takes longer."""

@@ -21,11 +21,11 @@ from tocsin.streams.wire.records import (
     RuleTelemetry,
     Telemetry,
 )
-from tocsin.streams.worker.counts import Counts
 from tocsin.streams.worker.deciding.quick_labels import told
 from tocsin.streams.worker.deciding.scoring import told as scored
 from tocsin.streams.worker.learning.left_out_watch import left_out
 from tocsin.streams.worker.overload.load import SeenLoad
+from tocsin.streams.worker.reporting.counts import Counts
 
 _Number = TypeVar("_Number", int, float)
 
