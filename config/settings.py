@@ -185,10 +185,14 @@ class Settings(BaseSettings):
 
         A decision has it as `model.settings`: it says what made the decision.
         """
+        return short_digest(self.shared())
+
+    def shared(self) -> dict[str, Any]:
+        """What all workers of the service have in common: the whole tree without secrets and `OF_ONE_WORKER`."""
         tree = self.without_secrets()
         for group, keys in OF_ONE_WORKER.items():
             tree[group] = {key: value for key, value in tree[group].items() if key not in keys}
-        return short_digest(tree)
+        return tree
 
     @property
     def group(self) -> str:

@@ -115,6 +115,15 @@ class Notes:
         """Keep it."""
         self.set(f"profiles:{partition}", digest.encode())
 
+    def chain(self, partition: int) -> str | None:
+        """The digest of the last decision on a partition of the events; None where it is not known."""
+        found = self.get(f"chain:{partition}")
+        return None if found is None else found.decode()
+
+    def set_chain(self, partition: int, digest: str) -> None:
+        """Keep it."""
+        self.set(f"chain:{partition}", digest.encode())
+
     def duty(self, partition: Partition) -> Duty | None:
         """How far this worker knew a partition of the labels to be settled; None where it never owned it."""
         found = self.get(f"duty:{partition.name}")

@@ -8,7 +8,10 @@ What is left out of a record, in this order, until it fits:
   it;
 - dead letter: headers beyond `bounds.header_bytes`, a very large key, the end of the value;
 - telemetry: the experts, the classes, then the whole record;
-- a pointer to snapshots: all but the newest snapshot, then the whole record.
+- a pointer to snapshots: all but the newest snapshot, then the whole record;
+- a config: the whole record.
+
+A decision leaves room for its link, which is put on it last.
 
 What was left out of a dead letter is named in its headers. Everything is counted, and the first time of each topic is
 logged.
@@ -26,6 +29,7 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Headers, Record, TransportError, record_size
+from tocsin.streams.wire.chain import LINK_BYTES
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
 from tocsin.streams.wire.kinds.dead_letter import LeftOut
 from tocsin.streams.wire.kinds.snapshots import SnapshotPointer
@@ -64,7 +68,7 @@ class Fit:
         `dead_letters` counts by kind, `shortened` by the kind of record.
         """
         topics = settings.topics
-        self._limit = limit
+        self._limit_of, self._decisions = limit, topics.decisions
         self._letters = topics.dead_letters
         self._header_bytes = settings.bounds.header_bytes
         self._dead_letters = dead_letters
@@ -76,6 +80,7 @@ class Fit:
             topics.feedback: _Rule("feedback", _smaller_feedback),
             topics.telemetry: _Rule("telemetry", _smaller_telemetry),
             topics.snapshots: _Rule("pointer", _smaller_pointer),
+            topics.configs: _Rule("config", _as_it_is),
         }
 
     def __call__(self, output: Output) -> list[Output]:
@@ -83,7 +88,7 @@ class Fit:
 
         TransportError means that the topic of dead letters takes less than any dead letter needs.
         """
-        limit = self._limit(output.topic)
+        limit = self._room(output.topic)
         if output.topic != self._letters and output.headers:
             output = self._with_bounded_headers(output)
         if _size(output) <= limit:
@@ -95,7 +100,7 @@ class Fit:
         if smaller is not None:
             self._note(rule.name, output.topic, limit)
             return [smaller]
-        if rule.name in ("telemetry", "pointer"):
+        if rule.name in ("telemetry", "pointer", "config"):
             self._note(rule.name, output.topic, limit)
             return []
         letter = self._replacement(rule.name, output, limit)
@@ -104,8 +109,12 @@ class Fit:
 
     def fits(self, output: Output) -> bool:
         """Whether a record of its kind goes out for an output, whatever is left out of it. Raises TransportError."""
-        limit = self._limit(output.topic)
+        limit = self._room(output.topic)
         return _size(output) <= limit or self._smaller(self._rules[output.topic], output, limit) is not None
+
+    def _room(self, topic: str) -> int:
+        """How large a record of a topic may be before its link is put on it."""
+        return self._limit_of(topic) - (LINK_BYTES if topic == self._decisions else 0)
 
     def _with_bounded_headers(self, output: Output) -> Output:
         """The output with as many of the headers from outside as the bounds allow."""
@@ -239,6 +248,10 @@ def _smaller_telemetry(value: bytes, room: int) -> Iterator[bytes]:
     telemetry = msgspec.structs.replace(msgspec.json.decode(value, type=Telemetry), experts={}, judged=None)
     yield encode(telemetry)
     yield encode(msgspec.structs.replace(telemetry, classes={}))
+
+
+def _as_it_is(value: bytes, room: int) -> Iterator[bytes]:
+    yield value
 
 
 def _smaller_pointer(value: bytes, room: int) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.records import PartitionRestored
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import Duties, duty_of
+from tocsin.streams.worker.outputs.chain import heads_in
 from tocsin.streams.worker.rebuild import Rebuild
 from tocsin.streams.worker.reporting.counts import Counts
 
@@ -36,6 +37,8 @@ class Ownership:
         self._counts = counts
         self._gaps = gaps
         self._events: set[Partition] = set()
+        self._behind: set[int] = set()
+        """Partitions of the events of which the state does not know the last decision."""
         self.restored: dict[int, PartitionRestored] = {}
         """How each of the partitions of the events was taken over, by its number."""
         self.duties = Duties()
@@ -74,7 +77,18 @@ class Ownership:
             self._gaps.start(partition, start)
             if start is not None:
                 starts[partition] = start
+        self._find_heads()
         return starts
+
+    def _find_heads(self) -> None:
+        """Read the heads of the chains of decisions from the log where the state lags behind or has none."""
+        if not self._behind:
+            return
+        heads = heads_in(self._reader, self._settings.topics.decisions, self._behind)
+        with self._state.transaction() as t:
+            for partition, head in heads.items():
+                t.notes.set_chain(partition, head)
+        self._behind.clear()
 
     def _take_over(self, partition: Partition, committed: Committed | None, rebuild: Rebuild) -> int | None:
         """`_start`, after which the log and the telemetry say how long it took."""
@@ -98,6 +112,10 @@ class Ownership:
             if position is not None:
                 rebuild.profiles(partition, position)
             return position
+        with self._state.transaction() as t:
+            as_far = (t.positions.get(partition) or 0) >= committed.offset
+            if not as_far or t.notes.chain(partition.index) is None:
+                self._behind.add(partition.index)
         rebuilt = rebuild(partition, committed.offset, self._clock())
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision

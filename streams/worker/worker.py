@@ -31,6 +31,8 @@ from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
+from tocsin.streams.worker.outputs.chain import Chain
+from tocsin.streams.worker.outputs.configs import config_output
 from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
 from tocsin.streams.worker.overload.load import Load
 from tocsin.streams.worker.ownership import Ownership
@@ -116,6 +118,7 @@ class Worker:
         )
         self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
         self._load = Load(settings)
+        self._chain = Chain(settings.topics.decisions)
         self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._model, self._ownership)
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
@@ -226,6 +229,7 @@ class Worker:
         self._model.catch_up(self._reader, self._state)
         # What waits came before what is read again now: so a subject's labels keep their order.
         self._pipeline.after_assignment(self._commits.transaction)
+        self._produce(config_output(self.settings))  # before anything is decided by it
         self._commit({}, {})
         self._commits.settle()
         for partition in self._ownership.duties.behind():
@@ -341,13 +345,14 @@ class Worker:
         duties, transaction = self._ownership.duties, self._commits.transaction
         duties.advance(transaction, whole)
         transaction.notes.decided_twice = self.counts.decided_twice
+        self._chain.keep(transaction)
         settled = duties.to_commit()
         self._commits.commit(shared, whole, settled)
         duties.committed(settled)
 
     def _produce(self, output: Output) -> None:
         for fitting in self._fit(output):
-            self._commits.produce(fitting)
+            self._commits.produce(self._chain.link(fitting, self._commits.transaction))
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry."""
