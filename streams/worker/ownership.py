@@ -106,16 +106,16 @@ class Ownership:
 
     def _start(self, partition: Partition, committed: Committed | None, rebuild: Rebuild) -> int | None:
         """Where to go on with a partition of the events; None for its beginning. The state follows."""
+        with self._state.transaction() as t:
+            lags = committed is not None and (t.positions.get(partition) or 0) < committed.offset
+            if lags or t.notes.chain(partition.index) is None:
+                self._behind.add(partition.index)
         if committed is None:  # the group's offset may have expired, and the state still knows
             with self._state.transaction() as t:
                 position = t.positions.get(partition)
             if position is not None:
                 rebuild.profiles(partition, position)
             return position
-        with self._state.transaction() as t:
-            as_far = (t.positions.get(partition) or 0) >= committed.offset
-            if not as_far or t.notes.chain(partition.index) is None:
-                self._behind.add(partition.index)
         rebuilt = rebuild(partition, committed.offset, self._clock())
         self._counts.rebuilt += rebuilt.events
         self._counts.without_decision += rebuilt.without_decision

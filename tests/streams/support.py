@@ -19,6 +19,7 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.transport.topics import ONE_PARTITION
+from tocsin.streams.wire.chain import is_whole, link_of
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.worker import OpenTransport, Worker
@@ -149,6 +150,25 @@ class Service:
     def dead_letters(self) -> list[tuple[str, bytes | None]]:
         """Kind and value of every dead letter."""
         return [(reason(r), r.value) for r in self.records(self.topics.dead_letters)]
+
+
+def check_chain(service: Service) -> None:
+    """Every decision is as it was written, and holds the digest of one before it on its partition of the events."""
+    before: dict[int, dict[str, tuple[int, str]]] = {}
+    for record in service.records(service.topics.decisions):
+        assert is_whole(record.value or b"")
+        link = link_of(record.value or b"")
+        assert link is not None
+        before.setdefault(link.partition, {})[link.sha256] = (link.offset, link.before)
+    for links in before.values():
+        first = min(offset for offset, _ in links.values())
+        assert {offset for offset, one in links.values() if one == ""} == {first}  # again, where it was decided twice
+        assert all(one in links for _, one in links.values() if one)
+
+
+def decisions_alone(service: Service) -> list[dict[str, Any]]:
+    """The decisions without their links, which differ where anything before them does."""
+    return [{name: value for name, value in one.items() if name != "chain"} for one in service.decisions]
 
 
 def reason(dead_letter: Record, part: str = "exception") -> str:

@@ -56,6 +56,7 @@ def allow_worker(secure: SecureKafka, config: Settings, user: str) -> None:
         secure.allow(user, TOPIC, topic, READ)
     for topic in (names.decisions, names.feedback, names.alerts, names.review, names.dead_letters, names.telemetry):
         secure.allow(user, TOPIC, topic, WRITE, AclOperation.DESCRIBE_CONFIGS)
+    secure.allow(user, TOPIC, names.configs, WRITE)
     secure.allow(user, GROUP, config.group, READ)
     secure.allow(user, TRANSACTIONAL_ID, f"{config.group}-", WRITE, pattern=ResourcePatternType.PREFIXED)
 

@@ -22,7 +22,7 @@ from tocsin.streams.transport.base import (
 from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.worker.commit import Commit
 
-from ..support import START, Service, crash, drain, event, label, settings, stream
+from ..support import START, Service, check_chain, crash, drain, event, label, settings, stream
 
 
 class Frail:
@@ -72,6 +72,7 @@ def check_nothing_is_lost(service: Service, n: int) -> None:
     taught = Counter(f["event"]["id"] for f in service.feedback)
     assert set(taught) == set(decided)
     assert set(taught.values()) == {1}, {k: v for k, v in taught.items() if v > 1}
+    check_chain(service)
 
 
 @pytest.mark.parametrize("step", ["produce", "flush", "commit", "after commit", "state"])
