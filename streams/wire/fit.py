@@ -98,12 +98,12 @@ class Fit:
         rule = self._rules[output.topic]
         smaller = self._smaller(rule, output, limit)
         if smaller is not None:
-            self._note(rule.name, output.topic, limit)
+            self._note(rule.name, output.topic)
             return [smaller]
         if rule.name in ("telemetry", "pointer", "config"):
-            self._note(rule.name, output.topic, limit)
+            self._note(rule.name, output.topic)
             return []
-        letter = self._replacement(rule.name, output, limit)
+        letter = self._replacement(rule.name, output)
         self._dead_letters[f"{rule.name}-too-large"] += 1
         return self(letter)
 
@@ -136,21 +136,21 @@ class Fit:
         bare = bare._replace(value=smallest)
         return bare if _size(bare) <= limit else None
 
-    def _note(self, name: str, topic: str, limit: int) -> None:
+    def _note(self, name: str, topic: str) -> None:
         self._shortened[name] += 1
         if self._shortened[name] == 1:
             log.warning(
                 "a %s is larger than topic %s takes (max.message.bytes = %d) and is shortened; from now on this is "
-                "only counted (`shortened`)", name, topic, limit,
+                "only counted (`shortened`)", name, topic, self._limit_of(topic),
             )  # fmt: skip
 
-    def _replacement(self, name: str, output: Output, limit: int) -> Output:
+    def _replacement(self, name: str, output: Output) -> Output:
         """A dead letter of the record from outside that an output was to answer."""
         origin = output.origin or Record(output.topic, -1, -1, 0, output.key, output.value)
         error = UnfitError(
             f"{name}-too-large",
             f"the {name} of {_size(output)} bytes is more than topic {output.topic!r} takes, whatever is left out of "
-            f"it: raise its max.message.bytes = {limit}",
+            f"it: raise its max.message.bytes = {self._limit_of(output.topic)}",
         )
         return dead_letter(self._letters, origin, error)
 
@@ -158,7 +158,7 @@ class Fit:
         """A dead letter that keeps as much as the topic takes, and says what is left out."""
         if limit < LEAST_LETTER_BYTES:
             raise too_small(letter.topic, limit)
-        self._note("dead letter", letter.topic, limit)
+        self._note("dead letter", letter.topic)
         outside, reasons = letter.headers[:-REASON_HEADERS], letter.headers[-REASON_HEADERS:]
         # A quarter each at most, so that something of the value is kept as well.
         kept = _first(outside, min(self._header_bytes, limit // 4))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.config.settings import Settings
 from tocsin.streams.state.store import PENDING_SHARE, Transaction
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.decode import Decoder, Rejected
+from tocsin.streams.wire.decode import DecodedLabel, Decoder, Rejected
 from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.event_columns import EventColumns, is_again
 from tocsin.streams.wire.schema import UnfitError
@@ -68,8 +68,12 @@ class Pipeline:
     def join(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         """Join labels that were read now (epoch ms), and settle those that are this worker's to settle."""
         labels, rejected = self._decoder.labels(records)
-        self._finish(self._join.labels(labels, transaction, now))
+        self.join_decoded(labels, transaction, now)
         self._reject([(record, error) for record, error in rejected if self._duties.settles(record)])
+
+    def join_decoded(self, labels: Sequence[DecodedLabel], transaction: Transaction, now: int) -> None:
+        """Join labels that were read already."""
+        self._finish(self._join.labels(labels, transaction, now))
 
     def after_assignment(self, transaction: Transaction) -> None:
         """Join the labels that were read while another worker had their events."""

@@ -52,7 +52,7 @@ class _Found(NamedTuple):
 
 
 def _bare(decision: Decision) -> Decision:
-    return msgspec.structs.replace(decision, explanation=None, profiles=None)
+    return msgspec.structs.replace(decision, explanation=None, profiles=None, chain=None)
 
 
 def _numbers(values: Sequence[float | None]) -> bytes:

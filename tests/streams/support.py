@@ -140,6 +140,11 @@ class Service:
 
     @property
     def decisions(self) -> list[dict[str, Any]]:
+        """Without their links, which differ where anything before them does: `linked` has these."""
+        return [{name: value for name, value in one.items() if name != "chain"} for one in self.linked]
+
+    @property
+    def linked(self) -> list[dict[str, Any]]:
         return self.values(self.topics.decisions)
 
     @property
@@ -164,11 +169,6 @@ def check_chain(service: Service) -> None:
         first = min(offset for offset, _ in links.values())
         assert {offset for offset, one in links.values() if one == ""} == {first}  # again, where it was decided twice
         assert all(one in links for _, one in links.values() if one)
-
-
-def decisions_alone(service: Service) -> list[dict[str, Any]]:
-    """The decisions without their links, which differ where anything before them does."""
-    return [{name: value for name, value in one.items() if name != "chain"} for one in service.decisions]
 
 
 def reason(dead_letter: Record, part: str = "exception") -> str:

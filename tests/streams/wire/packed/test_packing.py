@@ -73,7 +73,7 @@ def check(service: Service) -> None:
     feedback = [read_feedback(r) for r in service.records("feedback")]
     assert len(feedback) == 60
     for item in feedback:
-        assert item.decision == msgspec.structs.replace(said[item.event.id], explanation=None)
+        assert item.decision == msgspec.structs.replace(said[item.event.id], explanation=None, chain=None)
         assert item.context is not None
         assert item.context.learnt == item.decision.model.feedback_offset
         assert read(packed_feedback(read(encode_packed(service, item.event.id)))) is not None

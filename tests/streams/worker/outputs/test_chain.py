@@ -22,7 +22,7 @@ def test_decisions_of_each_partition_hold_each_other(tmp_path: Path) -> None:
     with running(service):
         pass
     check_chain(service)
-    places = [(d["chain"]["partition"], d["chain"]["offset"]) for d in service.decisions]
+    places = [(d["chain"]["partition"], d["chain"]["offset"]) for d in service.linked]
     events_at = {(r.partition, r.offset) for r in service.records(service.topics.events)}
     assert set(places) == events_at
     assert len(places) == len(events_at)
@@ -85,7 +85,7 @@ def test_the_head_of_a_silent_partition_is_found_behind_many_decisions_of_others
     service.send({"id": "only", "subject": "s0", "time": 1, "features": {"a": 1.0}})
     with service.worker() as worker:
         drain(worker)
-        [alone] = service.decisions
+        [alone] = service.linked
         silent = alone["chain"]["partition"]
         subject = next(s for s in map(str, range(99)) if place_of(service, s) != silent)
         for i in range(200):

@@ -1,0 +1,118 @@
+"""The script of the past: in which order events were decided and feedback was learnt, whoever did it.
+
+Every decision names the feedback offset of its model. So the logs tell what each had learnt that was decided, however
+many workers there were.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tocsin.streams.replay.past.decisions import PastDecision
+from tocsin.streams.replay.past.events import Place, events_at
+from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
+from tocsin.streams.transport.base import Record, Transport
+from tocsin.streams.wire.records import Decision, Shed
+
+CHUNK = 5_000
+"""Decisions whose events are read at once."""
+LARGEST_GAP = 1_000
+"""So many records at the most between two decided events of a partition are looked at, which may be dead letters."""
+
+
+class Learnt(NamedTuple):
+    """Feedback that was learnt next."""
+
+    records: list[Record]
+
+
+class Decided(NamedTuple):
+    """Events that were decided next, by one model and at one instant."""
+
+    records: list[Record]
+    """Among them some that became dead letters."""
+    decisions: dict[Place, Decision]
+    """What was decided, by partition and offset of the event."""
+    now: int
+    """Epoch milliseconds."""
+    shed: Shed | None
+    expired: int = 0
+    """Events that the topic holds no more."""
+
+
+class _Due(NamedTuple):
+    """One decision in the order of the script."""
+
+    offset: int
+    """The feedback offset of its model; it never falls along a partition."""
+    decided_at: int
+    past: PastDecision
+    place: Place
+
+    @property
+    def order(self) -> tuple[int, int, Place]:
+        return self.offset, self.decided_at, self.place
+
+
+class Script:
+    """The past of one service, from the beginning of its feedback."""
+
+    def __init__(self, reader: Transport, events: str, feedback: str, decisions: Iterable[PastDecision]) -> None:
+        """`events` and `feedback` are topics; `decisions` are those that have links, in the order of their chains."""
+        self._reader, self._events = reader, events
+        self._log = FeedbackLog(reader, feedback)
+        self._due = _in_order(decisions)
+
+    def __iter__(self) -> Iterator[Learnt | Decided]:
+        """What was learnt and what was decided, in turns. Raises TransportError."""
+        pieces, last = FeedbackPieces(self._log, 0), dict[int, int]()
+        for start in range(0, len(self._due), CHUNK):
+            due = self._due[start : start + CHUNK]
+            between = {one.place: _between(last, one.place) for one in due}
+            found = events_at(self._reader, self._events, (place for around in between.values() for place in around))
+            for (offset, now), together in itertools.groupby(due, lambda one: (one.offset, one.decided_at)):
+                yield from _learnt_below(pieces, offset)
+                yield from _decided(list(together), between, found, now)
+        yield from _learnt_below(pieces, self._log.end)
+
+
+def _in_order(decisions: Iterable[PastDecision]) -> list[_Due]:
+    """Of an event that was decided twice, after a crash, the first decision counts."""
+    due: dict[Place, _Due] = {}
+    reached: dict[int, int] = {}
+    for past in decisions:
+        link = past.link
+        if link is None or (link.partition, link.offset) in due:
+            continue
+        # A worker that took a partition over may have learnt less at first.
+        offset = reached[link.partition] = max(past.head.model.feedback_offset, reached.get(link.partition, 0))
+        place = link.partition, link.offset
+        due[place] = _Due(offset, past.head.decided_at, past, place)
+    return sorted(due.values(), key=lambda one: one.order)
+
+
+def _between(last: dict[int, int], place: Place) -> list[Place]:
+    """The places from behind the event before it on its partition up to this one."""
+    partition, offset = place
+    first = max(last.get(partition, offset - 1) + 1, offset - LARGEST_GAP)
+    last[partition] = offset
+    return [(partition, one) for one in range(first, offset + 1)]
+
+
+def _learnt_below(pieces: FeedbackPieces, offset: int) -> Iterator[Learnt]:
+    while records := pieces.below(offset, CHUNK):
+        yield Learnt(records)
+
+
+def _decided(
+    together: list[_Due], between: dict[Place, list[Place]], found: dict[Place, Record], now: int
+) -> Iterator[Decided]:
+    """Runs of decisions for which the same was given up."""
+    told = [(one, one.past.decision) for one in together]
+    for shed, run in itertools.groupby(told, lambda one: one[1].shed):
+        decisions = {one.place: decision for one, decision in run}
+        records = [found[place] for one in decisions for place in between[one] if place in found]
+        expired = sum(place not in found for place in decisions)
+        yield Decided(records, decisions, now, shed, expired)
