@@ -34,10 +34,8 @@ class Span(NamedTuple):
         (first_offset, first_time), (stop_offset, stop_time) = _bound("--from", first), _bound("--until", stop)
         return cls(first_offset, stop_offset, first_time, stop_time)
 
-    def __contains__(self, head: object) -> bool:
+    def holds(self, head: DecisionHead) -> bool:
         """Whether a decision is within the span."""
-        if not isinstance(head, DecisionHead):
-            return False
         offset, time = head.model.feedback_offset, head.decided_at
         return (
             (self.first_offset is None or offset >= self.first_offset)

@@ -38,7 +38,7 @@ class Decided(NamedTuple):
     now: int
     """Epoch milliseconds."""
     shed: Shed | None
-    expired: int = 0
+    expired: frozenset[Place] = frozenset()
     """Events that the topic holds no more."""
 
 
@@ -114,5 +114,5 @@ def _decided(
     for shed, run in itertools.groupby(told, lambda one: one[1].shed):
         decisions = {one.place: decision for one, decision in run}
         records = [found[place] for one in decisions for place in between[one] if place in found]
-        expired = sum(place not in found for place in decisions)
+        expired = frozenset(place for place in decisions if place not in found)
         yield Decided(records, decisions, now, shed, expired)

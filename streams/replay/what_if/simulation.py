@@ -25,7 +25,7 @@ from tocsin.streams.wire.packed.control import is_control, packed_control, read_
 from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.gaps import Gaps
-from tocsin.streams.worker.learning.feedback_items import FeedbackItem, read_item
+from tocsin.streams.worker.learning.feedback_items import read_item
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
@@ -43,6 +43,8 @@ class Told(NamedTuple):
     decisions: Callable[[Place, Decision], None]
     """Of each decision, with the partition and the offset of its event."""
     alerts: Callable[[Alert], None]
+    labels: Callable[[str, str], None]
+    """Of each label of an event, by id, under the name that its class has in the config."""
 
 
 class Simulation:
@@ -98,7 +100,7 @@ class Simulation:
         together: list[DecodedLabel] = []
         for record in records:
             before = self._end
-            label = None if is_control(record.value) else self._label_of(read_item(record, self._settings.class_map))
+            label = None if is_control(record.value) else self._label_of(record)
             if label is not None:
                 self._labels += 1
                 place = Record(self._settings.topics.labels, 0, self._labels, 0, None, b"")
@@ -122,8 +124,11 @@ class Simulation:
             self._pipeline.join_decoded(together, self._transaction, self._now)
             together.clear()
 
-    def _label_of(self, item: FeedbackItem) -> Label | None:
+    def _label_of(self, record: Record) -> Label | None:
         """The label that a feedback record came of; None where its event is not kept here."""
+        item = read_item(record, self._settings.class_map)
+        if item.about_event:
+            self._told.labels(item.event_id, item.label)
         if self._transaction.pending.get(item.event_id) is None:
             return None
         event, subject = (item.event_id, None) if item.about_event else (None, item.target.identity)
