@@ -20,7 +20,7 @@ RANKED = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class BothFigures:
     """One figure of both, over the events whose label is known."""
 
     before: float | None
@@ -63,7 +63,7 @@ class Said:
 
 def compared(
     truths: Sequence[str], before: Sequence[Said], after: Sequence[Said], costs: AbstentionSettings
-) -> dict[str, Compared]:
+) -> dict[str, BothFigures]:
     """Every figure of both on n labelled events, in the order in which they were decided."""
     names = sorted({*truths, *(one.named for one in (*before, *after) if one.named is not None)})
     place = {name: k for k, name in enumerate(names)}
@@ -75,7 +75,7 @@ def compared(
         [_figures(arm, y, len(names), counts) for arm in arms] for counts in resampled(len(y))
     ]
     return {
-        name: Compared(a, b, _less(b, a), interval([_less(other[name], one[name]) for one, other in drawn]))
+        name: BothFigures(a, b, _less(b, a), interval([_less(other[name], one[name]) for one, other in drawn]))
         for name, (a, b) in {name: (found[0][name], found[1][name]) for name in found[0]}.items()
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.models.figures.noise import Interval
-from tocsin.streams.replay.what_if.figures import Compared
+from tocsin.streams.replay.what_if.figures import BothFigures
 
 ABSTAINED = "abstained"
 """What the matrix calls an abstention."""
@@ -60,7 +60,7 @@ class WhatIfReport:
     """`before` and `after`: abstentions by reason."""
     judged: int
     """Events of the range whose label is known."""
-    metrics: dict[str, Compared]
+    metrics: dict[str, BothFigures]
     alerts: AlertChanges
     only_before: int
     """Events of the range that the other config would have put aside, or decided nothing of."""

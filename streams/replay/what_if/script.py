@@ -22,13 +22,13 @@ LARGEST_GAP = 1_000
 """So many records at the most between two decided events of a partition are looked at, which may be dead letters."""
 
 
-class Learnt(NamedTuple):
+class LearntNext(NamedTuple):
     """Feedback that was learnt next."""
 
     records: list[Record]
 
 
-class Decided(NamedTuple):
+class DecidedNext(NamedTuple):
     """Events that were decided next, by one model and at one instant."""
 
     records: list[Record]
@@ -65,7 +65,7 @@ class Script:
         self._log = FeedbackLog(reader, feedback)
         self._due = _in_order(decisions)
 
-    def __iter__(self) -> Iterator[Learnt | Decided]:
+    def __iter__(self) -> Iterator[LearntNext | DecidedNext]:
         """What was learnt and what was decided, in turns. Raises TransportError."""
         pieces, last = FeedbackPieces(self._log, 0), dict[int, int]()
         for start in range(0, len(self._due), CHUNK):
@@ -101,18 +101,18 @@ def _between(last: dict[int, int], place: Place) -> list[Place]:
     return [(partition, one) for one in range(first, offset + 1)]
 
 
-def _learnt_below(pieces: FeedbackPieces, offset: int) -> Iterator[Learnt]:
+def _learnt_below(pieces: FeedbackPieces, offset: int) -> Iterator[LearntNext]:
     while records := pieces.below(offset, CHUNK):
-        yield Learnt(records)
+        yield LearntNext(records)
 
 
 def _decided(
     together: list[_Due], between: dict[Place, list[Place]], found: dict[Place, Record], now: int
-) -> Iterator[Decided]:
+) -> Iterator[DecidedNext]:
     """Runs of decisions for which the same was given up."""
     told = [(one, one.past.decision) for one in together]
     for shed, run in itertools.groupby(told, lambda one: one[1].shed):
         decisions = {one.place: decision for one, decision in run}
         records = [found[place] for one in decisions for place in between[one] if place in found]
         expired = frozenset(place for place in decisions if place not in found)
-        yield Decided(records, decisions, now, shed, expired)
+        yield DecidedNext(records, decisions, now, shed, expired)

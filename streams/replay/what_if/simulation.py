@@ -15,7 +15,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.past.events import Place
 from tocsin.streams.replay.what_if.controls import Offsets
-from tocsin.streams.replay.what_if.script import Decided
+from tocsin.streams.replay.what_if.script import DecidedNext
 from tocsin.streams.state.store import State
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
@@ -80,7 +80,7 @@ class Simulation:
     def _clock(self) -> int:
         return self._now
 
-    def decide(self, due: Decided) -> None:
+    def decide(self, due: DecidedNext) -> None:
         """Decide events, as at the instant at which they were decided. Raises FeedbackError, StateError."""
         self._now = due.now
         self._learn()

@@ -16,9 +16,9 @@ from tocsin.streams.replay.past.events import Place
 from tocsin.streams.replay.past.feedback import FeedbackLog
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.past_event import SourceError
-from tocsin.streams.replay.what_if.comparison import Comparison
+from tocsin.streams.replay.what_if.both_decisions import BothDecisions
 from tocsin.streams.replay.what_if.report import WhatIfReport
-from tocsin.streams.replay.what_if.script import Decided, Script
+from tocsin.streams.replay.what_if.script import DecidedNext, Script
 from tocsin.streams.replay.what_if.simulation import Simulation, Told
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.wire.decode import read_own
@@ -34,7 +34,7 @@ class WhatIf:
         self._settings, self._reader = settings, reader
         self._other = under_the_same_roof(settings, other)
         costs = other if other.abstention.costs or not settings.abstention.costs else settings
-        self._comparison = Comparison(costs.abstention)
+        self._comparison = BothDecisions(costs.abstention)
         self.decisions: Callable[[Decision], None] = lambda decision: None
         """Told of each decision of the other config within the span."""
 
@@ -84,7 +84,7 @@ class WhatIf:
             )
             try:
                 for step in script:
-                    if isinstance(step, Decided):
+                    if isinstance(step, DecidedNext):
                         ours = {place: one for place, one in step.decisions.items() if place in within}
                         reached = bool(ours)
                         expired += sum(place in within for place in step.expired)

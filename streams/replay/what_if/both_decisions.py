@@ -29,7 +29,7 @@ class _Judged(NamedTuple):
     after: Said
 
 
-class Comparison:
+class BothDecisions:
     """Both decisions of each event of the range."""
 
     def __init__(self, costs: AbstentionSettings) -> None:
