@@ -64,16 +64,21 @@ class Said:
 def compared(
     truths: Sequence[str], before: Sequence[Said], after: Sequence[Said], costs: AbstentionSettings
 ) -> dict[str, BothFigures]:
-    """Every figure of both on n labelled events, in the order in which they were decided."""
+    """Every figure of both on n labelled events, in the order in which they were decided.
+
+    Events for which one of both had no belief in any class yet count for `coverage`, `abstained` and `cost` alone.
+    """
     names = sorted({*truths, *(one.named for one in (*before, *after) if one.named is not None)})
     place = {name: k for k, name in enumerate(names)}
     y = np.array([place[truth] for truth in truths], np.int64)
     arms = [_arm(said, truths, names, place, costs) for said in (before, after)]
-    whole = np.ones(len(y), np.int64)
-    found = [_figures(arm, y, len(names), whole) for arm in arms]
-    drawn: list[list[dict[str, float | None]]] = [
-        [_figures(arm, y, len(names), counts) for arm in arms] for counts in resampled(len(y))
-    ]
+    heard = (arms[0].named >= 0) & (arms[1].named >= 0)
+
+    def figures(counts: Ints) -> list[dict[str, float | None]]:
+        return [_of_all(arm, counts) | _of_heard(arm, y, len(names), counts * heard) for arm in arms]
+
+    found = figures(np.ones(len(y), np.int64))
+    drawn = [figures(counts) for counts in resampled(len(y))]
     return {
         name: BothFigures(a, b, _less(b, a), interval([_less(other[name], one[name]) for one, other in drawn]))
         for name, (a, b) in {name: (found[0][name], found[1][name]) for name in found[0]}.items()
@@ -107,8 +112,18 @@ def _cost(said: Said, truth: str, costs: AbstentionSettings) -> float:
     return costs.costs.get(truth, {}).get(said.label, float(said.label != truth))
 
 
-def _figures(arm: Arm, y: Ints, classes: int, counts: Ints) -> dict[str, float | None]:
+def _of_all(arm: Arm, counts: Ints) -> dict[str, float | None]:
     """The figures of n events, each of which counts so often."""
+    total, decided = int(counts.sum()), int((arm.decided * counts).sum())
+    return {
+        "coverage": _share(decided, total),
+        "abstained": _share(total - decided, total),
+        "cost": _share(float((arm.cost * counts).sum()), total),
+    }
+
+
+def _of_heard(arm: Arm, y: Ints, classes: int, counts: Ints) -> dict[str, float | None]:
+    """The figures of n events of which something is believed, each of which counts so often."""
     total, wrong = int(counts.sum()), (arm.named != y) * counts
     decided = int((arm.decided * counts).sum())
     labels = np.bincount(y, counts, classes)
@@ -120,12 +135,9 @@ def _figures(arm: Arm, y: Ints, classes: int, counts: Ints) -> dict[str, float |
     return {
         "accuracy": _share(total - float(wrong.sum()), total),
         "f1_macro": float(f1.mean()) if len(f1) else None,
-        "gmean": float(np.exp(np.log(recall).mean())) if len(recall) and recall.all() else 0.0 if total else None,
+        "gmean": float(np.prod(recall) ** (1 / len(recall))) if len(recall) else None,
         "auprc": _auprc(arm.bins, y, there, counts),
-        "coverage": _share(decided, total),
         "error_among_decided": _share(float((wrong * arm.decided).sum()), decided),
-        "abstained": _share(total - decided, total),
-        "cost": _share(float((arm.cost * counts).sum()), total),
     }
 
 
