@@ -25,6 +25,8 @@ from tocsin.config.settings import Settings
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.kafka import KafkaTransport, Terms
+from tocsin.streams.wire.chain import is_whole, link_of
+from tocsin.streams.wire.kinds.link import Link
 from tocsin.streams.wire.packed.feedback import read_feedback
 
 from ..brokers import ApacheKafka
@@ -311,3 +313,17 @@ def check_exactly_once(settings: Settings, storm: Storm) -> None:
         for numbers in by_subject.values():
             assert numbers == sorted(numbers)
     assert list(records_of(settings, settings.topics.dead_letters)) == []
+    check_one_chain(settings)
+
+
+def check_one_chain(settings: Settings) -> None:
+    """The decisions on each partition of the events hold one another in one line, whoever made them."""
+    links: defaultdict[int, list[Link]] = defaultdict(list)
+    for record in records_of(settings, settings.topics.decisions):
+        link = link_of(record.value or b"")
+        assert link is not None
+        assert is_whole(record.value or b"")
+        links[link.partition].append(link)
+    for chain in links.values():
+        chain.sort(key=lambda link: link.offset)
+        assert [link.before for link in chain] == ["", *(link.sha256 for link in chain[:-1])]
