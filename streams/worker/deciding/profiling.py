@@ -83,7 +83,14 @@ class Profiling:
             else:
                 rows = np.flatnonzero(partitions == partition)
                 own[rows] = profiles.say_and_add(_rows_of(profiled, rows))
-        rates = classifier.mixture.rates.say(strings, events.size)
+        return self._with_rates(batch, own, strings, classifier)
+
+    def with_own(self, events: EventColumns, batch: Batch, own: Floats, classifier: Classifier) -> Batch:
+        """The same where it is known what earlier events say of each, `own` [B, columns of events]."""
+        return self._with_rates(batch, own, self.strings(events), classifier)
+
+    def _with_rates(self, batch: Batch, own: Floats, strings: Strings, classifier: Classifier) -> Batch:
+        rates = classifier.mixture.rates.say(strings, len(batch))
         return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
 
     def by_name(self, said: Floats) -> list[Said]:
