@@ -59,14 +59,17 @@ class DecidedBatch(NamedTuple):
 class Decide:
     """Turns events into decisions with one classifier."""
 
-    def __init__(self, settings: Settings, classifier: Classifier, decoder: Decoder) -> None:
+    def __init__(
+        self, settings: Settings, classifier: Classifier, decoder: Decoder, config_digest: str | None = None
+    ) -> None:
+        """`config_digest` is what decisions name their config by, where that is not the digest of the settings."""
         self._settings = settings
         self._classifier = classifier
         self._decoder = decoder
         self._explainer = Explainer(classifier, settings.explanation)
         self._explanations = Explanations(self._explainer, encode)
         self._deciders = Deciders(settings, classifier)
-        self._digest, self._config_digest = classifier.digest, settings.digest()
+        self._digest, self._config_digest = classifier.digest, config_digest or settings.digest()
         self.traffic = self._deciders.traffic
         self.novel_groups = self._deciders.novel_groups
         self.partitions = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -70,12 +70,19 @@ class Learn:
         """
         feedback = [self._read(record) for record in records]
         note_known(feedback, transaction, self._settings.bounds.pending_events)
+        return self._learn(feedback, self._counts.judged.count)
+
+    def fold(self, records: Sequence[Record]) -> int:
+        """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
+        return self._learn([self._read(record) for record in records], lambda _: None)
+
+    def _learn(self, feedback: Sequence[FeedbackItem], judge: Callable[[Sequence[FeedbackItem]], None]) -> int:
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
         fitting = self._fitting(new)
         if fitting:
-            self._counts.judged.count(fitting)
+            judge(fitting)
             self._classifier.learn(self._columns(fitting))
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
