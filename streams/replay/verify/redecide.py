@@ -107,7 +107,7 @@ class Redecide:
         last: dict[str, PastDecision] = {}
         for i, one in enumerate(asked):
             subject, keeps = one.said.subject, decide.keeps_subjects
-            follows = not keeps or subject not in last or self._before.last(one.past) is last[subject]
+            follows = not keeps or subject not in last or self._follows(one, last[subject])
             if rows and (len(rows) >= BATCH or not follows):
                 yield rows, before
                 rows, before, last = [], {}, {}
@@ -123,6 +123,11 @@ class Redecide:
             last[subject] = one.past
         if rows:
             yield rows, before
+
+    def _follows(self, one: _Asked, other: PastDecision) -> bool:
+        """Whether a decision found its subject as another one had left it: it may have been forgotten meanwhile."""
+        begun = one.said.risk is None or one.said.risk.posts <= 1
+        return not begun and self._before.last(one.past) is other
 
     def _compare(
         self, decide: Decide, events: EventColumns, asked: Sequence[_Asked], before: dict[str, SubjectState]

@@ -57,3 +57,6 @@ class Scope(NamedTuple):
             return False
         begun = self.start is None or self.start.is_reached_by(head)
         return begun and not (self.stop is not None and self.stop.is_reached_by(head))
+
+
+EVERYTHING = Scope()

@@ -18,7 +18,7 @@ from tocsin.streams.replay.verify.chain_check import check_chain, check_heads, w
 from tocsin.streams.replay.verify.model_fold import ModelFold
 from tocsin.streams.replay.verify.redecide import Redecide
 from tocsin.streams.replay.verify.report import VerifyReport
-from tocsin.streams.replay.verify.scope import Scope
+from tocsin.streams.replay.verify.scope import EVERYTHING, Scope
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Transport
@@ -28,7 +28,7 @@ from tocsin.streams.wire.kept_configs import kept_configs, settings_of
 class Verify:
     """One verification of what a service decided."""
 
-    def __init__(self, settings: Settings, reader: Transport, scope: Scope = Scope()) -> None:  # noqa: B008
+    def __init__(self, settings: Settings, reader: Transport, scope: Scope = EVERYTHING) -> None:
         """`settings` are those of today: they name the topics, the state and the store of snapshots."""
         self._settings, self._reader, self._scope = settings, reader, scope
         self._configs: dict[str, Settings | None] = {settings.digest(): settings}

@@ -11,7 +11,7 @@ import pytest
 
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.verify.report import VerifyReport
-from tocsin.streams.replay.verify.scope import Scope
+from tocsin.streams.replay.verify.scope import EVERYTHING, Scope
 from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Offsets, Partition, Rebalance, Record
 from tocsin.streams.transport.memory import MemoryTransport
@@ -26,7 +26,7 @@ def elsewhere(config: Settings, directory: Path) -> Settings:
 
 
 def verify(
-    service: Service, directory: Path, scope: Scope = Scope(), reader: MemoryTransport | None = None
+    service: Service, directory: Path, scope: Scope = EVERYTHING, reader: MemoryTransport | None = None
 ) -> VerifyReport:
     """What a verification of everything finds."""
     return Verify(elsewhere(service.settings, directory), reader or MemoryTransport(service.broker), scope).run()
