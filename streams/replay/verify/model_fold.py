@@ -73,7 +73,7 @@ class ModelFold:
         return self._decide
 
     def _begin(self, most: int, wanted: int) -> None:
-        """Begin at the nearest snapshot at or below `most`, for the model at the offset `wanted`. Raises NoModelError."""
+        """Begin at the nearest snapshot at or below `most`, for the model at `wanted`. Raises NoModelError."""
         found: Classifier | None = None
         for snapshot in self._snapshots.at_most(most, wanted):
             try:
