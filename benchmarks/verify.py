@@ -22,8 +22,8 @@ from parts.service.config import PARTITIONS, Scenario, write_config
 from parts.service.events import Events
 
 from tocsin.config import Settings
+from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.report import VerifyReport
-from tocsin.streams.replay.verify.scope import Limit, Scope
 from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Partition, Rebalance, Transport
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
@@ -68,12 +68,12 @@ class Course:
             seconds += time.perf_counter() - began
         return seconds
 
-    def verify(self, directory: Path, scope: Scope) -> tuple[VerifyReport, float]:
+    def verify(self, directory: Path, span: Span) -> tuple[VerifyReport, float]:
         """Verify from an empty directory; returns what was found, and the seconds that it took."""
         state = self.settings.state.model_copy(update={"directory": directory})
         elsewhere = self.settings.model_copy(update={"state": state})
         began = time.perf_counter()
-        report = Verify(elsewhere, MemoryTransport(self.broker), scope).run()
+        report = Verify(elsewhere, MemoryTransport(self.broker), span).run()
         return report, time.perf_counter() - began
 
 
@@ -92,9 +92,9 @@ def main() -> None:
         course = Course(settings, arguments.text, arguments.batch)
         with Worker(settings, course.open) as worker:
             course.run(worker, 4 * arguments.batch)
-            course.verify(directory / "warm", Scope(stop=Limit(offset=2 * arguments.batch)))
+            course.verify(directory / "warm", Span(stop_offset=2 * arguments.batch))
             seconds = course.run(worker, arguments.events)
-        report, verifying = course.verify(directory / "elsewhere", Scope())
+        report, verifying = course.verify(directory / "elsewhere", Span())
     made, checked = arguments.events / seconds, report.checked / verifying
     print(f"decided and learnt: {made:,.0f} events a second in batches of {arguments.batch:,}")
     print(

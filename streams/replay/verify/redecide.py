@@ -45,15 +45,16 @@ class Redecide:
         self._fold, self._reader, self._topic = fold, reader, topic
         self._before, self._report = before, report
 
-    def __call__(self, decisions: Sequence[PastDecision], progress: Callable[[int], None]) -> None:
-        """Check decisions, each of which has a link. Raises TransportError."""
+    def __call__(self, decisions: Sequence[PastDecision], progress: Callable[[], None]) -> None:
+        """Check decisions, each of which has a link; `progress` is called for each. Raises TransportError."""
         ordered = sorted(decisions, key=_in_order)
         for start in range(0, len(ordered), WINDOW):
             window = ordered[start : start + WINDOW]
             events = events_at(self._reader, self._topic, [_place(one) for one in window])
             for offset, group in groupby(window, key=lambda one: one.head.model.feedback_offset):
                 self._check_group(offset, list(group), events)
-            progress(len(window))
+            for _ in window:
+                progress()
 
     def _check_group(self, offset: int, group: Sequence[PastDecision], events: dict[Place, Record]) -> None:
         """Check decisions of the model at one feedback offset."""

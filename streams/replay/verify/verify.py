@@ -12,41 +12,46 @@ from pathlib import Path
 
 from tocsin.config.loading.errors import ConfigError
 from tocsin.config.settings import Settings
-from tocsin.streams.replay.past.decisions import PastDecision, PastDecisions, past_decisions
+from tocsin.streams.replay.past.decisions import DecisionHead, PastDecision, PastDecisions, past_decisions
 from tocsin.streams.replay.past.feedback import FeedbackLog
+from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.chain_check import check_chain, check_heads, written_heads
 from tocsin.streams.replay.verify.model_fold import ModelFold
 from tocsin.streams.replay.verify.redecide import Redecide
 from tocsin.streams.replay.verify.report import VerifyReport
-from tocsin.streams.replay.verify.scope import EVERYTHING, Scope
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.wire.kept_configs import kept_configs, settings_of
 
+ALL = Span()
+
 
 class Verify:
     """One verification of what a service decided."""
 
-    def __init__(self, settings: Settings, reader: Transport, scope: Scope = EVERYTHING) -> None:
-        """`settings` are those of today: they name the topics, the state and the store of snapshots."""
-        self._settings, self._reader, self._scope = settings, reader, scope
+    def __init__(self, settings: Settings, reader: Transport, span: Span = ALL, event: str | None = None) -> None:
+        """`settings` are those of today: they name the topics, the state and the store of snapshots.
+
+        Decisions of a span are made again, or those on one event of it; the chain is checked from end to end.
+        """
+        self._settings, self._reader, self._span, self._event = settings, reader, span, event
         self._configs: dict[str, Settings | None] = {settings.digest(): settings}
         self._kept: dict[str, bytes] = {}
         self.past = PastDecisions([], [], None)
         """The decisions of the log, once it was read."""
 
-    def run(self, heads: bytes | None = None, progress: Callable[[int], None] = lambda n: None) -> VerifyReport:
+    def run(self, heads: bytes | None = None, progress: Callable[[], None] = lambda: None) -> VerifyReport:
         """Check everything; `heads` are those of an earlier `heads`. Raises TransportError, HeadsError."""
         topics = self._settings.topics
         self._kept = kept_configs(self._reader, topics.configs)
-        self.past = past = past_decisions(self._reader, topics.decisions, self._scope.holds)
+        self.past = past = past_decisions(self._reader, topics.decisions, self._asks_for)
         report = VerifyReport(chain=check_chain(past))
         if heads is not None:
             report.heads = check_heads(past, heads)
         by_model: dict[tuple[str, str], list[PastDecision]] = {}
         for one in past.decisions:
-            if not self._scope.holds(one.head):
+            if not self._asks_for(one.head):
                 continue
             if one.link is None:
                 report.not_checkable["before-the-chain"] += 1
@@ -57,6 +62,9 @@ class Verify:
             self._decide_again(by_model, report, progress)
         return report
 
+    def _asks_for(self, head: DecisionHead) -> bool:
+        return self._span.holds(head) and self._event in (None, head.event)
+
     def heads(self) -> bytes:
         """The heads of the chains, to be kept elsewhere: JSON."""
         return written_heads(self.past)
@@ -65,7 +73,7 @@ class Verify:
         self,
         by_model: dict[tuple[str, str], list[PastDecision]],
         report: VerifyReport,
-        progress: Callable[[int], None],
+        progress: Callable[[], None],
     ) -> None:
         own, reader = self._settings, self._reader
         log = FeedbackLog(reader, own.topics.feedback)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tocsin.streams.replay.verify.scope import Limit, Scope
+from tocsin.streams.replay.past.span import Span
 
 from ...support import Service, drain, running, settings
 from .verifying import WatchedTransport, all_good, crash_before_commit, decide_and_learn, verify
@@ -40,10 +40,10 @@ def test_the_fold_begins_at_a_snapshot_where_there_is_one(tmp_path: Path) -> Non
                 break
             time.sleep(0.05)
         decide_and_learn(service, worker, 20, start=230)
-    scope = Scope(start=Limit.of("225"))
+    span = Span.of("225", None)
     for directory, first in (("one", 200), ("other", 200)):
         reader = WatchedTransport(service)
-        report = verify(service, tmp_path / directory, scope, reader)
+        report = verify(service, tmp_path / directory, span, reader)
         assert all_good(report, 20)
         assert min(reader.offsets) == first
     assert all_good(verify(service, tmp_path / "other"), 250)  # from the beginning, because none is below

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from tocsin.config.settings import Settings
+from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.report import VerifyReport
-from tocsin.streams.replay.verify.scope import EVERYTHING, Scope
-from tocsin.streams.replay.verify.verify import Verify
+from tocsin.streams.replay.verify.verify import ALL, Verify
 from tocsin.streams.transport.base import Offsets, Partition, Rebalance, Record
 from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.worker.worker import Worker
@@ -25,11 +25,9 @@ def elsewhere(config: Settings, directory: Path) -> Settings:
     return config.model_copy(update={"state": config.state.model_copy(update={"directory": directory})})
 
 
-def verify(
-    service: Service, directory: Path, scope: Scope = EVERYTHING, reader: MemoryTransport | None = None
-) -> VerifyReport:
+def verify(service: Service, directory: Path, span: Span = ALL, reader: MemoryTransport | None = None) -> VerifyReport:
     """What a verification of everything finds."""
-    return Verify(elsewhere(service.settings, directory), reader or MemoryTransport(service.broker), scope).run()
+    return Verify(elsewhere(service.settings, directory), reader or MemoryTransport(service.broker), span).run()
 
 
 def decide_and_learn(service: Service, worker: Worker, n: int, start: int = 0, at_once: int = 20, **more: Any) -> None:
