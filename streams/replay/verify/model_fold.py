@@ -60,8 +60,8 @@ class ModelFold:
     def at(self, offset: int) -> Decide:
         """What decides with all feedback below an offset. Raises NoModelError, TransportError."""
         try:
-            if self._pieces is None:
-                self._begin(offset, offset)
+            if self._pieces is None or self._classifier.feedback_offset < min(offset, self._log.first):
+                self._begin(offset, offset)  # what comes next is deleted: only a snapshot leads past it
             self._go_on(offset)
         except FeedbackError:
             self._pieces = None
