@@ -35,7 +35,7 @@ class OverBudget(NamedTuple):
     """Whether it is decided instead; else it is abstained from, and goes to nobody."""
 
 
-class Told(NamedTuple):
+class ToldOfEvents(NamedTuple):
     """What the budgets and the subject make of each of B events."""
 
     over_budget: Sequence[OverBudget | None]
@@ -66,7 +66,7 @@ class Circumstances(Protocol):
         """What came of late in the partitions that the events come from: class priors, and traffic."""
         ...
 
-    def told(self, events: EventColumns, scores: Scores) -> Told:
+    def told(self, events: EventColumns, scores: Scores) -> ToldOfEvents:
         """What the budgets and the subjects make of each event."""
         ...
 

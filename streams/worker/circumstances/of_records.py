@@ -21,7 +21,7 @@ from tocsin.models.early_risk.peers import Counts
 from tocsin.streams.state.peer_baselines import PeerGroup
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.records import Decision, SubjectState
-from tocsin.streams.worker.circumstances.circumstances import Deciders, OverBudget, Told, reason_of
+from tocsin.streams.worker.circumstances.circumstances import Deciders, OverBudget, ToldOfEvents, reason_of
 from tocsin.streams.worker.deciding.review_budget import decidable, doubt_in, reviewable
 
 _ROUNDING = 1e-9
@@ -99,13 +99,13 @@ class OfRecords:
             traffic = np.array([np.nan if (v := one.traffic_ratio) is None else v for one in self._decisions])
         return Streams(partition, ratio=ratio, traffic_ratio=traffic)
 
-    def told(self, events: EventColumns, scores: Scores) -> Told:
+    def told(self, events: EventColumns, scores: Scores) -> ToldOfEvents:
         """See `Circumstances`. Groups of novel events stand in no decision."""
         after = self._deciders.early_risk.fold(events, scores, self._subjects)
         if self._deciders.early_risk.asks_peers:
             states = zip(after, self._subjects.after, strict=True)
             after = [None if one is None else one._replace(state=state) for one, state in states]
-        return Told(self._over_budget(scores), after, self._alerts(scores), {})
+        return ToldOfEvents(self._over_budget(scores), after, self._alerts(scores), {})
 
     def _over_budget(self, scores: Scores) -> list[OverBudget | None]:
         over: list[OverBudget | None] = [None] * len(self._decisions)

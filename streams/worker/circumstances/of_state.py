@@ -9,7 +9,7 @@ from tocsin.models.decision.scores import Scores
 from tocsin.models.decision.streams import Streams
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.wire.event_columns import EventColumns
-from tocsin.streams.worker.circumstances.circumstances import Deciders, OverBudget, Told, reason_of
+from tocsin.streams.worker.circumstances.circumstances import Deciders, OverBudget, ToldOfEvents, reason_of
 from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
 
 
@@ -41,7 +41,7 @@ class OfState:
         priors = {p: notes.priors(p, deciders.digest) for p in among if follows}
         return Streams(partition, priors, deciders.traffic.read(among, self._partitions, notes))
 
-    def told(self, events: EventColumns, scores: Scores) -> Told:
+    def told(self, events: EventColumns, scores: Scores) -> ToldOfEvents:
         """See `Circumstances`."""
         deciders, notes, subjects = self._deciders, self._transaction.notes, self._transaction.subjects
         over_budget = self._spend(events, scores)
@@ -52,7 +52,7 @@ class OfState:
             notes.set_priors(partition, deciders.digest, state)
         deciders.traffic.write(notes, scores)
         subjects.write()
-        return Told(over_budget, after, alerts, novelty)
+        return ToldOfEvents(over_budget, after, alerts, novelty)
 
     def _spend(self, events: EventColumns, scores: Scores) -> list[OverBudget | None]:
         """Spend the budget of reviews on the events that were abstained from; returns those for which it is spent."""

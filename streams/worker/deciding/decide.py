@@ -25,7 +25,7 @@ from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason, Shed, SubjectState
-from tocsin.streams.worker.circumstances.circumstances import Circumstances, Deciders, OverBudget, Told
+from tocsin.streams.worker.circumstances.circumstances import Circumstances, Deciders, OverBudget, ToldOfEvents
 from tocsin.streams.worker.circumstances.of_records import OfRecords
 from tocsin.streams.worker.circumstances.of_state import OfState
 from tocsin.streams.worker.deciding.quick_labels import asked_for
@@ -127,7 +127,7 @@ class Decide:
                 reasons[i] = None
         return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), decided_at)
 
-    def _decided(self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: Told) -> DecidedBatch:
+    def _decided(self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents) -> DecidedBatch:
         layout = layout_of(scores, self._decoder.layout, verdicts.model)
         columns = zip(told.over_budget, told.after, told.alerts, strict=True)
         more = [
@@ -147,7 +147,7 @@ class Decide:
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, quick)
 
     def _outputs(
-        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: Told, decisions: Sequence[bytes]
+        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents, decisions: Sequence[bytes]
     ) -> list[list[Output]]:
         """The decision on each event, and the alerts that it raised."""
         outputs = [
@@ -160,7 +160,7 @@ class Decide:
         return outputs
 
     def _review(
-        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: Told, outputs: list[list[Output]]
+        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents, outputs: list[list[Output]]
     ) -> int:
         """Add what goes to review to the outputs of each event; returns for how many a quick label was asked."""
         quick = asked_for(self._settings, self._classifier, events, scores)
@@ -173,7 +173,13 @@ class Decide:
         return len(quick)
 
     def _texts(
-        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: Told, explained: Ints, shed: Shed | None
+        self,
+        events: EventColumns,
+        scores: Scores,
+        verdicts: Verdicts,
+        told: ToldOfEvents,
+        explained: Ints,
+        shed: Shed | None,
     ) -> list[bytes]:
         """The records of the decisions, of which some rows are explained."""
         texts = JsonTexts()
@@ -188,7 +194,7 @@ class Decide:
         profiles = self._deciders.profiling.columns
         return decision_texts(events, scores, verdicts, explanations, endings, profiles, texts)
 
-    def _to_explain(self, verdicts: Verdicts, told: Told) -> Ints:
+    def _to_explain(self, verdicts: Verdicts, told: ToldOfEvents) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""
         rows = np.arange(len(told.alerts))
         if self.shed is None:
@@ -211,7 +217,7 @@ class Decide:
         ratios = scores.ratio.tolist()
         return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
 
-    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: Told) -> list[Output]:
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: ToldOfEvents) -> list[Output]:
         """The alerts that event i raised, for its subject and by itself."""
         explanation, event = self._explainer.explain(scores, i), events.event(i)
         record, after = events.records[i], told.after[i]
