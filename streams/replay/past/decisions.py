@@ -47,7 +47,7 @@ class PastDecision(NamedTuple):
     @property
     def decision(self) -> Decision:
         """The whole decision, read anew each time. Raises one of `tocsin.streams.wire.decode.UNREADABLE`."""
-        return msgspec.json.decode(self.value, type=Decision)
+        return read_decision(self.value)
 
 
 class PastDecisions(NamedTuple):
@@ -63,6 +63,8 @@ class PastDecisions(NamedTuple):
 
 
 _HEAD = msgspec.json.Decoder(DecisionHead)
+read_decision = msgspec.json.Decoder(Decision).decode
+"""The decision in a record. Raises one of `tocsin.streams.wire.decode.UNREADABLE`."""
 
 
 def past_decisions(

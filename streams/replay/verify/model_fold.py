@@ -15,6 +15,7 @@ from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import SnapshotError
 from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
+from tocsin.streams.replay.verify.report import ERASED
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
@@ -69,6 +70,8 @@ class ModelFold:
         except NoModelError:
             self._pieces = None  # a later offset may have a snapshot of its own
             raise
+        if self._counts.passed_over[ERASED]:
+            raise NoModelError(ERASED)  # it had learnt what nobody can read any more
         self._classifier.feedback_offset = offset
         return self._decide
 
@@ -89,7 +92,8 @@ class ModelFold:
             raise NoModelError("feedback-gone")
         self._pieces = FeedbackPieces(self._log, base)
         self._decide = Decide(self._settings, self._classifier, self._decoder, self._config)
-        self._learn = Learn(self._classifier, self._decoder, self._settings, Counts())
+        self._counts = Counts()
+        self._learn = Learn(self._classifier, self._decoder, self._settings, self._counts)
 
     def _go_on(self, offset: int) -> None:
         """Fold up to an offset, from the beginning again where a control record asks for that."""

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-import msgspec
-
-from tocsin.streams.replay.past.decisions import PastDecision
+from tocsin.streams.replay.past.decisions import PastDecision, read_decision
 from tocsin.streams.replay.past.events import Place, events_at
 from tocsin.streams.replay.verify.compare import differences
 from tocsin.streams.replay.verify.model_fold import ModelFold, NoModelError
+from tocsin.streams.replay.verify.opening import ClosedError, Opens, as_it_is
 from tocsin.streams.replay.verify.report import ERASED, Difference, VerifyReport
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Record, Transport
@@ -31,6 +30,8 @@ class _Asked(NamedTuple):
     """One decision that is made again."""
 
     past: PastDecision
+    value: bytes
+    """The bytes, with what was sealed opened."""
     said: Decision
     event: Record
 
@@ -39,9 +40,16 @@ class Redecide:
     """Makes the decisions of one model again."""
 
     def __init__(
-        self, fold: ModelFold, reader: Transport, topic: str, before: SubjectsBefore, report: VerifyReport
+        self,
+        fold: ModelFold,
+        reader: Transport,
+        topic: str,
+        before: SubjectsBefore,
+        report: VerifyReport,
+        opens: Opens = as_it_is,
     ) -> None:
         """`topic` is that of the events."""
+        self._opens = opens
         self._fold, self._reader, self._topic = fold, reader, topic
         self._before, self._report = before, report
 
@@ -72,18 +80,20 @@ class Redecide:
     def _readable(self, group: Sequence[PastDecision], events: dict[Place, Record]) -> Iterator[_Asked]:
         """What of the decisions can be read with their events; the rest is counted."""
         for one in group:
+            event = events.get(_place(one))
             try:
-                said = one.decision
+                value = self._opens(one.value)
+                said = read_decision(value)
+            except ClosedError:
+                self._report.not_checkable[ERASED] += 1
+                continue
             except UNREADABLE as error:
                 self._report.note(Difference(one.head.event, [f"the record: {error}"]))
                 continue
-            event = events.get(_place(one))
-            if is_sealed(one):
-                self._report.not_checkable[ERASED] += 1
-            elif event is None or event.value is None:
+            if event is None or event.value is None:
                 self._report.not_checkable["event-expired"] += 1
             else:
-                yield _Asked(one, said, event)
+                yield _Asked(one, value, said, event)
 
     def _check_alike(self, decide: Decide, asked: Sequence[_Asked]) -> None:
         """Check decisions that one model made, with the same given up."""
@@ -115,6 +125,9 @@ class Redecide:
             if keeps and subject not in last:
                 try:
                     state = self._before.state(one.past, one.said)
+                except ClosedError:
+                    self._report.not_checkable[ERASED] += 1
+                    continue
                 except KeyError:
                     self._report.not_checkable["subject-expired"] += 1
                     continue
@@ -135,22 +148,13 @@ class Redecide:
     ) -> None:
         again = decide.again(events, [one.said for one in asked], before)
         for one, text in zip(asked, again, strict=True):
-            said = without_link(one.past.value)
+            said = without_link(one.value)
             what = [] if said == text else differences(said, text)
             if what:
                 self._report.note(Difference(one.past.head.event, what))
             else:
                 self._report.reproduced += 1
                 self._report.to_the_byte += said == text
-
-
-class _Sealed(msgspec.Struct, frozen=True):
-    sealed: str | None = None
-
-
-def is_sealed(one: PastDecision) -> bool:
-    """Whether what a decision says of its event is sealed, so that only who has the key can read it."""
-    return b'"sealed":' in one.value and msgspec.json.decode(one.value, type=_Sealed).sealed is not None
 
 
 def _in_order(one: PastDecision) -> tuple[int, int, int]:

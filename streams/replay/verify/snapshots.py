@@ -12,6 +12,9 @@ from tocsin.models.data.snapshot import SnapshotError, read_manifest
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
 
+OBEYED_AHEAD = "obeyed_ahead"
+"""The key of a manifest for the control records behind its offset that the model has obeyed all the same."""
+
 
 class LoadableSnapshot(NamedTuple):
     """One snapshot."""
@@ -67,8 +70,8 @@ class ModelSnapshots:
 
 
 def last_obeyed(manifest: Mapping[str, Any]) -> int:
-    """The offset of the last control record that took feedback out of a snapshot; -1 where none did."""
-    return max(manifest.get("left_out", ()), default=-1)
+    """The offset of the last control record behind a snapshot that took feedback out of it; -1 where none did."""
+    return max(manifest.get(OBEYED_AHEAD, ()), default=-1)
 
 
 def _offset_of(directory: Path, topic: str, topic_id: str | None, digest: str) -> int | None:

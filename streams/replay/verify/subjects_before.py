@@ -8,6 +8,7 @@ import msgspec
 
 from tocsin.streams.replay.past.decisions import PastDecision
 from tocsin.streams.replay.past.events import events_at
+from tocsin.streams.replay.verify.opening import Opens, as_it_is
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.records import Decision, SubjectState
 
@@ -28,8 +29,11 @@ class SubjectsBefore:
     crash an event may be decided twice; the second time its subject stood where it had stood before the first.
     """
 
-    def __init__(self, decisions: Sequence[PastDecision], reader: Transport, topic: str) -> None:
+    def __init__(
+        self, decisions: Sequence[PastDecision], reader: Transport, topic: str, opens: Opens = as_it_is
+    ) -> None:
         """`topic` is that of the decisions."""
+        self._opens = opens
         self._reader, self._topic = reader, topic
         self._places: dict[str, list[PastDecision]] = {}
         for one in sorted(decisions, key=lambda one: (one.record.partition, one.record.offset)):
@@ -41,7 +45,10 @@ class SubjectsBefore:
         return next(self._back_from(one), None)
 
     def state(self, one: PastDecision, said: Decision) -> SubjectState | None:
-        """The state before a decision, which says `said`. Raises KeyError where it cannot be known any more."""
+        """The state before a decision, which says `said`.
+
+        Raises KeyError where it cannot be known any more, ClosedError where it is sealed and nobody can open it.
+        """
         if said.risk is None or said.risk.posts <= 1:
             return None  # it was new, or forgotten
         for before in self._back_from(one):
@@ -64,7 +71,7 @@ class SubjectsBefore:
             place = (record.partition, record.offset)
             record = events_at(self._reader, self._topic, [place]).get(place, record)
         try:
-            return _STANDS.decode(record.value or b"").risk
+            return _STANDS.decode(self._opens(record.value or b"")).risk
         except msgspec.MsgspecError:
             return None
 

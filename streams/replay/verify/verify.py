@@ -17,6 +17,7 @@ from tocsin.streams.replay.past.feedback import FeedbackLog
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.chain_check import check_chain, check_heads, written_heads
 from tocsin.streams.replay.verify.model_fold import ModelFold
+from tocsin.streams.replay.verify.opening import Opens, as_it_is
 from tocsin.streams.replay.verify.redecide import Redecide
 from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
@@ -30,12 +31,21 @@ ALL = Span()
 class Verify:
     """One verification of what a service decided."""
 
-    def __init__(self, settings: Settings, reader: Transport, span: Span = ALL, event: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Transport,
+        span: Span = ALL,
+        event: str | None = None,
+        opens: Opens = as_it_is,
+    ) -> None:
         """`settings` are those of today: they name the topics, the state and the store of snapshots.
 
-        Decisions of a span are made again, or those on one event of it; the chain is checked from end to end.
+        Decisions of a span are made again, or those on one event of it; the chain is checked from end to end. `opens`
+        opens what is sealed.
         """
         self._settings, self._reader, self._span, self._event = settings, reader, span, event
+        self._opens = opens
         self._configs: dict[str, Settings | None] = {settings.digest(): settings}
         self._kept: dict[str, bytes] = {}
         self.past = PastDecisions([], [], None)
@@ -77,7 +87,7 @@ class Verify:
     ) -> None:
         own, reader = self._settings, self._reader
         log = FeedbackLog(reader, own.topics.feedback)
-        before = SubjectsBefore(self.past.decisions, reader, own.topics.decisions)
+        before = SubjectsBefore(self.past.decisions, reader, own.topics.decisions, self._opens)
         with tempfile.TemporaryDirectory(prefix="tocsin-verify-") as room:
             for (config, model), decisions in by_model.items():
                 settings = self._settings_of(config)
@@ -86,7 +96,7 @@ class Verify:
                     continue
                 snapshots = ModelSnapshots(own, settings, model, reader, Path(room))
                 fold = ModelFold(settings, config, log, snapshots)
-                Redecide(fold, reader, own.topics.events, before, report)(decisions, progress)
+                Redecide(fold, reader, own.topics.events, before, report, self._opens)(decisions, progress)
 
     def _settings_of(self, config: str) -> Settings | None:
         """The settings of a config digest; None where they are not kept, or this release cannot use them."""
