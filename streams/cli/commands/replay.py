@@ -18,6 +18,8 @@ from tocsin.streams.cli.failures import reporting_errors
 from tocsin.streams.cli.progress import progress
 from tocsin.streams.cli.verify.command import verify
 from tocsin.streams.cli.verify.options import VerifyOptions
+from tocsin.streams.cli.what_if.command import what_if
+from tocsin.streams.cli.what_if.options import WhatIfOptions
 
 if TYPE_CHECKING:
     from tocsin.config import Settings
@@ -78,6 +80,7 @@ def replay(
     config: ConfigFile,
     options: ReplayOptions,
     verifying: VerifyOptions,
+    asking: WhatIfOptions,
     span: SpanOptions,
     source: Annotated[
         str | None,
@@ -91,34 +94,45 @@ def replay(
     """Replay past events: into the events topic at a chosen rate, or in process to see how good the decisions are.
 
     Figures are prequential: every event is judged by the decision made before its label was known. With `--verify` no
-    source is read: what the service decided is made again from its own topics, and compared with what they hold.
+    source is read: what the service decided is made again from its own topics, and compared with what they hold. With
+    `--what-if` it is decided again under another config.
     """
-    if mistake := _mistake(source, options, verifying, span):
+    if mistake := _mistake(source, options, verifying, asking, span):
         raise typer.BadParameter(mistake)
     settings = load_settings(config)
     log_to_stderr()
     if verifying.verify:
         verify(settings, verifying, span.first, span.until, report)
+    elif asking.what_if is not None:
+        what_if(settings, asking, span.first, span.until, report)
     elif source is not None:
         _replay(settings, source, options, report)
 
 
-def _mistake(source: str | None, options: ReplayOptions, verifying: VerifyOptions, span: SpanOptions) -> str | None:
+def _mistake(
+    source: str | None, options: ReplayOptions, verifying: VerifyOptions, asking: WhatIfOptions, span: SpanOptions
+) -> str | None:
     """What makes no sense of the arguments, taken together."""
-    if verifying.verify:
+    if verifying.verify or asking.what_if is not None:
+        chosen = "--verify" if verifying.verify else "--what-if"
+        if verifying.verify and asking.what_if is not None:
+            return "--verify and --what-if are two commands: give one of them"
         if source is not None:
-            return "--verify reads the service's own topics: leave SOURCE out"
+            return f"{chosen} reads the service's own topics: leave SOURCE out"
         if (given := options.given()) is not None:
-            return f"--verify makes past decisions again as they were made: leave {given} out"
-        return None
-    if (given := verifying.given()) is not None:
+            return f"{chosen} goes by what was decided in the past: leave {given} out"
+    if not verifying.verify and (given := verifying.given()) is not None:
         return f"{given} says what is verified: give --verify, too"
+    if asking.what_if is None and (given := asking.given()) is not None:
+        return f"{given} says where decisions of another config go: give --what-if, too"
+    if verifying.verify or asking.what_if is not None:
+        return None
     if span.first is not None or span.until is not None:
         return (
-            "--from and --until say which past decisions are verified: give --verify, too; a range of events stands "
-            "in the source: kafka:TOPIC?from=...&to=..."
+            "--from and --until say which past decisions are looked at: give --verify or --what-if, too; a range of "
+            "events stands in the source: kafka:TOPIC?from=...&to=..."
         )
-    return "name a SOURCE of events, or give --verify" if source is None else None
+    return "name a SOURCE of events, or give --verify or --what-if" if source is None else None
 
 
 def _replay(settings: Settings, source: str, options: ReplayOptions, report: Literal["table", "json"]) -> None:
