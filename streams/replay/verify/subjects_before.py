@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import msgspec
 
 from tocsin.streams.replay.past.decisions import PastDecision
-from tocsin.streams.replay.past.events import events_at
+from tocsin.streams.replay.past.events import Place, events_at
 from tocsin.streams.replay.verify.opening import Opens, as_it_is
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.records import Decision, SubjectState
@@ -34,11 +35,20 @@ class SubjectsBefore:
     ) -> None:
         """`topic` is that of the decisions."""
         self._opens = opens
-        self._reader, self._topic = reader, topic
-        self._places: dict[str, list[PastDecision]] = {}
-        for one in sorted(decisions, key=lambda one: (one.record.partition, one.record.offset)):
-            self._places.setdefault(one.head.subject, []).append(one)
-        self._nth = {_place(one): n for of_one in self._places.values() for n, one in enumerate(of_one)}
+        self._reader, self._topic, self._decisions = reader, topic, decisions
+
+    @cached_property
+    def _of_subject(self) -> dict[str, list[PastDecision]]:
+        """The decisions on each subject, in the order in which they were made."""
+        found: dict[str, list[PastDecision]] = {}
+        for one in sorted(self._decisions, key=_place):
+            found.setdefault(one.head.subject, []).append(one)
+        return found
+
+    @cached_property
+    def _nth(self) -> dict[Place, int]:
+        """Which one of its subject's decisions each is, by its place in the topic."""
+        return {_place(one): n for of_one in self._of_subject.values() for n, one in enumerate(of_one)}
 
     def last(self, one: PastDecision) -> PastDecision | None:
         """The decision on the same subject before this one; None where there is none."""
@@ -59,7 +69,7 @@ class SubjectsBefore:
 
     def _back_from(self, one: PastDecision) -> Iterator[PastDecision]:
         """Earlier decisions on the same subject, the latest first."""
-        of_one, link = self._places[one.head.subject], one.link
+        of_one, link = self._of_subject[one.head.subject], one.link
         for n in range(self._nth[_place(one)] - 1, -1, -1):
             other = of_one[n].link
             later = link and other and other.partition == link.partition and other.offset >= link.offset
@@ -76,5 +86,5 @@ class SubjectsBefore:
             return None
 
 
-def _place(one: PastDecision) -> tuple[int, int]:
+def _place(one: PastDecision) -> Place:
     return one.record.partition, one.record.offset
