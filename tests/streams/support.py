@@ -19,9 +19,9 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.transport.topics import ONE_PARTITION
-from tocsin.streams.wire.chain import is_whole, link_of
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.packed.feedback import read_feedback
+from tocsin.streams.wire.proof.chain import is_whole, link_of
 from tocsin.streams.worker.worker import OpenTransport, Worker
 
 START = 1_700_000_000_000

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from tocsin.streams.transport.base import Record, Transport
-from tocsin.streams.wire.chain import is_whole
 from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.kinds.link import Link
+from tocsin.streams.wire.proof.chain import is_whole
 from tocsin.streams.wire.records import Decision, ModelVersion
 
 

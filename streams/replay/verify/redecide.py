@@ -14,9 +14,9 @@ from tocsin.streams.replay.verify.opening import ClosedError, Opens, as_it_is
 from tocsin.streams.replay.verify.report import ERASED, Difference, VerifyReport
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Record, Transport
-from tocsin.streams.wire.chain import without_link
 from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.event_columns import EventColumns
+from tocsin.streams.wire.proof.chain import without_link
 from tocsin.streams.wire.records import Decision, SubjectState
 from tocsin.streams.worker.deciding.decide import Decide
 

@@ -23,7 +23,7 @@ from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Transport
-from tocsin.streams.wire.kept_configs import kept_configs, settings_of
+from tocsin.streams.wire.proof.kept_configs import kept_configs, settings_of
 
 ALL = Span()
 

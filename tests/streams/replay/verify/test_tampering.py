@@ -14,7 +14,7 @@ from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.transport.memory import MemoryTransport
-from tocsin.streams.wire.chain import with_link, without_link
+from tocsin.streams.wire.proof.chain import with_link, without_link
 
 from ...support import Service, running, settings
 from .verifying import TamperedTransport, all_good, decide_and_learn, elsewhere, verify

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.transport.base import Record
-from tocsin.streams.wire.chain import without_link
+from tocsin.streams.wire.proof.chain import without_link
 
 from ...support import START, Service, drain, running, settings, stream, text_settings
 from .verifying import TamperedTransport, WatchedTransport, all_good, crash_before_commit, decide_and_learn, verify
