@@ -108,7 +108,16 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
 
 Role = Literal[
-    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots", "configs",
+    "events",
+    "labels",
+    "decisions",
+    "feedback",
+    "alerts",
+    "review",
+    "dead_letters",
+    "telemetry",
+    "snapshots",
+    "configs",
     "shadow",
 ]
 """What a topic is for."""

@@ -81,9 +81,10 @@ def _where_they_differ(ours: Any, theirs: Any, named: Any) -> list[str]:
     """The keys, from the group on, of the first setting that the other file names and that differs."""
     if not (isinstance(named, Mapping) and isinstance(ours, BaseModel) and isinstance(theirs, BaseModel)):
         return []
-    by_alias = {field.alias or name: name for name, field in type(ours).model_fields.items()}
+    by_alias: dict[str, str] = {field.alias or name: name for name, field in type(ours).model_fields.items()}
     for key, value in named.items():
-        one, other = (getattr(group, by_alias.get(key, key)) for group in (ours, theirs))
+        name = by_alias[key]
+        one, other = getattr(ours, name), getattr(theirs, name)
         if one != other:
             return [key, *_where_they_differ(one, other, value)]
     return []

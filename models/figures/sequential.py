@@ -6,11 +6,11 @@ the mean that X_i has given all before it,
 
     exp(l (S - m_1 - ... - m_n) - p(l) V),    p(l) = -log(1 - l) - l,    0 <= l < 1,
 
-is a supermartingale that begins at 1, because exp(l x - p(l) x^2) <= 1 + l x for x >= -1 (Fan, Grama and Liu 2015, lemma
-4.1). So is its mixture over some values of l. By Ville's inequality the mixture ever reaches 1 / alpha with probability
-alpha at most. This is the empirical Bernstein confidence sequence of Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform,
-nonparametric, nonasymptotic confidence sequences" (Annals of Statistics 2021, theorem 4), with 0 as what is predicted
-of each X, and with a discrete mixture (their section 3.5) as the boundary.
+is a supermartingale that begins at 1, because exp(l x - p(l) x^2) <= 1 + l x for x >= -1 (Fan, Grama and Liu 2015,
+lemma 4.1). So is its mixture over some values of l. By Ville's inequality the mixture ever reaches 1 / alpha with
+probability alpha at most. This is the empirical Bernstein confidence sequence of Howard, Ramdas, McAuliffe and Sekhon,
+"Time-uniform, nonparametric, nonasymptotic confidence sequences" (Annals of Statistics 2021, theorem 4), with 0 as what
+is predicted of each X, and with a discrete mixture (their section 3.5) as the boundary.
 
 Nothing is assumed of the events: neither that they are alike, nor that they do not depend on one another, nor how often
 one looks. What lies in the interval is the mean of the m_i: the difference to be expected of those very events, on
@@ -61,8 +61,8 @@ class Pair(NamedTuple):
 def boundary(variance: int, alpha: float) -> float:
     """What the sum of X less their means ever exceeds with probability `alpha` at most, where V is `variance`.
 
-    Found by halving: the logarithm of the mixture grows with the sum. It is log(1 / alpha) between the boundaries of the
-    best l with all of the weight and with its own.
+    Found by halving: the logarithm of the mixture grows with the sum. It is log(1 / alpha) between the boundaries of
+    the best l with all of the weight and with its own.
     """
     needed = -math.log(alpha)
     penalties = _PENALTIES * variance

@@ -14,7 +14,7 @@ from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Ints
+from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.decision.scores import Scores
 from tocsin.models.decision.streams import Streams
 from tocsin.streams.state.notes import Notes
@@ -69,7 +69,7 @@ class _OverBudget(NamedTuple):
     """Whether it is decided instead; else it is abstained from, and goes to nobody."""
 
 
-class _Said(NamedTuple):
+class Said(NamedTuple):
     """What the budgets and the subject make of each of B events."""
 
     over_budget: Sequence[_OverBudget | None]
@@ -83,6 +83,23 @@ class _Said(NamedTuple):
         """Whether event i raises any alert."""
         after = self.after[i]
         return self.alerts[i] is not None or (after is not None and bool(after.raised))
+
+
+class Judged(NamedTuple):
+    """B events that are decided, and of which no record is made yet."""
+
+    events: EventColumns
+    scores: Scores
+    verdicts: Verdicts
+    said: Said
+    own: Floats | None
+    """What profiles say of the events by those before them; None where there are no profiles."""
+
+    def named(self) -> Ints:
+        """The class of each event that it was decided for, else its most probable one, int64 [B]; -1 for none."""
+        betp = self.scores.betp
+        probable = betp.argmax(axis=1) if betp.shape[1] else np.full(self.events.size, -1)
+        return np.where(self.verdicts.label >= 0, self.verdicts.label, probable).astype(np.int64)
 
 
 class Decide:
@@ -111,18 +128,36 @@ class Decide:
 
     def __call__(self, events: EventColumns, transaction: Transaction, now: int) -> DecidedBatch:
         """Decide events at one instant (epoch ms), and write what they changed of their partitions and subjects."""
-        notes, subjects = transaction.notes, transaction.subjects
+        return self.written(self.judge(events, transaction, now))
+
+    def judge(
+        self,
+        events: EventColumns,
+        transaction: Transaction,
+        now: int,
+        notes: Notes | None = None,
+        own: Floats | None = None,
+    ) -> Judged:
+        """Decide events, and write what they changed of their partitions and subjects, but make no records.
+
+        `transaction` has the subjects, budgets and groups of novel events, and what is not given here: `notes` are
+        those that keep class priors and traffic, `own` is what profiles say of the events by those before them, which
+        are not added to any profile then.
+        """
+        subjects, notes = transaction.subjects, notes or transaction.notes
         batch = batch_of(events, self._decoder.kinds)
-        batch = self._profiling.with_profiles(events, batch, transaction.profiles, self._classifier)
+        if own is None:
+            own = self._profiling.say_and_add(events, batch, transaction.profiles)
+        batch = self._profiling.with_profiles(events, batch, own, self._classifier)
         batch = self._early_risk.with_subject_texts(batch, subjects)
         streams = self._read_streams(events, notes)
-        budgets = self._read_budgets(events, notes)
+        budgets = self._read_budgets(events, transaction.notes)
 
         share = self._settings.overload.share if self.shed == "experts" else 1.0
         self.last = scores = self._classifier.score(batch, streams, share)
         over_budget = self._spend(budgets, events, scores)
-        novelty = self.novel_groups.join(events, scores, lambda i: over_budget[i] is None, notes)
-        alerts = self._event_alerts.thresholds(events, scores, notes, self.partitions)
+        novelty = self.novel_groups.join(events, scores, lambda i: over_budget[i] is None, transaction.notes)
+        alerts = self._event_alerts.thresholds(events, scores, transaction.notes, self.partitions)
         after = self._early_risk.fold(events, scores, subjects)
 
         for partition, state in scores.priors.items():
@@ -130,10 +165,10 @@ class Decide:
         self.traffic.write(notes, scores)
         for partition, budget in budgets.items():
             if budget.changed and self._reviews is not None:
-                notes.set_budget(partition, budget.state(), self._reviews.period)
+                transaction.notes.set_budget(partition, budget.state(), self._reviews.period)
         subjects.write()
-        said = _Said(over_budget, after, alerts, novelty)
-        return self._decided(events, scores, self._verdicts(scores, over_budget, now), said)
+        said = Said(over_budget, after, alerts, novelty)
+        return Judged(events, scores, self._verdicts(scores, over_budget, now), said, own)
 
     def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
         """What came of late in each partition that the events come from: class priors, and traffic."""
@@ -177,33 +212,12 @@ class Decide:
                 reasons[i] = None
         return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), now)
 
-    def _decided(
-        self,
-        events: EventColumns,
-        scores: Scores,
-        verdicts: Verdicts,
-        told: _Said,
-    ) -> DecidedBatch:
-        over_budget, after, alerts, novelty = told
-        said = [self._said_of_budget(over) for over in over_budget]
-        risks = [None if one is None else one.state for one in after]
-        layout = layout_of(scores, self._decoder.layout, verdicts.model)
-        more = [_more(*one) for one in zip(said, risks, alerts, strict=True)]
-        packed = packed_batch(layout, events, scores, verdicts, more)
-        kept = self._to_explain(verdicts, told)
-        if events.size <= FEW:
-            decisions = [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
-        else:
-            texts = JsonTexts()
-            explanations = self._explanations.columns_of(kept, scores, texts)
-            few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), alerts, strict=True)
-            endings = [ending(budget, ratio, risk, self.shed, *rest) for budget, ratio, risk, *rest in few]
-            profiles = self._profiling.columns
-            decisions = decision_texts(events, scores, verdicts, explanations, endings, profiles, texts)
-        outputs = [
-            [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
-            for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
-        ]
+    def written(self, judged: Judged) -> DecidedBatch:
+        """The records of events that are decided, and what to keep of each."""
+        events, scores, verdicts, told, _ = judged
+        over_budget, novelty = told.over_budget, told.novelty
+        decisions, layout, packed = self._texts(judged)
+        outputs = self._outputs(self._settings.topics.decisions, events, decisions)
         for i in range(events.size):
             if told.raises(i):
                 outputs[i] += self._alerts(events, scores, i, told)
@@ -218,7 +232,36 @@ class Decide:
         spent = sum(over is not None for over in over_budget)
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, len(quick))
 
-    def _to_explain(self, verdicts: Verdicts, told: _Said) -> Ints:
+    def decisions_alone(self, judged: Judged, topic: str) -> list[Output]:
+        """The decisions alone, as records of a topic."""
+        decisions, _, _ = self._texts(judged)
+        return [one for [one] in self._outputs(topic, judged.events, decisions)]
+
+    def _outputs(self, topic: str, events: EventColumns, decisions: Sequence[bytes]) -> list[list[Output]]:
+        return [
+            [Output(topic, subject.encode(), decision, record.headers, record)]
+            for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
+        ]
+
+    def _texts(self, judged: Judged) -> tuple[list[bytes], Layout, list[bytes]]:
+        """The decisions as JSON, and what is kept of their events, with its layout."""
+        events, scores, verdicts, told, _ = judged
+        said = [self._said_of_budget(over) for over in told.over_budget]
+        risks = [None if one is None else one.state for one in told.after]
+        layout = layout_of(scores, self._decoder.layout, verdicts.model)
+        more = [_more(*one) for one in zip(said, risks, told.alerts, strict=True)]
+        packed = packed_batch(layout, events, scores, verdicts, more)
+        kept = self._to_explain(verdicts, told)
+        if events.size <= FEW:
+            return [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)], layout, packed
+        texts = JsonTexts()
+        explanations = self._explanations.columns_of(kept, scores, texts)
+        few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), told.alerts, strict=True)
+        endings = [ending(budget, ratio, risk, self.shed, *rest) for budget, ratio, risk, *rest in few]
+        profiles = self._profiling.columns
+        return decision_texts(events, scores, verdicts, explanations, endings, profiles, texts), layout, packed
+
+    def _to_explain(self, verdicts: Verdicts, told: Said) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""
         rows = np.arange(len(told.alerts))
         if self.shed is None:
@@ -241,7 +284,7 @@ class Decide:
         ratios = scores.ratio.tolist()
         return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
 
-    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: _Said) -> list[Output]:
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: Said) -> list[Output]:
         """The alerts that event i raised, for its subject and by itself."""
         explanation, event = self._explainer.explain(scores, i), events.event(i)
         record, after = events.records[i], told.after[i]

@@ -68,13 +68,22 @@ class Profiling:
         """The profiles of a stream without any event."""
         return EventProfiles(self._settings, self._kinds, self._most)
 
-    def with_profiles(self, events: EventColumns, batch: Batch, kept: KeptProfiles, classifier: Classifier) -> Batch:
-        """The batch of these events with what profiles say of each; the events are added to their profiles."""
-        if not self._settings:
+    def with_profiles(self, events: EventColumns, batch: Batch, own: Floats | None, classifier: Classifier) -> Batch:
+        """The batch of these events with what profiles say of each; `own` is what `say_and_add` gave."""
+        if own is None:
             return batch
-        strings = self.strings(events)
+        rates = classifier.mixture.rates.say(self.strings(events), events.size)
+        return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
+
+    def say_and_add(self, events: EventColumns, batch: Batch, kept: KeptProfiles) -> Floats | None:
+        """What profiles say by the events before each of these, [B, columns of events], which are added to them.
+
+        None where there are no profiles.
+        """
+        if not self._settings:
+            return None
         own: Floats = np.empty((events.size, len(self.own)))
-        profiled = ProfiledEvents(strings, times_of(events), batch.X)
+        profiled = ProfiledEvents(self.strings(events), times_of(events), batch.X)
         partitions = np.array([record.partition for record in events.records])
         for partition in np.unique(partitions).tolist():
             profiles = kept.of(partition, self)
@@ -83,8 +92,7 @@ class Profiling:
             else:
                 rows = np.flatnonzero(partitions == partition)
                 own[rows] = profiles.say_and_add(_rows_of(profiled, rows))
-        rates = classifier.mixture.rates.say(strings, events.size)
-        return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
+        return own
 
     def by_name(self, said: Floats) -> list[Said]:
         """What `add` returned, as records have it."""

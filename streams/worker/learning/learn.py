@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -49,8 +49,14 @@ class Learn:
         self._counts = counts
         self._digest = classifier.digest
         self._classes_most = settings.model.max_classes
+        self.listens: Callable[[Sequence[FeedbackItem]], None] = lambda items: None
+        """What is told of records before they are learnt. It raises nothing."""
         self.unknown: dict[str, int] = {}
         """The labels that `classes` does not name, each with the offset of its first record."""
+
+    def count_in(self, counts: Counts) -> None:
+        """Count here what is learnt from now on."""
+        self._counts = counts
 
     def takes(self, label: str) -> bool:
         """Whether the model knows this class or has room for one more."""
@@ -62,21 +68,25 @@ class Learn:
         """Whether the model has all the classes that it will ever have."""
         return len(self._classifier.classes) >= self._classes_most
 
-    def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
+    def __call__(self, records: Sequence[Record], transaction: Transaction | None) -> int:
         """Learn the records that the model has not learnt yet; returns how many.
 
-        Every record's label is noted as known, so that it is not joined again. A class that the config does not name,
+        Every record's label is noted as known, so that it is not joined again, unless there is no transaction: then
+        another model's has noted it. A class that the config does not name,
         or for which the model has no room, is passed over and counted: which one came too late depends on the log
         alone. Raises FeedbackError.
         """
         feedback = [self._read(record) for record in records]
-        note_known(feedback, transaction, self._settings.bounds.pending_events)
+        if transaction is not None:
+            note_known(feedback, transaction, self._settings.bounds.pending_events)
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
         fitting = self._fitting(new)
         if fitting:
-            self._counts.judged.count(fitting)
+            self.listens(fitting)
+            if transaction is not None:
+                self._counts.judged.count(fitting)
             self._classifier.learn(self._columns(fitting))
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
