@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def test_both_are_compared_on_the_first_label_of_each_event(tmp_path: Path) -> N
         drain(worker)
         told = second_of(worker).comparison.told()
     truths = {truth["event"]: truth["label"] for _, truth in stream(100)}
-    named = [max(d["belief"], key=lambda k: (d["belief"][k] + d["uncertainty"] / 2)) for d in service.decisions]
+    named = [max(d["belief"], key=lambda k: d["belief"][k] + d["uncertainty"] / 2) for d in service.decisions]
     right = sum(one == truths[d["event"]] for one, d in zip(named, service.decisions, strict=True))
     decided = [d for d in service.decisions if d["status"] == "decided"]
     wrong = sum(d["label"] != truths[d["event"]] for d in decided)
