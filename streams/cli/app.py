@@ -26,7 +26,9 @@ from tocsin.streams.cli.commands import (
     init,
     model,
     monitor,
+    promote,
     replay,
+    rollback,
     run,
     schema,
     topics,
@@ -67,7 +69,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, model, demo):
+for command in (
+    init,
+    check,
+    schema,
+    topics,
+    run,
+    replay,
+    bootstrap,
+    monitor,
+    promote,
+    rollback,
+    explain,
+    feedback,
+    model,
+    demo,
+):
     app.add_typer(command.app)
 
 
