@@ -18,7 +18,7 @@ from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Offsets, Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
-from tocsin.streams.wire.kinds.shadow import Standing, as_manifest, standing_in
+from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, standing_in
 from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.deciding.decide import Decide
@@ -76,7 +76,7 @@ class Model:
         """How this worker came by its model."""
         self.decides_by: Callable[[Control, int], None] = self._note_standing
         """What is done at a `decide-by` record: it and its offset. All feedback below that offset is learnt by then."""
-        self.standing: Standing | None = None
+        self.standing: ChosenConfig | None = None
         """What the last `decide-by` record below the feedback offset says; None where there is none."""
         self.listens: Callable[[Sequence[FeedbackItem]], None] = lambda items: None
         """What is told of records before they are learnt. It raises nothing that concerns this model."""
@@ -221,7 +221,7 @@ class Model:
         self.learn.count_in(counts)
 
     def _note_standing(self, control: Control, offset: int) -> None:
-        self.standing = Standing(control.config, offset, control.reason, control.before)
+        self.standing = ChosenConfig(control.config, offset, control.reason, control.before)
 
     def first_catch_up(self, reader: Transport, state: State | None, ends: Offsets | None = None) -> None:
         """`catch_up`, after which the log says how the model was restored. Raises FeedbackError."""
@@ -335,7 +335,7 @@ class Model:
         return reader.end_offsets(self._settings.topics.feedback)
 
 
-def _standing_in(manifest: Mapping[str, Any]) -> Standing | None:
+def _standing_in(manifest: Mapping[str, Any]) -> ChosenConfig | None:
     try:
         return standing_in(manifest)
     except msgspec.ValidationError as error:

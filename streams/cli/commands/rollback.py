@@ -6,7 +6,7 @@ from contextlib import closing
 
 import typer
 
-from tocsin.streams.cli.commands.promote import Report, Yes, carry_out
+from tocsin.streams.cli.commands.shadow.promote import Report, Yes, carry_out
 from tocsin.streams.cli.config_argument import ConfigFile, load_settings
 from tocsin.streams.cli.console import log_to_stderr
 from tocsin.streams.cli.failures import reporting_errors

@@ -11,7 +11,7 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.streams.monitor.shadow.contest import Contest
-from tocsin.streams.monitor.shadow.figures import Standings, Verdict, verdict
+from tocsin.streams.monitor.shadow.figures import PromotionVerdict, Standings, verdict
 from tocsin.streams.monitor.shadow.shown import found_in
 from tocsin.streams.monitor.workers import SILENT_RECORDS, SILENT_SECONDS
 from tocsin.streams.printable import printable
@@ -29,7 +29,7 @@ class ChoiceRefusedError(Exception):
     """Who decides is not changed; the text says why, and what to do."""
 
 
-class Told(NamedTuple):
+class ToldOfShadow(NamedTuple):
     """What the workers of a service tell of a shadow."""
 
     workers: dict[str, ShadowTelemetry | None]
@@ -37,15 +37,15 @@ class Told(NamedTuple):
     contest: Contest
 
 
-class Choice(NamedTuple):
+class DecideByChoice(NamedTuple):
     """Who is to decide."""
 
     control: Control
     found: Standings
-    verdict: Verdict
+    verdict: PromotionVerdict
 
 
-def told_by_workers(transport: Transport, settings: Settings, now: int) -> Told:
+def told_by_workers(transport: Transport, settings: Settings, now: int) -> ToldOfShadow:
     """What the telemetry says by now (epoch ms). Raises TransportError."""
     latest: dict[str, Telemetry] = {}
     contest = Contest()
@@ -53,7 +53,7 @@ def told_by_workers(transport: Transport, settings: Settings, now: int) -> Told:
         latest[telemetry.worker] = telemetry
         contest.note(telemetry)
     silent = 1000 * max(SILENT_SECONDS, SILENT_RECORDS * settings.monitor.interval_seconds)
-    return Told({name: one.shadow for name, one in latest.items() if now - one.time <= silent}, contest)
+    return ToldOfShadow({name: one.shadow for name, one in latest.items() if now - one.time <= silent}, contest)
 
 
 def _reports(transport: Transport, settings: Settings) -> Iterable[Telemetry]:
@@ -68,7 +68,7 @@ def _reports(transport: Transport, settings: Settings) -> Iterable[Telemetry]:
                 yield telemetry
 
 
-def promotion(settings: Settings, told: Told, now: int) -> Choice:
+def promotion(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoice:
     """The promotion of the config that is the shadow now. Raises ChoiceRefusedError where it may not be."""
     current = _agreed(settings, told)
     if current.decides == current.second:
@@ -88,10 +88,10 @@ def promotion(settings: Settings, told: Told, now: int) -> Choice:
     control = _control(current.second, "promote", current.decides, now)
     if not said.may:
         raise ChoiceRefusedError(f"not promoted: {said.why}")
-    return Choice(control, found, said)
+    return DecideByChoice(control, found, said)
 
 
-def way_back(settings: Settings, told: Told, now: int) -> Choice:
+def way_back(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoice:
     """Going back to the config that decided before the last promotion. Raises ChoiceRefusedError."""
     current = _agreed(settings, told)
     standing = current.standing
@@ -105,10 +105,10 @@ def way_back(settings: Settings, told: Told, now: int) -> Choice:
     found = found_in(told.contest, settings)
     assert found is not None  # workers told of it
     control = _control(standing.before, "rollback", current.decides, now)
-    return Choice(control, found, Verdict(True, verdict(found, settings.promotion).why))
+    return DecideByChoice(control, found, PromotionVerdict(True, verdict(found, settings.promotion).why))
 
 
-def _agreed(settings: Settings, told: Told) -> ShadowTelemetry:
+def _agreed(settings: Settings, told: ToldOfShadow) -> ShadowTelemetry:
     """What all workers say of who decides. Raises ChoiceRefusedError where they do not agree with the config file."""
     if settings.of_shadow is None:
         raise ChoiceRefusedError("the config names no `shadow` that decides by other settings than itself")

@@ -1,8 +1,8 @@
 """The contest of two configs: what all workers counted of them, added up.
 
-Every worker tells the counts of the events that it decided, under the name of its count (`Compared.tally`). A worker
-that starts again goes on with its own, under another name of the worker; so the latest of each count is taken, whoever
-told it, and those of workers that are gone are kept.
+Every worker tells the counts of the events that it decided, under the name of its count (`ComparedEvents.tally`). A
+worker that starts again goes on with its own, under another name of the worker; so the latest of each count is taken,
+whoever told it, and those of workers that are gone are kept.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from tocsin.streams.wire.kinds.shadow import ClassCompared, Compared, Held, ShadowTelemetry
+from tocsin.streams.wire.kinds.shadow import ClassCompared, ComparedEvents, Held, ShadowTelemetry
 from tocsin.streams.wire.records import Telemetry
 
 TALLIES = 1_024
@@ -25,7 +25,7 @@ class Contest:
         """What was told last."""
         self._time = 0
         self._pair = "", ""
-        self._tallies: OrderedDict[str, Compared] = OrderedDict()
+        self._tallies: OrderedDict[str, ComparedEvents] = OrderedDict()
 
     def note(self, telemetry: Telemetry) -> None:
         """One report, in the order of their times or not."""
@@ -44,20 +44,20 @@ class Contest:
         if len(self._tallies) > TALLIES:
             self._tallies.popitem(last=False)
 
-    def compared(self) -> Compared:
+    def compared(self) -> ComparedEvents:
         """All counts, added up."""
         return total(self._tallies.values())
 
 
-def total(tallies: Iterable[Compared]) -> Compared:
+def total(tallies: Iterable[ComparedEvents]) -> ComparedEvents:
     """The sum of counts."""
-    found = Compared("")
+    found = ComparedEvents("")
     for one in tallies:
         classes = dict(found.classes)
         for name, more in one.classes.items():
             known = classes.get(name, ClassCompared(0, Held()))
             classes[name] = ClassCompared(known.labels + more.labels, _sum(known.found, more.found))
-        found = Compared(
+        found = ComparedEvents(
             tally="",
             events=found.events + one.events,
             right=_sum(found.right, one.right),

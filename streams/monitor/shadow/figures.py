@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from tocsin.config.settings import Settings
 from tocsin.config.shadow.promotion import Measure, PromotionSettings
 from tocsin.models.figures.sequential import Bounds, Pair, difference, mean_difference
-from tocsin.streams.wire.kinds.shadow import Compared, Held
+from tocsin.streams.wire.kinds.shadow import ComparedEvents, Held
 
 MEASURES: tuple[Measure, ...] = ("accuracy", "balanced", "wrong", "coverage")
 
@@ -41,7 +41,7 @@ class Standings(NamedTuple):
     """By measure, how much better the shadow is: the difference, or for `wrong` how much less it is."""
 
 
-class Verdict(NamedTuple):
+class PromotionVerdict(NamedTuple):
     """Whether the shadow may be promoted."""
 
     may: bool
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
     """One sentence, with the figures."""
 
 
-def standings(compared: Compared, first_decides: bool, settings: Settings) -> Standings:
+def standings(compared: ComparedEvents, first_decides: bool, settings: Settings) -> Standings:
     """The figures of what was counted, by the confidence that `settings.promotion` asks for."""
     sure = settings.promotion.confidence
     most = len(settings.classes) or settings.model.max_classes
@@ -96,7 +96,7 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def verdict(found: Standings, promotion: PromotionSettings) -> Verdict:
+def verdict(found: Standings, promotion: PromotionSettings) -> PromotionVerdict:
     """Whether the shadow is shown to be no worse by more than the margin."""
     name, margin = promotion.measure, promotion.margin
     bounds = found.advantage[name]
@@ -109,11 +109,11 @@ def verdict(found: Standings, promotion: PromotionSettings) -> Verdict:
         f"a confidence of {promotion.confidence:g} by {bounds.lower:+.4f} to {bounds.upper:+.4f}"
     )
     if found.events < promotion.after:
-        return Verdict(False, f"{figures}. promotion.after asks for {promotion.after:,} labelled events")
+        return PromotionVerdict(False, f"{figures}. promotion.after asks for {promotion.after:,} labelled events")
     if bounds.lower < -margin:
         worse = "it is worse" if bounds.upper < -margin else "it is not shown yet that it is not worse"
-        return Verdict(False, f"{figures}. {worse} by more than promotion.margin, {margin:g}")
-    return Verdict(True, figures)
+        return PromotionVerdict(False, f"{figures}. {worse} by more than promotion.margin, {margin:g}")
+    return PromotionVerdict(True, figures)
 
 
 def in_words(bounds: Bounds) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 _DECIDES = "decides"
 
 
-class Standing(Struct, frozen=True):
+class ChosenConfig(Struct, frozen=True):
     """What the last `decide-by` record says that a model has passed."""
 
     config: str
@@ -42,7 +42,7 @@ class ClassCompared(Struct, frozen=True):
     """For which config it was the most probable class."""
 
 
-class Compared(Struct, frozen=True):
+class ComparedEvents(Struct, frozen=True):
     """What two configs said of the same events, whose first label has come. Counts of several workers add up."""
 
     tally: str
@@ -66,7 +66,7 @@ class ShadowTelemetry(Struct, frozen=True, kw_only=True):
     """That of its shadow."""
     decides: str
     """Which of both decides now; the other one is the shadow now."""
-    standing: Standing | None = None
+    standing: ChosenConfig | None = None
     """The last record by which somebody chose who decides; null where nobody did."""
     state: Literal["scores", "waits", "given-up"]
     """Whether the shadow scores events, passes them over while the worker is too far behind, or was given up."""
@@ -78,15 +78,15 @@ class ShadowTelemetry(Struct, frozen=True, kw_only=True):
     """Events that it scored since the worker started."""
     passed_over: int = 0
     """Events that it did not score, because the worker was too far behind or it was given up."""
-    compared: Compared
+    compared: ComparedEvents
 
 
-def as_manifest(standing: Standing | None) -> dict[str, Any]:
+def as_manifest(standing: ChosenConfig | None) -> dict[str, Any]:
     """What the manifest of a snapshot says of who decides; nothing where nobody has chosen."""
     return {} if standing is None else {_DECIDES: msgspec.to_builtins(standing)}
 
 
-def standing_in(manifest: Mapping[str, Any]) -> Standing | None:
+def standing_in(manifest: Mapping[str, Any]) -> ChosenConfig | None:
     """What the manifest of a snapshot says of who decides. Raises msgspec.ValidationError where it is damaged."""
     found = manifest.get(_DECIDES)
-    return None if found is None else msgspec.convert(found, Standing)
+    return None if found is None else msgspec.convert(found, ChosenConfig)

@@ -69,7 +69,7 @@ class _OverBudget(NamedTuple):
     """Whether it is decided instead; else it is abstained from, and goes to nobody."""
 
 
-class Said(NamedTuple):
+class SaidOfEvents(NamedTuple):
     """What the budgets and the subject make of each of B events."""
 
     over_budget: Sequence[_OverBudget | None]
@@ -85,13 +85,13 @@ class Said(NamedTuple):
         return self.alerts[i] is not None or (after is not None and bool(after.raised))
 
 
-class Judged(NamedTuple):
+class JudgedEvents(NamedTuple):
     """B events that are decided, and of which no record is made yet."""
 
     events: EventColumns
     scores: Scores
     verdicts: Verdicts
-    said: Said
+    said: SaidOfEvents
     own: Floats | None
     """What profiles say of the events by those before them; None where there are no profiles."""
 
@@ -137,7 +137,7 @@ class Decide:
         now: int,
         notes: Notes | None = None,
         own: Floats | None = None,
-    ) -> Judged:
+    ) -> JudgedEvents:
         """Decide events, and write what they changed of their partitions and subjects, but make no records.
 
         `transaction` has the subjects, budgets and groups of novel events, and what is not given here: `notes` are
@@ -167,8 +167,8 @@ class Decide:
             if budget.changed and self._reviews is not None:
                 transaction.notes.set_budget(partition, budget.state(), self._reviews.period)
         subjects.write()
-        said = Said(over_budget, after, alerts, novelty)
-        return Judged(events, scores, self._verdicts(scores, over_budget, now), said, own)
+        said = SaidOfEvents(over_budget, after, alerts, novelty)
+        return JudgedEvents(events, scores, self._verdicts(scores, over_budget, now), said, own)
 
     def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
         """What came of late in each partition that the events come from: class priors, and traffic."""
@@ -212,7 +212,7 @@ class Decide:
                 reasons[i] = None
         return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), now)
 
-    def written(self, judged: Judged) -> DecidedBatch:
+    def written(self, judged: JudgedEvents) -> DecidedBatch:
         """The records of events that are decided, and what to keep of each."""
         events, scores, verdicts, told, _ = judged
         over_budget, novelty = told.over_budget, told.novelty
@@ -232,7 +232,7 @@ class Decide:
         spent = sum(over is not None for over in over_budget)
         return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, len(quick))
 
-    def decisions_alone(self, judged: Judged, topic: str) -> list[Output]:
+    def decisions_alone(self, judged: JudgedEvents, topic: str) -> list[Output]:
         """The decisions alone, as records of a topic."""
         decisions, _, _ = self._texts(judged)
         return [one for [one] in self._outputs(topic, judged.events, decisions)]
@@ -243,7 +243,7 @@ class Decide:
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
         ]
 
-    def _texts(self, judged: Judged) -> tuple[list[bytes], Layout, list[bytes]]:
+    def _texts(self, judged: JudgedEvents) -> tuple[list[bytes], Layout, list[bytes]]:
         """The decisions as JSON, and what is kept of their events, with its layout."""
         events, scores, verdicts, told, _ = judged
         said = [self._said_of_budget(over) for over in told.over_budget]
@@ -261,7 +261,7 @@ class Decide:
         profiles = self._profiling.columns
         return decision_texts(events, scores, verdicts, explanations, endings, profiles, texts), layout, packed
 
-    def _to_explain(self, verdicts: Verdicts, told: Said) -> Ints:
+    def _to_explain(self, verdicts: Verdicts, told: SaidOfEvents) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""
         rows = np.arange(len(told.alerts))
         if self.shed is None:
@@ -284,7 +284,7 @@ class Decide:
         ratios = scores.ratio.tolist()
         return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
 
-    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: Said) -> list[Output]:
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: SaidOfEvents) -> list[Output]:
         """The alerts that event i raised, for its subject and by itself."""
         explanation, event = self._explainer.explain(scores, i), events.event(i)
         record, after = events.records[i], told.after[i]

@@ -10,8 +10,8 @@ import msgspec
 
 from tocsin.streams.state.shadow.verdicts import PairedVerdict
 from tocsin.streams.state.store import Transaction
-from tocsin.streams.wire.kinds.shadow import ClassCompared, Compared, Held
-from tocsin.streams.worker.deciding.decide import Judged
+from tocsin.streams.wire.kinds.shadow import ClassCompared, ComparedEvents, Held
+from tocsin.streams.worker.deciding.decide import JudgedEvents
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 
 CLASSES = 64
@@ -26,7 +26,7 @@ class _Kept(msgspec.Struct):
     second: str
     names: list[str]
     """The classes by the numbers that kept verdicts name them by."""
-    compared: Compared
+    compared: ComparedEvents
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class _Count:
 
 @dataclass(slots=True)
 class _Totals:
-    """What a `Compared` says, while it is counted."""
+    """What a `ComparedEvents` says, while it is counted."""
 
     tally: str = field(default_factory=lambda: secrets.token_hex(8))
     events: int = 0
@@ -63,14 +63,16 @@ class _Totals:
     """By class: labels, and for which model it was the most probable one."""
 
     @classmethod
-    def of(cls, told: Compared) -> _Totals:
+    def of(cls, told: ComparedEvents) -> _Totals:
         classes = {name: (one.labels, _Count.of(one.found)) for name, one in told.classes.items()}
         right, decided, wrong = _Count.of(told.right), _Count.of(told.decided), _Count.of(told.wrong)
         return cls(told.tally, told.events, right, decided, wrong, classes)
 
-    def told(self) -> Compared:
+    def told(self) -> ComparedEvents:
         classes = {name: ClassCompared(labels, count.told()) for name, (labels, count) in self.classes.items()}
-        return Compared(self.tally, self.events, self.right.told(), self.decided.told(), self.wrong.told(), classes)
+        return ComparedEvents(
+            self.tally, self.events, self.right.told(), self.decided.told(), self.wrong.told(), classes
+        )
 
     def add(self, label: str, first: str | None, second: str | None, verdict: PairedVerdict) -> None:
         right = first == label, second == label
@@ -84,7 +86,7 @@ class _Totals:
             self.classes[label] = labels + 1, count
 
 
-class Comparison:
+class ShadowComparison:
     """Compares the models of two configs on the events that one worker decides.
 
     Only the first label of an event counts. What is counted is kept in the state with the verdicts, so that a worker
@@ -112,7 +114,7 @@ class Comparison:
         self._changed = True
         self.keep(transaction)
 
-    def note(self, first: Judged, second: Judged, transaction: Transaction) -> None:
+    def note(self, first: JudgedEvents, second: JudgedEvents, transaction: Transaction) -> None:
         """Keep what both said of the same events."""
         columns = [(self._numbers(judged), judged.verdicts.decided.tolist()) for judged in (first, second)]
         (firsts, first_decided), (seconds, second_decided) = columns
@@ -141,11 +143,11 @@ class Comparison:
             transaction.notes.set(_NOTE, msgspec.json.encode(kept))
             self._changed = False
 
-    def told(self) -> Compared:
+    def told(self) -> ComparedEvents:
         """What was counted."""
         return self._totals.told()
 
-    def _numbers(self, judged: Judged) -> list[int]:
+    def _numbers(self, judged: JudgedEvents) -> list[int]:
         """The numbers of the classes that were named."""
         names, named = judged.scores.classes, judged.named().tolist()
         number = {-1: -1} | {k: self._names.setdefault(name, len(self._names)) for k, name in enumerate(names)}

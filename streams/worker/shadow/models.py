@@ -26,12 +26,12 @@ from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
 from tocsin.streams.worker.deciding import scoring
-from tocsin.streams.worker.deciding.decide import DecidedBatch, Judged
+from tocsin.streams.worker.deciding.decide import DecidedBatch, JudgedEvents
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import Learn
 from tocsin.streams.worker.model import Model, next_offsets
 from tocsin.streams.worker.reporting.counts import Counts
-from tocsin.streams.worker.shadow.comparison import Comparison
+from tocsin.streams.worker.shadow.comparison import ShadowComparison
 from tocsin.streams.worker.shadow.shadow_state import ShadowState
 from tocsin.streams.worker.shadow.snapshot_places import exchange
 from tocsin.streams.worker.warm_up import StoppedError, warm_up
@@ -54,7 +54,7 @@ class Beside:
         self.digests = settings.digest(), of_shadow.digest()
         """The config digests of the first and the second."""
         self.topic = settings.topics.shadow
-        self.comparison = Comparison(*self.digests, settings.bounds.pending_events)
+        self.comparison = ShadowComparison(*self.digests, settings.bounds.pending_events)
         self.state: ShadowState | None = None
         self.failed: Exception | None = None
         """Why the shadow was given up."""
@@ -269,7 +269,7 @@ class Models:
         return decided, outputs
 
     def _look(
-        self, beside: Beside, shadow: Model, judged: Judged, transaction: Transaction, now: int
+        self, beside: Beside, shadow: Model, judged: JudgedEvents, transaction: Transaction, now: int
     ) -> Sequence[Output]:
         """What the shadow says of events that are decided."""
         notes = self._notes_of(shadow, beside, transaction)

@@ -14,7 +14,7 @@ from tocsin.streams.monitor.shadow import shown
 from tocsin.streams.monitor.shadow.contest import Contest
 from tocsin.streams.monitor.shadow.figures import in_words, standings, verdict
 from tocsin.streams.monitor.workers import Workers
-from tocsin.streams.wire.kinds.shadow import Compared, Held
+from tocsin.streams.wire.kinds.shadow import ComparedEvents, Held
 
 from ..support import milliseconds, parsed, samples, shadow, telemetry
 
@@ -98,7 +98,7 @@ def test_a_shadow_that_is_not_shown_to_be_good_enough_is_not_promoted(
 
 
 def test_without_a_label_nothing_is_said_and_nothing_may_be_promoted() -> None:
-    empty = standings(Compared("t"), True, settings())
+    empty = standings(ComparedEvents("t"), True, settings())
     assert empty.decides.accuracy is None
     assert not verdict(empty, settings(promotion={"after": 0}).promotion).may
     assert in_words(empty.advantage["accuracy"]) == "not told apart yet"

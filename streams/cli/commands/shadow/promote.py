@@ -14,7 +14,7 @@ from tocsin.streams.cli.failures import reporting_errors
 
 if TYPE_CHECKING:
     from tocsin.config import Settings
-    from tocsin.streams.monitor.shadow.choosing import Choice
+    from tocsin.streams.monitor.shadow.choosing import DecideByChoice
     from tocsin.streams.transport.base import Transport
 
 app = typer.Typer()
@@ -43,7 +43,7 @@ def promote(config: ConfigFile, yes: Yes = False, report: Report = "words") -> N
         carry_out(transport, settings, choice, yes, report)
 
 
-def carry_out(transport: Transport, settings: Settings, choice: Choice, yes: bool, report: str) -> None:
+def carry_out(transport: Transport, settings: Settings, choice: DecideByChoice, yes: bool, report: str) -> None:
     """Ask, write the record, and say from where on who decides. Raises TransportError."""
     from tocsin.streams.monitor.shadow.choosing import choose
 
