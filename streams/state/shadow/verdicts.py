@@ -1,6 +1,6 @@
 """Paired verdicts: what two models said of each event, kept until its first label comes.
 
-An entry is 37 bytes, with the one that tells its age: a million of them are some sixty megabytes of the map.
+An entry is 53 bytes, with the one that tells its age: a million of them are some eighty megabytes of the map.
 """
 
 from __future__ import annotations

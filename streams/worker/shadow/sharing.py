@@ -21,32 +21,33 @@ class SharingOfModels:
     ) -> None:
         """`directory` is that of the worker. Raises StoreError where the store cannot be opened at all."""
         self._models = models
-        self._sharings: list[Sharing] = []
+        self.all: list[Sharing] = []
+        """Of each model, the first one first."""
         self._pointers: list[Output | None] = []
 
         def trim_for_all(partition: Partition, before: int, since: int) -> int:
             assert trim is not None
-            return trim(partition, min(before, *(sharing.oldest for sharing in self._sharings)), since)
+            return trim(partition, min(before, *(sharing.oldest for sharing in self.all)), since)
 
         for number, of in enumerate(models.settings):
             place = directory if number == 0 else directory / "shadow"
             kept = None if trim is None else trim if len(models.settings) == 1 else trim_for_all
-            self._sharings.append(Sharing(of, place / "snapshot", worker, counts, kept))
+            self.all.append(Sharing(of, place / "snapshot", worker, counts, kept))
 
     def outputs(self, elected: bool, now: int) -> list[Output]:
         """The pointers to produce in this transaction; see `Sharing.output`."""
         self._pointers = [
             sharing.output(elected, model.shared, now)
-            for sharing, model in zip(self._sharings, self._models.all, strict=True)
+            for sharing, model in zip(self.all, self._models.all, strict=True)
         ]
         return [pointer for pointer in self._pointers if pointer is not None]
 
     def said(self, fits: Callable[[Output], bool], now: int) -> None:
         """The transaction that held the pointers is committed. One that did not fit its topic replaces nothing."""
-        for sharing, pointer in zip(self._sharings, self._pointers, strict=True):
+        for sharing, pointer in zip(self.all, self._pointers, strict=True):
             sharing.said(pointer if pointer is not None and fits(pointer) else None, now)
 
     def close(self) -> None:
         """See `Sharing.close`."""
-        for sharing in self._sharings:
+        for sharing in self.all:
             sharing.close()

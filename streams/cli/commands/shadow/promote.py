@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Report = Annotated[Literal["words", "json"], typer.Option(help="How to print it.")]
+Report = Annotated[Literal["text", "json"], typer.Option(help="How to print it.")]
 
 
 @app.command(epilog="Example: `tocsin promote fraud.yaml`")
-def promote(config: ConfigFile, yes: Yes = False, report: Report = "words") -> None:
+def promote(config: ConfigFile, yes: Yes = False, report: Report = "text") -> None:
     """Let the config of the shadow decide, in all workers from one feedback offset on.
 
     It must be shown not to be worse by more than `promotion.margin`. `tocsin rollback` goes back.
@@ -40,6 +40,21 @@ def promote(config: ConfigFile, yes: Yes = False, report: Report = "words") -> N
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
         choice = promotion(settings, told_by_workers(transport, settings, wall_clock()), wall_clock())
+        carry_out(transport, settings, choice, yes, report)
+
+
+def take_back_promotion(settings: Settings, yes: bool, report: str) -> None:
+    """Let the config decide again that decided before the last promotion, in all workers from one offset on."""
+    from tocsin.streams.monitor.shadow.choosing import told_by_workers, way_back
+    from tocsin.streams.transport.kafka import KafkaTransport
+    from tocsin.streams.worker.worker import wall_clock
+
+    log_to_stderr()
+    with (
+        reporting_errors(),
+        closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
+    ):
+        choice = way_back(settings, told_by_workers(transport, settings, wall_clock()), wall_clock())
         carry_out(transport, settings, choice, yes, report)
 
 

@@ -258,3 +258,12 @@ def test_whoever_is_promoted_goes_on_with_what_was_said_to_the_outside(tmp_path:
     assert len(set(subjects)) == len(subjects)
     last = {d["subject"]: d["risk"]["posts"] for d in service.decisions}
     assert last == dict.fromkeys(last, 30)
+
+
+def test_a_topic_that_takes_no_decision_of_a_shadow_ends_no_worker(tmp_path: Path) -> None:
+    service = Service(with_shadow(tmp_path, topics={"shadow": "beside"}))
+    service.broker.set_limit("beside", 300)
+    with running(service) as worker:
+        feed(service, worker, 5)
+        assert worker.counts.shortened["shadow decision"] == 5
+    assert (len(service.decisions), service.values("beside"), service.dead_letters) == (5, [], [])
