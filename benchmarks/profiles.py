@@ -80,7 +80,7 @@ def in_a_worker(settings: Settings, made: EventColumns, events: int, batch: int)
             some = made.of(range(*rows.indices(made.size)))
             with state.transaction() as t:
                 batch = batch_of(some, ("number",))
-                profiling.with_profiles(some, batch, profiling.say_and_add(some, batch, t.profiles), classifier)
+                profiling.with_own(some, batch, profiling.say_and_add(some, batch, t.profiles), classifier)
 
         taken = microseconds(events, batch, work)
         state.close()

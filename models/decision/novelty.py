@@ -127,10 +127,12 @@ class Novelty:
 
     def ratios(self, X: Floats, times: Ints, streams: Streams | None) -> tuple[Floats, dict[int, RecentTraffic]]:
         """The traffic ratio [B] of X [B, F] at `times` [B], NaN where it is not known, and each stream's traffic after
-        these events. Without traffic nothing is known."""
+        these events. Without traffic nothing is known, unless the ratios are given."""
         out, after = np.full(len(X), np.nan), dict[int, RecentTraffic]()
         if self._labelled is None or streams is None:
             return out, after
+        if streams.traffic_ratio is not None:
+            return streams.traffic_ratio, after
         for stream, traffic in streams.traffic.items():
             rows = streams.partition == stream
             out[rows], after[stream] = traffic.ask(X[rows], times[rows], self.counterpart)

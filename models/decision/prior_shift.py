@@ -114,6 +114,8 @@ class PriorShift:
         usual = self.usual
         if streams is None or usual is None:
             return Followed(betp)
+        if streams.ratio is not None:
+            return Followed(self.applied(betp, streams.ratio), streams.ratio)
         ratio, states = np.empty_like(betp), {}
         for index in np.unique(streams.partition).tolist():
             recent, rows = RecentPriors(self._settings, streams.priors.get(index)), streams.partition == index

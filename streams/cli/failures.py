@@ -18,6 +18,7 @@ EXIT_CODES = {
     "tocsin.streams.replay.bootstrap.bootstrap.BootstrapError": 1,
     "tocsin.streams.replay.inference.label.UnclearError": 2,
     "tocsin.streams.replay.past_event.SourceError": 1,
+    "tocsin.streams.replay.verify.chain_check.HeadsError": 1,
     "tocsin.streams.state.entries.StateError": 1,
     "tocsin.streams.transport.base.TransportError": 1,
     "tocsin.streams.transport.embedded.EmbeddedBrokerError": 1,

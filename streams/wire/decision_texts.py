@@ -40,21 +40,19 @@ def decision_texts(
     reasons = [texts.fragment(b"null" if reason is None else b'"%b"' % reason.encode()) for reason in verdicts.reasons]
     numbers = texts.numbers(np.stack([scores.uncertainty, scores.conflict], axis=1))
     status = np.where(verdicts.decided, texts.fragment(b"decided"), texts.fragment(b"abstained"))
-    once = texts.fragments(
-        [b',"decided_at":%d,"status":"' % verdicts.decided_at, b',"model":' + encode(verdicts.model)]
-    ).tolist()
+    [model] = texts.fragments([b',"model":' + encode(verdicts.model)]).tolist()
     columns: list[Column] = [
         *(texts.fragment(b'{"event":'), texts.strings(events.ids)),
         *(texts.fragment(b',"subject":'), texts.strings(events.subjects)),
         *(texts.fragment(b',"time":'), texts.numbers(np.array(events.times, np.int64))),
-        once[0],
+        *(texts.fragment(b',"decided_at":'), _times(verdicts, texts), texts.fragment(b',"status":"')),
         *(status, texts.fragment(b'","label":'), named[verdicts.label]),
         *(texts.fragment(b',"belief":{'), *_beliefs(scores, quoted, texts)),
         *(texts.fragment(b'},"uncertainty":'), numbers[:, 0], texts.fragment(b',"conflict":'), numbers[:, 1]),
         *(texts.fragment(b',"reason":'), np.array(reasons)),
         *(texts.fragment(b',"set":['), *_sets(scores, quoted, texts), texts.fragment(b'],"explanation":')),
         *explanations,
-        once[1],
+        model,
         *_profiles(scores, profiles, texts),
         _endings(endings, texts, B),
         texts.fragment(b"}"),
@@ -85,6 +83,13 @@ def ending(
     if shed is not None:
         text += b',"shed":"%b"' % shed.encode()
     return text or None
+
+
+def _times(verdicts: Verdicts, texts: JsonTexts) -> Column:
+    """When each was decided."""
+    if isinstance(verdicts.decided_at, int):
+        return int(texts.fragments([b"%d" % verdicts.decided_at])[0])
+    return texts.numbers(verdicts.decided_at)
 
 
 def _beliefs(scores: Scores, quoted: Sequence[bytes], texts: JsonTexts) -> list[Column]:

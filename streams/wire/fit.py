@@ -29,11 +29,11 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Headers, Record, TransportError, record_size
-from tocsin.streams.wire.chain import LINK_BYTES
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
 from tocsin.streams.wire.kinds.dead_letter import LeftOut
 from tocsin.streams.wire.kinds.snapshots import SnapshotPointer
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
+from tocsin.streams.wire.proof.chain import LINK_BYTES
 from tocsin.streams.wire.records import Alert, Decision, Review, Telemetry
 from tocsin.streams.wire.schema import UnfitError
 

@@ -311,7 +311,9 @@ class Model:
         """Learn records between which no snapshot is due; they are cut at the control records."""
         for control, run in itertools.groupby(records, lambda record: is_control(record.value)):
             if not control:
-                self._counts.feedback += self.learn(list(run), transaction)
+                records_of = list(run)
+                learnt = self.learn.fold(records_of) if transaction is None else self.learn(records_of, transaction)
+                self._counts.feedback += learnt
                 continue
             for record in run:
                 new = record.offset >= self.classifier.feedback_offset

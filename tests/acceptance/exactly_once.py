@@ -25,9 +25,9 @@ from tocsin.config.settings import Settings
 from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.kafka import KafkaTransport, Terms
-from tocsin.streams.wire.chain import is_whole, link_of
 from tocsin.streams.wire.kinds.link import Link
 from tocsin.streams.wire.packed.feedback import read_feedback
+from tocsin.streams.wire.proof.chain import is_whole, link_of
 
 from ..brokers import ApacheKafka
 

@@ -25,7 +25,10 @@ from tocsin.streams.wire.packed.feedback import read_feedback
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = ROOT / "config" / "presets" / "electricity.yaml"
 ELECTRICITY = PRESET.parent / "data" / "electricity.csv.gz"
-TOPICS = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
+TOPICS = (
+    "events", "labels", "decisions", "feedback", "alerts",
+    "review", "dead_letters", "telemetry", "snapshots", "configs",
+)  # fmt: skip
 KEY = b"\x1e"
 """Stands between a record's key and its value in kcat's input."""
 CHUNK = 100
@@ -74,10 +77,10 @@ class Service:
             env=self.environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def start(self) -> None:
+    def start(self, config: Path = PRESET) -> None:
         self._logs += 1
         with (self._directory / f"log-{self._logs}").open("wb") as log:
-            command = [sys.executable, "-m", "tocsin.streams.cli", "run", str(PRESET), *self._options]
+            command = [sys.executable, "-m", "tocsin.streams.cli", "run", str(config), *self._options]
             self._process = subprocess.Popen(command, env=self.environment, stderr=log)
         wait_for(lambda: "ready:" in self.log, 60, "the service to be ready", self)
 

@@ -19,10 +19,10 @@ from tocsin.streams.transport.base import (
 )
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.transport.topics import ONE_PARTITION
-from tocsin.streams.wire.chain import is_whole, link_of
 from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.packed.control import Control, is_control, packed_control, read_control
 from tocsin.streams.wire.packed.feedback import read_feedback
+from tocsin.streams.wire.proof.chain import is_whole, link_of
 from tocsin.streams.worker.worker import OpenTransport, Worker
 
 START = 1_700_000_000_000

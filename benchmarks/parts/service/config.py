@@ -59,7 +59,18 @@ def write_config(scenario: Scenario, bootstrap: str, directory: Path, level: str
     """Write the config of a scenario, with topics, a group and a state of its own; returns its path and itself."""
     raw: dict[str, Any] = yaml.safe_load(PRESET.read_text())
     name = scenario.name
-    roles = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots")
+    roles = (
+        "events",
+        "labels",
+        "decisions",
+        "feedback",
+        "alerts",
+        "review",
+        "dead_letters",
+        "telemetry",
+        "snapshots",
+        "configs",
+    )
     raw["name"] = name
     raw["experts"] = list(EXPERTS)
     if scenario.text:

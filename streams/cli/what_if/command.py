@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from tocsin.streams.cli.config_argument import load_settings
 from tocsin.streams.cli.console import out, print_result
@@ -15,34 +16,53 @@ from tocsin.streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from tocsin.config import Settings
+    from tocsin.streams.cli.what_if.options import WhatIfOptions
     from tocsin.streams.replay.what_if.report import WhatIfReport
+    from tocsin.streams.wire.records import Decision
 
 
-class WhatIfOptions(NamedTuple):
-    """What `tocsin replay --what-if` was asked."""
-
-    other: Path
-    """The other config."""
-    first: str | None
-    stop: str | None
-    report: Literal["table", "json"]
-
-
-def what_if(settings: Settings, options: WhatIfOptions) -> None:
-    """Decide a past range again under another config, and print how that differs."""
+def what_if(
+    settings: Settings, asked: WhatIfOptions, first: str | None, until: str | None, report: Literal["table", "json"]
+) -> None:
+    """Decide a past span again under another config, and print how that differs."""
     from tocsin.streams.replay.past.span import Span
     from tocsin.streams.replay.what_if.what_if import WhatIf
     from tocsin.streams.transport.kafka import KafkaTransport
 
-    other = load_settings(options.other)
+    assert asked.what_if is not None  # the caller has looked
+    other = load_settings(asked.what_if)
     with reporting_errors():
-        span = Span.of(options.first, options.stop)
+        span = Span.of(first, until)
         with (
             closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as reader,
+            _written_to(asked.decisions) as write,
             progress("deciding again", None) as advance,
         ):
-            found = WhatIf(settings, other, reader).run(span, advance)
-    _show(found, options.report)
+            asking = WhatIf(settings, other, reader)
+            asking.decisions = write
+            found = asking.run(span, advance)
+    _show(found, report)
+
+
+@contextmanager
+def _written_to(path: Path | None) -> Iterator[Callable[[Decision], None]]:
+    """What writes one decision as a line of a file. Raises SourceError where the file cannot be written."""
+    from tocsin.streams.replay.past_event import SourceError
+    from tocsin.streams.wire.encode import encode
+
+    if path is None:
+        yield lambda decision: None
+        return
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise SourceError(f"--decisions: {path}: {error.strerror}") from None
+
+    def write(decision: Decision) -> None:
+        file.write(encode(decision) + b"\n")
+
+    with file:
+        yield write
 
 
 def _show(found: WhatIfReport, report: Literal["table", "json"]) -> None:

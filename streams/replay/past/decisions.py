@@ -10,6 +10,7 @@ import msgspec
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.kinds.link import Link
+from tocsin.streams.wire.proof.chain import is_whole
 from tocsin.streams.wire.records import Decision, ModelVersion
 
 
@@ -30,6 +31,8 @@ class PastDecision(NamedTuple):
     record: Record
     """As it lies in the topic. Its value is missing where it was not asked for."""
     head: DecisionHead
+    whole: bool
+    """Whether the digest in its link is that of its bytes."""
 
     @property
     def link(self) -> Link | None:
@@ -44,7 +47,7 @@ class PastDecision(NamedTuple):
     @property
     def decision(self) -> Decision:
         """The whole decision, read anew each time. Raises one of `tocsin.streams.wire.decode.UNREADABLE`."""
-        return msgspec.json.decode(self.value, type=Decision)
+        return read_decision(self.value)
 
 
 class PastDecisions(NamedTuple):
@@ -54,9 +57,14 @@ class PastDecisions(NamedTuple):
     """By `chain.partition` and `chain.offset`, then by their own place; those without a link come first."""
     unreadable: list[Record]
     """Records that are no decisions, in the order of the topic."""
+    trimmed: int | None
+    """Where the beginning of a partition of the topic is deleted, the timestamp of the first record that is left, of
+    several the latest (epoch ms): nothing that is later can have been deleted so. None where all is there."""
 
 
 _HEAD = msgspec.json.Decoder(DecisionHead)
+read_decision = msgspec.json.Decoder(Decision).decode
+"""The decision in a record. Raises one of `tocsin.streams.wire.decode.UNREADABLE`."""
 
 
 def past_decisions(
@@ -68,17 +76,22 @@ def past_decisions(
     """
     decisions: list[PastDecision] = []
     unreadable: list[Record] = []
+    firsts, trimmed = reader.first_offsets(topic), list[int]()
     for partition, end in reader.end_offsets(topic).items():
+        whole_log = firsts.get(partition, 0) == 0
         for record in reader.read(partition, 0, end):
+            if not whole_log:
+                trimmed.append(record.timestamp)
+                whole_log = True
             try:
                 head = _HEAD.decode(record.value or b"")
             except UNREADABLE:
                 unreadable.append(record)
                 continue
             kept = record if keeps(head) else record._replace(value=None, headers=())
-            decisions.append(PastDecision(kept, head))
+            decisions.append(PastDecision(kept, head, is_whole(record.value or b"")))
     decisions.sort(key=_in_chain)
-    return PastDecisions(decisions, unreadable)
+    return PastDecisions(decisions, unreadable, max(trimmed, default=None))
 
 
 def _in_chain(past: PastDecision) -> tuple[int, int, int, int]:

@@ -28,8 +28,8 @@ class Verdicts(NamedTuple):
     reasons: Sequence[str | None]
     """Why each was abstained from; None for what is decided."""
     model: ModelVersion
-    decided_at: int
-    """Epoch milliseconds."""
+    decided_at: int | Ints
+    """Epoch milliseconds, one for all or int64 [B]."""
 
 
 def layout_of(scores: Scores, alone: Layout, model: ModelVersion) -> Layout:

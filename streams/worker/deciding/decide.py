@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from tocsin.config.alert.budget import rate_of
 from tocsin.config.settings import Settings
 from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
@@ -16,7 +15,6 @@ from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.decision.scores import Scores
-from tocsin.models.decision.streams import Streams
 from tocsin.streams.state.notes import Notes
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.wire.decision_texts import decision_texts, ending
@@ -27,14 +25,13 @@ from tocsin.streams.wire.kinds.novelty import NovelGroup
 from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
-from tocsin.streams.wire.records import ModelVersion, Reason, Shed, SubjectState
-from tocsin.streams.worker.deciding.early_risk import EarlyRisk, SubjectAfter
-from tocsin.streams.worker.deciding.event_alerts import EventAlerts
-from tocsin.streams.worker.deciding.novel_groups import NovelGroupsKeeper
-from tocsin.streams.worker.deciding.profiling import Profiling
+from tocsin.streams.wire.records import Decision, ModelVersion, Reason, Shed, SubjectState
+from tocsin.streams.worker.circumstances.circumstances import Circumstances, Deciders, OverBudget, ToldOfEvents
+from tocsin.streams.worker.circumstances.of_records import OfRecords
+from tocsin.streams.worker.circumstances.of_state import OfState
 from tocsin.streams.worker.deciding.quick_labels import asked_for
-from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doubt_in, reviewable, share
-from tocsin.streams.worker.deciding.traffic import TrafficKeeper, traffic_ratios
+from tocsin.streams.worker.deciding.review_budget import reviewable
+from tocsin.streams.worker.deciding.traffic import traffic_ratios
 
 SEGMENT = "default"
 FEW = 3
@@ -60,40 +57,15 @@ class DecidedBatch(NamedTuple):
     """Events for which a quick label was asked."""
 
 
-class _OverBudget(NamedTuple):
-    """An event that would have gone to review, had the budget not been spent."""
-
-    reason: Reason
-    """Why it would have gone."""
-    decidable: bool
-    """Whether it is decided instead; else it is abstained from, and goes to nobody."""
-
-
-class SaidOfEvents(NamedTuple):
-    """What the budgets and the subject make of each of B events."""
-
-    over_budget: Sequence[_OverBudget | None]
-    after: Sequence[SubjectAfter | None]
-    alerts: Sequence[float | None]
-    """The threshold of alerts that an event reached which raises one."""
-    novelty: Mapping[int, NovelGroup]
-    """By row, the group of each novel event that goes to review."""
-
-    def raises(self, i: int) -> bool:
-        """Whether event i raises any alert."""
-        after = self.after[i]
-        return self.alerts[i] is not None or (after is not None and bool(after.raised))
-
-
 class JudgedEvents(NamedTuple):
     """B events that are decided, and of which no record is made yet."""
 
     events: EventColumns
     scores: Scores
     verdicts: Verdicts
-    said: SaidOfEvents
+    told: ToldOfEvents
     own: Floats | None
-    """What profiles say of the events by those before them; None where there are no profiles."""
+    """What profiles say of the events by those before them, [B, columns of events]."""
 
     def named(self) -> Ints:
         """The class of each event that it was decided for, else its most probable one, int64 [B]; -1 for none."""
@@ -105,20 +77,19 @@ class JudgedEvents(NamedTuple):
 class Decide:
     """Turns events into decisions with one classifier."""
 
-    def __init__(self, settings: Settings, classifier: Classifier, decoder: Decoder) -> None:
+    def __init__(
+        self, settings: Settings, classifier: Classifier, decoder: Decoder, config_digest: str | None = None
+    ) -> None:
+        """`config_digest` is what decisions name their config by, where that is not the digest of the settings."""
         self._settings = settings
         self._classifier = classifier
         self._decoder = decoder
         self._explainer = Explainer(classifier, settings.explanation)
         self._explanations = Explanations(self._explainer, encode)
-        self._early_risk = EarlyRisk(settings, classifier)
-        self._event_alerts = EventAlerts(settings)
-        budget = settings.abstention.budget
-        self._reviews = None if budget is None else rate_of(budget)
-        self._profiling = Profiling(settings)
-        self._digest, self._config_digest = classifier.digest, settings.digest()
-        self.traffic = TrafficKeeper(classifier)
-        self.novel_groups = NovelGroupsKeeper(settings.abstention, classifier)
+        self._deciders = Deciders(settings, classifier)
+        self._digest, self._config_digest = classifier.digest, config_digest or settings.digest()
+        self.traffic = self._deciders.traffic
+        self.novel_groups = self._deciders.novel_groups
         self.partitions = 1
         """Of the events, among which the budgets of reviews and alerts are shared."""
         self.shed: Shed | None = None
@@ -140,69 +111,46 @@ class Decide:
     ) -> JudgedEvents:
         """Decide events, and write what they changed of their partitions and subjects, but make no records.
 
-        `transaction` has the subjects, budgets and groups of novel events, and what is not given here: `notes` are
-        those that keep class priors and traffic, `own` is what profiles say of the events by those before them, which
-        are not added to any profile then.
+        `notes` and `own` are those of `OfState`.
         """
-        subjects, notes = transaction.subjects, notes or transaction.notes
-        batch = batch_of(events, self._decoder.kinds)
-        if own is None:
-            own = self._profiling.say_and_add(events, batch, transaction.profiles)
-        batch = self._profiling.with_profiles(events, batch, own, self._classifier)
-        batch = self._early_risk.with_subject_texts(batch, subjects)
-        streams = self._read_streams(events, notes)
-        budgets = self._read_budgets(events, transaction.notes)
+        circumstances = OfState(self._deciders, transaction, self.partitions, notes, own)
+        self.last = scores = self._score(events, circumstances, self.shed)
+        told = circumstances.told(events, scores)
+        verdicts = self._verdicts(scores, told.over_budget, now)
+        return JudgedEvents(events, scores, verdicts, told, circumstances.own)
 
-        share = self._settings.overload.share if self.shed == "experts" else 1.0
-        self.last = scores = self._classifier.score(batch, streams, share)
-        over_budget = self._spend(budgets, events, scores)
-        novelty = self.novel_groups.join(events, scores, lambda i: over_budget[i] is None, transaction.notes)
-        alerts = self._event_alerts.thresholds(events, scores, transaction.notes, self.partitions)
-        after = self._early_risk.fold(events, scores, subjects)
+    def again(
+        self, events: EventColumns, decisions: Sequence[Decision], before: Mapping[str, SubjectState]
+    ) -> list[bytes]:
+        """The decisions on events as this model writes them where all else is as earlier decisions on them say.
 
-        for partition, state in scores.priors.items():
-            notes.set_priors(partition, self._digest, state)
-        self.traffic.write(notes, scores)
-        for partition, budget in budgets.items():
-            if budget.changed and self._reviews is not None:
-                transaction.notes.set_budget(partition, budget.state(), self._reviews.period)
-        subjects.write()
-        said = SaidOfEvents(over_budget, after, alerts, novelty)
-        return JudgedEvents(events, scores, self._verdicts(scores, over_budget, now), said, own)
+        `decisions` are those, in the order of the events; all have the same `shed`. `before` has the states of subjects
+        before the first of their events. Nothing is kept. See `tocsin.streams.worker.circumstances.of_records`.
+        """
+        circumstances, shed = OfRecords(self._deciders, decisions, before), decisions[0].shed
+        scores = self._score(events, circumstances, shed)
+        told = circumstances.told(events, scores)
+        verdicts = self._verdicts(scores, told.over_budget, np.array([one.decided_at for one in decisions], np.int64))
+        explained = np.flatnonzero([one.explanation is not None for one in decisions])
+        return self._texts(events, scores, verdicts, told, explained, shed)
 
-    def _read_streams(self, events: EventColumns, notes: Notes) -> Streams | None:
-        """What came of late in each partition that the events come from: class priors, and traffic."""
-        follows = self._settings.prior_shift.enabled
-        if not (follows or self.traffic.compares):
-            return None
-        partition = np.array([record.partition for record in events.records], np.int64)
-        among = np.unique(partition).tolist()
-        priors = {p: notes.priors(p, self._digest) for p in among if follows}
-        return Streams(partition, priors, self.traffic.read(among, self.partitions, notes))
+    @property
+    def reads_subjects(self) -> bool:
+        """Whether what a subject wrote before has a part in its decisions."""
+        return self._deciders.early_risk.reads_subjects
 
-    def _read_budgets(self, events: EventColumns, notes: Notes) -> dict[int, Budget]:
-        """What each partition that the events come from spent of the budget of reviews; nothing without a budget."""
-        if self._reviews is None:
-            return {}
-        partitions, period = dict.fromkeys(record.partition for record in events.records), self._reviews.period
-        return {partition: Budget(notes.budget(partition, period), period) for partition in partitions}
+    @property
+    def keeps_subjects(self) -> bool:
+        """Whether decisions say how their subjects stand."""
+        return self._deciders.early_risk.keeps_subjects
 
-    def _spend(self, budgets: dict[int, Budget], events: EventColumns, scores: Scores) -> list[_OverBudget | None]:
-        """Spend the budget of reviews on the events that were abstained from; returns those for which it is spent."""
-        over: list[_OverBudget | None] = [None] * events.size
-        if self._reviews is None:
-            return over
-        doubt = doubt_in(scores.belief, scores.uncertainty)
-        for i in np.flatnonzero(~scores.decided).tolist():
-            partition, reason = events.records[i].partition, _reason(scores, i)
-            if not reviewable(reason, self._settings.review):
-                continue
-            most = share(self._reviews.number, self.partitions, partition)
-            if not budgets[partition].spend(most, events.times[i], float(doubt[i])) and reason is not None:
-                over[i] = _OverBudget(reason, decidable(reason, float(doubt[i])))
-        return over
+    def _score(self, events: EventColumns, circumstances: Circumstances, shed: Shed | None) -> Scores:
+        batch = circumstances.with_profiles(events, batch_of(events, self._decoder.kinds))
+        batch = circumstances.with_subject_texts(batch)
+        share = self._settings.overload.share if shed == "experts" else 1.0
+        return self._classifier.score(batch, circumstances.streams(events), share)
 
-    def _verdicts(self, scores: Scores, over_budget: Sequence[_OverBudget | None], now: int) -> Verdicts:
+    def _verdicts(self, scores: Scores, over_budget: Sequence[OverBudget | None], decided_at: int | Ints) -> Verdicts:
         decided, reasons = scores.decided, scores.reasons
         turned = [i for i, over in enumerate(over_budget) if over is not None and over.decidable]
         if turned:
@@ -210,58 +158,84 @@ class Decide:
             decided[turned] = True
             for i in turned:
                 reasons[i] = None
-        return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), now)
+        return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), decided_at)
 
     def written(self, judged: JudgedEvents) -> DecidedBatch:
         """The records of events that are decided, and what to keep of each."""
         events, scores, verdicts, told, _ = judged
-        over_budget, novelty = told.over_budget, told.novelty
-        decisions, layout, packed = self._texts(judged)
+        layout, packed, decisions = self._records(judged)
         outputs = self._outputs(self._settings.topics.decisions, events, decisions)
         for i in range(events.size):
             if told.raises(i):
                 outputs[i] += self._alerts(events, scores, i, told)
-        quick = asked_for(self._settings, self._classifier, events, scores)
-        abstained = [i for i in np.flatnonzero(~verdicts.decided).tolist() if over_budget[i] is None]
-        reviewed = [i for i in abstained if reviewable(verdicts.reasons[i], self._settings.review)]
-        for i in sorted({*reviewed, *quick}):
-            rest = _rest_of_review(quick.get(i), novelty.get(i))
-            review = b'{"event":%b,"decision":%b%b}' % (encode(events.event(i)), decisions[i], rest)
-            outputs[i].append(outputs[i][0]._replace(topic=self._settings.topics.review, value=review))
+        quick = self._review(events, scores, verdicts, told, outputs)
         label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
-        spent = sum(over is not None for over in over_budget)
-        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, len(quick))
+        spent = sum(over is not None for over in told.over_budget)
+        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, quick)
 
     def decisions_alone(self, judged: JudgedEvents, topic: str) -> list[Output]:
         """The decisions alone, as records of a topic."""
-        decisions, _, _ = self._texts(judged)
-        return [one for [one] in self._outputs(topic, judged.events, decisions)]
+        _, _, decisions = self._records(judged)
+        return [output for [output] in self._outputs(topic, judged.events, decisions)]
+
+    def _records(self, judged: JudgedEvents) -> tuple[Layout, list[bytes], list[bytes]]:
+        """What is kept of each event, with its layout, and the decisions."""
+        events, scores, verdicts, told, _ = judged
+        layout = layout_of(scores, self._decoder.layout, verdicts.model)
+        columns = zip(told.over_budget, told.after, told.alerts, strict=True)
+        more = [
+            _more(self._said_of_budget(over), None if after is None else after.state, alert)
+            for over, after, alert in columns
+        ]
+        packed = packed_batch(layout, events, scores, verdicts, more)
+        kept = self._to_explain(verdicts, told)
+        if events.size <= FEW:
+            return layout, packed, [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
+        return layout, packed, self._texts(events, scores, verdicts, told, kept, self.shed)
 
     def _outputs(self, topic: str, events: EventColumns, decisions: Sequence[bytes]) -> list[list[Output]]:
+        """The decision on each event, as a list to which other outputs can be added."""
         return [
             [Output(topic, subject.encode(), decision, record.headers, record)]
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
         ]
 
-    def _texts(self, judged: JudgedEvents) -> tuple[list[bytes], Layout, list[bytes]]:
-        """The decisions as JSON, and what is kept of their events, with its layout."""
-        events, scores, verdicts, told, _ = judged
-        said = [self._said_of_budget(over) for over in told.over_budget]
-        risks = [None if one is None else one.state for one in told.after]
-        layout = layout_of(scores, self._decoder.layout, verdicts.model)
-        more = [_more(*one) for one in zip(said, risks, told.alerts, strict=True)]
-        packed = packed_batch(layout, events, scores, verdicts, more)
-        kept = self._to_explain(verdicts, told)
-        if events.size <= FEW:
-            return [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)], layout, packed
-        texts = JsonTexts()
-        explanations = self._explanations.columns_of(kept, scores, texts)
-        few = zip(said, self._ratios(scores), risks, traffic_ratios(scores), told.alerts, strict=True)
-        endings = [ending(budget, ratio, risk, self.shed, *rest) for budget, ratio, risk, *rest in few]
-        profiles = self._profiling.columns
-        return decision_texts(events, scores, verdicts, explanations, endings, profiles, texts), layout, packed
+    def _review(
+        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents, outputs: list[list[Output]]
+    ) -> int:
+        """Add what goes to review to the outputs of each event; returns for how many a quick label was asked."""
+        quick = asked_for(self._settings, self._classifier, events, scores)
+        abstained = [i for i in np.flatnonzero(~verdicts.decided).tolist() if told.over_budget[i] is None]
+        reviewed = [i for i in abstained if reviewable(verdicts.reasons[i], self._settings.review)]
+        for i in sorted({*reviewed, *quick}):
+            decision, rest = outputs[i][0], _rest_of_review(quick.get(i), told.novelty.get(i))
+            review = b'{"event":%b,"decision":%b%b}' % (encode(events.event(i)), decision.value, rest)
+            outputs[i].append(decision._replace(topic=self._settings.topics.review, value=review))
+        return len(quick)
 
-    def _to_explain(self, verdicts: Verdicts, told: SaidOfEvents) -> Ints:
+    def _texts(
+        self,
+        events: EventColumns,
+        scores: Scores,
+        verdicts: Verdicts,
+        told: ToldOfEvents,
+        explained: Ints,
+        shed: Shed | None,
+    ) -> list[bytes]:
+        """The records of the decisions, of which some rows are explained."""
+        texts = JsonTexts()
+        explanations = self._explanations.columns_of(explained, scores, texts)
+        columns = zip(
+            told.over_budget, self._ratios(scores), told.after, traffic_ratios(scores), told.alerts, strict=True
+        )
+        endings = [
+            ending(self._said_of_budget(over), ratio, None if after is None else after.state, shed, traffic, alert)
+            for over, ratio, after, traffic, alert in columns
+        ]
+        profiles = self._deciders.profiling.columns
+        return decision_texts(events, scores, verdicts, explanations, endings, profiles, texts)
+
+    def _to_explain(self, verdicts: Verdicts, told: ToldOfEvents) -> Ints:
         """The events that are explained: all, or those that people look at while explanations are given up."""
         rows = np.arange(len(told.alerts))
         if self.shed is None:
@@ -284,24 +258,27 @@ class Decide:
         ratios = scores.ratio.tolist()
         return [dict(zip(scores.classes, ratios[i], strict=True)) if scores.follows(i) else None for i in range(B)]
 
-    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: SaidOfEvents) -> list[Output]:
+    def _alerts(self, events: EventColumns, scores: Scores, i: int, told: ToldOfEvents) -> list[Output]:
         """The alerts that event i raised, for its subject and by itself."""
         explanation, event = self._explainer.explain(scores, i), events.event(i)
         record, after = events.records[i], told.after[i]
         alerts = []
         if after is not None:
-            alerts += [self._early_risk.alert(event, raised, after.state, explanation) for raised in after.raised]
+            alerts += [
+                self._deciders.early_risk.alert(event, raised, after.state, explanation) for raised in after.raised
+            ]
         if told.alerts[i] is not None:
-            alerts.append(self._event_alerts.alert(event, self._event_alerts.probability(scores, i), explanation))
+            on_events = self._deciders.event_alerts
+            alerts.append(on_events.alert(event, on_events.probability(scores, i), explanation))
         key = event.subject.encode()
         return [Output(self._settings.topics.alerts, key, encode(alert), record.headers, record) for alert in alerts]
 
     def _version(self) -> ModelVersion:
         return ModelVersion(self._classifier.feedback_offset, self._digest, SEGMENT, self._config_digest)
 
-    def _said_of_budget(self, over: _OverBudget | None) -> Reason | msgspec.UnsetType | None:
+    def _said_of_budget(self, over: OverBudget | None) -> Reason | msgspec.UnsetType | None:
         """What a decision says of the budget; nothing where there is none."""
-        if self._reviews is None:
+        if self._deciders.reviews is None:
             return msgspec.UNSET
         return None if over is None else over.reason
 
@@ -318,8 +295,3 @@ def _more(said: str | msgspec.UnsetType | None, risk: SubjectState | None, alert
         return None
     more = More(risk=risk, alert=alert)
     return more if said is msgspec.UNSET else msgspec.structs.replace(more, over_budget=said)
-
-
-def _reason(scores: Scores, i: int) -> Reason | None:
-    """Why an event was abstained from."""
-    return cast("Reason | None", scores.reasons[i])

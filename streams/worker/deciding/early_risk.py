@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -16,12 +17,28 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.subject_text import SubjectStanding, SubjectText
 from tocsin.models.decision.scores import Scores
+from tocsin.models.early_risk.peers import Counts
 from tocsin.models.early_risk.policies import Post, RaisedAlert, SubjectRisk, add_post
-from tocsin.streams.state.peer_baselines import peer_group
-from tocsin.streams.state.subjects import Subjects
+from tocsin.streams.state.peer_baselines import PeerGroup, peer_group
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.records import Alert, Event, SubjectState, SubjectTextState
 from tocsin.streams.wire.subject_state import risk_from_wire, state_to_wire, text_from_wire, text_to_wire
+
+
+class SubjectStates(Protocol):
+    """The states of subjects: see `tocsin.streams.state.subjects.Subjects`."""
+
+    def get(self, subject: str) -> SubjectState | None:
+        """A subject's accumulated state."""
+        ...
+
+    def put(self, subject: str, state: SubjectState, most: int, group: PeerGroup) -> None:
+        """Keep a subject's state, of at most so many."""
+        ...
+
+    def peers(self, group: PeerGroup) -> Mapping[str, Counts]:
+        """By class of a group, how many live subjects have which excess of its evidence per post."""
+        ...
 
 
 class SubjectAfter(NamedTuple):
@@ -52,8 +69,12 @@ class EarlyRisk:
         self._readers_of_subjects = {e.name: model.reader_digest(e) for e in model.experts if e.name in whole}
         self.keeps_subjects = bool(self._settings.classes or self._readers_of_subjects)
         """Whether anything is kept of subjects at all."""
+        self.reads_subjects = bool(self._readers_of_subjects)
+        """Whether what a subject wrote before has a part in its decisions."""
+        self.asks_peers = bool(self._group.classes)
+        """Whether an alert depends on how all other subjects stand."""
 
-    def with_subject_texts(self, batch: Batch, subjects: Subjects) -> Batch:
+    def with_subject_texts(self, batch: Batch, subjects: SubjectStates) -> Batch:
         """The batch with what its subjects wrote before, for the experts that read whole subjects."""
         if not self._readers_of_subjects:
             return batch
@@ -65,13 +86,13 @@ class EarlyRisk:
                     texts[name, subject] = text_from_wire(kept[name])
         return replace(batch, subject_texts=texts)
 
-    def fold(self, events: EventColumns, scores: Scores, subjects: Subjects) -> list[SubjectAfter | None]:
+    def fold(self, events: EventColumns, scores: Scores, subjects: SubjectStates) -> list[SubjectAfter | None]:
         """Fold events into their subjects, one after the other; None for each where nothing is kept of subjects."""
         if not self.keeps_subjects:
             return [None] * events.size
         return [self._fold(events, scores, i, subjects) for i in range(events.size)]
 
-    def _fold(self, events: EventColumns, scores: Scores, i: int, subjects: Subjects) -> SubjectAfter:
+    def _fold(self, events: EventColumns, scores: Scores, i: int, subjects: SubjectStates) -> SubjectAfter:
         subject = events.subjects[i]
         before = subjects.get(subject)
         risk = SubjectRisk() if before is None else self._risk(before)

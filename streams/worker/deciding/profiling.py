@@ -68,21 +68,11 @@ class Profiling:
         """The profiles of a stream without any event."""
         return EventProfiles(self._settings, self._kinds, self._most)
 
-    def with_profiles(self, events: EventColumns, batch: Batch, own: Floats | None, classifier: Classifier) -> Batch:
-        """The batch of these events with what profiles say of each; `own` is what `say_and_add` gave."""
-        if own is None:
-            return batch
-        rates = classifier.mixture.rates.say(self.strings(events), events.size)
-        return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
-
-    def say_and_add(self, events: EventColumns, batch: Batch, kept: KeptProfiles) -> Floats | None:
-        """What profiles say by the events before each of these, [B, columns of events], which are added to them.
-
-        None where there are no profiles.
-        """
-        if not self._settings:
-            return None
+    def say_and_add(self, events: EventColumns, batch: Batch, kept: KeptProfiles) -> Floats:
+        """What profiles say by the events before each of these, [B, columns of events], which are added to them."""
         own: Floats = np.empty((events.size, len(self.own)))
+        if not self._settings:
+            return own
         profiled = ProfiledEvents(self.strings(events), times_of(events), batch.X)
         partitions = np.array([record.partition for record in events.records])
         for partition in np.unique(partitions).tolist():
@@ -93,6 +83,13 @@ class Profiling:
                 rows = np.flatnonzero(partitions == partition)
                 own[rows] = profiles.say_and_add(_rows_of(profiled, rows))
         return own
+
+    def with_own(self, events: EventColumns, batch: Batch, own: Floats, classifier: Classifier) -> Batch:
+        """The batch of these events with what earlier events say of each, `own` [B, columns of events], and labels."""
+        if not self._settings:
+            return batch
+        rates = classifier.mixture.rates.say(self.strings(events), events.size)
+        return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
 
     def by_name(self, said: Floats) -> list[Said]:
         """What `add` returned, as records have it."""

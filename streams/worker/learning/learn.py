@@ -68,25 +68,29 @@ class Learn:
         """Whether the model has all the classes that it will ever have."""
         return len(self._classifier.classes) >= self._classes_most
 
-    def __call__(self, records: Sequence[Record], transaction: Transaction | None) -> int:
+    def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
         """Learn the records that the model has not learnt yet; returns how many.
 
-        Every record's label is noted as known, so that it is not joined again, unless there is no transaction: then
-        another model's has noted it. A class that the config does not name,
+        Every record's label is noted as known, so that it is not joined again. A class that the config does not name,
         or for which the model has no room, is passed over and counted: which one came too late depends on the log
         alone. Raises FeedbackError.
         """
         feedback = [self._read(record) for record in records]
-        if transaction is not None:
-            note_known(feedback, transaction, self._settings.bounds.pending_events)
+        note_known(feedback, transaction, self._settings.bounds.pending_events)
+        return self._learn(feedback, self._counts.judged.count)
+
+    def fold(self, records: Sequence[Record]) -> int:
+        """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
+        return self._learn([self._read(record) for record in records], lambda _: None)
+
+    def _learn(self, feedback: Sequence[FeedbackItem], judge: Callable[[Sequence[FeedbackItem]], None]) -> int:
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
         fitting = self._fitting(new)
         if fitting:
             self.listens(fitting)
-            if transaction is not None:
-                self._counts.judged.count(fitting)
+            judge(fitting)
             self._classifier.learn(self._columns(fitting))
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)

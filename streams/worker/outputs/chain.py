@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record, Transport
-from tocsin.streams.wire.chain import link_of, with_link
 from tocsin.streams.wire.encode import Output
+from tocsin.streams.wire.proof.chain import link_of, with_link
 
 FIRST_LOOK = 1_000
 """Decisions of each partition of their topic that are looked through first for the head of a chain."""

@@ -1,10 +1,10 @@
-"""The config that a worker decides by, as it is kept: see `tocsin.streams.wire.kept_configs`."""
+"""The config that a worker decides by, as it is kept: see `tocsin.streams.wire.proof.kept_configs`."""
 
 from __future__ import annotations
 
 from tocsin.config.settings import Settings
 from tocsin.streams.wire.encode import Output
-from tocsin.streams.wire.kept_configs import packed_config
+from tocsin.streams.wire.proof.kept_configs import packed_config
 
 
 def config_output(settings: Settings) -> Output:

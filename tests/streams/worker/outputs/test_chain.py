@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.streams.wire.chain import link_of
+from tocsin.streams.wire.proof.chain import link_of
 from tocsin.streams.worker.outputs import chain
 from tocsin.streams.worker.outputs.chain import heads_in
 

@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from tocsin.config import load
 from tocsin.config.loading.errors import ConfigError
-from tocsin.streams.wire.kept_configs import kept_configs, packed_config, settings_of
+from tocsin.streams.wire.proof.kept_configs import kept_configs, packed_config, settings_of
 
-from ..support import Service, drain, event, settings
+from ...support import Service, drain, event, settings
 
-PRESETS = sorted((Path(__file__).resolve().parents[3] / "config" / "presets").glob("*.yaml"))
+PRESETS = sorted((Path(__file__).resolve().parents[4] / "config" / "presets").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.streams.wire.chain import LINK_BYTES, is_whole, link_of, with_link, without_link
 from tocsin.streams.wire.kinds.link import Link
+from tocsin.streams.wire.proof.chain import LINK_BYTES, is_whole, link_of, with_link, without_link
 from tocsin.streams.wire.records import Decision
 
 DECISION = (

@@ -1,0 +1,1 @@
+"""`tocsin replay --verify`: its options, and how its report is printed."""

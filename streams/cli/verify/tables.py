@@ -1,0 +1,61 @@
+"""What a verification found, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from tocsin.streams.printable import printable
+from tocsin.streams.replay.verify.report import VerifyReport
+
+SHOWN = 20
+"""Differences, and broken places of the chain, that are shown: JSON names more."""
+WHY = {
+    "before-the-chain": "written by a release that kept no links",
+    "config-unknown": "their config is not kept, or this release cannot use it",
+    "erased": "a person was forgotten",
+    "event-expired": "their event is in its topic no more",
+    "feedback-gone": "feedback that their model learnt is deleted, and no snapshot stands for it",
+    "feedback-unreadable": "the feedback holds what Tocsin did not write",
+    "model-unknown": "their model went on from another one, or is computed otherwise by this release",
+    "subject-expired": "the decision before on the same subject is in the topic no more",
+}
+"""What the reasons mean for which decisions cannot be checked."""
+
+
+def tables(report: VerifyReport) -> Iterator[Table]:
+    """The tables of a report."""
+    yield _counts(report)
+    if report.differences:
+        shown = Table("event", "what differs")
+        for one in report.differences[:SHOWN]:
+            shown.add_row(printable(one.event), printable(", ".join(one.what)))
+        yield shown
+    if report.chain.places:
+        shown = Table("the chain", "record", "event", "place of the event")
+        for place in report.chain.places[:SHOWN]:
+            at = "" if place.partition is None else f"partition {place.partition}, offset {place.offset}"
+            what = "changed" if place.what == "changed" else "the one before is missing"
+            shown.add_row(what, place.record, printable(place.event or ""), at)
+        yield shown
+
+
+def _counts(report: VerifyReport) -> Table:
+    shown, chain = Table(show_header=False), report.chain
+    shown.add_row("decisions made again", f"{report.checked:,}")
+    shown.add_row("reproduced", f"{report.reproduced:,}")
+    shown.add_row("of these, to the byte", f"{report.to_the_byte:,}")
+    shown.add_row("different", f"{report.different:,}")
+    for reason, n in sorted(report.not_checkable.items()):
+        shown.add_row(f"not checkable: {WHY.get(reason, reason)}", f"{n:,}")
+    shown.add_row("links of the chain", f"{chain.links:,}")
+    shown.add_row("beginnings of it", f"{chain.begun:,}")
+    shown.add_row("links whose predecessor is missing", f"{chain.missing:,}")
+    shown.add_row("records that were changed", f"{chain.changed:,}")
+    if report.heads is not None:
+        shown.add_row("heads kept elsewhere that are found", f"{report.heads.found:,}")
+        shown.add_row("such heads that are missing", f"{len(report.heads.missing):,}")
+        if report.heads.expired:
+            shown.add_row("such heads that have expired", f"{report.heads.expired:,}")
+    return shown

@@ -1,0 +1,99 @@
+"""Whether the chains of decisions are whole: nothing was changed in a record, and none is gone from the midst.
+
+Two decisions may have one predecessor: under at-least-once an event is decided again after a crash. Whoever can write
+to the topic can also write a chain that is whole, so that decisions at its end can be taken away unseen, or all from
+some point on be written anew: a head of the chain that is kept elsewhere (`heads`) shows that, and what is written anew
+must still be what the events and the models give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tocsin.streams.replay.past.decisions import PastDecision, PastDecisions
+from tocsin.streams.replay.verify.report import ChainFound, ChainPlace, HeadsFound
+from tocsin.streams.transport.base import Record
+
+
+class HeadsError(Exception):
+    """A file of heads cannot be read."""
+
+
+def check_chain(past: PastDecisions) -> ChainFound:
+    """How the chains stand."""
+    found = ChainFound()
+    for record in past.unreadable:
+        found.note(ChainPlace("changed", _name(record), None, None, None))
+    there: set[tuple[int, str]] = {(one.link.partition, one.link.sha256) for one in past.decisions if one.link}
+    for one in past.decisions:
+        link = one.link
+        if link is None:
+            continue
+        if not one.whole:
+            found.note(_place("changed", one))
+        if (link.partition, link.before) in there:
+            found.links += 1
+        elif not link.before or (past.trimmed is not None and one.record.timestamp <= past.trimmed):
+            found.begun += 1
+        else:
+            found.note(_place("missing", one))
+    return found
+
+
+def heads_of(past: PastDecisions) -> list[dict[str, Any]]:
+    """The last decision on each partition of the events: `partition`, `offset`, `sha256`, `decided_at`."""
+    heads = {one.link.partition: one for one in past.decisions if one.link is not None}
+    return [
+        {
+            "partition": partition,
+            "offset": one.link.offset,
+            "sha256": one.link.sha256,
+            "decided_at": one.head.decided_at,
+        }
+        for partition, one in sorted(heads.items())
+        if one.link is not None
+    ]
+
+
+def written_heads(past: PastDecisions) -> bytes:
+    """What `--export-heads` writes: JSON."""
+    return orjson.dumps({"heads": heads_of(past)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def check_heads(past: PastDecisions, written: bytes) -> HeadsFound:
+    """Whether heads that were written earlier still stand in the log. Raises HeadsError."""
+    there = {(one.link.partition, one.link.offset, one.link.sha256): one for one in past.decisions if one.link}
+    found = HeadsFound()
+    for head in _read_heads(written):
+        one = there.get((head["partition"], head["offset"], head["sha256"]))
+        if one is not None and one.whole:
+            found.found += 1
+        elif one is None and past.trimmed is not None and head["decided_at"] <= past.trimmed:
+            found.expired += 1
+        else:
+            found.missing.append(head)
+    return found
+
+
+def _read_heads(written: bytes) -> list[dict[str, Any]]:
+    try:
+        heads: list[dict[str, Any]] = orjson.loads(written)["heads"]
+        return [
+            {name: kind(head[name]) for name, kind in (("partition", int), ("offset", int), ("sha256", str))}
+            | {"decided_at": int(head["decided_at"])}
+            for head in heads
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HeadsError(f"no heads can be read from it: {error!r}") from error
+
+
+def _place(what: str, one: PastDecision) -> ChainPlace:
+    link = one.link
+    assert link is not None
+    return ChainPlace(what, _name(one.record), one.head.event, link.partition, link.offset)
+
+
+def _name(record: Record) -> str:
+    return f"{record.topic}-{record.partition}, offset {record.offset}"

@@ -1,0 +1,155 @@
+"""The models that decided, one after the other: a fold over the feedback that stops at each offset that is asked for.
+
+It begins at the nearest snapshot of the model, or at the beginning of the log. Nothing of a worker's state is read or
+written. A control record that takes feedback back changes the model from its own offset on: then the fold begins again
+from an earlier snapshot, and leaves out what the control record names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tocsin.config.settings import Settings
+from tocsin.models.classifier import Classifier
+from tocsin.models.data.snapshot import SnapshotError
+from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
+from tocsin.streams.replay.verify.report import ERASED
+from tocsin.streams.replay.verify.snapshots import ModelSnapshots
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.packed.control import Control, is_control, read_control
+from tocsin.streams.wire.packed.feedback import UNREADABLE, read
+from tocsin.streams.wire.schema import EventSchema
+from tocsin.streams.worker.deciding.decide import Decide
+from tocsin.streams.worker.learning.learn import FeedbackError, Learn
+from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.snapshots.store import StoreError
+
+PIECE = 1_000
+"""Feedback records that are learnt at once."""
+
+
+class NoModelError(Exception):
+    """A model cannot be rebuilt; the text is the reason in the report."""
+
+
+class _GoBackError(Exception):
+    """Records at or behind this offset were learnt that a control record leaves out."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+
+class ModelFold:
+    """The models of one config, at feedback offsets that never fall."""
+
+    def __init__(self, settings: Settings, config: str, log: FeedbackLog, snapshots: ModelSnapshots) -> None:
+        """`settings` are those that decided, `config` is the config digest that decisions name them by."""
+        self._settings, self._config, self._log, self._snapshots = settings, config, log, snapshots
+        self._decoder = Decoder(EventSchema(settings))
+        self._left_out: dict[int, Control] = {}
+        """By their offsets, the control records that take feedback back, as far as they were read."""
+        self._pieces: FeedbackPieces | None = None
+
+    @property
+    def decoder(self) -> Decoder:
+        """That of its events."""
+        return self._decoder
+
+    def at(self, offset: int) -> Decide:
+        """What decides with all feedback below an offset. Raises NoModelError, TransportError."""
+        try:
+            if self._pieces is None or self._classifier.feedback_offset < min(offset, self._log.first):
+                self._begin(offset, offset)  # what comes next is deleted: only a snapshot leads past it
+            self._go_on(offset)
+        except FeedbackError:
+            self._pieces = None
+            raise NoModelError("feedback-unreadable") from None
+        except NoModelError:
+            self._pieces = None  # a later offset may have a snapshot of its own
+            raise
+        if self._counts.passed_over[ERASED]:
+            raise NoModelError(ERASED)  # it had learnt what nobody can read any more
+        self._classifier.feedback_offset = offset
+        return self._decide
+
+    def _begin(self, most: int, wanted: int) -> None:
+        """Begin at the nearest snapshot at or below `most`, for the model at `wanted`. Raises NoModelError."""
+        found: Classifier | None = None
+        for snapshot in self._snapshots.at_most(most, wanted):
+            try:
+                found = snapshot.load()
+                break
+            except (SnapshotError, StoreError, OSError):
+                continue
+        self._classifier = found or self._snapshots.empty()
+        if self._classifier.digest != self._snapshots.digest:
+            raise NoModelError("model-unknown")
+        base = self._classifier.feedback_offset
+        if self._log.end < wanted or (base < wanted and base < self._log.first):
+            raise NoModelError("feedback-gone")
+        self._pieces = FeedbackPieces(self._log, base)
+        self._decide = Decide(self._settings, self._classifier, self._decoder, self._config)
+        self._counts = Counts()
+        self._learn = Learn(self._classifier, self._decoder, self._settings, self._counts)
+
+    def _go_on(self, offset: int) -> None:
+        """Fold up to an offset, from the beginning again where a control record asks for that."""
+        while True:
+            try:
+                self._fold_below(offset)
+                return
+            except _GoBackError as back:
+                self._begin(back.first, offset)
+
+    def _fold_below(self, offset: int) -> None:
+        assert self._pieces is not None
+        while records := self._pieces.below(offset, PIECE):
+            learnt: list[Record] = []
+            for record in records:
+                if is_control(record.value):
+                    self._fold(learnt)
+                    learnt = []
+                    self._obey(record)
+                elif not self._is_left_out(record):
+                    learnt.append(record)
+            self._fold(learnt)
+
+    def _fold(self, records: Sequence[Record]) -> None:
+        if records:
+            self._learn.fold(records)
+
+    def _obey(self, record: Record) -> None:
+        """Leave out what a control record names, if it was not left out already. Raises _GoBackError."""
+        try:
+            control = read_control(record.value or b"")
+        except msgspec.MsgspecError:
+            raise FeedbackError("a control record cannot be read") from None
+        if control.kind != "leave-out" or record.offset in self._left_out:
+            return
+        self._left_out[record.offset] = control
+        raise _GoBackError(
+            min([*control.offsets, *([control.first] if control.first < control.end else [])], default=0)
+        )
+
+    def _is_left_out(self, record: Record) -> bool:
+        return any(_names(control, at, record) for at, control in self._left_out.items())
+
+
+def _names(control: Control, at: int, record: Record) -> bool:
+    """Whether the control record at an offset leaves a feedback record out."""
+    offset = record.offset
+    if offset >= at:
+        return False
+    if offset in control.offsets:
+        return True
+    if not control.first <= offset < control.end:
+        return False
+    if control.source is msgspec.UNSET:
+        return True
+    try:
+        return read(record.value or b"").source == control.source
+    except UNREADABLE:
+        return False
