@@ -37,9 +37,14 @@ class GroupWithShadow(Group):
         self._config.with_name("other.yaml").write_text(SHADOW)
 
     def command(self, name: str, *more: str) -> Any:
-        """What a command reports as JSON."""
+        """What a command reports as JSON, once every worker has come to the choice before."""
         command, environment = self._command(0, name, *more, "--report", "json")
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+        deadline = time.monotonic() + 60
+        while True:
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+            if b"not come to the last choice yet" not in done.stderr or time.monotonic() > deadline:
+                break
+            time.sleep(1)
         assert done.returncode == 0, done.stderr.decode()
         return orjson.loads(done.stdout.splitlines()[-1])
 

@@ -122,9 +122,7 @@ def _agreed(settings: Settings, told: ToldOfShadow) -> ShadowTelemetry:
     found = [one for one in told.workers.values() if one is not None]
     newest = max(found, key=lambda one: -1 if one.standing is None else one.standing.offset)
     if late := [name for name, one in told.workers.items() if one is not None and one.decides != newest.decides]:
-        raise ChoiceRefusedError(
-            f"{_names(late)} have not come yet to where the last choice stands: try again in a while"
-        )
+        raise ChoiceRefusedError(f"{_names(late)} have not come to the last choice yet: try again in a while")
     return newest
 
 
