@@ -73,7 +73,7 @@ STEPS = (
     Step("decision records", "tocsin.streams.worker.deciding.decide:decision_texts"),
     Step("encode event for review", "tocsin.streams.worker.deciding.decide:encode"),
     Step("pack", "tocsin.streams.worker.deciding.decide:packed_batch"),
-    Step("outputs, rest", "tocsin.streams.worker.deciding.decide:Decide._decided"),
+    Step("outputs, rest", "tocsin.streams.worker.deciding.decide:Decide.written"),
     Step("deciding, rest", "tocsin.streams.worker.model:Decide.__call__"),
     Step("pending entry: keys, puts", "tocsin.streams.state.pending.events:PendingEvents.add_new"),
     Step("waiting-label check", "tocsin.streams.worker.joining.join:Join.event"),

@@ -108,7 +108,17 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
 
 Role = Literal[
-    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots", "configs"
+    "events",
+    "labels",
+    "decisions",
+    "feedback",
+    "alerts",
+    "review",
+    "dead_letters",
+    "telemetry",
+    "snapshots",
+    "configs",
+    "shadow",
 ]
 """What a topic is for."""
 RECORD_LIMIT = "max.message.bytes"
@@ -189,6 +199,8 @@ class TopicsSettings(FrozenSettings):
     snapshots: TopicName = "snapshots"
     configs: TopicName = "configs"
     """Every config that made a decision, whole and without secrets, under its digest."""
+    shadow: TopicName | None = None
+    """What the model of `shadow` would have decided. Without a value that is written nowhere."""
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order, and
     so have `snapshots` and `configs`."""
@@ -201,7 +213,8 @@ class TopicsSettings(FrozenSettings):
     """Whether `tocsin run` creates the topics that are missing."""
 
     def by_role(self) -> dict[Role, str]:
-        """What each topic is for, and its name."""
+        """What each topic that is named is for, and its name."""
+        of_shadow: dict[Role, str] = {} if self.shadow is None else {"shadow": self.shadow}
         return {
             "events": self.events,
             "labels": self.labels,
@@ -213,6 +226,7 @@ class TopicsSettings(FrozenSettings):
             "telemetry": self.telemetry,
             "snapshots": self.snapshots,
             "configs": self.configs,
+            **of_shadow,
         }
 
     def names(self) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.alert import AlertSettings
-from tocsin.config.base import LONGEST_TEXT, ClassName, short_digest
+from tocsin.config.base import LONGEST_TEXT, ClassName, FilePath, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings, alerts
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
@@ -34,11 +34,14 @@ from tocsin.config.service import (
     ReviewSettings,
     StateSettings,
 )
+from tocsin.config.shadow.promotion import PromotionSettings
 
 SECRETS: Any = {"kafka": {"security": {"password", "key_password"}}}
 """The settings that nothing may show."""
 OF_ONE_WORKER: Any = {"kafka": {"instance"}, "state": {"directory"}}
 """The settings that each worker of a service has a value of its own for."""
+OF_THE_SHADOW: Any = {"shadow", "promotion"}
+"""The settings that change no decision of this config: they are of a second one that is tried beside it."""
 
 
 class _Environment(EnvSettingsSource):
@@ -102,6 +105,12 @@ class Settings(BaseSettings):
     monitor: MonitorSettings = MonitorSettings()
     kernels: KernelsSettings = KernelsSettings()
     seed: Seed = 0
+    shadow: FilePath | None = None
+    """Another config file, beside this one unless the path is absolute: its model is tried on the live events, and
+    decides nothing until `tocsin promote`. It says how to decide; all else is as here. See docs/shadow.md."""
+    promotion: PromotionSettings = PromotionSettings()
+
+    _beside: Settings | None = PrivateAttr(default=None)
 
     @classmethod
     def settings_customise_sources(
@@ -181,18 +190,31 @@ class Settings(BaseSettings):
         return self.model_dump(mode="json", by_alias=True, exclude=SECRETS)
 
     def digest(self) -> str:
-        """The config digest: sixteen hex digits that change with every setting but secrets and `OF_ONE_WORKER`.
+        """The config digest: sixteen hex digits that change with every setting but those that `shared` leaves out.
 
         A decision has it as `model.settings`: it says what made the decision.
         """
         return short_digest(self.shared())
 
     def shared(self) -> dict[str, Any]:
-        """What all workers of the service have in common: the whole tree without secrets and `OF_ONE_WORKER`."""
+        """What all workers that decide by this config have in common: the whole tree without secrets, `OF_ONE_WORKER`
+        and what is said of a shadow. So a config has one digest, whether it is tried beside another or is alone."""
         tree = self.without_secrets()
         for group, keys in OF_ONE_WORKER.items():
             tree[group] = {key: value for key, value in tree[group].items() if key not in keys}
-        return tree
+        del tree["topics"]["shadow"]
+        return {key: value for key, value in tree.items() if key not in OF_THE_SHADOW}
+
+    @property
+    def of_shadow(self) -> Settings | None:
+        """The settings by which the shadow decides, as `tocsin.config.load` has read them; None without a shadow."""
+        return self._beside
+
+    def with_shadow(self, settings: Settings | None) -> Self:
+        """The same with these settings as those of the shadow, or with none."""
+        made = self.model_copy()
+        made._beside = settings
+        return made
 
     @property
     def group(self) -> str:

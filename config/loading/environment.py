@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tocsin.config.loading.errors import ConfigError, nearest
 from tocsin.config.loading.keys import valid_keys
@@ -15,6 +17,7 @@ DELIMITER = "__"
 OTHERS = ("TOCSIN_CACHE_DIR", "TOCSIN_CONFIG", "TOCSIN_KERNELS_BACKEND")
 """Variables of Tocsin that are no settings: the folder of compiled kernels, the config that docker-compose.yml mounts,
 and the back end of kernels where `kernels.backend` is `auto`. Variables of tests begin with TOCSINTEST_."""
+_LEFT_OUT = ContextVar("_LEFT_OUT", default=False)
 _LINK = re.compile(r"TOCSIN_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?|PORT)")
 """How Kubernetes names what it says of a service that is called tocsin or tocsin-...; such a PORT holds an address."""
 
@@ -27,7 +30,7 @@ def refuse_foreign_variables() -> None:
         if not name.startswith(PREFIX) or name in OTHERS or _is_link(name, value):
             continue
         group, nested, _ = name.removeprefix(PREFIX).lower().partition(DELIMITER)
-        if nested and group not in [key for key in groups if key not in ("name", "seed")]:
+        if nested and group not in [key for key in groups if key not in ("name", "seed", "shadow")]:
             raise ConfigError(f"the environment: {variable}: is no setting{nearest(group, groups)}")
         if group not in groups:
             raise ConfigError(f"the environment: {variable}: is no setting{_nearest_variable(name, groups)}")
@@ -53,6 +56,8 @@ def variable_of(keys: Sequence[int | str], in_file: bool) -> str | None:
     A variable named for the path itself overrides the file. One named for a group or a list above it holds JSON, which
     replaces lists and is merged into groups.
     """
+    if _LEFT_OUT.get():
+        return None
     present = {variable.upper(): variable for variable in os.environ}
     for end in range(len(keys), 0, -1):
         variable = present.get(PREFIX + DELIMITER.join(str(key) for key in keys[:end]).upper())
@@ -62,3 +67,13 @@ def variable_of(keys: Sequence[int | str], in_file: bool) -> str | None:
         if whole or in_list or not in_file:
             return variable
     return None
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """Within this block no variable is named as what gave a value: the settings are read without the environment."""
+    token = _LEFT_OUT.set(True)
+    try:
+        yield
+    finally:
+        _LEFT_OUT.reset(token)

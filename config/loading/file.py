@@ -14,6 +14,7 @@ from tocsin.config.loading import document, environment
 from tocsin.config.loading.errors import ConfigError, unknown_key
 from tocsin.config.loading.keys import valid_keys
 from tocsin.config.loading.mistakes import describe
+from tocsin.config.loading.shadow import beside
 from tocsin.config.settings import Settings
 
 MAX_BYTES = 1024 * 1024
@@ -21,7 +22,7 @@ MAX_BYTES = 1024 * 1024
 
 
 def load(path: Path | str) -> Settings:
-    """The settings of a YAML file with the environment's overrides.
+    """The settings of a YAML file with the environment's overrides, and with those of its shadow if it names one.
 
     Raises ConfigError, whose text has one line a mistake.
     """
@@ -30,12 +31,24 @@ def load(path: Path | str) -> Settings:
     _refuse_foreign_keys(path, root, values)
     environment.refuse_foreign_variables()
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except SettingsError as error:
         raise ConfigError(f"the environment: {error}: expected JSON") from None
     except ValidationError as error:
         mistakes = [describe(path, root, details) for details in error.errors()]
         raise ConfigError(*dict.fromkeys(mistakes)) from None
+    return settings if settings.shadow is None else settings.with_shadow(_shadow_of(settings, values, path))
+
+
+def _shadow_of(settings: Settings, values: dict[Any, Any], path: Path) -> Settings | None:
+    """The settings of the shadow that a config names. Raises ConfigError."""
+    assert settings.shadow is not None
+    other = path.parent / settings.shadow
+    if not other.exists():
+        raise ConfigError(f"{place(path, ['shadow'])}: names {other}, and there is no such file")
+    root, found = _parse(other)
+    _refuse_foreign_keys(other, root, found)
+    return beside(settings, values, (other, root, found))
 
 
 def place(path: Path | str, keys: Sequence[int | str]) -> str:

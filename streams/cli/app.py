@@ -31,6 +31,7 @@ from tocsin.streams.cli.commands import (
     schema,
     topics,
 )
+from tocsin.streams.cli.commands.shadow import promote, rollback
 from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
@@ -67,7 +68,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, model, demo):
+for command in (
+    init,
+    check,
+    schema,
+    topics,
+    run,
+    replay,
+    bootstrap,
+    monitor,
+    promote,
+    rollback,
+    explain,
+    feedback,
+    model,
+    demo,
+):
     app.add_typer(command.app)
 
 

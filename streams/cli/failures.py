@@ -14,6 +14,7 @@ EXIT_CODES = {
     "tocsin.models.classifier.UnknownClassError": 1,
     "tocsin.models.data.snapshot.SnapshotError": 1,
     "tocsin.streams.monitor.server.PageError": 1,
+    "tocsin.streams.monitor.shadow.choosing.ChoiceRefusedError": 1,
     "tocsin.streams.replay.bootstrap.bootstrap.BootstrapError": 1,
     "tocsin.streams.replay.inference.label.UnclearError": 2,
     "tocsin.streams.replay.past_event.SourceError": 1,

@@ -16,6 +16,7 @@ from tocsin.streams.monitor.overview import overview
 from tocsin.streams.monitor.reader import Reader
 from tocsin.streams.monitor.record_counts import BadRecordError, DeadLetterCounts, DecisionCounts
 from tocsin.streams.monitor.server import PageServer
+from tocsin.streams.monitor.shadow import shown
 from tocsin.streams.monitor.standstill import GroupWatch
 from tocsin.streams.monitor.view import View
 from tocsin.streams.monitor.workers import SILENT_RECORDS, Workers
@@ -115,6 +116,7 @@ class Monitor:
         self._refreshed_at = time.monotonic()
         self.workers.refresh(self._clock())
         self._look_at_the_group()
+        self._look_at_the_shadow()
         self.metrics.add("tocsin_monitor_errors", self._reader.errors)
         self._reader.errors = 0
         for topic, lag in self._reader.lag().items():
@@ -131,11 +133,18 @@ class Monitor:
                 count = sum(partition.topic == topic for partition in self.unattended)
                 self.metrics.set("tocsin_unattended_partitions", None if found is None else count, topic)
 
+    def _look_at_the_shadow(self) -> None:
+        with self.metrics.atomically():
+            for name, value, labels in shown.gauges(shown.found_in(self.workers.contest, self._settings)):
+                self.metrics.set(name, value, *labels)
+
     def _overview(self) -> str:
         """The page `/`, made in a thread of the server."""
         now = self._clock()
         with self.metrics.atomically():  # the workers are counted under the same lock
-            return overview(self._settings.name, list(self.workers.active(now)), now, self.unattended)
+            workers = list(self.workers.active(now))
+            beside = shown.section(self.workers.contest, self._settings)
+            return overview(self._settings.name, workers, now, self.unattended, beside)
 
     def _healthy(self) -> bool:
         return time.monotonic() - self._polled_at < _HEALTHY_SECONDS

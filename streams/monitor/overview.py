@@ -8,6 +8,8 @@ from html import escape
 from tocsin.streams.monitor.expert_table import COLUMNS, expert_rows, mean_engaged
 from tocsin.streams.monitor.judged.shown import COLUMNS as COLUMNS_OF_CLASSES
 from tocsin.streams.monitor.judged.shown import confusion, rows, sentence
+from tocsin.streams.monitor.shadow.shown import COLUMNS as COLUMNS_OF_BOTH
+from tocsin.streams.monitor.shadow.shown import Section
 from tocsin.streams.monitor.shown_name import beginning
 from tocsin.streams.monitor.workers import WorkerStatus, alarms
 from tocsin.streams.printable import printable
@@ -27,10 +29,17 @@ th { font-weight: 600; color: #47525f } .text { text-align: left } .retired td {
 """
 
 
-def overview(service: str, workers: Sequence[WorkerStatus], now: float, unattended: Collection[Partition] = ()) -> str:
+def overview(
+    service: str,
+    workers: Sequence[WorkerStatus],
+    now: float,
+    unattended: Collection[Partition] = (),
+    beside: Section | None = None,
+) -> str:
     """The whole page, of the active workers of a service; `now` in seconds since the epoch.
 
-    `unattended` are partitions that stand still, and of which no worker tells.
+    `unattended` are partitions that stand still, and of which no worker tells; `beside` is what workers tell of a
+    shadow.
     """
     name = escape(service)
     return (
@@ -40,6 +49,7 @@ def overview(service: str, workers: Sequence[WorkerStatus], now: float, unattend
         '<p><a href="metrics">metrics</a> for Prometheus, <a href="healthz">healthz</a>: whether the monitor reads</p>'
         f"{_warnings(workers, unattended)}<h2>Workers</h2>{_workers(workers, now)}"
         f"<h2>Classes</h2>{_classes(workers)}"
+        f"{_shadow(beside)}"
         f"<h2>Experts</h2>{_experts(workers)}</body></html>\n"
     )
 
@@ -73,6 +83,14 @@ def _classes(workers: Sequence[WorkerStatus]) -> str:
         + _table(COLUMNS_OF_CLASSES, rows(recent), texts=("class",))
         + _table([beginning(column) for column in columns], matrix, texts=("true class",))
     )
+
+
+def _shadow(beside: Section | None) -> str:
+    """A shadow beside whoever decides; nothing where no worker tells of one."""
+    if beside is None:
+        return ""
+    table = _table(COLUMNS_OF_BOTH, beside.rows, texts=("", "config"))
+    return f"<h2>Shadow</h2><p>{escape(printable(beside.sentence))}</p>{table}"
 
 
 def _experts(workers: Sequence[WorkerStatus]) -> str:

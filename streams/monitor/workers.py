@@ -15,6 +15,7 @@ from tocsin.streams.monitor import rules, standstill
 from tocsin.streams.monitor.judged import shown
 from tocsin.streams.monitor.judged.recent import RecentlyJudged
 from tocsin.streams.monitor.metrics import OTHER, SUM, CappedNames, Labels, Metrics
+from tocsin.streams.monitor.shadow.contest import Contest
 from tocsin.streams.monitor.snapshot_digests import Disagreement, ToldSnapshots, disagreements, in_words
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import ExpertTelemetry, Telemetry
@@ -78,6 +79,8 @@ class Workers:
         """`interval` is the time between two reports of a worker, in seconds."""
         self._metrics = metrics
         self._silent_seconds = max(SILENT_SECONDS, SILENT_RECORDS * interval)
+        self.contest = Contest()
+        """What they tell of a shadow."""
         self._workers: OrderedDict[str, WorkerStatus] = OrderedDict()
         self._classes = CappedNames(CLASSES, classes)
         self._experts = CappedNames(EXPERTS)
@@ -94,6 +97,7 @@ class Workers:
         with self._metrics.atomically():
             worker = self._status(telemetry)
             self._count_totals(worker, telemetry)
+            self.contest.note(telemetry)
             # A topic that is read again gives older reports than the last, which say nothing about the present.
             if telemetry.time >= worker.last.time:
                 worker.rate = _rate(worker.last, telemetry)
@@ -184,6 +188,9 @@ class Workers:
             totals.setdefault(("tocsin_lost_records", (self._topics(topic),)), 0)
         if (scoring := telemetry.scoring) is not None:
             totals["tocsin_device_failures", ()] = scoring.failures
+        if (shadow := telemetry.shadow) is not None:
+            totals["tocsin_shadow_scored", ()] = shadow.scored
+            totals["tocsin_shadow_passed_over", ()] = shadow.passed_over
         for name, labels, figure in shown.totals(telemetry.judged, self._classes):
             totals[name, labels] = totals.get((name, labels), 0) + figure
         return totals | _batch_times(telemetry)
@@ -206,6 +213,9 @@ class Workers:
         if (scoring := telemetry.scoring) is not None:
             gauge("tocsin_device_given_up", scoring.failures > 0 and scoring.place == "cpu", label)
             gauge("tocsin_worker_scores_on", 1, label, CappedNames(1)(scoring.place))
+        if (shadow := telemetry.shadow) is not None:
+            gauge("tocsin_shadow_given_up", shadow.state == "given-up", label)
+            gauge("tocsin_shadow_decides", shadow.decides == shadow.second, label)
         gauge("tocsin_pending_events", telemetry.pending, label)
         gauge("tocsin_labelled_events", telemetry.labelled, label)
         gauge("tocsin_waiting_labels", telemetry.waiting, label)

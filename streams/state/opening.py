@@ -40,6 +40,7 @@ def open_state(settings: Settings, reader: Transport) -> State:
         state.close()
         discard(directory)
         discard(base / "snapshot")
+        discard(base / "shadow")
         state = State(directory, settings.state.max_bytes)
     with state.transaction() as t:
         for topic, identity in ids.items():

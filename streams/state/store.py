@@ -30,6 +30,8 @@ from tocsin.streams.state.pending.events import PendingEvents
 from tocsin.streams.state.pending.tallies import Tallies
 from tocsin.streams.state.positions import POSITIONS, Positions
 from tocsin.streams.state.profiles import PROFILES, KeptProfiles
+from tocsin.streams.state.shadow.verdicts import BY_AGE as VERDICTS_BY_AGE
+from tocsin.streams.state.shadow.verdicts import VERDICTS, PairedVerdicts
 from tocsin.streams.state.subject_entry import SUBJECTS
 from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.waiting import WaitingLabels
@@ -45,7 +47,7 @@ format 7 pending events were JSON.
 DATABASES = (
     NOTES, POSITIONS, pending.PENDING, pending.BY_ID, pending.BY_SUBJECT, pending.LABELLED, pending.LAYOUTS,
     older.PENDING, older.BY_AGE, older.BY_SUBJECT, waiting.WAITING, waiting.BY_AGE, waiting.BY_PLACE,
-    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE, PROFILES,
+    known_labels.KNOWN, known_labels.BY_AGE, SUBJECTS, BY_SILENCE, LIVE, PROFILES, VERDICTS, VERDICTS_BY_AGE,
 )  # fmt: skip
 PENDING_SHARE, WAITING_SHARE = 0.5, 0.15
 """Of the map, at most so much for pending events and for waiting labels; beyond it the oldest go."""
@@ -187,6 +189,7 @@ class Transaction:
         self.known = KnownLabels(self.entries, self._sequence)
         self.subjects = Subjects(self.entries, self._sequence)
         self.profiles = KeptProfiles(self.entries, self.notes, profiles)
+        self.verdicts = PairedVerdicts(self.entries, self._sequence)
         self._ended = False
 
     def renew(self) -> None:

@@ -143,6 +143,7 @@ def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
         "snapshots": {"cleanup.policy": "compact"},
         # A decision names the config that made it by the key.
         "configs": {"cleanup.policy": "compact"},
+        "shadow": as_events,
     }
     replication = -1 if topics.replication is None else topics.replication
     return {

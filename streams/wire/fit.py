@@ -82,6 +82,8 @@ class Fit:
             topics.snapshots: _Rule("pointer", _smaller_pointer),
             topics.configs: _Rule("config", _as_it_is),
         }
+        if topics.shadow is not None:
+            self._rules[topics.shadow] = _Rule("shadow decision", _smaller_decision)
 
     def __call__(self, output: Output) -> list[Output]:
         """The records to produce in place of an output: itself where it fits. Raises TransportError.
@@ -100,7 +102,7 @@ class Fit:
         if smaller is not None:
             self._note(rule.name, output.topic)
             return [smaller]
-        if rule.name in ("telemetry", "pointer", "config"):
+        if rule.name in ("telemetry", "pointer", "config", "shadow decision"):
             self._note(rule.name, output.topic)
             return []
         letter = self._replacement(rule.name, output)

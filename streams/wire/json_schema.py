@@ -14,7 +14,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
-from tocsin.streams.wire.kinds import dead_letter, judged, link, promise, snapshots
+from tocsin.streams.wire.kinds import dead_letter, judged, link, promise, shadow, snapshots
 
 CONFIG = "config"
 """The name of the schema of a whole config, which is no record of a struct's."""
@@ -83,7 +83,7 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    told = (explanation, records, dead_letter, judged, link, promise, snapshots)
+    told = (explanation, records, dead_letter, judged, link, promise, shadow, snapshots)
     return {name: text for module in told for name, text in _docstrings(module).items()}
 
 

@@ -18,6 +18,7 @@ from tocsin.streams.wire.kinds.link import Link
 from tocsin.streams.wire.kinds.novelty import NovelGroup, NovelGroupsTelemetry
 from tocsin.streams.wire.kinds.promise import PromiseTelemetry
 from tocsin.streams.wire.kinds.scoring import ScoringTelemetry
+from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
 from tocsin.streams.wire.values import MOST_WEIGHT
 
 _STRING, _NUMBER = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}
@@ -369,3 +370,5 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """How the worker came by its model; null from an older worker."""
     partitions_restored: dict[str, PartitionRestored] = {}
     """By its number, how each partition of the events that is assigned to the worker now was taken over."""
+    shadow: ShadowTelemetry | None = None
+    """The two configs of the worker and how they compare; null without a shadow, or from an older worker."""

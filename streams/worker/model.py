@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,12 +16,22 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import MANIFEST, SnapshotError, read_manifest, write
 from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
-from tocsin.streams.transport.base import Partition, Record, Transport
+from tocsin.streams.transport.base import Offsets, Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, standing_in
+from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
-from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.learning.feedback_items import FeedbackItem
+from tocsin.streams.worker.learning.learn import (
+    TOO_MANY_CLASSES,
+    UNFIT_VALUE,
+    UNKNOWN_CLASS,
+    FeedbackError,
+    Learn,
+    read_control_of,
+)
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
@@ -63,7 +74,23 @@ class Model:
         """The feedback offset of the last snapshot that was written, loaded or failed."""
         self.restored = Restored(0.0, None, 0, 0)
         """How this worker came by its model."""
+        self.decides_by: Callable[[Control, int], None] = self._note_standing
+        """What is done at a `decide-by` record: it and its offset. All feedback below that offset is learnt by then."""
+        self.standing: ChosenConfig | None = None
+        """What the last `decide-by` record below the feedback offset says; None where there is none."""
+        self.listens: Callable[[Sequence[FeedbackItem]], None] = lambda items: None
+        """What is told of records before they are learnt. It raises nothing that concerns this model."""
         self._use(Classifier.from_config(settings))
+
+    @property
+    def settings(self) -> Settings:
+        """What it decides by."""
+        return self._settings
+
+    def begin_anew(self) -> None:
+        """Be a model that has learnt nothing."""
+        self._use(Classifier.from_config(self._settings))
+        self.snapshot = self.standing = None
 
     def _use(self, classifier: Classifier) -> None:
         settings = self._settings
@@ -71,6 +98,7 @@ class Model:
         self.classifier = classifier
         self.decide = Decide(settings, classifier, self._decoder)
         self.learn = Learn(classifier, self._decoder, settings, self._counts)
+        self.learn.listens = lambda items: self.listens(items)
 
     def load_snapshot(self, reader: Transport) -> None:
         """Take over the newest snapshot that fits the settings and the feedback log, its own one or a shared one.
@@ -103,8 +131,7 @@ class Model:
                 log.warning("the snapshot is not used, the model is folded from the feedback log: %s", error)
             else:
                 log.warning("the snapshot is not used, the one before it is tried: %s", error)
-            self._use(Classifier.from_config(self._settings))
-            self.snapshot = None
+            self.begin_anew()
             return False
         self._tried_at = offset = self.classifier.feedback_offset
         self.restored = Restored(0.0, candidate.source, offset, 0)
@@ -133,6 +160,7 @@ class Model:
             if first == 0 or "settings" not in manifest:
                 raise
             return self._successor(directory, first, offset, error)
+        self.standing = _standing_in(manifest)
         if sha256 := manifest.get("sha256"):  # earlier releases wrote none
             self.snapshot = SnapshotTaken(offset, sha256)
         return made
@@ -150,6 +178,7 @@ class Model:
                 f"from the snapshot in {directory}: {error} ({foreign}). Restore the config of the snapshot, or "
                 "name a new topic in topics.feedback, with which learning begins anew"
             ) from error
+        self.standing = _standing_in(read_manifest(directory))
         anew = ", ".join(begin_anew) or "none"
         log.warning("%s begins at offset %d: the model goes on from its snapshot of another config", topic, first)
         log.warning("experts that begin anew: %s", anew)
@@ -171,8 +200,8 @@ class Model:
             return
         try:
             manifest, arrays = self.classifier.to_snapshot()
-            topic = {"topic": self._settings.topics.feedback, "topic_id": self.topic_id}
-            self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **topic}, arrays))
+            told = {"topic": self._settings.topics.feedback, "topic_id": self.topic_id, **as_manifest(self.standing)}
+            self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **told}, arrays))
         except SnapshotError as error:
             self._snapshots = False
             self._counts.snapshots_failed += 1
@@ -186,10 +215,18 @@ class Model:
                 error,
             )
 
-    def first_catch_up(self, reader: Transport, state: State) -> None:
+    def count_in(self, counts: Counts) -> None:
+        """Count here what it does from now on."""
+        self._counts = counts
+        self.learn.count_in(counts)
+
+    def _note_standing(self, control: Control, offset: int) -> None:
+        self.standing = ChosenConfig(control.config, offset, control.reason, control.before)
+
+    def first_catch_up(self, reader: Transport, state: State | None, ends: Offsets | None = None) -> None:
         """`catch_up`, after which the log says how the model was restored. Raises FeedbackError."""
         began, learnt = time.perf_counter(), self._counts.feedback
-        self.catch_up(reader, state)
+        self.catch_up(reader, state, ends)
         self._counts.judged.clear()  # that was of the time before
         folded, seconds = self._counts.feedback - learnt, self.restored.seconds + time.perf_counter() - began
         self.restored = restored = msgspec.structs.replace(self.restored, seconds=seconds, folded=folded)
@@ -197,14 +234,16 @@ class Model:
         source = f"the {kind} snapshot of feedback offset {restored.offset}" if kind else "no snapshot"
         log.info("restored the model in %.2f s from %s and %d feedback records", seconds, source, folded)
 
-    def catch_up(self, reader: Transport, state: State) -> None:
-        """Fold the feedback log to its end. Raises FeedbackError.
+    def catch_up(self, reader: Transport, state: State | None, ends: Offsets | None = None) -> None:
+        """Fold the feedback log to its end, or to the one that is given. Raises FeedbackError.
+
+        Without a state its labels and how far it is read are noted by another model's fold.
 
         A log whose beginning is deleted is read on by a model that has learnt what is missing, and by no other: two
         workers at one offset of it would hold two models. Of the snapshots on the way only the last is written, which
         the other workers have, too.
         """
-        ends = self._ends(reader)
+        ends = self._ends(reader) if ends is None else ends
         if len(ends) != 1:
             raise FeedbackError(
                 f"topics.feedback: {self._settings.topics.feedback} has {len(ends)} partitions, and feedback has an "
@@ -214,8 +253,10 @@ class Model:
             first = reader.first_offsets(partition.topic)[partition]
             if first > self.classifier.feedback_offset:
                 raise beginning_deleted(partition, first, self.classifier.feedback_offset)
-            with state.transaction() as t:
-                start = max(first, min(t.positions.get(partition) or 0, self.classifier.feedback_offset))
+            start = max(first, self.classifier.feedback_offset)
+            if state is not None:
+                with state.transaction() as t:
+                    start = max(first, min(t.positions.get(partition) or 0, start))
             every = self._settings.state.snapshot_every
             last_snapshot = end // every * every
             chunk: list[Record] = []
@@ -243,14 +284,17 @@ class Model:
             topic, first = self._settings.topics.feedback, min(unknown.values())
             log.warning("%s: from offset %d on there are labels of other classes (%s): %s", topic, first, names, WAYS)
 
-    def _fold(self, records: Sequence[Record], state: State, first_snapshot: int) -> None:
+    def _fold(self, records: Sequence[Record], state: State | None, first_snapshot: int) -> None:
         if not records:
+            return
+        if state is None:
+            self.fold(records, None, first_snapshot)
             return
         with state.transaction() as t:
             self.fold(records, t, first_snapshot)
             t.positions.set(next_offsets(records))
 
-    def fold(self, records: Sequence[Record], transaction: Transaction, first_snapshot: int = 1) -> None:
+    def fold(self, records: Sequence[Record], transaction: Transaction | None, first_snapshot: int = 1) -> None:
         """Learn feedback records in their order. Raises FeedbackError.
 
         They are cut at the multiples of `state.snapshot_every` from `first_snapshot` on, and a snapshot is written at
@@ -259,9 +303,27 @@ class Model:
         every = self._settings.state.snapshot_every
         for number, piece in itertools.groupby(records, lambda record: record.offset // every):
             self._arrive(number * every, first_snapshot)
-            self._counts.feedback += self.learn(list(piece), transaction)
+            self._fold_piece(list(piece), transaction)
             if self.classifier.feedback_offset == (number + 1) * every:
                 self._arrive(self.classifier.feedback_offset, first_snapshot)
+
+    def _fold_piece(self, records: Sequence[Record], transaction: Transaction | None) -> None:
+        """Learn records between which no snapshot is due; they are cut at the control records."""
+        for control, run in itertools.groupby(records, lambda record: is_control(record.value)):
+            if not control:
+                records_of = list(run)
+                learnt = self.learn.fold(records_of) if transaction is None else self.learn(records_of, transaction)
+                self._counts.feedback += learnt
+                continue
+            for record in run:
+                new = record.offset >= self.classifier.feedback_offset
+                self._obey(read_control_of(record), record.offset, new)
+                self.classifier.feedback_offset = max(self.classifier.feedback_offset, record.offset + 1)
+
+    def _obey(self, control: Control, offset: int, new: bool) -> None:
+        """Do what a control record says; it is `new` where the model has not passed it before."""
+        if new and control.kind == "decide-by":
+            self.decides_by(control, offset)
 
     def _arrive(self, offset: int, first_snapshot: int) -> None:
         """Write the snapshot of an offset below which there is no record any more to learn, if it is due."""
@@ -273,6 +335,13 @@ class Model:
 
     def _ends(self, reader: Transport) -> dict[Partition, int]:
         return reader.end_offsets(self._settings.topics.feedback)
+
+
+def _standing_in(manifest: Mapping[str, Any]) -> ChosenConfig | None:
+    try:
+        return standing_in(manifest)
+    except msgspec.ValidationError as error:
+        raise SnapshotError(f"what its manifest says of who decides is damaged: {error}") from error
 
 
 def beginning_deleted(partition: Partition, first: int, offset: int) -> FeedbackError:

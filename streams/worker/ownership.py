@@ -45,6 +45,10 @@ class Ownership:
         self.changed = False
         """Whether partitions came since the owner of this object last set it to False."""
 
+    def decided_by(self, settings: Settings) -> None:
+        """Events are decided by these settings from now on: budgets and subjects are read back as they say."""
+        self._settings = settings
+
     def open(self, state: State, reader: Transport) -> None:
         """Keep what is taken over in this state, and read the logs by this reader."""
         self._state = state

@@ -13,9 +13,9 @@ from tocsin.streams.wire.event_columns import EventColumns, is_again
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.deciding.decide import DecidedBatch
 from tocsin.streams.worker.joining.join import Fits, Join, Joined
-from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.shadow.models import Models
 
 Produce = Callable[[Output], None]
 
@@ -31,7 +31,7 @@ class Pipeline:
         self,
         settings: Settings,
         decoder: Decoder,
-        model: Model,
+        models: Models,
         ownership: Ownership,
         counts: Counts,
         produce: Produce,
@@ -39,12 +39,12 @@ class Pipeline:
     ) -> None:
         self._settings = settings
         self._decoder = decoder
-        self._model = model
+        self._models = models
         self._duties = ownership.duties
         self._counts = counts
         self._produce = produce
         self._join = Join(
-            settings, ownership.duties, ownership.decides, lambda name: model.learn.takes(name), fits, decoder.layout
+            settings, ownership.duties, ownership.decides, lambda name: models.learn.takes(name), fits, decoder.layout
         )
         self.decided_before: set[str] = set()
         self._was_full = False
@@ -59,7 +59,7 @@ class Pipeline:
         now: int,
     ) -> None:
         """Work off what was polled now (epoch ms). Raises FeedbackError, StateError, TransportError."""
-        self._model.fold(feedback, transaction)
+        self._models.fold(feedback, transaction)
         self._report_without_room(transaction)
         self._decide(events, transaction, now)
         # After the events: a label that came along with its event finds it.
@@ -83,7 +83,7 @@ class Pipeline:
 
     def _report_without_room(self, transaction: Transaction) -> None:
         """Report the labels that wait and can be learnt no more, once the model has all its classes."""
-        if self._was_full or not self._model.learn.full:
+        if self._was_full or not self._models.learn.full:
             return
         self._was_full = True
         self._finish(self._join.without_room(transaction))
@@ -102,7 +102,7 @@ class Pipeline:
         new = self._new_events(events, transaction)
         if not new.size:
             return
-        decided = self._model.decide(new, transaction, now)
+        decided, beside = self._models.decide(new, transaction, now)
         places = [record.partition for record in new.records]
         kept = list(zip(new.ids, new.subjects, places, decided.packed, strict=True))
         if transaction.waiting.count() == 0:
@@ -114,6 +114,7 @@ class Pipeline:
                 transaction.pending.add_new(kept[i : i + 1], decided.layout, now)
                 self._produce_all(outputs)
                 self._finish(self._join.event(new.ids[i], new.subjects[i], transaction))
+        self._produce_all(beside)
         self._count(decided)
 
     def _new_events(self, events: EventColumns, transaction: Transaction) -> EventColumns:

@@ -123,6 +123,8 @@ def run(settings: Settings, stop: Callable[[], bool], faust: bool = False) -> Co
         import torch  # here, because only this back end needs it
 
         torch.set_num_threads(1)  # small matrices are faster so, and sums keep one order
+    if settings.shadow is not None and settings.of_shadow is None:
+        log.warning("shadow: %s decides by the same config, so that there is nothing to try", settings.shadow)
     terms = Terms(
         math.inf,
         stop=stop,

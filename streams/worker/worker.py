@@ -27,7 +27,6 @@ from tocsin.streams.wire.fit import Fit
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
-from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
@@ -41,8 +40,10 @@ from tocsin.streams.worker.rebuild import tail
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.reporter import Reporter
 from tocsin.streams.worker.reporting.telemetry import Identity
-from tocsin.streams.worker.snapshots.sharing import Sharing, Trim
-from tocsin.streams.worker.warm_up import warm_up
+from tocsin.streams.worker.shadow.models import Models
+from tocsin.streams.worker.shadow.sharing import SharingOfModels
+from tocsin.streams.worker.shadow.taking_over import TakingOver
+from tocsin.streams.worker.snapshots.sharing import Trim
 
 log = logging.getLogger(__name__)
 
@@ -109,17 +110,17 @@ class Worker:
         self._decoder = Decoder(EventSchema(settings))
         self._gaps = Gaps(self.counts, lambda topic: self._reader.first_offsets(topic))
         self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
-        self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts)
+        self._models = Models(settings, self._decoder, self._directory, self.counts, self._ownership.decided_by)
         self._fit = Fit(
             settings, lambda topic: self._transport.limit(topic), self.counts.dead_letters, self.counts.shortened
         )
         self._pipeline = Pipeline(
-            settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
+            settings, self._decoder, self._models, self._ownership, self.counts, self._produce, self._fit.fits
         )
-        self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
+        self._sharing = SharingOfModels(self._models, settings, self._directory, self.name, self.counts, trim)
         self._load = Load(settings)
         self._chain = Chain(settings.topics.decisions)
-        self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._model, self._ownership)
+        self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._models, self._ownership)
         self._reported_at: int | None = None
         """When a telemetry record was produced last, by `ticks`."""
 
@@ -127,6 +128,10 @@ class Worker:
     def classifier(self) -> Classifier:
         """The model that decides."""
         return self._model.classifier
+
+    @property
+    def _model(self) -> Model:
+        return self._models.deciding
 
     # Start and stop
 
@@ -139,16 +144,13 @@ class Worker:
             raise
         try:
             self._end_earlier()
-            self._model.load_snapshot(self._reader)
-            if self.classifier.classes:
-                warm_up(self.classifier, self._stop)
-                scoring.warm_up(self.settings, self.classifier)
-            self._model.first_catch_up(self._reader, self._state)
+            self._models.restore(self._reader, self._state, self._stop)
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
             self._commits = Commits(self._state, self._transport)
         except BaseException:
+            self._models.close()
             self._state.close()
             self._reader.close()
             raise
@@ -157,7 +159,8 @@ class Worker:
     def _open_shared(self) -> Transport:
         topics = self.settings.topics
         # The labels are shared as well, because each partition of them needs an owner: see the duties.
-        rebalance = Settled(self._ownership, lambda: self._commits.settle())
+        owner = TakingOver(self._ownership, self._models, topics.events)
+        rebalance = Settled(owner, lambda: self._commits.settle())
         return self._open_transport((topics.events, topics.labels), self._whole_positions(), rebalance)
 
     def __exit__(self, *exception: object) -> None:
@@ -165,13 +168,15 @@ class Worker:
             if exception[0] is None:
                 with self._state.transaction() as t:
                     t.notes.stopped_cleanly = True
-                self._model.save_snapshot()
+                self._models.save_snapshots()
+                self._models.keep()
                 self._say_goodbye()
         finally:
             self._sharing.close()
             self._transport.close()
             self._commits.close()
             self._reader.close()
+            self._models.close()
             self._state.close()
 
     def _say_goodbye(self) -> None:
@@ -224,12 +229,13 @@ class Worker:
         Labels that were read while another worker had their events are joined. What that worker joined before it gave
         its partitions up is at the end of the feedback log by now.
         """
-        self._model.decide.partitions = len(self._reader.end_offsets(self.settings.topics.events))
+        self._models.among(len(self._reader.end_offsets(self.settings.topics.events)))
         self._transport.add_new_partitions()
-        self._model.catch_up(self._reader, self._state)
+        self._models.catch_up(self._reader, self._state)
         # What waits came before what is read again now: so a subject's labels keep their order.
         self._pipeline.after_assignment(self._commits.transaction)
-        self._produce(config_output(self.settings))  # before anything is decided by it
+        for settings in self._models.settings:
+            self._produce(config_output(settings))  # before anything is decided by it
         self._commit({}, {})
         self._commits.settle()
         for partition in self._ownership.duties.behind():
@@ -283,7 +289,7 @@ class Worker:
         self._ownership.lose_all()
         self._transport = self._commits.transport = self._open_shared()
         # The state went back and the model did not. What the feedback holds is known before a label is read again.
-        self._model.catch_up(self._reader, self._state)
+        self._models.catch_up(self._reader, self._state)
 
     def step(self, timeout: float | None = None) -> int:
         """What one poll gives; returns how many records that were. Raises TransportError, StateError, FeedbackError."""
@@ -360,13 +366,12 @@ class Worker:
         if self._reported_at is None or self._ticks() - self._reported_at >= interval:
             self._transport.add_new_partitions()
             self._pipeline.expire(self._commits.transaction, self.clock())
-            pointer = self._sharing.output(self._ownership.decides(0), self._model.shared, self.clock())
-            if pointer is not None:
+            for pointer in self._sharing.outputs(self._ownership.decides(0), self.clock()):
                 self._produce(pointer)
-                pointer = pointer if self._fit.fits(pointer) else None  # what is not pointed at replaces nothing
             self._commit({}, {})
             self._commits.settle()
-            self._sharing.said(pointer, self.clock())
+            self._models.keep()
+            self._sharing.said(self._fit.fits, self.clock())
             self._report()
 
     def _report(self, force: bool = False) -> None:

@@ -35,6 +35,8 @@ def check(
     settings = load_settings(config)
     with reporting_errors():
         _build_model(config, settings)
+        if settings.shadow is not None and settings.of_shadow is not None:
+            _build_model(config.parent / settings.shadow, settings.of_shadow)
     tree = settings.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     if printable(text, lines=True) != text:  # then YAML's own escapes, so that what is printed is still YAML
@@ -50,9 +52,21 @@ def check(
     print_message(
         f"{config}: valid; the model's hash is {settings.model.digest()}, that of the whole config {settings.digest()}"
     )
+    if settings.shadow is not None:
+        print_message(_of_shadow(config.parent / settings.shadow, settings.of_shadow))
     if broker:
         with reporting_errors():
             _ask_broker(settings)
+
+
+def _of_shadow(path: Path, settings: Settings | None) -> str:
+    """What there is to say of a shadow, whose settings are None where it decides as the first config does."""
+    if settings is None:
+        return (
+            f"{path}: the shadow decides by the same config, so there is none: leave `shadow` out, or change its file"
+        )
+    digests = f"the model's hash is {settings.model.digest()}, that of the whole config {settings.digest()}"
+    return f"{path}: valid as the shadow, under all other settings of the config that names it; {digests}"
 
 
 def _ask_broker(settings: Settings) -> None:

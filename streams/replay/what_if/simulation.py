@@ -26,10 +26,10 @@ from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.learning.feedback_items import read_item
-from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.shadow.models import Models
 
 EXPIRE_EVERY = 200
 """Runs of events between two looks for what has waited too long."""
@@ -65,11 +65,10 @@ class Simulation:
         decoder = Decoder(EventSchema(settings))
         gaps = Gaps(self.counts, self._reader.first_offsets)
         ownership = Ownership(settings, decoder, self._clock, self.counts, gaps)
-        self.model = Model(settings, decoder, directory / "snapshot", self.counts)
+        models = Models(settings.with_shadow(None), decoder, directory, self.counts)
+        self.model = models.deciding
         """The model that decides."""
-        self._pipeline = Pipeline(
-            settings, decoder, self.model, ownership, self.counts, self._produce, lambda output: True
-        )
+        self._pipeline = Pipeline(settings, decoder, models, ownership, self.counts, self._produce, lambda output: True)
         ownership.open(self._state, self._reader)
         events = {Partition(topics.events, index): None for index in range(partitions)}
         ownership.assigned({**events, Partition(topics.labels, 0): None})

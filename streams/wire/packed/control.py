@@ -33,6 +33,8 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who asked for it."""
     config: str = ""
     """A config digest, as `model.settings` of decisions."""
+    before: str = ""
+    """That of the config which decided until then, as whoever asked knew it: what a rollback goes back to."""
     first: int = 0
     end: int = 0
     source: str | msgspec.UnsetType | None = msgspec.UNSET

@@ -10,31 +10,15 @@ import json
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from tocsin.config.base import short_digest
 from tocsin.config.loading.errors import ConfigError
 from tocsin.config.settings import Settings
+from tocsin.config.shadow.plain import PlainSettings
 from tocsin.streams.transport.base import Transport
 
 _NO_SECRET = "not kept"
 """Stands for a password, which no kept config has and which some protocols must have."""
-
-
-class _WithoutEnvironment(Settings):
-    """Settings that are what they were given, whatever the environment says today."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The arguments alone."""
-        return (init_settings,)
 
 
 def packed_config(settings: Settings) -> bytes:
@@ -63,7 +47,7 @@ def settings_of(packed: bytes) -> Settings:
     if str(security.get("protocol", "")).startswith("sasl"):
         security["password"] = _NO_SECRET
     try:
-        return _WithoutEnvironment(**tree)
+        return PlainSettings(**tree)
     except ValidationError as error:
         told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
         raise ConfigError(*(f"a kept config cannot be used: {mistake}" for mistake in told)) from None

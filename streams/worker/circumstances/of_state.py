@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.models.data.batch import Batch
+from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.decision.scores import Scores
 from tocsin.models.decision.streams import Streams
+from tocsin.streams.state.notes import Notes
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.worker.circumstances.circumstances import Deciders, OverBudget, ToldOfEvents, reason_of
@@ -16,15 +17,30 @@ from tocsin.streams.worker.deciding.review_budget import Budget, decidable, doub
 class OfState:
     """What the state says of a batch. What the batch changes of its partitions and subjects is written by `told`."""
 
-    def __init__(self, deciders: Deciders, transaction: Transaction, partitions: int) -> None:
-        """`partitions` is how many there are of the events, among which the budgets are shared."""
+    def __init__(
+        self,
+        deciders: Deciders,
+        transaction: Transaction,
+        partitions: int,
+        notes: Notes | None = None,
+        own: Floats | None = None,
+    ) -> None:
+        """`partitions` is how many there are of the events, among which the budgets are shared.
+
+        What is not given is the transaction's: `notes` are those that keep class priors and traffic, `own` is what
+        profiles say of the events by those before them, which are added to no profile then.
+        """
         self._deciders, self._partitions = deciders, partitions
-        self._transaction = transaction
+        self._transaction, self._notes = transaction, notes or transaction.notes
+        self.own = own
+        """What profiles say of the events by those before them, [B, columns of events], once it was asked for."""
 
     def with_profiles(self, events: EventColumns, batch: Batch) -> Batch:
         """See `Circumstances`; the events are added to their profiles."""
         deciders = self._deciders
-        return deciders.profiling.with_profiles(events, batch, self._transaction.profiles, deciders.classifier)
+        if self.own is None:
+            self.own = deciders.profiling.say_and_add(events, batch, self._transaction.profiles)
+        return deciders.profiling.with_own(events, batch, self.own, deciders.classifier)
 
     def with_subject_texts(self, batch: Batch) -> Batch:
         """See `Circumstances`."""
@@ -32,7 +48,7 @@ class OfState:
 
     def streams(self, events: EventColumns) -> Streams | None:
         """See `Circumstances`."""
-        deciders, notes = self._deciders, self._transaction.notes
+        deciders, notes = self._deciders, self._notes
         follows = deciders.settings.prior_shift.enabled
         if not (follows or deciders.traffic.compares):
             return None
@@ -49,8 +65,8 @@ class OfState:
         alerts = deciders.event_alerts.thresholds(events, scores, notes, self._partitions)
         after = deciders.early_risk.fold(events, scores, subjects)
         for partition, state in scores.priors.items():
-            notes.set_priors(partition, deciders.digest, state)
-        deciders.traffic.write(notes, scores)
+            self._notes.set_priors(partition, deciders.digest, state)
+        deciders.traffic.write(self._notes, scores)
         subjects.write()
         return ToldOfEvents(over_budget, after, alerts, novelty)
 

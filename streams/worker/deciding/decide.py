@@ -13,8 +13,9 @@ from tocsin.explain.brief import Explanations
 from tocsin.explain.decision import Explainer
 from tocsin.kernels.text.json_texts import JsonTexts
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.batch import Ints
+from tocsin.models.data.batch import Floats, Ints
 from tocsin.models.decision.scores import Scores
+from tocsin.streams.state.notes import Notes
 from tocsin.streams.state.store import Transaction
 from tocsin.streams.wire.decision_texts import decision_texts, ending
 from tocsin.streams.wire.decode import Decoder
@@ -56,6 +57,23 @@ class DecidedBatch(NamedTuple):
     """Events for which a quick label was asked."""
 
 
+class JudgedEvents(NamedTuple):
+    """B events that are decided, and of which no record is made yet."""
+
+    events: EventColumns
+    scores: Scores
+    verdicts: Verdicts
+    told: ToldOfEvents
+    own: Floats | None
+    """What profiles say of the events by those before them, [B, columns of events]."""
+
+    def named(self) -> Ints:
+        """The class of each event that it was decided for, else its most probable one, int64 [B]; -1 for none."""
+        betp = self.scores.betp
+        probable = betp.argmax(axis=1) if betp.shape[1] else np.full(self.events.size, -1)
+        return np.where(self.verdicts.label >= 0, self.verdicts.label, probable).astype(np.int64)
+
+
 class Decide:
     """Turns events into decisions with one classifier."""
 
@@ -81,10 +99,25 @@ class Decide:
 
     def __call__(self, events: EventColumns, transaction: Transaction, now: int) -> DecidedBatch:
         """Decide events at one instant (epoch ms), and write what they changed of their partitions and subjects."""
-        circumstances = OfState(self._deciders, transaction, self.partitions)
+        return self.written(self.judge(events, transaction, now))
+
+    def judge(
+        self,
+        events: EventColumns,
+        transaction: Transaction,
+        now: int,
+        notes: Notes | None = None,
+        own: Floats | None = None,
+    ) -> JudgedEvents:
+        """Decide events, and write what they changed of their partitions and subjects, but make no records.
+
+        `notes` and `own` are those of `OfState`.
+        """
+        circumstances = OfState(self._deciders, transaction, self.partitions, notes, own)
         self.last = scores = self._score(events, circumstances, self.shed)
         told = circumstances.told(events, scores)
-        return self._decided(events, scores, self._verdicts(scores, told.over_budget, now), told)
+        verdicts = self._verdicts(scores, told.over_budget, now)
+        return JudgedEvents(events, scores, verdicts, told, circumstances.own)
 
     def again(
         self, events: EventColumns, decisions: Sequence[Decision], before: Mapping[str, SubjectState]
@@ -127,7 +160,27 @@ class Decide:
                 reasons[i] = None
         return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), decided_at)
 
-    def _decided(self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents) -> DecidedBatch:
+    def written(self, judged: JudgedEvents) -> DecidedBatch:
+        """The records of events that are decided, and what to keep of each."""
+        events, scores, verdicts, told, _ = judged
+        layout, packed, decisions = self._records(judged)
+        outputs = self._outputs(self._settings.topics.decisions, events, decisions)
+        for i in range(events.size):
+            if told.raises(i):
+                outputs[i] += self._alerts(events, scores, i, told)
+        quick = self._review(events, scores, verdicts, told, outputs)
+        label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
+        spent = sum(over is not None for over in told.over_budget)
+        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, quick)
+
+    def decisions_alone(self, judged: JudgedEvents, topic: str) -> list[Output]:
+        """The decisions alone, as records of a topic."""
+        _, _, decisions = self._records(judged)
+        return [output for [output] in self._outputs(topic, judged.events, decisions)]
+
+    def _records(self, judged: JudgedEvents) -> tuple[Layout, list[bytes], list[bytes]]:
+        """What is kept of each event, with its layout, and the decisions."""
+        events, scores, verdicts, told, _ = judged
         layout = layout_of(scores, self._decoder.layout, verdicts.model)
         columns = zip(told.over_budget, told.after, told.alerts, strict=True)
         more = [
@@ -137,27 +190,15 @@ class Decide:
         packed = packed_batch(layout, events, scores, verdicts, more)
         kept = self._to_explain(verdicts, told)
         if events.size <= FEW:
-            decisions = [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
-        else:
-            decisions = self._texts(events, scores, verdicts, told, kept, self.shed)
-        outputs = self._outputs(events, scores, verdicts, told, decisions)
-        quick = self._review(events, scores, verdicts, told, outputs)
-        label = [scores.classes[k] if k >= 0 else None for k in verdicts.label.tolist()]
-        spent = sum(over is not None for over in told.over_budget)
-        return DecidedBatch(events, outputs, layout, packed, label, verdicts.reasons, spent, quick)
+            return layout, packed, [self._plain(scores, i, layout, blob, i in kept) for i, blob in enumerate(packed)]
+        return layout, packed, self._texts(events, scores, verdicts, told, kept, self.shed)
 
-    def _outputs(
-        self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents, decisions: Sequence[bytes]
-    ) -> list[list[Output]]:
-        """The decision on each event, and the alerts that it raised."""
-        outputs = [
-            [Output(self._settings.topics.decisions, subject.encode(), decision, record.headers, record)]
+    def _outputs(self, topic: str, events: EventColumns, decisions: Sequence[bytes]) -> list[list[Output]]:
+        """The decision on each event, as a list to which other outputs can be added."""
+        return [
+            [Output(topic, subject.encode(), decision, record.headers, record)]
             for subject, decision, record in zip(events.subjects, decisions, events.records, strict=True)
         ]
-        for i in range(events.size):
-            if told.raises(i):
-                outputs[i] += self._alerts(events, scores, i, told)
-        return outputs
 
     def _review(
         self, events: EventColumns, scores: Scores, verdicts: Verdicts, told: ToldOfEvents, outputs: list[list[Output]]

@@ -68,13 +68,12 @@ class Profiling:
         """The profiles of a stream without any event."""
         return EventProfiles(self._settings, self._kinds, self._most)
 
-    def with_profiles(self, events: EventColumns, batch: Batch, kept: KeptProfiles, classifier: Classifier) -> Batch:
-        """The batch of these events with what profiles say of each; the events are added to their profiles."""
-        if not self._settings:
-            return batch
-        strings = self.strings(events)
+    def say_and_add(self, events: EventColumns, batch: Batch, kept: KeptProfiles) -> Floats:
+        """What profiles say by the events before each of these, [B, columns of events], which are added to them."""
         own: Floats = np.empty((events.size, len(self.own)))
-        profiled = ProfiledEvents(strings, times_of(events), batch.X)
+        if not self._settings:
+            return own
+        profiled = ProfiledEvents(self.strings(events), times_of(events), batch.X)
         partitions = np.array([record.partition for record in events.records])
         for partition in np.unique(partitions).tolist():
             profiles = kept.of(partition, self)
@@ -83,14 +82,13 @@ class Profiling:
             else:
                 rows = np.flatnonzero(partitions == partition)
                 own[rows] = profiles.say_and_add(_rows_of(profiled, rows))
-        return self._with_rates(batch, own, strings, classifier)
+        return own
 
     def with_own(self, events: EventColumns, batch: Batch, own: Floats, classifier: Classifier) -> Batch:
-        """The same where it is known what earlier events say of each, `own` [B, columns of events]."""
-        return self._with_rates(batch, own, self.strings(events), classifier)
-
-    def _with_rates(self, batch: Batch, own: Floats, strings: Strings, classifier: Classifier) -> Batch:
-        rates = classifier.mixture.rates.say(strings, len(batch))
+        """The batch of these events with what earlier events say of each, `own` [B, columns of events], and labels."""
+        if not self._settings:
+            return batch
+        rates = classifier.mixture.rates.say(self.strings(events), events.size)
         return replace(batch, X=np.concatenate([batch.X, own, rates], axis=1))
 
     def by_name(self, said: Floats) -> list[Said]:

@@ -16,6 +16,7 @@ from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.context import context_from_wire
+from tocsin.streams.wire.packed.control import Control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.deciding.profiling import keys_of_events
@@ -48,8 +49,14 @@ class Learn:
         self._counts = counts
         self._digest = classifier.digest
         self._classes_most = settings.model.max_classes
+        self.listens: Callable[[Sequence[FeedbackItem]], None] = lambda items: None
+        """What is told of records before they are learnt. It raises nothing."""
         self.unknown: dict[str, int] = {}
         """The labels that `classes` does not name, each with the offset of its first record."""
+
+    def count_in(self, counts: Counts) -> None:
+        """Count here what is learnt from now on."""
+        self._counts = counts
 
     def takes(self, label: str) -> bool:
         """Whether the model knows this class or has room for one more."""
@@ -82,6 +89,7 @@ class Learn:
             return 0
         fitting = self._fitting(new)
         if fitting:
+            self.listens(fitting)
             judge(fitting)
             self._classifier.learn(self._columns(fitting))
         self._classifier.feedback_offset = new[-1].record.offset + 1
@@ -171,6 +179,14 @@ def note_known(items: Sequence[FeedbackItem], transaction: Transaction, most: in
     if transaction.waiting.count():
         for key, source, label, _ in known:
             transaction.waiting.drop(key, source, label)
+
+
+def read_control_of(record: Record) -> Control:
+    """The control record that stands in the feedback topic. Raises FeedbackError."""
+    try:
+        return read_control(record.value or b"")
+    except UNREADABLE as error:
+        raise _garbage(record, str(error)) from error
 
 
 def _garbage(record: Record, why: str) -> FeedbackError:

@@ -27,11 +27,15 @@ class JudgedTotals:
 
     def __init__(self, settings: Settings | None = None) -> None:
         """The settings say which class raises alerts, and what decisions cost."""
+        self.judge_by(settings)
+        self.clear()
+
+    def judge_by(self, settings: Settings | None) -> None:
+        """Count by these settings from now on."""
         self._rare = None if settings is None else settings.alert.class_
         self._today = {} if settings is None else settings.class_map
         abstention = AbstentionSettings() if settings is None else settings.abstention
         self._costs, self._abstain_cost = abstention.costs, abstention.abstain_cost
-        self.clear()
 
     def clear(self) -> None:
         """Count from the start."""

@@ -84,6 +84,8 @@ class Sharing:
         """The model of the task, and of what is to be pointed at."""
         self._shared_at = 0
         """The feedback offset of the last snapshot that was stored."""
+        self.oldest = 0
+        """The feedback offset of the oldest snapshot that is kept, as far as this worker knows."""
         self._unsaid: list[SharedSnapshot] = []
         """What is kept in the store, the newest first, until the topic points at it."""
         self._not_before = 0
@@ -110,6 +112,7 @@ class Sharing:
         if output is None or not self._unsaid or self._model is None or self._store is None:
             return
         kept, self._unsaid = self._unsaid, []
+        self.oldest = kept[-1].offset
         self._task = _in_background(partial(self._tidy, self._store, self._model, kept[-1].offset, now))
 
     def close(self) -> None:

@@ -61,9 +61,25 @@ def telemetry(worker: str = "w1", started_at: int = 1_000, **more: Any) -> dict[
         "pending": 5, "labelled": 3, "waiting": 2, "lag": {"events": 11, "labels": 0, "feedback": 4},
         "partition_lag": {"events": {"0": 11}, "labels": {"0": 0}, "feedback": {"0": 4}},
         "config": "0123456789abcdef",
+        "shadow": shadow(),
         "judged": {"events": 8, "classes": {"spam": {"labels": 4, "named": 4, "right": 3}}, "rare": "spam",
                    "found": [0] * 40 + [4] + [0] * 16, "every": [4] + [0] * 39 + [4] + [0] * 16,
                    "alerts": 4, "hits": 3, "cost": 7.5, "confusion": {"spam": {"spam": 3, "ham": 1}}},
+    } | more  # fmt: skip
+
+
+def shadow(tally: str = "t1", both: int = 700, **more: Any) -> dict[str, Any]:
+    """Two configs on a thousand labelled events, of which the second finds a few more."""
+    right = {"both": both, "first": 40, "second": 120}
+    return {
+        "first": "a" * 16, "second": "b" * 16, "decides": "a" * 16, "state": "scores", "scored": 2_000,
+        "passed_over": 5, "feedback_offset": 7,
+        "compared": {
+            "tally": tally, "events": 1_000, "right": right, "decided": {"both": 600, "first": 100, "second": 50},
+            "wrong": {"both": 30, "first": 20, "second": 10},
+            "classes": {"ham": {"labels": 800, "found": {"both": both - 100, "first": 40, "second": 20}},
+                        "spam": {"labels": 200, "found": {"both": 100, "first": 0, "second": 100}}},
+        },
     } | more  # fmt: skip
 
 

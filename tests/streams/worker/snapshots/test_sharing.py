@@ -64,8 +64,9 @@ def settle(service: Service, *workers: Worker) -> None:
         service.clock.move(2)
         drain(*workers)
         for worker in workers:
-            if (task := worker._sharing._task) is not None:
-                task.exception(timeout=10)
+            for sharing in worker._sharing.all:
+                if (task := sharing._task) is not None:
+                    task.exception(timeout=10)
 
 
 def teach(service: Service, n: int, *workers: Worker, start: int = 0) -> None:
@@ -312,3 +313,34 @@ def test_start_and_restore_are_logged(tmp_path: Path, caplog: pytest.LogCaptureF
     said = [r.message for r in caplog.records]
     assert any(m.startswith("restored the model in") and "no snapshot and 0 feedback" in m for m in said)
     assert any(m.startswith("restored events-0 in") for m in said)
+
+
+def test_feedback_is_kept_until_the_snapshots_of_a_shadow_have_learnt_it_too(tmp_path: Path) -> None:
+    """A worker that comes later could not fold the shadow's model, and so not decide once it is promoted."""
+    changes = {"feedback": {"keep": EVERY}, "bounds": {"pending_ttl_hours": 1e-9}}
+    second = shared(tmp_path, seed=5, **changes)
+    service = Service(shared(tmp_path, **changes).with_shadow(second))
+    with working(service, service.settings) as worker:
+        teach(service, EVERY + 2, worker)
+        service.clock.move(25 * 3_600)
+        beside = worker._models.beside
+        assert beside is not None
+        teach(service, 4 * EVERY, worker, start=EVERY + 2)
+        first_left = service.records("feedback")[0].offset
+        assert 0 < first_left <= min(sharing.oldest for sharing in worker._sharing.all)
+        folded = beside.second.classifier.to_snapshot()[1]
+        choose = {one.config for one in pointers(service)}
+        assert choose == {service.settings.model.digest(), second.model.digest()}
+    other = shared(tmp_path, "new", **changes).with_shadow(shared(tmp_path, "new", seed=5, **changes))
+    with working(service, other) as new:
+        beside = new._models.beside
+        assert beside is not None
+        assert beside.failed is None
+        assert beside.second.restored.snapshot == "shared"
+        made = beside.second.classifier.to_snapshot()[1]
+    assert {name: array.tobytes() for name, array in made.items()} == {n: a.tobytes() for n, a in folded.items()}
+
+
+def pointers(service: Service) -> list[SnapshotPointer]:
+    records = service.records(service.topics.snapshots)
+    return [msgspec.json.decode(record.value or b"", type=SnapshotPointer) for record in records]

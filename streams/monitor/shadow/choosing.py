@@ -1,0 +1,164 @@
+"""Choosing who decides: what must hold before a `decide-by` record is written, and the record."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from tocsin.config.settings import Settings
+from tocsin.streams.monitor.shadow.contest import Contest
+from tocsin.streams.monitor.shadow.figures import PromotionVerdict, Standings, verdict
+from tocsin.streams.monitor.shadow.shown import found_in
+from tocsin.streams.monitor.workers import SILENT_RECORDS, SILENT_SECONDS
+from tocsin.streams.printable import printable
+from tocsin.streams.transport.base import Partition, Record, Transport
+from tocsin.streams.wire.decode import UNREADABLE
+from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
+from tocsin.streams.wire.packed.control import Control, Reason, is_control, packed_control, read_control
+from tocsin.streams.wire.records import Telemetry
+
+TAIL = 5_000
+"""Telemetry records of each partition of their topic that are read, the last ones."""
+
+
+class ChoiceRefusedError(Exception):
+    """Who decides is not changed; the text says why, and what to do."""
+
+
+class ToldOfShadow(NamedTuple):
+    """What the workers of a service tell of a shadow."""
+
+    workers: dict[str, ShadowTelemetry | None]
+    """By worker, the latest of those that were heard of lately; None where one knows of no shadow."""
+    contest: Contest
+
+
+class DecideByChoice(NamedTuple):
+    """Who is to decide."""
+
+    control: Control
+    found: Standings
+    verdict: PromotionVerdict
+
+
+def told_by_workers(transport: Transport, settings: Settings, now: int) -> ToldOfShadow:
+    """What the telemetry says by now (epoch ms). Raises TransportError."""
+    latest: dict[str, Telemetry] = {}
+    contest = Contest()
+    for telemetry in sorted(_reports(transport, settings), key=lambda one: one.time):
+        latest[telemetry.worker] = telemetry
+        contest.note(telemetry)
+    silent = 1000 * max(SILENT_SECONDS, SILENT_RECORDS * settings.monitor.interval_seconds)
+    return ToldOfShadow({name: one.shadow for name, one in latest.items() if now - one.time <= silent}, contest)
+
+
+def _reports(transport: Transport, settings: Settings) -> Iterable[Telemetry]:
+    topic, decoder = settings.topics.telemetry, msgspec.json.Decoder(Telemetry)
+    for partition, end in transport.end_offsets(topic).items():
+        for record in transport.read(partition, max(0, end - TAIL), end):
+            try:
+                telemetry = decoder.decode(record.value or b"")
+            except UNREADABLE:
+                continue
+            if telemetry.service == settings.name:
+                yield telemetry
+
+
+def promotion(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoice:
+    """The promotion of the config that is the shadow now. Raises ChoiceRefusedError where it may not be."""
+    current = _agreed(settings, told)
+    if current.decides == current.second:
+        raise ChoiceRefusedError(
+            f"the config of the shadow, {current.second}, decides already; `tocsin rollback` goes back"
+        )
+    given_up = [name for name, one in told.workers.items() if one is not None and one.state == "given-up"]
+    if given_up:
+        why = next(one.why for one in told.workers.values() if one is not None and one.state == "given-up")
+        raise ChoiceRefusedError(
+            f"the shadow was given up in {_names(given_up)} ({printable(why)}): mend its config, and start these "
+            "workers again"
+        )
+    found = found_in(told.contest, settings)
+    assert found is not None  # workers told of it
+    said = verdict(found, settings.promotion)
+    control = _control(current.second, "promote", current.decides, now)
+    if not said.may:
+        raise ChoiceRefusedError(f"not promoted: {said.why}")
+    return DecideByChoice(control, found, said)
+
+
+def way_back(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoice:
+    """Going back to the config that decided before the last promotion. Raises ChoiceRefusedError."""
+    current = _agreed(settings, told)
+    standing = current.standing
+    if standing is None or standing.reason != "promote" or standing.config != current.decides:
+        raise ChoiceRefusedError("there is no promotion to go back from: the last choice of who decides was none")
+    if standing.before not in (current.first, current.second) or standing.before == current.decides:
+        raise ChoiceRefusedError(
+            f"the config that decided before, {standing.before or 'which nobody has noted'}, is neither that of the "
+            "config file nor its shadow's: name it as `shadow`, and start the workers again"
+        )
+    found = found_in(told.contest, settings)
+    assert found is not None  # workers told of it
+    control = _control(standing.before, "rollback", current.decides, now)
+    return DecideByChoice(control, found, PromotionVerdict(True, verdict(found, settings.promotion).why))
+
+
+def _agreed(settings: Settings, told: ToldOfShadow) -> ShadowTelemetry:
+    """What all workers say of who decides. Raises ChoiceRefusedError where they do not agree with the config file."""
+    if settings.of_shadow is None:
+        raise ChoiceRefusedError("the config names no `shadow` that decides by other settings than itself")
+    if not told.workers:
+        raise ChoiceRefusedError("no worker was heard of lately: start the service, and let it compare both configs")
+    pair = settings.digest(), settings.of_shadow.digest()
+    if others := [name for name, one in told.workers.items() if not _knows(one, pair)]:
+        raise ChoiceRefusedError(
+            f"{_names(others)} run with other configs than this file and its shadow: start them again with these"
+        )
+    found = [one for one in told.workers.values() if one is not None]
+    newest = max(found, key=lambda one: -1 if one.standing is None else one.standing.offset)
+    if late := [name for name, one in told.workers.items() if one is not None and one.decides != newest.decides]:
+        raise ChoiceRefusedError(f"{_names(late)} have not come to the last choice yet: try again in a while")
+    return newest
+
+
+def _knows(one: ShadowTelemetry | None, pair: tuple[str, str]) -> bool:
+    """Whether a worker compares these two configs."""
+    return one is not None and (one.first, one.second) == pair and one.decides in pair
+
+
+def _names(workers: Iterable[str]) -> str:
+    return ", ".join(printable(name) for name in workers)
+
+
+def _control(config: str, reason: Reason, before: str, now: int) -> Control:
+    return Control(kind="decide-by", reason=reason, time=now, by=_who(), config=config, before=before)
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a number in a container, which has no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def choose(transport: Transport, settings: Settings, control: Control) -> int:
+    """Write the record; returns its offset in the feedback. Raises TransportError."""
+    topic = settings.topics.feedback
+    starts = transport.end_offsets(topic)
+    transport.produce(topic, None, packed_control(control))
+    transport.flush()
+    for partition, end in transport.end_offsets(topic).items():
+        for record in transport.read(partition, starts.get(Partition(topic, partition.index), 0), end):
+            if _is(record, control):
+                return record.offset
+    raise AssertionError("what was flushed is not in its topic")
+
+
+def _is(record: Record, control: Control) -> bool:
+    return record.value is not None and is_control(record.value) and read_control(record.value) == control

@@ -1,0 +1,1 @@
+"""A second model beside the one that decides, and who of both decides."""
