@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,10 +17,18 @@ from tocsin.models.succession import successor
 from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
+from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
-from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS, FeedbackError, Learn
+from tocsin.streams.worker.learning.learn import (
+    TOO_MANY_CLASSES,
+    UNFIT_VALUE,
+    UNKNOWN_CLASS,
+    FeedbackError,
+    Learn,
+    read_control_of,
+)
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
@@ -63,6 +71,8 @@ class Model:
         """The feedback offset of the last snapshot that was written, loaded or failed."""
         self.restored = Restored(0.0, None, 0, 0)
         """How this worker came by its model."""
+        self.decides_by: Callable[[Control, int], None] = lambda control, offset: None
+        """What is done at a `decide-by` record: it and its offset. All feedback below that offset is learnt by then."""
         self._use(Classifier.from_config(settings))
 
     def _use(self, classifier: Classifier) -> None:
@@ -259,9 +269,25 @@ class Model:
         every = self._settings.state.snapshot_every
         for number, piece in itertools.groupby(records, lambda record: record.offset // every):
             self._arrive(number * every, first_snapshot)
-            self._counts.feedback += self.learn(list(piece), transaction)
+            self._fold_piece(list(piece), transaction)
             if self.classifier.feedback_offset == (number + 1) * every:
                 self._arrive(self.classifier.feedback_offset, first_snapshot)
+
+    def _fold_piece(self, records: Sequence[Record], transaction: Transaction) -> None:
+        """Learn records between which no snapshot is due; they are cut at the control records."""
+        for control, run in itertools.groupby(records, lambda record: is_control(record.value)):
+            if not control:
+                self._counts.feedback += self.learn(list(run), transaction)
+                continue
+            for record in run:
+                new = record.offset >= self.classifier.feedback_offset
+                self._obey(read_control_of(record), record.offset, new)
+                self.classifier.feedback_offset = max(self.classifier.feedback_offset, record.offset + 1)
+
+    def _obey(self, control: Control, offset: int, new: bool) -> None:
+        """Do what a control record says; it is `new` where the model has not passed it before."""
+        if new and control.kind == "decide-by":
+            self.decides_by(control, offset)
 
     def _arrive(self, offset: int, first_snapshot: int) -> None:
         """Write the snapshot of an offset below which there is no record any more to learn, if it is due."""

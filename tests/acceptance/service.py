@@ -19,6 +19,7 @@ import pytest
 
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.control import is_control
 from tocsin.streams.wire.packed.feedback import read_feedback
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +150,8 @@ class Service:
         if topic != "feedback":
             return [orjson.loads(line) for line in self.consume(topic)]
         packed = (Record("feedback", 0, 0, 0, None, value) for value in self._values(topic))
-        return [orjson.loads(encode(read_feedback(record))) for record in packed]
+        learnt = (record for record in packed if not is_control(record.value))
+        return [orjson.loads(encode(read_feedback(record))) for record in learnt]
 
     def _values(self, topic: str) -> Iterator[bytes]:
         """The values of a topic, whatever bytes they hold, each behind its size."""

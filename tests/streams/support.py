@@ -20,6 +20,7 @@ from tocsin.streams.transport.base import (
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.transport.topics import ONE_PARTITION
 from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.control import Control, is_control, packed_control, read_control
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.worker import OpenTransport, Worker
 
@@ -134,7 +135,7 @@ class Service:
 
     def values(self, topic: str) -> list[dict[str, Any]]:
         if topic == self.topics.feedback:
-            return [orjson.loads(encode(read_feedback(r))) for r in self.records(topic)]
+            return [orjson.loads(encode(read_feedback(r))) for r in self.records(topic) if not is_control(r.value)]
         return [orjson.loads(r.value or b"null") for r in self.records(topic)]
 
     @property
@@ -144,6 +145,16 @@ class Service:
     @property
     def feedback(self) -> list[dict[str, Any]]:
         return self.values(self.topics.feedback)
+
+    @property
+    def controls(self) -> list[tuple[int, Control]]:
+        """The control records of the feedback, each with its offset."""
+        records = self.records(self.topics.feedback)
+        return [(r.offset, read_control(r.value or b"")) for r in records if is_control(r.value)]
+
+    def control(self, control: Control) -> None:
+        """Write a control record."""
+        self._feeder.produce(self.topics.feedback, None, packed_control(control))
 
     @property
     def dead_letters(self) -> list[tuple[str, bytes | None]]:

@@ -26,7 +26,10 @@ def feedback(
     start: Annotated[int, typer.Option("--from", min=0, metavar="OFFSET", help="The first offset to print.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
 ) -> None:
-    """Print what the models learn from: the records of the feedback topic as JSON lines, oldest first."""
+    """Print what the models learn from: the records of the feedback topic as JSON lines, oldest first.
+
+    Control records (`tocsin rollback` and the like, labels that were taken back) are among them: they have a `kind`.
+    """
     settings = load_settings(config)
     from tocsin.streams.transport.kafka import KafkaTransport
 
@@ -45,12 +48,14 @@ def json_lines(transport: Transport, topic: str, start: int) -> Iterator[str]:
     One that is no feedback is named on standard error and left out.
     """
     from tocsin.streams.wire.encode import encode
+    from tocsin.streams.wire.packed.control import is_control, read_control
     from tocsin.streams.wire.packed.feedback import UNREADABLE, read_feedback
 
     for partition, end in transport.end_offsets(topic).items():
         for record in transport.read(partition, start, end):
             try:
-                line = encode(read_feedback(record)).decode()
+                value = record.value or b""
+                line = encode(read_control(value) if is_control(value) else read_feedback(record)).decode()
             except UNREADABLE as error:
                 print_message(f"{partition.name}, offset {record.offset} is no feedback record: {error}")
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.packed.control import is_control
 
 HEADER = "__tocsin.bootstrap"
 HEADER_BYTES = 100
@@ -51,10 +52,12 @@ class Places(NamedTuple):
 
 
 def places(records: Iterable[Record]) -> Places:
-    """What the records of a feedback topic say."""
+    """What the records of a feedback topic say. Control records are passed over."""
     reached: dict[str, Mark] = {}
     others = 0
     for record in records:
+        if is_control(record.value):
+            continue
         mark = mark_of(record)
         if mark is None:
             others += 1

@@ -16,6 +16,7 @@ from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.context import context_from_wire
+from tocsin.streams.wire.packed.control import Control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.deciding.profiling import keys_of_events
@@ -164,6 +165,14 @@ def note_known(items: Sequence[FeedbackItem], transaction: Transaction, most: in
     if transaction.waiting.count():
         for key, source, label, _ in known:
             transaction.waiting.drop(key, source, label)
+
+
+def read_control_of(record: Record) -> Control:
+    """The control record that stands in the feedback topic. Raises FeedbackError."""
+    try:
+        return read_control(record.value or b"")
+    except UNREADABLE as error:
+        raise _garbage(record, str(error)) from error
 
 
 def _garbage(record: Record, why: str) -> FeedbackError:
