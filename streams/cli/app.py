@@ -27,6 +27,7 @@ from tocsin.streams.cli.commands import (
     model,
     monitor,
     replay,
+    rollback,
     run,
     schema,
     topics,
@@ -67,7 +68,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, model, demo):
+for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, rollback, model, demo):
     app.add_typer(command.app)
 
 
