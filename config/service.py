@@ -93,6 +93,9 @@ class StateSettings(FrozenSettings):
     """Size of the LMDB map: reserved address space, not disk."""
     snapshot_every: int = Field(default=20_000, ge=1, le=1_000_000_000)
     """A snapshot of the model is written at each feedback offset that is a multiple of this."""
+    snapshots_back: int = Field(default=8, ge=0, le=64)
+    """How many earlier snapshots of its own a worker keeps at the most, to go back to where labels are taken back or
+    rolled back: the farther back the sparser, so that 8 of them reach some 128 times `snapshot_every` records back."""
     snapshots: PlainText | None = Field(default=None, min_length=1)
     """Where one worker of the group puts snapshots of the model for all: a directory, or a URL that fsspec knows
     (`s3://bucket/prefix`). Passwords and keys come from the environment of the cloud's own library (`AWS_PROFILE`,

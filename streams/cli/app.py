@@ -31,7 +31,7 @@ from tocsin.streams.cli.commands import (
     schema,
     topics,
 )
-from tocsin.streams.cli.commands.shadow import promote, rollback
+from tocsin.streams.cli.commands.control import promote, rollback
 from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
@@ -77,10 +77,10 @@ for command in (
     replay,
     bootstrap,
     monitor,
-    promote,
-    rollback,
     explain,
     feedback,
+    promote,
+    rollback,
     model,
     demo,
 ):

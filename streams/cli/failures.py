@@ -23,6 +23,7 @@ EXIT_CODES = {
     "tocsin.streams.transport.base.TransportError": 1,
     "tocsin.streams.transport.embedded.EmbeddedBrokerError": 1,
     "tocsin.streams.worker.learning.learn.FeedbackError": 1,
+    "tocsin.streams.worker.learning.rollback.RollbackError": 1,
     "tocsin.streams.worker.deciding.scoring.NoDeviceError": 2,
     "tocsin.streams.worker.snapshots.store.StoreError": 1,
 }

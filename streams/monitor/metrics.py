@@ -73,6 +73,8 @@ FAMILIES = (
     Family("counter", "tocsin_device_failures", "Batches that a device failed to score.", ("worker",)),
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),
     Family("counter", "tocsin_snapshots_failed", "Snapshots of the model that were not written.", ("worker",)),
+    Family("counter", "tocsin_went_back", "Goings back of the model, to be without some feedback.", ("worker",)),
+    Family("counter", "tocsin_not_left_out", "Control records whose feedback stays learnt.", ("worker",)),
     Family("gauge", "tocsin_coverage", "Share of events decided since the worker started.", ("worker",)),
     Family("gauge", "tocsin_target_coverage", "Share of events that should be decided: monitor.target_coverage."),
     Family("gauge", "tocsin_expert_accuracy", "Recent (faded) accuracy of an expert.", ("worker", "expert")),

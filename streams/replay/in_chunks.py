@@ -207,7 +207,7 @@ class Chunks:
             raise OneByOneError(f"the event of {past.id!r} has another id")
         else:
             weight = 1.0 if label.weight is None else label.weight
-            labels.append(_Due(number, self._class_of(label.label), weight))
+            labels.append(_Due(number, self._class_of(label.truth), weight))
         return past
 
     def _wait(self, identity: str) -> None:

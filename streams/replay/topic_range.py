@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tocsin.config.schema import keys_of
@@ -100,18 +100,27 @@ def _limit(text: str | None, source: str) -> tuple[int | None, int | None]:
     """One end of a range, as an offset or as a time in epoch milliseconds; the other one of the two is None."""
     if text is None:
         return None, None
-    if text.isdecimal() and len(text) < _OFFSET_DIGITS:
-        return int(text), None
     try:
-        return None, epoch_milliseconds(int(text) if text.isdecimal() else text)
+        return offset_or_time(text)
     except ValueError as error:
         raise SourceError(f"{source}: {error}") from None
+
+
+def offset_or_time(text: str) -> tuple[int | None, int | None]:
+    """What is written as an offset or as a time: the offset, and the time in epoch milliseconds, one of them None.
+
+    A number of twelve digits or more is a time, too. Raises ValueError for what is neither.
+    """
+    if text.isdecimal() and len(text) < _OFFSET_DIGITS:
+        return int(text), None
+    return None, epoch_milliseconds(int(text) if text.isdecimal() else text)
 
 
 def _labels(settings: Settings, transport: Transport) -> dict[str, tuple[str, int]]:
     """By event id, the last label in the labels topic that names the event, and its time (epoch milliseconds)."""
     paths, unit = settings.schema_.label, settings.schema_.time_unit
     event_keys, label_keys, time_keys = keys_of(paths.event), keys_of(paths.label), keys_of(paths.time)
+    source_keys, sources = keys_of(paths.source), dict[str, Any]()
     labels: dict[str, tuple[str, int]] = {}
     reader = LabelReader(settings)
     for partition, end in transport.end_offsets(settings.topics.labels).items():
@@ -120,7 +129,8 @@ def _labels(settings: Settings, transport: Transport) -> dict[str, tuple[str, in
                 label_json = parsed(record.value or b"")
             except (ValueError, UnfitError):
                 continue
-            event, label = walk(label_json, event_keys)[1], walk(label_json, label_keys)[1]
+            event, (there, label) = walk(label_json, event_keys)[1], walk(label_json, label_keys)
+            source = walk(label_json, source_keys)[1]
             if event is not None and label is not None:
                 told = walk(label_json, time_keys)[1]
                 try:
@@ -128,4 +138,7 @@ def _labels(settings: Settings, transport: Transport) -> dict[str, tuple[str, in
                 except ValueError:
                     continue  # the service makes a dead letter of it
                 labels[str(event)] = reader.label(label), time
+                sources[str(event)] = source
+            elif there and str(event) in sources and sources[str(event)] == source:
+                del labels[str(event)], sources[str(event)]  # it was taken back
     return labels

@@ -155,6 +155,18 @@ class Notes:
         self.set(f"topic:{topic}", identity.encode())
 
     @property
+    def read_feedback_again(self) -> bool:
+        """Whether the feedback is to be read again from its beginning, for what an older format did not note of it."""
+        return self.get("read_feedback_again") is not None
+
+    @read_feedback_again.setter
+    def read_feedback_again(self, value: bool) -> None:
+        if value:
+            self.set("read_feedback_again", b"1")
+        else:
+            self.delete("read_feedback_again")
+
+    @property
     def decided_twice(self) -> int:
         """Events that were decided again after a crash since this state was made."""
         return int(self.get("decided_twice") or 0)

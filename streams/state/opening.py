@@ -41,10 +41,14 @@ def open_state(settings: Settings, reader: Transport) -> State:
         discard(directory)
         discard(base / "snapshot")
         discard(base / "shadow")
+        discard(base / "earlier")
         state = State(directory, settings.state.max_bytes)
     with state.transaction() as t:
         for topic, identity in ids.items():
             t.notes.set_topic_id(topic, identity)
+        if t.notes.read_feedback_again:  # the model is not learnt again, but which labels are known is noted anew
+            t.positions.set({partition: 0 for partition in ends if partition.topic == named.feedback})
+            t.notes.read_feedback_again = False
     return state
 
 

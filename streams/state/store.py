@@ -37,12 +37,12 @@ from tocsin.streams.state.subjects import BY_SILENCE, Subjects
 from tocsin.streams.state.waiting import WaitingLabels
 from tocsin.streams.wire.packed.layout import Layout
 
-FORMAT, READABLE = b"8", (b"3", b"4", b"5", b"6", b"7", b"8")
+FORMAT, READABLE = b"9", (b"3", b"4", b"5", b"6", b"7", b"8", b"9")
 """The format that is written, and those that are read.
 
 In format 3 a pending event's `context` was named `saw`. Until format 4 a waiting label had no place. Until format 5
 nothing said which pending events have a label, and until format 6 how many there are of each partition. Until
-format 7 pending events were JSON.
+format 7 pending events were JSON. Until format 8 known labels did not have the offsets of their feedback records.
 """
 DATABASES = (
     NOTES, POSITIONS, pending.PENDING, pending.BY_ID, pending.BY_SUBJECT, pending.LABELLED, pending.LAYOUTS,
@@ -98,6 +98,8 @@ class State:
                 if found in (b"3", b"4"):
                     t.renew()
                 if found not in (None, FORMAT):
+                    t.notes.read_feedback_again = True
+                if found not in (None, b"8", FORMAT):
                     older.pack_pending(t.entries, t.pending)
                     t.pending.tally()
                 if found in (b"3", b"4", b"5"):

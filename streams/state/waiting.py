@@ -78,13 +78,36 @@ class WaitingLabels:
         return None
 
     def take(self, key: bytes) -> list[WaitingLabel]:
-        """The labels that wait under a key, oldest first; they wait no more."""
+        """The labels that wait under a key, oldest first; they wait no more. What takes labels back waits on."""
+        return self._take(key, lambda waiting: waiting.label.label is not None)
+
+    def withdraw(self, key: bytes, source: str, place: tuple[int, int]) -> bool:
+        """Have the labels of a source (empty for none) wait no more that it takes back; returns whether there were any.
+
+        These are the ones that do not lie behind this place, partition and offset, in the same partition.
+        """
+
+        def taken_back(waiting: WaitingLabel) -> bool:
+            label, record = waiting
+            behind = record.partition == place[0] and record.offset > place[1]
+            return label.label is not None and (label.source or "") == source and not behind
+
+        return bool(self._take(key, taken_back))
+
+    def takings_back(self, key: bytes) -> list[WaitingLabel]:
+        """What waits under a key to take labels back."""
+        found = (_unpacked(value) for _, value in self._entries.walk_from(WAITING, key))
+        return [waiting for waiting in found if waiting.label.label is None]
+
+    def _take(self, key: bytes, wanted: Callable[[WaitingLabel], bool]) -> list[WaitingLabel]:
         if self.count() == 0:
             return []
-        found = list(self._entries.walk_from(WAITING, key))
-        for full, value in found:
-            self._remove(full, value)
-        return [_unpacked(value) for _, value in found]
+        taken: list[WaitingLabel] = []
+        for full, value in list(self._entries.walk_from(WAITING, key)):
+            if wanted(waiting := _unpacked(value)):
+                taken.append(waiting)
+                self._remove(full, value)
+        return taken
 
     def take_where(self, wanted: Callable[[WaitingLabel], bool]) -> list[WaitingLabel]:
         """The labels that are wanted, of all that wait; they wait no more. It looks at every one."""

@@ -32,6 +32,7 @@ from tocsin.streams.transport.base import Headers, Record, TransportError, recor
 from tocsin.streams.wire.encode import REASON_HEADERS, Output, dead_letter, encode, letter_headers
 from tocsin.streams.wire.kinds.dead_letter import LeftOut
 from tocsin.streams.wire.kinds.snapshots import SnapshotPointer
+from tocsin.streams.wire.packed.control import is_control
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.proof.chain import LINK_BYTES
 from tocsin.streams.wire.records import Alert, Decision, Review, Telemetry
@@ -235,6 +236,8 @@ def _smaller_review(value: bytes, room: int) -> Iterator[bytes]:
 
 
 def _smaller_feedback(value: bytes, room: int) -> Iterator[bytes]:
+    if is_control(value):  # nothing of it can be spared
+        return
     feedback = read(value)
     assert isinstance(feedback, PackedFeedback)  # nothing else is produced
     posts, size = feedback.posts, len(value)

@@ -15,6 +15,7 @@ from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
 from tocsin.streams.wire.kinds import dead_letter, judged, link, promise, shadow, snapshots
+from tocsin.streams.wire.packed import control
 
 CONFIG = "config"
 """The name of the schema of a whole config, which is no record of a struct's."""
@@ -23,6 +24,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "label": records.Label,
     "decision": records.Decision,
     "feedback": records.Feedback,
+    "control": control.Control,
     "alert": records.Alert,
     "review": records.Review,
     "dead-letter": dead_letter.DeadLetter,
@@ -83,7 +85,7 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    told = (explanation, records, dead_letter, judged, link, promise, shadow, snapshots)
+    told = (explanation, records, control, dead_letter, judged, link, promise, shadow, snapshots)
     return {name: text for module in told for name, text in _docstrings(module).items()}
 
 

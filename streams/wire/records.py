@@ -64,7 +64,8 @@ class Label(Struct, frozen=True, kw_only=True):
     """The id of the event that the label speaks of."""
     subject: Name | None = None
     """The subject it speaks of, where it names no event."""
-    label: ClassLabel
+    label: ClassLabel | None
+    """Null takes back what the source said of the event, or the subject, before."""
     time: Time
     """A missing time becomes that of the Kafka record."""
     source: Name | None = None
@@ -73,6 +74,12 @@ class Label(Struct, frozen=True, kw_only=True):
     features: dict[str, Scalar] | None = None
     """A label that brings the event's own features can be learnt from although the event is not known."""
     text: str | None = None
+
+    @property
+    def truth(self) -> str:
+        """The class that it names; asked only of a label that takes nothing back."""
+        assert self.label is not None
+        return self.label
 
 
 class ModelVersion(Struct, frozen=True, omit_defaults=True):

@@ -83,7 +83,7 @@ class EventSchema:
         self.label_fields = (
             Field("event", keys_of(label.event), named, required=False, nullable=True),
             Field("subject", keys_of(label.subject), named, required=False, nullable=True),
-            Field("label", keys_of(label.label), labelled),
+            Field("label", keys_of(label.label), labelled, nullable=True),
             Field("time", keys_of(label.time), times, required=False, nullable=True),
             Field("source", keys_of(label.source), named, required=False, nullable=True),
             Field("weight", keys_of(label.weight), weight_kind(), required=False, nullable=True),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.streams.transport.base import Partition, Record
+from tocsin.streams.worker.learning.learn import FeedbackError
 from tocsin.streams.worker.reporting.counts import Counts
 
 log = logging.getLogger(__name__)
@@ -63,3 +64,19 @@ class Gaps:
         )
         self._counts.lost[partition.topic] += end - start
         return end - start
+
+
+def beginning_deleted(partition: Partition, first: int, offset: int) -> FeedbackError:
+    """The error for a feedback log that begins at `first`, for a model that has learnt up to `offset`."""
+    return FeedbackError(
+        f"{partition.name} begins at offset {first}, and this worker's model has learnt up to offset {offset}: "
+        "feedback that it needs is deleted. Set the topic to keep records for ever (retention.ms=-1, "
+        "retention.bytes=-1). To go on, copy the state directory of a worker whose model has learnt more, or name a "
+        "new topic in topics.feedback and begin with an empty model"
+    )
+
+
+def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
+    """By partition, the offset after its last record."""
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {Partition(topic, index): offset + 1 for (topic, index), offset in last.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,33 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
-from tocsin.models.data.snapshot import MANIFEST, SnapshotError, read_manifest, write
-from tocsin.models.succession import successor
-from tocsin.streams.state.store import State, Transaction
+from tocsin.models.data.snapshot import MANIFEST, SnapshotError, write
+from tocsin.streams.state.notes import Notes
+from tocsin.streams.state.store import State, Transaction, discard
 from tocsin.streams.transport.base import Offsets, Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
-from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, standing_in
+from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, chosen_by
 from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
+from tocsin.streams.worker.gaps import beginning_deleted, next_offsets
+from tocsin.streams.worker.going_back import GoingBack
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import (
-    TOO_MANY_CLASSES,
-    UNFIT_VALUE,
-    UNKNOWN_CLASS,
+    NOTHING_LEFT_OUT,
     FeedbackError,
     Learn,
     read_control_of,
 )
+from tocsin.streams.worker.learning.leave_outs import LeaveOuts, first_named
+from tocsin.streams.worker.learning.other_configs_watch import OtherConfigsWatch
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
+from tocsin.streams.worker.snapshots.earlier import EarlierSnapshots, ahead_of
+from tocsin.streams.worker.snapshots.restoring import of_snapshot
 from tocsin.streams.worker.snapshots.sharing import SharedModel
 from tocsin.streams.worker.snapshots.store import StoreError
 
@@ -43,14 +48,6 @@ log = logging.getLogger(__name__)
 
 LEARN_CHUNK = 1_000
 """Feedback records folded at once while catching up."""
-PASSED_OVER = {
-    UNKNOWN_CLASS: "{n} are of a class that the config does not name, and teach nothing",
-    TOO_MANY_CLASSES: "{n} are of a class for which bounds.classes has no room, and teach nothing",
-    UNFIT_VALUE: "{n} values of features are of another kind, and count as not known",
-}
-WAYS = "name them in `classes`, or say in `class_map` what each is called today; a new feedback topic has none of them"
-MOST_NAMED = 5
-"""Classes that one line of the log names."""
 
 
 class Model:
@@ -64,14 +61,21 @@ class Model:
         self._counts = counts
         counts.judged = JudgedTotals(settings)
         self._snapshots = True
-        self._said = 0
-        """How much of another config the log was told of."""
+        self._other_configs = OtherConfigsWatch(settings.topics.feedback)
         self.topic_id: str | None = None
         """The id of the feedback topic, where the broker tells one."""
         self.snapshot: SnapshotTaken | None = None
         """The last snapshot that was written or loaded."""
         self._tried_at = 0
         """The feedback offset of the last snapshot that was written, loaded or failed."""
+        self._leave_outs = LeaveOuts()
+        self._obeyed = 0
+        """The model is without what the control records below this offset name."""
+        self._left_out = NOTHING_LEFT_OUT
+        self._earlier = EarlierSnapshots(
+            directory.with_name("earlier"), settings.state.snapshot_every, settings.state.snapshots_back
+        )
+        self._going_back = GoingBack(settings, decoder, self._leave_outs, self._earlier)
         self.restored = Restored(0.0, None, 0, 0)
         """How this worker came by its model."""
         self.decides_by: Callable[[Control, int], None] = self._note_standing
@@ -80,6 +84,8 @@ class Model:
         """What the last `decide-by` record below the feedback offset says; None where there is none."""
         self.listens: Callable[[Sequence[FeedbackItem]], None] = lambda items: None
         """What is told of records before they are learnt. It raises nothing that concerns this model."""
+        self.notes_in: Callable[[Transaction | None], Notes | None] = lambda t: None if t is None else t.notes
+        """Where class priors and traffic are kept that go by it, given the transaction of the worker's state."""
         self._use(Classifier.from_config(settings))
 
     @property
@@ -91,6 +97,7 @@ class Model:
         """Be a model that has learnt nothing."""
         self._use(Classifier.from_config(self._settings))
         self.snapshot = self.standing = None
+        self._obeyed, self._left_out = 0, NOTHING_LEFT_OUT
 
     def _use(self, classifier: Classifier) -> None:
         settings = self._settings
@@ -100,6 +107,20 @@ class Model:
         self.learn = Learn(classifier, self._decoder, settings, self._counts)
         self.learn.listens = lambda items: self.listens(items)
 
+    def _use_instead(self, classifier: Classifier, notes: Notes | None) -> None:
+        """Decide and learn by a model that went back, in place of the one in use."""
+        classes, decide, unknown = self.classifier.classes, self.decide, self.learn.unknown
+        self._use(classifier)
+        self.learn.unknown.update(unknown)
+        self.decide.go_on_from(decide)
+        if notes is None:
+            return
+        partitions = len(self._reader.end_offsets(self._settings.topics.events))
+        self.decide.traffic.compare_anew(partitions, notes)
+        if classifier.classes != classes:  # what is kept is by their places
+            for partition in range(partitions):
+                notes.forget_priors(partition)
+
     def load_snapshot(self, reader: Transport) -> None:
         """Take over the newest snapshot that fits the settings and the feedback log, its own one or a shared one.
 
@@ -107,22 +128,47 @@ class Model:
         no longer has them all does the model go on from it. Raises FeedbackError where it cannot.
         """
         began, topic = time.perf_counter(), self._settings.topics.feedback
+        self._reader = reader
         self.topic_id = reader.topic_ids([topic]).get(topic)
-        candidates = Candidates(self._settings, self._directory, self.topic_id)
         whole_log = max(reader.first_offsets(topic).values(), default=0) == 0
-        left = candidates.of(reader, whole_log)
+        candidates = self._candidates()
         try:
-            while left and not self._takes_over(left.pop(0), candidates, reader, last=not left):
-                pass
+            self._load_first(candidates.of(reader, whole_log), candidates, whole_log)
         finally:
             candidates.end()
         self.restored = msgspec.structs.replace(self.restored, seconds=time.perf_counter() - began)
 
-    def _takes_over(self, candidate: Candidate, candidates: Candidates, reader: Transport, last: bool) -> bool:
+    def _candidates(self) -> Candidates:
+        return Candidates(self._settings, self._directory, self.topic_id, self._earlier)
+
+    def _load_first(self, left: list[Candidate], candidates: Candidates, whole_log: bool) -> None:
+        """Take over the first of these snapshots that can be.
+
+        One that has learnt what is left out by now is of no use, unless the log has not all that stands for it.
+        """
+        end = max(self._ends(self._reader).values(), default=0)
+        self._leave_outs.clear(end)
+        with_left_out: list[Candidate] = []
+        while left:
+            one = left.pop(0)
+            if one.offset < 0 or self._going_back.usable(self._reader, one.offset, one.ahead, max(end, one.offset)):
+                if self._takes_over(one, candidates, last=not left and not with_left_out):
+                    return
+            elif not whole_log:
+                with_left_out.append(one)
+            else:
+                log.info("the snapshot %s is passed over: it has learnt what is left out by now", one.name)
+        for i, one in enumerate(with_left_out, 1):
+            if self._takes_over(one, candidates, last=i == len(with_left_out)):
+                return
+
+    def _takes_over(self, candidate: Candidate, candidates: Candidates, last: bool) -> bool:
         """Whether the model goes on from this snapshot; the log says why not, and how it goes on if it is the last."""
         try:
             directory = candidate.fetch()
-            self._use(self._of_snapshot(reader, directory))
+            found = of_snapshot(self._reader, directory, self._settings, self.topic_id)
+            self._use(found.classifier)
+            self.snapshot, self.standing = found.taken, found.standing
             candidates.take_over(directory)
         except (SnapshotError, StoreError, OSError, FeedbackError) as error:
             if last and isinstance(error, FeedbackError):
@@ -133,56 +179,16 @@ class Model:
                 log.warning("the snapshot is not used, the one before it is tried: %s", error)
             self.begin_anew()
             return False
+        self._obeyed = max([self.classifier.feedback_offset, *(at + 1 for at in candidate.ahead)])
+        self._left_out = self._leave_outs.left_out(self._obeyed)
+        if candidate.ahead:  # it is no model that another worker has at this offset
+            self.snapshot = None
         self._tried_at = offset = self.classifier.feedback_offset
         self.restored = Restored(0.0, candidate.source, offset, 0)
         log.info(
             "%s snapshot loaded: the model has learnt %d feedback records", candidate.source, self.classifier.learnt
         )
         return True
-
-    def _of_snapshot(self, reader: Transport, directory: Path) -> Classifier:
-        """The model of the snapshot in a directory. Raises SnapshotError where it is not to be used."""
-        settings, topic = self._settings, self._settings.topics.feedback
-        manifest = read_manifest(directory)
-        written = manifest.get("topic", topic)
-        if written != topic:
-            raise SnapshotError(f"it is of the topic {written}, and feedback is in {topic}")
-        if None not in (known := manifest.get("topic_id"), self.topic_id) and known != self.topic_id:
-            raise SnapshotError(f"the topic {topic} was deleted and made anew since")
-        [(partition, end)] = self._ends(reader).items()
-        offset = manifest.get("feedback_offset", 0)
-        if offset > end:
-            raise SnapshotError(f"it is of feedback offset {offset}, the log ends at {end}")
-        try:
-            made = Classifier.load(directory, settings.model, settings.kernels.backend)
-        except SnapshotError as error:
-            first = next((record.offset for record in reader.read(partition, 0, end)), end)
-            if first == 0 or "settings" not in manifest:
-                raise
-            return self._successor(directory, first, offset, error)
-        self.standing = _standing_in(manifest)
-        if sha256 := manifest.get("sha256"):  # earlier releases wrote none
-            self.snapshot = SnapshotTaken(offset, sha256)
-        return made
-
-    def _successor(self, directory: Path, first: int, offset: int, foreign: SnapshotError) -> Classifier:
-        """The model that goes on from the snapshot at an offset, where the log begins only at `first`."""
-        topic, settings = self._settings.topics.feedback, self._settings
-        try:
-            if offset < first:
-                raise SnapshotError(f"it ends at offset {offset}")
-            made, begin_anew = successor(directory, settings.model, settings.kernels.backend)
-        except SnapshotError as error:
-            raise FeedbackError(
-                f"{topic} begins at offset {first}, so that the model cannot be folded from it, and it cannot go on "
-                f"from the snapshot in {directory}: {error} ({foreign}). Restore the config of the snapshot, or "
-                "name a new topic in topics.feedback, with which learning begins anew"
-            ) from error
-        self.standing = _standing_in(read_manifest(directory))
-        anew = ", ".join(begin_anew) or "none"
-        log.warning("%s begins at offset %d: the model goes on from its snapshot of another config", topic, first)
-        log.warning("experts that begin anew: %s", anew)
-        return made
 
     @property
     def shared(self) -> SharedModel:
@@ -192,6 +198,11 @@ class Model:
             classifier.digest, classifier.lineage, self.topic_id, self.snapshot, classifier.feedback_offset
         )
 
+    @property
+    def _of_topic(self) -> dict[str, Any]:
+        """What a snapshot says of the feedback that it has learnt."""
+        return {"topic": self._settings.topics.feedback, "topic_id": self.topic_id, **as_manifest(self.standing)}
+
     def save_snapshot(self) -> None:
         """Write a snapshot, unless the one that is there is of this very offset."""
         offset = self._tried_at = self.classifier.feedback_offset
@@ -200,8 +211,8 @@ class Model:
             return
         try:
             manifest, arrays = self.classifier.to_snapshot()
-            told = {"topic": self._settings.topics.feedback, "topic_id": self.topic_id, **as_manifest(self.standing)}
-            self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **told}, arrays))
+            self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **self._of_topic}, arrays))
+            self._earlier.keep(offset, self._directory)
         except SnapshotError as error:
             self._snapshots = False
             self._counts.snapshots_failed += 1
@@ -221,7 +232,7 @@ class Model:
         self.learn.count_in(counts)
 
     def _note_standing(self, control: Control, offset: int) -> None:
-        self.standing = ChosenConfig(control.config, offset, control.reason, control.before)
+        self.standing = chosen_by(control, offset)
 
     def first_catch_up(self, reader: Transport, state: State | None, ends: Offsets | None = None) -> None:
         """`catch_up`, after which the log says how the model was restored. Raises FeedbackError."""
@@ -259,34 +270,19 @@ class Model:
                     start = max(first, min(t.positions.get(partition) or 0, start))
             every = self._settings.state.snapshot_every
             last_snapshot = end // every * every
-            chunk: list[Record] = []
-            for record in reader.read(partition, start, end):
-                chunk.append(record)
-                if len(chunk) >= LEARN_CHUNK:
+            for stop in (last_snapshot, end):
+                if stop <= max(start, self._obeyed) and stop < end:
+                    continue
+                self._leave_outs.read(reader, partition, self._obeyed, stop)
+                with nullcontext() if state is None else state.transaction() as t:
+                    self._obey(stop, t)
+                records = reader.read(partition, start, stop)
+                while chunk := list(itertools.islice(records, LEARN_CHUNK)):
                     self._fold(chunk, state, last_snapshot)
-                    chunk = []
-            self._fold(chunk, state, last_snapshot)
-        self._say_what_is_of_another_config()
-
-    def _say_what_is_of_another_config(self) -> None:
-        """Log how much of the feedback that was read until now was written under another config, if there is more."""
-        counts = self._counts
-        total = counts.scored_anew + counts.passed_over.total()
-        if total == self._said:
-            return
-        self._said = total
-        what = [f"{counts.scored_anew} records were scored anew"]
-        for reason, n in sorted(counts.passed_over.items()):
-            what.append(PASSED_OVER[reason].format(n=n))
-        log.warning("%s holds records of another config: %s", self._settings.topics.feedback, "; ".join(what))
-        if unknown := self.learn.unknown:
-            names = ", ".join(map(repr, list(unknown)[:MOST_NAMED])) + ", ..." * (len(unknown) > MOST_NAMED)
-            topic, first = self._settings.topics.feedback, min(unknown.values())
-            log.warning("%s: from offset %d on there are labels of other classes (%s): %s", topic, first, names, WAYS)
+                start = stop
+        self._other_configs.look(self._counts, self.learn.unknown)
 
     def _fold(self, records: Sequence[Record], state: State | None, first_snapshot: int) -> None:
-        if not records:
-            return
         if state is None:
             self.fold(records, None, first_snapshot)
             return
@@ -308,53 +304,97 @@ class Model:
                 self._arrive(self.classifier.feedback_offset, first_snapshot)
 
     def _fold_piece(self, records: Sequence[Record], transaction: Transaction | None) -> None:
-        """Learn records between which no snapshot is due; they are cut at the control records."""
+        """Learn records between which no snapshot is due; they are cut at the control records.
+
+        What these leave out is left out at once, so that the model goes back once for all of them.
+        """
+        self._leave_outs.see(records)
+        went_back = self._obey(records[-1].offset + 1, transaction)
         for control, run in itertools.groupby(records, lambda record: is_control(record.value)):
             if not control:
-                records_of = list(run)
-                learnt = self.learn.fold(records_of) if transaction is None else self.learn(records_of, transaction)
-                self._counts.feedback += learnt
+                self._counts.feedback += self.learn(list(run), transaction, self._left_out)
                 continue
             for record in run:
-                new = record.offset >= self.classifier.feedback_offset
-                self._obey(read_control_of(record), record.offset, new)
-                self.classifier.feedback_offset = max(self.classifier.feedback_offset, record.offset + 1)
+                self._at_control(read_control_of(record), record.offset, transaction)
+        if went_back:
+            self.save_snapshot()  # those behind the left out records are gone
 
-    def _obey(self, control: Control, offset: int, new: bool) -> None:
-        """Do what a control record says; it is `new` where the model has not passed it before."""
-        if new and control.kind == "decide-by":
+    def _at_control(self, control: Control, offset: int, transaction: Transaction | None) -> None:
+        """Do what is to be done at a control record, once all before it is learnt."""
+        if control.kind == "leave-out":
+            if transaction is not None:  # also where the model has passed it: the state may have gone back
+                self._going_back.forget(self._reader, self.learn, transaction, control, offset)
+        elif offset >= self.classifier.feedback_offset:
             self.decides_by(control, offset)
+        self.classifier.feedback_offset = max(self.classifier.feedback_offset, offset + 1)
+
+    def _obey(self, stop: int, transaction: Transaction | None) -> bool:
+        """Have the model be without what the control records below an offset name; returns whether it went back."""
+        if stop <= self._obeyed:
+            return False
+        new, self._obeyed = list(self._leave_outs.between(self._obeyed, stop)), stop
+        if not new:
+            return False
+        before, self._left_out = self._left_out, self._leave_outs.left_out(stop)
+        learnt = self.classifier.feedback_offset
+        learnt_of = [at for at, c in new if first_named(c, at) < learnt and not before.has_all_of(c, at)]
+        return bool(learnt_of) and self._go_back(learnt_of, stop, transaction)
+
+    def _go_back(self, controls: Sequence[int], stop: int, transaction: Transaction | None) -> bool:
+        """Make the model anew without what the control records below an offset name; returns whether that was possible.
+
+        Those at the offsets `controls` are new, and name what it has learnt. Raises TransportError, FeedbackError.
+        """
+        began, before, candidates = time.perf_counter(), self.classifier, self._candidates()
+        try:
+            found = self._going_back.model(self._reader, candidates.of(self._reader, True), before, stop)
+        finally:
+            candidates.end()
+        topic = self._settings.topics.feedback
+        if found is None:
+            self._counts.not_left_out += len(controls)
+            log.warning(
+                "%s, offset %d: what %d control records leave out stays learnt, because neither a snapshot nor the "
+                "topic reaches far enough back: keep more of it (feedback.keep), or more snapshots",
+                topic, controls[-1], len(controls),
+            )  # fmt: skip
+            return False
+        self._drop_snapshots(found.start, stop)
+        self._use_instead(found.classifier, self.notes_in(transaction))
+        self._counts.went_back += 1
+        log.info(
+            "%s, offset %d: the model went back to feedback offset %d, and learnt %d records anew without what %d "
+            "control records leave out, in %.2f s",
+            topic, controls[-1], found.start, found.learnt, len(controls), time.perf_counter() - began,
+        )  # fmt: skip
+        return True
+
+    def _drop_snapshots(self, start: int, stop: int) -> None:
+        """Remove the worker's own snapshots behind `start` that hold what control records below `stop` leave out."""
+
+        def of_no_use(offset: int, directory: Path) -> bool:
+            ahead = ahead_of(directory)
+            return offset > start and not self._going_back.usable(self._reader, offset, ahead, max(stop, offset))
+
+        self._earlier.remove(lambda one: of_no_use(one.offset, one.directory))
+        if self.snapshot is not None and of_no_use(self.snapshot.offset, self._directory):
+            discard(self._directory)
+            self.snapshot = None
 
     def _arrive(self, offset: int, first_snapshot: int) -> None:
         """Write the snapshot of an offset below which there is no record any more to learn, if it is due."""
-        due = offset >= max(first_snapshot, 1) and offset != self._tried_at
-        if due and self.classifier.feedback_offset <= offset:
-            # Offsets just below it may hold no record (the marks of transactions): then the model stood before them.
-            self.classifier.feedback_offset = offset
+        if offset < 1 or offset == self._tried_at or self.classifier.feedback_offset > offset:
+            return
+        ahead = self._leave_outs.ahead(offset, self._obeyed)
+        due = offset >= first_snapshot and not ahead  # what is ahead is no model that another worker has here
+        if not due and not self._earlier.keeps(offset, max(offset, first_snapshot)):
+            return
+        # Offsets just below it may hold no record (the marks of transactions): then the model stood before them.
+        self.classifier.feedback_offset = offset
+        if due:
             self.save_snapshot()
+        elif self._snapshots:
+            self._going_back.keep(self.classifier, self._obeyed, self._of_topic)
 
     def _ends(self, reader: Transport) -> dict[Partition, int]:
         return reader.end_offsets(self._settings.topics.feedback)
-
-
-def _standing_in(manifest: Mapping[str, Any]) -> ChosenConfig | None:
-    try:
-        return standing_in(manifest)
-    except msgspec.ValidationError as error:
-        raise SnapshotError(f"what its manifest says of who decides is damaged: {error}") from error
-
-
-def beginning_deleted(partition: Partition, first: int, offset: int) -> FeedbackError:
-    """The error for a feedback log that begins at `first`, for a model that has learnt up to `offset`."""
-    return FeedbackError(
-        f"{partition.name} begins at offset {first}, and this worker's model has learnt up to offset {offset}: "
-        "feedback that it needs is deleted. Set the topic to keep records for ever (retention.ms=-1, "
-        "retention.bytes=-1). To go on, copy the state directory of a worker whose model has learnt more, or name a "
-        "new topic in topics.feedback and begin with an empty model"
-    )
-
-
-def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
-    """By partition, the offset after its last record."""
-    last = {(record.topic, record.partition): record.offset for record in records}
-    return {Partition(topic, index): offset + 1 for (topic, index), offset in last.items()}

@@ -60,6 +60,7 @@ class Pipeline:
     ) -> None:
         """Work off what was polled now (epoch ms). Raises FeedbackError, StateError, TransportError."""
         self._models.fold(feedback, transaction)
+        self._finish(self._join.owed(transaction.known.take_owing(), transaction))
         self._report_without_room(transaction)
         self._decide(events, transaction, now)
         # After the events: a label that came along with its event finds it.
@@ -83,9 +84,9 @@ class Pipeline:
 
     def _report_without_room(self, transaction: Transaction) -> None:
         """Report the labels that wait and can be learnt no more, once the model has all its classes."""
-        if self._was_full or not self._models.learn.full:
+        was_full, self._was_full = self._was_full, self._models.learn.full  # one that goes back may have room again
+        if was_full or not self._was_full:
             return
-        self._was_full = True
         self._finish(self._join.without_room(transaction))
 
     def expire(self, transaction: Transaction, now: int) -> None:
@@ -152,7 +153,8 @@ class Pipeline:
     def _finish(self, results: Iterable[Joined]) -> None:
         """Produce what became of labels, and count it."""
         for outcome, outputs, dead_letter_kind in results:
-            self._counts.labels[outcome] += 1
+            if outcome is not None:
+                self._counts.labels[outcome] += 1
             self._produce_all(outputs)
             if dead_letter_kind is not None:
                 self._counts.dead_letters[dead_letter_kind] += 1

@@ -27,9 +27,9 @@ from tocsin.streams.wire.fit import Fit
 from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
-from tocsin.streams.worker.gaps import Gaps
+from tocsin.streams.worker.gaps import Gaps, beginning_deleted, next_offsets
 from tocsin.streams.worker.joining.duties import duty_of
-from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
+from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.outputs.chain import Chain
 from tocsin.streams.worker.outputs.configs import config_output
 from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize

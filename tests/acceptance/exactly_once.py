@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.kafka import KafkaTransport, Terms
 from tocsin.streams.wire.kinds.link import Link
+from tocsin.streams.wire.packed.control import is_control
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.wire.proof.chain import is_whole, link_of
 
@@ -65,7 +66,8 @@ class Storm(NamedTuple):
 class Group:
     """The workers of one service, each a process with a state of its own."""
 
-    def __init__(self, bootstrap: str, directory: Path, batch: int) -> None:
+    def __init__(self, bootstrap: str, directory: Path, batch: int, **environment: str) -> None:
+        """`environment` has more of the settings."""
         self._directory = directory
         self._config = directory / "once.yaml"
         self._config.write_text(CONFIG)
@@ -76,6 +78,7 @@ class Group:
             "TOCSIN_KAFKA__TRANSACTION_TIMEOUT_MS": "3000",
             "TOCSIN_TOPICS__PARTITIONS": str(PARTITIONS),
             "TOCSIN_BATCHING__MAX_EVENTS": str(batch),
+            **environment,
         }
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -126,6 +129,11 @@ class Group:
             found.add((told["feedback_offset"], told["sha256"]))
         return found
 
+    def ask(self, name: str, *more: str) -> subprocess.Popen[bytes]:
+        """Run a command of the service beside its workers."""
+        command, environment = self._command(WORKERS, name, *more)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
     def check_alive(self) -> None:
         for number, process in self._processes.items():
             assert process.poll() is None, self.log(number).read_text()[-3000:]
@@ -148,6 +156,12 @@ class Feeder:
         self._topics, self._storm = settings.topics, storm
         options = {"enable.idempotence": True, "partitioner": "murmur2", "delivery.timeout.ms": 600_000}
         self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, **options})
+
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Take back the labels of these events."""
+        for number in numbers:
+            value = orjson.dumps({"event": f"e{number}", "label": None, "time": 1_700_000_200_000 + number})
+            self._send(self._topics.labels, subject_of(number), value)
 
     def feed(self, start: int, stop: int) -> None:
         for number in range(start, stop):
@@ -299,7 +313,8 @@ def check_exactly_once(settings: Settings, storm: Storm) -> None:
     """Each event is decided once, each label learnt once, nothing is refused, and subjects keep their order."""
     decode = msgspec.json.Decoder(Decided).decode
     decided = [decode(record.value or b"") for record in records_of(settings, settings.topics.decisions)]
-    learnt = [read_feedback(record).event for record in records_of(settings, settings.topics.feedback)]
+    feedback = [one for one in records_of(settings, settings.topics.feedback) if not is_control(one.value)]
+    learnt = [read_feedback(record).event for record in feedback]
     for found, count in (
         ([(one.subject, one.event) for one in decided], storm.events),
         ([(event.subject, event.id) for event in learnt], storm.labels),

@@ -95,7 +95,7 @@ class FeedbackMaker:
         said = past.label or ""
         if (known := self._classes.get(said)) is not None:
             return known
-        named = self._decoder.label(record._replace(value=label_record(self._settings, past))).label
+        named = self._decoder.label(record._replace(value=label_record(self._settings, past))).truth
         new = not self._settings.classes and named not in self._classes.values()
         if new and len(set(self._classes.values())) >= self._settings.bounds.classes:
             raise UnfitError("too-many-classes", f"{named!r} is a new class: bounds.classes allows no more")

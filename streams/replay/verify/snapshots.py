@@ -11,6 +11,7 @@ from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import SnapshotError, read_manifest
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
+from tocsin.streams.worker.snapshots.earlier import EarlierSnapshots
 
 OBEYED_AHEAD = "obeyed_ahead"
 """The key of a manifest for the control records behind its offset that the model has obeyed all the same."""
@@ -51,9 +52,10 @@ class ModelSnapshots:
         topic_id = reader.topic_ids([topic]).get(topic)
         # What is stored where is a matter of this machine, and which model it is a matter of that config.
         here = {"name": own.name, "state": own.state, "topics": own.topics}
-        candidates = Candidates(settings.model_copy(update=here), room / "snapshot", topic_id)
-        found = [one for one in candidates.of(reader, whole_log=True) if one.offset >= 0]
         local = own.state.directory / own.name / "snapshot"
+        earlier = EarlierSnapshots(local.with_name("earlier"), own.state.snapshot_every, own.state.snapshots_back)
+        candidates = Candidates(settings.model_copy(update=here), room / "snapshot", topic_id, earlier)
+        found = [one for one in candidates.of(reader, whole_log=True) if one.offset >= 0]
         if (offset := _offset_of(local, topic, topic_id, digest)) is not None:
             found.append(Candidate("local", offset, f"in {local}", lambda: local))
         self._candidates = sorted(found, key=lambda one: (one.offset, one.source == "local"), reverse=True)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from tocsin.streams.wire.packed.control import Control
+
 _DECIDES = "decides"
 
 
@@ -79,6 +81,11 @@ class ShadowTelemetry(Struct, frozen=True, kw_only=True):
     passed_over: int = 0
     """Events that it did not score, because the worker was too far behind or it was given up."""
     compared: ComparedEvents
+
+
+def chosen_by(control: Control, offset: int) -> ChosenConfig:
+    """What the `decide-by` record at an offset says."""
+    return ChosenConfig(control.config, offset, control.reason, control.before)
 
 
 def as_manifest(standing: ChosenConfig | None) -> dict[str, Any]:

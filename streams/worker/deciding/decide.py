@@ -97,6 +97,10 @@ class Decide:
         self.last: Scores | None = None
         """The scores of the last batch, for telemetry."""
 
+    def go_on_from(self, before: Decide) -> None:
+        """Decide as the worker stands, in place of another one."""
+        self.partitions, self.shed, self.last = before.partitions, before.shed, before.last
+
     def __call__(self, events: EventColumns, transaction: Transaction, now: int) -> DecidedBatch:
         """Decide events at one instant (epoch ms), and write what they changed of their partitions and subjects."""
         return self.written(self.judge(events, transaction, now))

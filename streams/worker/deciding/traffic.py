@@ -55,6 +55,18 @@ class TrafficKeeper:
             notes.set_traffic(partition, "", header)
             self._kept[partition] = (header, traffic)
 
+    def compare_anew(self, partitions: int, notes: Notes) -> None:
+        """Have traffic of these first partitions compared anew with what the model holds of labelled events.
+
+        The model went back, so that the number of their version may be that of others.
+        """
+        for partition in range(partitions):
+            digest, _, numbers = (notes.traffic(partition) or b"").partition(b" ")
+            if digest == self._digest.encode() and len(numbers) == 5 * 8:
+                header = np.frombuffer(numbers, HEADER).copy()
+                header[-1] = -1
+                notes.set_traffic(partition, "", digest + b" " + header.tobytes())
+
     def _of(self, partition: int, notes: Notes) -> RecentTraffic:
         header, kept = notes.traffic(partition), self._kept.get(partition)
         # A batch that was given up left the state as it was before it, with another header.

@@ -37,9 +37,9 @@ def find(
 
     `takes` says whether the model has room for a class, `assigned` whether a partition of the events is this worker's.
     """
-    room = {name: takes(name) for name in {label.label for _, label in labels}}
+    room = {name: takes(name) for name in {label.label for _, label in labels} if name is not None}
     targets = [target_of(label) for _, label in labels]
-    may = [room[label.label] and _names_an_event_only(label) for _, label in labels]
+    may = [label.label is not None and room[label.label] and _names_an_event_only(label) for _, label in labels]
     events = transaction.pending.get_all(target.identity for target, may_be in zip(targets, may, strict=True) if may_be)
     taken = transaction.known.known_of(target.key for target, may_be in zip(targets, may, strict=True) if may_be)
     found: list[FirstLabel] = []
@@ -57,7 +57,7 @@ def note(labels: Sequence[FirstLabel], transaction: Transaction, most: int) -> N
     """Note that these labels are joined to their events; labels are known of at most so many events and subjects."""
     transaction.pending.note_labels_of(first.pending for first in labels if first.pending is not None)
     known = [
-        KnownLabel(target.key, said.source or "", said.label, place_of(record)) for (record, said), target, _ in labels
+        KnownLabel(target.key, said.source or "", said.truth, place_of(record)) for (record, said), target, _ in labels
     ]
     transaction.known.add_all(known, most)
 

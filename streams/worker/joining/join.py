@@ -11,6 +11,7 @@ What becomes of a label (the *outcome*, counted in telemetry):
 | waiting | the event is not known yet | kept until the event comes or `bounds.waiting_ttl_seconds` pass |
 | unknown | it waited in vain: the event never came, or is older than `bounds.pending_ttl_hours` | a dead letter |
 | refused | there is no room for its class (any more), or for more labels of its event or subject | a dead letter |
+| taken-back | it has no class, and its source said something of the event or the subject before | a control record |
 | left to its owner | another worker settles it | nothing |
 
 A label that waited is counted twice, as waiting and as what became of it. The labels known of events are bounded by
@@ -43,6 +44,7 @@ from tocsin.streams.worker.joining import first_labels
 from tocsin.streams.worker.joining.duties import Duties
 from tocsin.streams.worker.joining.first_labels import FirstLabel
 from tocsin.streams.worker.joining.label_target import LabelTarget, place_of, target_of
+from tocsin.streams.worker.joining.taking_back import TakingBack
 
 Takes = Callable[[str], bool]
 """Whether the model has room for a class, by its name."""
@@ -52,7 +54,7 @@ Assigned = Callable[[int], bool]
 """Whether a partition of the events, by its number, is assigned to this worker."""
 JOINED, CONTRADICTING, DUPLICATE = "joined", "contradicting", "duplicate"
 SELF_CONTAINED, WAITING, UNKNOWN = "self-contained", "waiting", "unknown"
-REFUSED, LEFT = "refused", "left to its owner"
+REFUSED, LEFT, TAKEN_BACK = "refused", "left to its owner", "taken-back"
 FEW = 3
 """So many labels are joined one by one, which takes less time for them."""
 
@@ -60,7 +62,8 @@ FEW = 3
 class Joined(NamedTuple):
     """What became of one label."""
 
-    outcome: str
+    outcome: str | None
+    """None where it was told before."""
     outputs: list[Output]
     dead_letter: str | None = None
     """The kind of the dead letter that it became."""
@@ -86,6 +89,7 @@ class Join:
         self._assigned = assigned
         self._takes = takes
         self._fits = fits
+        self._taking_back = TakingBack(settings, duties)
 
     def labels(self, labels: Sequence[DecodedLabel], transaction: Transaction, now: int) -> Iterator[Joined]:
         """What becomes of labels that were read now (epoch ms), in their order.
@@ -119,6 +123,8 @@ class Join:
     def label(self, decoded: DecodedLabel, transaction: Transaction, now: int) -> Joined:
         """What becomes of one label that was read now (epoch ms)."""
         label, record, target = decoded.label, decoded.record, target_of(decoded.label)
+        if label.label is None:
+            return self._take_back(decoded, target, transaction, now)
         self_contained = label.features is not None or label.text is not None
         if self_contained and not self._duties.settles(record):
             return Joined(LEFT, [])
@@ -132,9 +138,36 @@ class Join:
             return self._join(WaitingLabel(label, record), target, events, transaction)
         if self_contained:
             return self._join_alone(decoded, target, transaction)
-        if transaction.known.has(target.key, label.source or "", label.label):
+        source, place = label.source or "", place_of(record)
+        if transaction.known.has(target.key, source, label.label):
             return Joined(DUPLICATE, [])  # the worker that has the event has joined it
+        if transaction.known.withdrawn(target.key, source, place):
+            return Joined(DUPLICATE, [])  # it is read again, and was taken back since
         return self._wait(WaitingLabel(label, record), target, transaction, now)
+
+    def _take_back(self, decoded: DecodedLabel, target: LabelTarget, transaction: Transaction, now: int) -> Joined:
+        """What becomes of a label that takes back what its source said before."""
+        label, record = decoded.label, decoded.record
+        if transaction.waiting.has(record):
+            return Joined(WAITING, [])
+        found, settles = self._taking_back.find(decoded, target, transaction), self._duties.settles(record)
+        outputs = [self._taking_back.output(found.owed, label, record)] if found.owed and settles else []
+        if found.waits:
+            waits = self._wait(WaitingLabel(label, record), target, transaction, now)
+            counted = TAKEN_BACK if settles and (found.owed or found.withdrew) else waits.outcome
+            return waits._replace(outcome=counted, outputs=[*outputs, *waits.outputs])
+        if found.owed and settles:
+            return Joined(TAKEN_BACK, outputs)
+        if found.owed or not found.again:
+            # Its owner may go before it has done so. Then this worker reads it again if it is the next owner.
+            transaction.notes.set_dropped(Partition(record.topic, record.partition), record.offset + 1)
+            return Joined(LEFT, [])
+        return Joined(DUPLICATE, [])
+
+    def owed(self, keys: set[bytes], transaction: Transaction) -> list[Joined]:
+        """What becomes of labels that wait to take back what has come to stand in the feedback, by keys of targets."""
+        come = self._taking_back.come_since(keys, transaction)
+        return [Joined(TAKEN_BACK if first else None, [output]) for output, first in come]
 
     def _wait(self, waiting: WaitingLabel, target: LabelTarget, transaction: Transaction, now: int) -> Joined:
         if transaction.waiting.has(waiting.record):
@@ -157,13 +190,14 @@ class Join:
     def after_assignment(self, transaction: Transaction) -> list[Joined]:
         """What becomes of labels that waited here while another worker had their events, now that this one does."""
         results = []
-        for key, first in transaction.waiting.first_of_each():
+        all_waiting = transaction.waiting.first_of_each()
+        for key, first in all_waiting:
             target = target_of(first.label)
             events = self._events(target, transaction)
             if events:
                 taken = transaction.waiting.take(key)
                 results += [self._join(waiting, target, events, transaction) for waiting in taken]
-        return results
+        return results + self.owed({key for key, _ in all_waiting}, transaction)
 
     def without_room(self, transaction: Transaction) -> list[Joined]:
         """What becomes of labels that wait, and for whose class the model has no room now.
@@ -173,7 +207,8 @@ class Join:
         """
 
         def in_vain(waiting: WaitingLabel) -> bool:
-            return not self._takes(waiting.label.label) and self._duties.reports(waiting.record)
+            name = waiting.label.label
+            return name is not None and not self._takes(name) and self._duties.reports(waiting.record)
 
         taken = transaction.waiting.take_where(in_vain)
         return [self._refuse(record, _no_room_for_class(label), transaction) for label, record in taken]
@@ -184,16 +219,22 @@ class Join:
         before = now - int(bounds.waiting_ttl_seconds * 1000)
         room = int(WAITING_SHARE * self._settings.state.max_bytes)
         results = []
-        for label, record in transaction.waiting.expire(before, bounds.waiting_labels, room):
-            refused = self._refuse(record, self._why_in_vain(label, transaction), transaction)
-            if refused.outcome == REFUSED:
+        for waiting in transaction.waiting.expire(before, bounds.waiting_labels, room):
+            why = self._why_in_vain(waiting.label, transaction)
+            refused = None if why is None else self._refuse(waiting.record, why, transaction)
+            if refused is not None and refused.outcome == REFUSED:
                 results.append(refused._replace(outcome=UNKNOWN))
         return results
 
-    def _why_in_vain(self, label: Label, transaction: Transaction) -> UnfitError:
-        """Why a label was joined to nothing. The worker that has its event may have refused it, and did not say so."""
+    def _why_in_vain(self, label: Label, transaction: Transaction) -> UnfitError | None:
+        """Why a label was joined to nothing. The worker that has its event may have refused it, and did not say so.
+
+        None for one that waited for more to take back.
+        """
+        if label.label is None:
+            return self._taking_back.in_vain(label, transaction)
         target, most = target_of(label), self._settings.bounds.labels_per_target
-        if not self._takes(label.label):
+        if not self._takes(label.truth):
             return _no_room_for_class(label)
         if _new_source(label, transaction.known.get(target.key), most):
             return _too_many_labels(target, most)
@@ -285,7 +326,7 @@ class Join:
         # Known from now on, not only when the feedback log brings it back: a duplicate may come in this very batch.
         key = LabelTarget.of(target.about, event.id if target.about == "event" else event.subject).key
         transaction.known.add(
-            key, label.source or "", label.label, self._settings.bounds.pending_events, place_of(record)
+            key, label.source or "", label.truth, self._settings.bounds.pending_events, place_of(record)
         )
         return Joined(compared.outcome, [output])
 
@@ -300,7 +341,7 @@ class Join:
     ) -> Output:
         """The feedback record of a label and the event that it found."""
         feedback = PackedFeedback(
-            label=label.label,
+            label=label.truth,
             labelled_at=label.time,
             source=label.source,
             weight=1.0 if label.weight is None else label.weight,

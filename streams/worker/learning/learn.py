@@ -21,11 +21,13 @@ from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
 from tocsin.streams.worker.deciding.profiling import keys_of_events
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
+from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback
 from tocsin.streams.worker.reporting.counts import Counts
 
 UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""
 MOST_UNKNOWN = 100
+NOTHING_LEFT_OUT = LeftOutFeedback({})
 _UNFIT = (TypeError, KeyError, ValueError, AttributeError)
 """What is raised for feedback of the right types whose values do not fit the model."""
 
@@ -68,26 +70,40 @@ class Learn:
         """Whether the model has all the classes that it will ever have."""
         return len(self._classifier.classes) >= self._classes_most
 
-    def __call__(self, records: Sequence[Record], transaction: Transaction) -> int:
-        """Learn the records that the model has not learnt yet; returns how many.
+    def __call__(
+        self, records: Sequence[Record], transaction: Transaction | None, left_out: LeftOutFeedback = NOTHING_LEFT_OUT
+    ) -> int:
+        """Learn the records that the model has not learnt yet, without those left out; returns how many.
 
-        Every record's label is noted as known, so that it is not joined again. A class that the config does not name,
-        or for which the model has no room, is passed over and counted: which one came too late depends on the log
-        alone. Raises FeedbackError.
+        Every record's label is noted as known, so that it is not joined again; without a transaction see `fold`. A
+        class that the config does not name, or for which the model has no room, is passed over and counted: which one
+        came too late depends on the log alone. Raises FeedbackError.
         """
+        if transaction is None:
+            return self.fold(records, left_out)
         feedback = [self._read(record) for record in records]
         note_known(feedback, transaction, self._settings.bounds.pending_events)
-        return self._learn(feedback, self._counts.judged.count)
+        return self._learn(feedback, left_out, self._counts.judged.count)
 
-    def fold(self, records: Sequence[Record]) -> int:
+    def fold(self, records: Sequence[Record], left_out: LeftOutFeedback = NOTHING_LEFT_OUT) -> int:
         """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
-        return self._learn([self._read(record) for record in records], lambda _: None)
+        return self._learn([self._read(record) for record in records], left_out, lambda _: None)
 
-    def _learn(self, feedback: Sequence[FeedbackItem], judge: Callable[[Sequence[FeedbackItem]], None]) -> int:
+    def said(self, record: Record) -> tuple[str | None, KnownLabel]:
+        """Who said the label of a feedback record, and that label as it is noted. Raises FeedbackError."""
+        item = self._read(record)
+        return item.feedback.source, known_label(item)
+
+    def _learn(
+        self,
+        feedback: Sequence[FeedbackItem],
+        left_out: LeftOutFeedback,
+        judge: Callable[[Sequence[FeedbackItem]], None],
+    ) -> int:
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
         if not new:
             return 0
-        fitting = self._fitting(new)
+        fitting = self._fitting([one for one in new if not left_out.names(one.record.offset, one.feedback.source)])
         if fitting:
             self.listens(fitting)
             judge(fitting)
@@ -173,12 +189,19 @@ class Learn:
 
 def note_known(items: Sequence[FeedbackItem], transaction: Transaction, most: int) -> None:
     """Note that the feedback log holds these labels; labels are known of at most so many events and subjects."""
-    known = [KnownLabel(item.target.key, item.feedback.source or "", item.label, item.place) for item in items]
+    known = [known_label(item) for item in items]
     transaction.known.add_all(known, most)
     transaction.pending.note_labels(item.event_id for item in items)  # copies of other workers' events may come back
     if transaction.waiting.count():
-        for key, source, label, _ in known:
-            transaction.waiting.drop(key, source, label)
+        for key, source, label, place, _ in known:
+            if not transaction.known.withdrawn(key, source, place):  # else the one that waits was said again
+                transaction.waiting.drop(key, source, label)
+
+
+def known_label(item: FeedbackItem) -> KnownLabel:
+    """The label of a feedback record as it is noted."""
+    source, offset = item.feedback.source or "", item.record.offset
+    return KnownLabel(item.target.key, source, item.label, item.place, offset)
 
 
 def read_control_of(record: Record) -> Control:

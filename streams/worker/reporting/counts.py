@@ -75,6 +75,10 @@ class Counts:
     (`unfit-value`), which count as not known."""
     snapshots_failed: int = 0
     """Snapshots that were not written."""
+    went_back: int = 0
+    """How often the model was made anew without feedback that was left out."""
+    not_left_out: int = 0
+    """Control records whose feedback stays learnt, because neither a snapshot nor the log reaches far enough back."""
     reasons: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -93,6 +97,6 @@ class Counts:
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
             "alerts", "quick_labels", "rebuilt", "without_decision", "unfit_events", "expired", "batches",
-            "snapshots_failed",
+            "snapshots_failed", "went_back", "not_left_out",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

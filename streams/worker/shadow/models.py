@@ -27,9 +27,10 @@ from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
 from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.deciding.decide import DecidedBatch, JudgedEvents
+from tocsin.streams.worker.gaps import next_offsets
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import Learn
-from tocsin.streams.worker.model import Model, next_offsets
+from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.shadow.comparison import ShadowComparison
 from tocsin.streams.worker.shadow.shadow_state import ShadowState
@@ -50,6 +51,7 @@ class Beside:
         self.counts = Counts()
         """What the shadow does, which is counted nowhere else."""
         self.second = Model(of_shadow, decoder, directory / "snapshot", self.counts)
+        self.second.notes_in = lambda _: None if self.state is None else self.state.transaction.notes
         self.settings = of_shadow
         self.digests = settings.digest(), of_shadow.digest()
         """The config digests of the first and the second."""

@@ -6,10 +6,10 @@ import contextlib
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tocsin.config.model import ModelSettings
 from tocsin.config.settings import Settings
@@ -17,6 +17,7 @@ from tocsin.models.data.snapshot import SnapshotError, read_manifest
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.decode import read_own
 from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
+from tocsin.streams.worker.snapshots.earlier import EarlierSnapshots, ahead_of, link, obeyed_ahead
 from tocsin.streams.worker.snapshots.store import SnapshotStore, folder_of, place_of
 
 log = logging.getLogger(__name__)
@@ -34,14 +35,17 @@ class Candidate(NamedTuple):
     """What the log calls it."""
     fetch: Callable[[], Path]
     """Gives the directory that holds it. Raises StoreError, SnapshotError."""
+    ahead: Sequence[int] = ()
+    """The offsets of control records at or behind its own that its model has obeyed; a shared one has obeyed none."""
 
 
 class Candidates:
     """The snapshots that there are for one worker."""
 
-    def __init__(self, settings: Settings, directory: Path, topic_id: str | None) -> None:
+    def __init__(self, settings: Settings, directory: Path, topic_id: str | None, earlier: EarlierSnapshots) -> None:
         """`directory` is that of the local snapshot, `topic_id` is that of the feedback, if the broker tells it."""
         self._settings = settings
+        self._earlier = earlier
         self._directory = directory
         self._topic_id = topic_id
         self._fetched = directory.with_name(f".{directory.name}.fetched")
@@ -57,6 +61,7 @@ class Candidates:
         found = [one for pointer in shared if _fits(ours, pointer) for one in self._of_pointer(pointer)]
         if local is not None and local.offset >= 0:
             found.append(local)
+        found += self._earlier_ones()
         # Of two at one offset the local one is at hand; sorting keeps the order of equals.
         found.sort(key=lambda one: (one.offset, one.source == "local"), reverse=True)
         if local is not None and local.offset < 0:
@@ -76,6 +81,28 @@ class Candidates:
         """Remove what was fetched and not taken over."""
         shutil.rmtree(self._fetched, ignore_errors=True)
 
+    def _earlier_ones(self) -> Iterator[Candidate]:
+        """The worker's own earlier snapshots of this config."""
+        for one in self._earlier.all():
+            with contextlib.suppress(SnapshotError):
+                manifest = read_manifest(one.directory)
+                if self._is_ours(manifest):
+                    fetch = partial(self._fetch_earlier, one.directory)
+                    ahead = obeyed_ahead(manifest)
+                    yield Candidate("local", one.offset, f"in {one.directory}", fetch, ahead)
+
+    def _fetch_earlier(self, directory: Path) -> Path:
+        """It is kept where it is, whatever becomes of what is fetched."""
+        try:
+            link(directory, self._fetched)
+        except OSError as error:
+            raise SnapshotError(f"no snapshot can be read from {directory}: {error}") from error
+        return self._fetched
+
+    def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
+        config, lineage = manifest.get("config"), manifest.get("lineage", "")
+        return isinstance(lineage, str) and self._settings.model.digest(lineage) == config
+
     def _local(self) -> Candidate | None:
         """The worker's own snapshot; its offset is -1 where it is of another config, or cannot be told."""
         if not self._directory.exists():
@@ -83,11 +110,10 @@ class Candidates:
         offset = -1
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(self._directory)
-            config, lineage = manifest.get("config"), manifest.get("lineage", "")
             known = manifest.get("feedback_offset")
-            if isinstance(known, int) and isinstance(lineage, str) and self._settings.model.digest(lineage) == config:
+            if isinstance(known, int) and self._is_ours(manifest):
                 offset = known
-        return Candidate("local", offset, f"in {self._directory}", lambda: self._directory)
+        return Candidate("local", offset, f"in {self._directory}", lambda: self._directory, ahead_of(self._directory))
 
     def _shared(self, reader: Transport) -> list[SnapshotPointer]:
         """What the topic points at; nothing where no store is set. Raises TransportError."""

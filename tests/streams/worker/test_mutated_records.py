@@ -16,6 +16,7 @@ import pytest
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.encode import encode
+from tocsin.streams.wire.packed.control import is_control, read_control
 from tocsin.streams.wire.packed.feedback import read_feedback
 from tocsin.streams.worker.joining.join import DUPLICATE, LEFT, WAITING, Joined
 from tocsin.streams.worker.worker import Worker
@@ -158,8 +159,9 @@ class Account:
         self.totals["dead events"] += sum(letters[topics.events].values())
         for topic in topics.names():
             if topic in OTHERS and (found := list(self._taken(topic))):
-                packed = topic == topics.feedback
-                written = encode(read_feedback(found[-1])) if packed else found[-1].value or b"null"
+                written = found[-1].value or b"null"
+                if topic == topics.feedback:
+                    written = encode(read_control(written) if is_control(written) else read_feedback(found[-1]))
                 self.last.append(orjson.loads(written))
             self._forget(topic)
 

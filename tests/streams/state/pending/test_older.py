@@ -39,5 +39,5 @@ def test_pending_events_of_a_format_before_are_taken_over(tmp_path: Path) -> Non
         assert [t.entries.count(name) for name in ("pending", "pending_order", "posts")] == [0, 0, 0]
         assert (t.pending.count_of([pending.partition]), t.pending.count_labelled_of([pending.partition])) == (1, 1)
         assert t.pending.expire(8, 10, MIB) == 1
-        assert t.notes.get("format") == b"8"
+        assert t.notes.get("format") == b"9"
     state.close()
