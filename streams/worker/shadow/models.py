@@ -101,6 +101,7 @@ class Models:
         self.first = self.deciding = Model(settings, decoder, directory / "snapshot", counts)
         of_shadow = settings.of_shadow
         self.beside = None if of_shadow is None else Beside(settings, of_shadow, decoder, directory / "shadow")
+        self._digests = (settings.digest(),) if self.beside is None else self.beside.digests
         self._unknown = -1
         """The offset of the last record that named a config which is neither of both."""
 
@@ -181,7 +182,7 @@ class Models:
         standing, beside = self.deciding.standing, self.beside
         if standing is None:
             return
-        if standing.offset != self._unknown and standing.config not in [one.digest() for one in self.settings]:
+        if standing.offset != self._unknown and standing.config not in self._digests:
             self._unknown = standing.offset
             log.warning(
                 "at feedback offset %d the config %s was chosen to decide, and it is neither that of the config file "
