@@ -170,6 +170,20 @@ def test_events_that_were_put_aside_may_be_decided_by_another_schema(tmp_path: P
     assert (report.events, report.only_before) == (0, 24)
 
 
+def test_a_clock_that_was_set_back_loses_no_event(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    with service.worker() as worker:
+        for i, (event, label) in enumerate(stream(40)):
+            service.send(event)
+            drain(worker)
+            service.clock.move(-1 if i % 10 == 5 else 1)
+            if i % 20 == 0:
+                service.tell(label)
+                drain(worker)
+    report, _ = asked(service, service.settings)
+    assert (report.events, report.changed, report.moved, report.only_before) == (40, 0, 0, 0)
+
+
 def test_a_change_of_the_config_and_a_restart_in_the_past_are_no_hindrance(tmp_path: Path) -> None:
     service = Service(settings(tmp_path / "state"), partitions=2)
     made = list(stream(120))
