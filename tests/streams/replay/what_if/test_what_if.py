@@ -14,6 +14,7 @@ from tocsin.streams.replay.what_if.report import WhatIfReport
 from tocsin.streams.replay.what_if.what_if import WhatIf
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.worker.worker import Worker
 
 from ...support import Service, drain, settings, stream, text_settings
 
@@ -168,6 +169,30 @@ def test_events_that_were_put_aside_may_be_decided_by_another_schema(tmp_path: P
     strict = settings(tmp_path, schema={"features": [{"name": "a"}, {"name": "b"}, {"name": "c"}]})
     report, _ = asked(service, strict)
     assert (report.events, report.only_before) == (0, 24)
+
+
+def test_partitions_that_changed_hands_change_nothing_under_the_same_config(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "one"), partitions=2)
+    made = list(stream(150))
+    late: list[dict[str, Any]] = []
+
+    def work_off(start: int, *workers: Worker) -> None:
+        nonlocal late
+        for event, label in made[start : start + 50]:
+            service.send(event)
+            service.tell(*late[-9:-8])
+            late.append(label)
+            drain(*workers)
+
+    with service.worker() as worker:
+        work_off(0, worker)
+        with service.worker(settings(tmp_path / "other", name="other")) as other:
+            drain(worker, other)
+            work_off(50, worker, other)
+        work_off(100, worker)
+    assert {one["context"] is None for one in service.feedback} == {False, True}  # some was read back and lost
+    report, _ = asked(service, service.settings)
+    assert (report.events, report.changed, report.moved) == (150, 0, 0)
 
 
 def test_a_clock_that_was_set_back_loses_no_event(tmp_path: Path) -> None:
