@@ -27,7 +27,6 @@ from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback,
 from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.gaps import Gaps
-from tocsin.streams.worker.learning.feedback_items import read_item
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
@@ -108,7 +107,8 @@ class Simulation:
     def teach(self, records: Sequence[Record]) -> None:
         """Feedback of the past: its labels are joined here to what was decided here, in their order.
 
-        Feedback on an event that is not kept here is learnt as it is, as by any worker under another config.
+        Feedback on an event that is not kept here is learnt as it is, as by any worker under another config. Raises
+        FeedbackError.
         """
         together: list[_Joinable] = []
         for record in records:
@@ -137,7 +137,7 @@ class Simulation:
 
     def _joinable(self, record: Record) -> _Joinable | None:
         """The label that a feedback record came of; None where its event is not kept here."""
-        item = read_item(record, self._settings.class_map)
+        item = self.model.learn.read(record)
         if item.about_event:
             self._told.labels(item.event_id, item.label)
         if self._transaction.pending.get(item.event_id) is None:

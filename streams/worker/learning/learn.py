@@ -68,13 +68,13 @@ class Learn:
         or for which the model has no room, is passed over and counted: which one came too late depends on the log
         alone. Raises FeedbackError.
         """
-        feedback = [self._read(record) for record in records]
+        feedback = [self.read(record) for record in records]
         note_known(feedback, transaction, self._settings.bounds.pending_events)
         return self._learn(feedback, self._counts.judged.count)
 
     def fold(self, records: Sequence[Record]) -> int:
         """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
-        return self._learn([self._read(record) for record in records], lambda _: None)
+        return self._learn([self.read(record) for record in records], lambda _: None)
 
     def _learn(self, feedback: Sequence[FeedbackItem], judge: Callable[[Sequence[FeedbackItem]], None]) -> int:
         new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
@@ -87,7 +87,8 @@ class Learn:
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
 
-    def _read(self, record: Record) -> FeedbackItem:
+    def read(self, record: Record) -> FeedbackItem:
+        """A record of the feedback as it is learnt. Raises FeedbackError."""
         try:
             return read_item(record, self._settings.class_map)
         except UNREADABLE as error:

@@ -14,6 +14,7 @@ from tocsin.streams.replay.what_if.report import WhatIfReport
 from tocsin.streams.replay.what_if.what_if import WhatIf
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.worker.learning.learn import FeedbackError
 from tocsin.streams.worker.worker import Worker
 
 from ...support import Service, drain, settings, stream, text_settings
@@ -193,6 +194,15 @@ def test_partitions_that_changed_hands_change_nothing_under_the_same_config(tmp_
     assert {one["context"] is None for one in service.feedback} == {False, True}  # some was read back and lost
     report, _ = asked(service, service.settings)
     assert (report.events, report.changed, report.moved) == (150, 0, 0)
+
+
+def test_feedback_that_is_garbage_is_told_with_its_place(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    served(service, n=20)
+    end = len(service.records(service.topics.feedback))
+    service.open((), {}, None).produce(service.topics.feedback, None, b"{")
+    with pytest.raises(FeedbackError, match=f"feedback, partition 0, offset {end} is no feedback record"):
+        asked(service, service.settings)
 
 
 def test_a_clock_that_was_set_back_loses_no_event(tmp_path: Path) -> None:
