@@ -196,6 +196,18 @@ def test_partitions_that_changed_hands_change_nothing_under_the_same_config(tmp_
     assert (report.events, report.changed, report.moved) == (150, 0, 0)
 
 
+def test_a_class_by_another_name_is_no_other_decision(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, alert={"class": "yes", "budget": "10%"}))
+    served(service)
+    alert = {"class": "fraud", "budget": "10%"}
+    other = settings(tmp_path, classes=["no", "fraud"], class_map={"yes": "fraud"}, alert=alert)
+    report, _ = asked(service, other)
+    assert (report.events, report.changed, report.moved) == (160, 0, 0)
+    assert all(one.difference in (0.0, None) for one in report.metrics.values())
+    assert (report.alerts.only_before, report.alerts.only_after) == (0, 0)
+    assert report.alerts.before > 0
+
+
 def test_feedback_that_is_garbage_is_told_with_its_place(tmp_path: Path) -> None:
     service = Service(settings(tmp_path))
     served(service, n=20)
