@@ -29,25 +29,26 @@ def check_chain(past: PastDecisions) -> ChainFound:
     for record in past.unreadable:
         found.note(ChainPlace("changed", _name(record), None, None, None))
     there: set[tuple[int, str]] = {(one.link.partition, one.link.sha256) for one in past.decisions if one.link}
-    retention = _Retention(past)
+    passage = _Passage(past)
     for one in past.decisions:
         link = one.link
         if link is None:
             continue
         if not one.whole:
             found.note(_place("changed", one))
+        found.again += passage.is_again(link)
         if (link.partition, link.before) in there:
             found.links += 1
-        elif not link.before or retention.explains(one, link):
+        elif passage.is_first(link) if not link.before else passage.explains(link):
             found.begun += 1
         else:
             found.note(_place("missing", one))
-        retention.passed(one, link)
+        passage.passed(one, link)
     return found
 
 
-class _Retention:
-    """Tells which predecessors may have been deleted with the beginning of a partition of the topic.
+class _Passage:
+    """One passage through the decisions in their order; tells which predecessors retention may have deleted.
 
     The decisions on one partition of the events lie in any partition of their topic, in their order. So a predecessor
     can have been deleted from the beginning of one alone in which no decision is left that is earlier than its
@@ -71,8 +72,17 @@ class _Retention:
         self._time = self._time_before(link)
         self._last = link, one.record.timestamp
 
-    def explains(self, one: PastDecision, link: Link) -> bool:
-        """Whether the predecessor of a decision, which comes behind all that were passed, may have been deleted so."""
+    def is_again(self, link: Link) -> bool:
+        """Whether the event of a decision, which comes behind all that were passed, was decided before."""
+        last = None if self._last is None else self._last[0]
+        return last is not None and (last.partition, last.offset) == (link.partition, link.offset)
+
+    def is_first(self, link: Link) -> bool:
+        """Whether no decision that is left on its partition of the events comes before it."""
+        return self._time_before(link) is None
+
+    def explains(self, link: Link) -> bool:
+        """Whether its predecessor may have been deleted with the beginning of a partition of the topic."""
         time = self._time_before(link)
         return any(
             self._first.get((at, link.partition), link.offset) >= link.offset

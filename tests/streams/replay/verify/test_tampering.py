@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -81,6 +82,38 @@ def test_a_decision_whose_link_was_made_to_fit_breaks_the_chain_behind_it(servic
     report = found(service, tmp_path, change)
     assert (report.chain.changed, report.chain.missing) == (0, 1)
     assert [one.event for one in report.differences] == ["e77"]
+
+
+def test_a_chain_that_begins_again_in_the_midst_is_a_broken_one(service: Service, tmp_path: Path) -> None:
+    begun = orjson.loads(value_of(service, "e77"))["chain"]
+    heads: dict[str, str] = {begun["before"]: ""}
+
+    def change(record: Record) -> bytes | None:
+        value = record.value or b""
+        link = orjson.loads(value)["chain"]
+        if link["partition"] != begun["partition"] or link["offset"] < begun["offset"]:
+            return value
+        forged, heads[link["sha256"]] = with_link(
+            without_link(value), link["partition"], link["offset"], heads[link["before"]]
+        )
+        return forged
+
+    report = found(service, tmp_path, change)
+    assert (report.different, report.chain.changed, report.chain.begun, report.chain.missing) == (0, 0, 2, 1)
+    assert [place.event for place in report.chain.places] == ["e77"]
+
+
+def test_a_decision_that_is_copied_is_counted(service: Service, tmp_path: Path) -> None:
+    class Copying(MemoryTransport):
+        def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
+            for record in super().read(partition, start, stop):
+                yield record
+                if partition.topic == "decisions" and record.offset == 7:
+                    yield record
+
+    report = Verify(elsewhere(service.settings, tmp_path), Copying(service.broker)).run()
+    assert report.chain.again == 2  # one in each partition
+    assert verify(service, tmp_path).chain.again == 0
 
 
 def test_a_deleted_decision_is_found_by_the_one_behind_it(service: Service, tmp_path: Path) -> None:
