@@ -108,6 +108,9 @@ def test_a_service_is_verified_from_its_topics_on_another_machine(tansu: str, tm
     assert result.exit_code == 0, result.stderr
     assert "heads kept elsewhere that are found" in result.stdout
     assert not (tmp_path / "none").exists()
+    result = tocsin(path, "--verify", "--event", "no-such-event")
+    assert result.exit_code == 1
+    assert "there is no decision on the event 'no-such-event'" in result.stderr
 
 
 @pytest.mark.broker
