@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tocsin.config.settings import Settings
+from tocsin.models.data.labels import name_among
 from tocsin.streams.replay.past.events import Place
 from tocsin.streams.replay.what_if.controls import Offsets
 from tocsin.streams.replay.what_if.script import DecidedNext
@@ -27,6 +28,7 @@ from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback,
 from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.gaps import Gaps
+from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
@@ -113,7 +115,10 @@ class Simulation:
         together: list[_Joinable] = []
         for record in records:
             before = self._end
-            joinable = None if is_control(record.value) else self._joinable(record)
+            item = None if is_control(record.value) else self._item(record)
+            if item is not None and not self._names(item.label):
+                continue
+            joinable = None if item is None else self._joinable(item)
             if joinable is not None:
                 together.append(joinable)
             if self._goes_back or joinable is None:
@@ -135,11 +140,19 @@ class Simulation:
             self._pipeline.join_decoded([one.label for one in run], self._transaction, self._now)
         together.clear()
 
-    def _joinable(self, record: Record) -> _Joinable | None:
-        """The label that a feedback record came of; None where its event is not kept here."""
+    def _item(self, record: Record) -> FeedbackItem:
         item = self.model.learn.read(record)
         if item.about_event:
             self._told.labels(item.event_id, item.label)
+        return item
+
+    def _names(self, label: str) -> bool:
+        """Whether the config has a class for a label; one without would have been a dead letter here."""
+        classes = self._settings.classes
+        return not classes or name_among(classes, label) in classes
+
+    def _joinable(self, item: FeedbackItem) -> _Joinable | None:
+        """The label that feedback came of; None where its event is not kept here."""
         if self._transaction.pending.get(item.event_id) is None:
             return None
         event, subject = (item.event_id, None) if item.about_event else (None, item.target.identity)

@@ -208,6 +208,25 @@ def test_a_class_by_another_name_is_no_other_decision(tmp_path: Path) -> None:
     assert report.alerts.before > 0
 
 
+def test_labels_of_a_class_that_the_other_config_lacks_contradict_nothing(tmp_path: Path) -> None:
+    def told(config: Settings) -> Service:
+        service = Service(config)
+        with service.worker() as worker:
+            for event, label in stream(80):
+                service.send(event)
+                drain(worker)
+                for said in (label["label"], "yes"):  # the second one contradicts the first, where that was taken
+                    service.tell({"subject": event["subject"], "label": said, "time": label["time"]})
+                    drain(worker)
+        return service
+
+    service = told(settings(tmp_path / "one"))
+    other = settings(tmp_path / "other", classes=["yes", "maybe"])
+    report, made = asked(service, other)
+    assert report.events == 80
+    assert {d.event: as_one(d) for d in made} == {d["event"]: as_one(d) for d in told(other).decisions}
+
+
 def test_feedback_that_is_garbage_is_told_with_its_place(tmp_path: Path) -> None:
     service = Service(settings(tmp_path))
     served(service, n=20)
