@@ -51,6 +51,7 @@ def _counts(report: VerifyReport) -> Table:
         shown.add_row(f"not checkable: {WHY.get(reason, reason)}", f"{n:,}")
     shown.add_row("links of the chain", f"{chain.links:,}")
     shown.add_row("beginnings of it", f"{chain.begun:,}")
+    shown.add_row("decisions on an event that was decided before", f"{chain.again:,}")
     shown.add_row("links whose predecessor is missing", f"{chain.missing:,}")
     shown.add_row("records that were changed", f"{chain.changed:,}")
     if report.heads is not None:

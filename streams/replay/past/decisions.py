@@ -57,9 +57,14 @@ class PastDecisions(NamedTuple):
     """By `chain.partition` and `chain.offset`, then by their own place; those without a link come first."""
     unreadable: list[Record]
     """Records that are no decisions, in the order of the topic."""
-    trimmed: int | None
-    """Where the beginning of a partition of the topic is deleted, the timestamp of the first record that is left, of
-    several the latest (epoch ms): nothing that is later can have been deleted so. None where all is there."""
+    trimmed: dict[int, int | None]
+    """The partitions of the topic whose beginning is deleted, each with the timestamp of the first record that is left
+    (epoch ms); None where none is left."""
+
+    @property
+    def trimmed_before(self) -> int | None:
+        """The latest of these timestamps: no record that is later can have been deleted so. None where all is there."""
+        return max((time for time in self.trimmed.values() if time is not None), default=None)
 
 
 _HEAD = msgspec.json.Decoder(DecisionHead)
@@ -76,13 +81,12 @@ def past_decisions(
     """
     decisions: list[PastDecision] = []
     unreadable: list[Record] = []
-    firsts, trimmed = reader.first_offsets(topic), list[int]()
+    firsts = reader.first_offsets(topic)
+    trimmed: dict[int, int | None] = {partition.index: None for partition, first in firsts.items() if first}
     for partition, end in reader.end_offsets(topic).items():
-        whole_log = firsts.get(partition, 0) == 0
         for record in reader.read(partition, 0, end):
-            if not whole_log:
-                trimmed.append(record.timestamp)
-                whole_log = True
+            if trimmed.get(record.partition, 0) is None:
+                trimmed[record.partition] = record.timestamp
             try:
                 head = _HEAD.decode(record.value or b"")
             except UNREADABLE:
@@ -91,7 +95,7 @@ def past_decisions(
             kept = record if keeps(head) else record._replace(value=None, headers=())
             decisions.append(PastDecision(kept, head, is_whole(record.value or b"")))
     decisions.sort(key=_in_chain)
-    return PastDecisions(decisions, unreadable, max(trimmed, default=None))
+    return PastDecisions(decisions, unreadable, trimmed)
 
 
 def _in_chain(past: PastDecision) -> tuple[int, int, int, int]:

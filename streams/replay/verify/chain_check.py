@@ -15,6 +15,8 @@ import orjson
 from tocsin.streams.replay.past.decisions import PastDecision, PastDecisions
 from tocsin.streams.replay.verify.report import ChainFound, ChainPlace, HeadsFound
 from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.kinds.link import Link
+from tocsin.streams.worker.outputs.chain import CLOCKS_APART_MS
 
 
 class HeadsError(Exception):
@@ -27,19 +29,72 @@ def check_chain(past: PastDecisions) -> ChainFound:
     for record in past.unreadable:
         found.note(ChainPlace("changed", _name(record), None, None, None))
     there: set[tuple[int, str]] = {(one.link.partition, one.link.sha256) for one in past.decisions if one.link}
+    passage = _Passage(past)
     for one in past.decisions:
         link = one.link
         if link is None:
             continue
         if not one.whole:
             found.note(_place("changed", one))
+        found.again += passage.is_again(link)
         if (link.partition, link.before) in there:
             found.links += 1
-        elif not link.before or (past.trimmed is not None and one.record.timestamp <= past.trimmed):
+        elif passage.is_first(link) if not link.before else passage.explains(link):
             found.begun += 1
         else:
             found.note(_place("missing", one))
+        passage.passed(one, link)
     return found
+
+
+class _Passage:
+    """One passage through the decisions in their order; tells which predecessors retention may have deleted.
+
+    The decisions on one partition of the events lie in any partition of their topic, in their order. So a predecessor
+    can have been deleted from the beginning of one alone in which no decision is left that is earlier than its
+    successor. It was made after the last decision before it that is left, and is not later than what is left there.
+    """
+
+    def __init__(self, past: PastDecisions) -> None:
+        latest = past.trimmed_before
+        self._trimmed = {at: latest if time is None else time for at, time in past.trimmed.items()}
+        self._first: dict[tuple[int, int], int] = {}
+        """By partition of the topic and of the events, the first offset of an event whose decision is left."""
+        for one in past.decisions:
+            if one.link is not None:
+                self._first.setdefault((one.record.partition, one.link.partition), one.link.offset)
+        self._last: tuple[Link, int] | None = None
+        """The last decision that was passed, and the latest time of one before it on its partition of the events."""
+        self._time: int | None = None
+
+    def passed(self, one: PastDecision, link: Link) -> None:
+        """The next decisions come behind this one."""
+        self._time = self._time_before(link)
+        self._last = link, one.record.timestamp
+
+    def is_again(self, link: Link) -> bool:
+        """Whether the event of a decision, which comes behind all that were passed, was decided before."""
+        last = None if self._last is None else self._last[0]
+        return last is not None and (last.partition, last.offset) == (link.partition, link.offset)
+
+    def is_first(self, link: Link) -> bool:
+        """Whether no decision that is left on its partition of the events comes before it."""
+        return self._time_before(link) is None
+
+    def explains(self, link: Link) -> bool:
+        """Whether its predecessor may have been deleted with the beginning of a partition of the topic."""
+        time = self._time_before(link)
+        return any(
+            self._first.get((at, link.partition), link.offset) >= link.offset
+            and (time is None or (first is not None and time <= first + CLOCKS_APART_MS))
+            for at, first in self._trimmed.items()
+        )
+
+    def _time_before(self, link: Link) -> int | None:
+        """The timestamp of the last decision before one on its partition of the events; None where none is left."""
+        if self._last is None or self._last[0].partition != link.partition:
+            return None
+        return self._last[1] if self._last[0].offset < link.offset else self._time
 
 
 def heads_of(past: PastDecisions) -> list[dict[str, Any]]:
@@ -70,7 +125,7 @@ def check_heads(past: PastDecisions, written: bytes) -> HeadsFound:
         one = there.get((head["partition"], head["offset"], head["sha256"]))
         if one is not None and one.whole:
             found.found += 1
-        elif one is None and past.trimmed is not None and head["decided_at"] <= past.trimmed:
+        elif one is None and past.trimmed_before is not None and head["decided_at"] <= past.trimmed_before:
             found.expired += 1
         else:
             found.missing.append(head)

@@ -52,8 +52,11 @@ class ChainFound:
     """Decisions whose predecessor is there."""
     begun: int = 0
     """Decisions that have none, or whose predecessor was deleted with the beginning of the topic."""
+    again: int = 0
+    """Decisions on an event that was decided before: after a crash under at-least-once, or a record that was copied."""
     missing: int = 0
-    """Decisions whose predecessor is gone from the midst of the log."""
+    """Decisions whose predecessor is gone from the midst of the log, or which name none though they are not the first
+    on their partition of the events."""
     changed: int = 0
     """Records whose bytes are not those of their digest."""
     places: list[ChainPlace] = field(default_factory=list)
@@ -73,7 +76,7 @@ class ChainFound:
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
-        counts = {name: getattr(self, name) for name in ("links", "begun", "missing", "changed")}
+        counts = {name: getattr(self, name) for name in ("links", "begun", "again", "missing", "changed")}
         return counts | {"places": [place.as_json() for place in self.places]}
 
 

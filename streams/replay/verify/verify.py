@@ -48,7 +48,7 @@ class Verify:
         self._opens = opens
         self._configs: dict[str, Settings | None] = {settings.digest(): settings}
         self._kept: dict[str, bytes] = {}
-        self.past = PastDecisions([], [], None)
+        self.past = PastDecisions([], [], {})
         """The decisions of the log, once it was read."""
 
     def run(self, heads: bytes | None = None, progress: Callable[[], None] = lambda: None) -> VerifyReport:

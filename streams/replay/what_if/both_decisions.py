@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,9 +32,9 @@ class _Judged(NamedTuple):
 class BothDecisions:
     """Both decisions of each event of the range."""
 
-    def __init__(self, costs: AbstentionSettings) -> None:
-        """`costs` are those of both configs alike."""
-        self._costs = costs
+    def __init__(self, costs: AbstentionSettings, class_map: Mapping[str, str]) -> None:
+        """`costs` are those of both configs alike, `class_map` says what the other one calls classes of the first."""
+        self._costs, self._class_map = costs, class_map
         self._waiting: dict[Place, Decision] = {}
         """Decisions of the past whose counterpart is not made yet."""
         self._judged: list[_Judged] = []
@@ -50,7 +50,7 @@ class BothDecisions:
 
     def expect(self, decisions: dict[Place, Decision]) -> None:
         """Decisions of the past that are within the range; their counterparts are made next."""
-        self._waiting |= decisions
+        self._waiting |= {place: renamed(decision, self._class_map) for place, decision in decisions.items()}
 
     def add(self, place: Place, after: Decision, in_range: bool) -> None:
         """A decision under the other config. It has no counterpart where the event was put aside then."""
@@ -85,7 +85,8 @@ class BothDecisions:
 
     def alert(self, arm: str, alert: Alert) -> None:
         """An alert, `before` or `after`; the one that was raised first counts."""
-        what = (alert.subject, alert.class_) if alert.kind == "subject" else ("", alert.event or "", alert.class_)
+        name = self._class_map.get(alert.class_, alert.class_) if arm == "before" else alert.class_
+        what = (alert.subject, name) if alert.kind == "subject" else ("", alert.event or "", name)
         self._alerts[arm].setdefault(what, alert.delay or 0)
 
     @property
@@ -118,13 +119,26 @@ class BothDecisions:
         )
 
 
+def renamed(decision: Decision, class_map: Mapping[str, str]) -> Decision:
+    """A decision with the names that its classes have in another config; classes that are one there are added up."""
+    if not class_map.keys() & decision.belief.keys():
+        return decision
+    belief: dict[str, float] = {}
+    for name, mass in decision.belief.items():
+        today = class_map.get(name, name)
+        belief[today] = belief.get(today, 0.0) + mass
+    label = None if decision.label is None else class_map.get(decision.label, decision.label)
+    names = dict.fromkeys(class_map.get(name, name) for name in decision.set)
+    return msgspec.structs.replace(decision, belief=belief, label=label, set=list(names))
+
+
 def _outcome(decision: Decision) -> str:
     return decision.label if decision.status == "decided" and decision.label is not None else ABSTAINED
 
 
 def _alike(before: Decision, after: Decision) -> bool:
     """Whether two decisions of one outcome say the same of their event."""
-    same = (before.reason, before.set, before.over_budget) == (after.reason, after.set, after.over_budget)
+    same = (before.reason, {*before.set}, before.over_budget) == (after.reason, {*after.set}, after.over_budget)
     return (
         same
         and before.belief.keys() == after.belief.keys()

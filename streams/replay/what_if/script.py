@@ -48,6 +48,7 @@ class _Due(NamedTuple):
     offset: int
     """The feedback offset of its model; it never falls along a partition."""
     decided_at: int
+    """Epoch milliseconds; it never falls along a partition while the model stays."""
     past: PastDecision
     place: Place
 
@@ -81,15 +82,18 @@ class Script:
 def _in_order(decisions: Iterable[PastDecision]) -> list[_Due]:
     """Of an event that was decided twice, after a crash, the first decision counts."""
     due: dict[Place, _Due] = {}
-    reached: dict[int, int] = {}
+    reached: dict[int, tuple[int, int]] = {}
     for past in decisions:
         link = past.link
         if link is None or (link.partition, link.offset) in due:
             continue
-        # A worker that took a partition over may have learnt less at first.
-        offset = reached[link.partition] = max(past.head.model.feedback_offset, reached.get(link.partition, 0))
+        learnt, time = reached.get(link.partition, (0, 0))
+        # A worker that took a partition over may have learnt less at first, and its clock may be behind.
+        offset, decided_at = max(past.head.model.feedback_offset, learnt), past.head.decided_at
+        decided_at = max(decided_at, time) if offset == learnt else decided_at
+        reached[link.partition] = offset, decided_at
         place = link.partition, link.offset
-        due[place] = _Due(offset, past.head.decided_at, past, place)
+        due[place] = _Due(offset, decided_at, past, place)
     return sorted(due.values(), key=lambda one: one.order)
 
 

@@ -6,6 +6,7 @@ of an event is kept at the event's own time, and learnt from when its label come
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tocsin.config.settings import Settings
+from tocsin.models.data.labels import name_among
 from tocsin.streams.replay.past.events import Place
 from tocsin.streams.replay.what_if.controls import Offsets
 from tocsin.streams.replay.what_if.script import DecidedNext
@@ -22,10 +24,12 @@ from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.decode import DecodedLabel, Decoder
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.packed.control import is_control, packed_control, read_control
+from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.gaps import Gaps
-from tocsin.streams.worker.learning.feedback_items import read_item
+from tocsin.streams.worker.learning.feedback_items import FeedbackItem
+from tocsin.streams.worker.learning.learn import read_control_of
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
 from tocsin.streams.worker.reporting.counts import Counts
@@ -47,6 +51,15 @@ class Told(NamedTuple):
     """Of each label of an event, by id, under the name that its class has in the config."""
 
 
+class _Joinable(NamedTuple):
+    """A label of the past whose event is kept here."""
+
+    label: DecodedLabel
+    seen: bool
+    """Whether the past still knew what its model had seen of the event. Where another worker took the event over, or
+    the state was lost, it did not, and the event was scored anew; so it is here, too."""
+
+
 class Simulation:
     """One worker that has all partitions, with a state and a feedback of its own."""
 
@@ -58,6 +71,8 @@ class Simulation:
         broker = self._broker = MemoryBroker(self._clock)
         for name in topics.names():
             broker.create(name, partitions if name == topics.events else 1)
+        self._seen = True
+        """Whether what the model saw of an event goes into the feedback that is made now."""
         self._now = self._runs = self._labels = self._learnt = 0
         self._reader = MemoryTransport(broker)
         self._state = State(directory / "lmdb", settings.state.max_bytes)
@@ -72,6 +87,7 @@ class Simulation:
         ownership.open(self._state, self._reader)
         events = {Partition(topics.events, index): None for index in range(partitions)}
         ownership.assigned({**events, Partition(topics.labels, 0): None})
+        self.model.load_snapshot(self._reader)  # there is none, and it knows by now where to read its feedback again
         self.model.decide.partitions = partitions
         self._transaction = self._state.begin()
         self._offsets = Offsets()
@@ -94,19 +110,23 @@ class Simulation:
     def teach(self, records: Sequence[Record]) -> None:
         """Feedback of the past: its labels are joined here to what was decided here, in their order.
 
-        Feedback on an event that is not kept here is learnt as it is, as by any worker under another config.
+        Feedback on an event that is not kept here is learnt as it is, as by any worker under another config. Raises
+        FeedbackError.
         """
-        together: list[DecodedLabel] = []
+        together: list[_Joinable] = []
         for record in records:
+            if is_control(record.value) and read_control_of(record).kind == "decide-by":
+                continue  # whoever decided in the past, it is the one config that decides here
             before = self._end
-            label = None if is_control(record.value) else self._label_of(record)
-            if label is not None:
-                self._labels += 1
-                place = Record(self._settings.topics.labels, 0, self._labels, 0, None, b"")
-                together.append(DecodedLabel(place, label))
-            if self._goes_back or label is None:
+            item = None if is_control(record.value) else self._item(record)
+            if item is not None and not self._names(item.label):
+                continue
+            joinable = None if item is None else self._joinable(item)
+            if joinable is not None:
+                together.append(joinable)
+            if self._goes_back or joinable is None:
                 self._join(together)
-            if label is None:
+            if joinable is None:
                 self._reader.produce(self._settings.topics.feedback, record.key, self._as_here(record.value or b""))
             if self._goes_back and self._end > before:
                 self._offsets.note(record.offset, before)
@@ -118,27 +138,41 @@ class Simulation:
             return feedback
         return packed_control(self._offsets.translated(read_control(feedback), self._end))
 
-    def _join(self, together: list[DecodedLabel]) -> None:
-        if together:
-            self._pipeline.join_decoded(together, self._transaction, self._now)
-            together.clear()
+    def _join(self, together: list[_Joinable]) -> None:
+        for self._seen, run in itertools.groupby(together, lambda one: one.seen):
+            self._pipeline.join_decoded([one.label for one in run], self._transaction, self._now)
+        together.clear()
 
-    def _label_of(self, record: Record) -> Label | None:
-        """The label that a feedback record came of; None where its event is not kept here."""
-        item = read_item(record, self._settings.class_map)
+    def _item(self, record: Record) -> FeedbackItem:
+        item = self.model.learn.read(record)
         if item.about_event:
             self._told.labels(item.event_id, item.label)
+        return item
+
+    def _names(self, label: str) -> bool:
+        """Whether the config has a class for a label; one without would have been a dead letter here."""
+        classes = self._settings.classes
+        return not classes or name_among(classes, label) in classes
+
+    def _joinable(self, item: FeedbackItem) -> _Joinable | None:
+        """The label that feedback came of; None where its event is not kept here."""
         if self._transaction.pending.get(item.event_id) is None:
             return None
         event, subject = (item.event_id, None) if item.about_event else (None, item.target.identity)
         said = item.feedback
         time = said.labelled_at
-        return Label(event=event, subject=subject, label=item.label, time=time, source=said.source, weight=said.weight)
+        label = Label(event=event, subject=subject, label=item.label, time=time, source=said.source, weight=said.weight)
+        self._labels += 1
+        place = Record(self._settings.topics.labels, 0, self._labels, 0, None, b"")
+        return _Joinable(DecodedLabel(place, label), item.seen)
 
     def _produce(self, output: Output) -> None:
         topics = self._settings.topics
         if output.topic == topics.feedback:
-            self._reader.produce(output.topic, output.key, output.value)
+            value = output.value
+            if not self._seen and isinstance(feedback := read(value), PackedFeedback):
+                value = packed_feedback(without_context(feedback))
+            self._reader.produce(output.topic, output.key, value)
         elif output.topic == topics.decisions and output.origin is not None:
             place = output.origin.partition, output.origin.offset
             self._told.decisions(place, msgspec.json.decode(output.value, type=Decision))

@@ -34,7 +34,7 @@ class WhatIf:
         self._settings, self._reader = settings, reader
         self._other = under_the_same_roof(settings, other)
         costs = other if other.abstention.costs or not settings.abstention.costs else settings
-        self._comparison = BothDecisions(costs.abstention)
+        self._comparison = BothDecisions(costs.abstention, self._other.class_map)
         self.decisions: Callable[[Decision], None] = lambda decision: None
         """Told of each decision of the other config within the span."""
 

@@ -43,9 +43,12 @@ def settings_of(packed: bytes) -> Settings:
     Nothing is taken from the environment. Raises ConfigError for a config that this release cannot use.
     """
     tree = json.loads(packed)
-    security = tree.get("kafka", {}).get("security", {})
-    if str(security.get("protocol", "")).startswith("sasl"):
-        security["password"] = _NO_SECRET
+    try:
+        security = tree.get("kafka", {}).get("security", {})
+        if str(security.get("protocol", "")).startswith("sasl"):
+            security["password"] = _NO_SECRET
+    except AttributeError:
+        raise ConfigError("a kept config cannot be used: it is no config") from None
     try:
         return PlainSettings(**tree)
     except ValidationError as error:
@@ -56,6 +59,6 @@ def settings_of(packed: bytes) -> Settings:
 def _digest_of(value: bytes) -> str | None:
     try:
         tree: Any = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return short_digest(tree)

@@ -50,6 +50,13 @@ class FeedbackItem(NamedTuple):
         return self.feedback.about == "event"
 
     @property
+    def seen(self) -> bool:
+        """Whether it holds what the model that decided saw of the event; else the event is scored anew."""
+        if self.event is None or self.layout is None:
+            return isinstance(self.feedback, Feedback) and self.feedback.context is not None
+        return self.layout.decided or (self.event.more is not None and self.event.more.context is not None)
+
+    @property
     def place(self) -> tuple[int, int] | None:
         """Partition and offset of the label; None where an earlier version wrote the record."""
         return self.feedback.place if isinstance(self.feedback, PackedFeedback) else None

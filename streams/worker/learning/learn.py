@@ -81,17 +81,17 @@ class Learn:
         """
         if transaction is None:
             return self.fold(records, left_out)
-        feedback = [self._read(record) for record in records]
+        feedback = [self.read(record) for record in records]
         note_known(feedback, transaction, self._settings.bounds.pending_events)
         return self._learn(feedback, left_out, self._counts.judged.count)
 
     def fold(self, records: Sequence[Record], left_out: LeftOutFeedback = NOTHING_LEFT_OUT) -> int:
         """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
-        return self._learn([self._read(record) for record in records], left_out, lambda _: None)
+        return self._learn([self.read(record) for record in records], left_out, lambda _: None)
 
     def said(self, record: Record) -> tuple[str | None, KnownLabel]:
         """Who said the label of a feedback record, and that label as it is noted. Raises FeedbackError."""
-        item = self._read(record)
+        item = self.read(record)
         return item.feedback.source, known_label(item)
 
     def _learn(
@@ -111,7 +111,8 @@ class Learn:
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
 
-    def _read(self, record: Record) -> FeedbackItem:
+    def read(self, record: Record) -> FeedbackItem:
+        """A record of the feedback as it is learnt. Raises FeedbackError."""
         try:
             return read_item(record, self._settings.class_map)
         except UNREADABLE as error:

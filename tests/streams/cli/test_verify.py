@@ -100,7 +100,7 @@ def test_a_service_is_verified_from_its_topics_on_another_machine(tansu: str, tm
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert (report["checked"], report["reproduced"], report["different"]) == (60, 60, 0)
-    assert report["chain"] == {"links": 59, "begun": 1, "missing": 0, "changed": 0, "places": []}
+    assert report["chain"] == {"links": 59, "begun": 1, "again": 0, "missing": 0, "changed": 0, "places": []}
     assert report["not_checkable"] == {}
     [head] = json.loads((tmp_path / "heads.json").read_text())["heads"]
     assert head["offset"] == 59
@@ -108,6 +108,9 @@ def test_a_service_is_verified_from_its_topics_on_another_machine(tansu: str, tm
     assert result.exit_code == 0, result.stderr
     assert "heads kept elsewhere that are found" in result.stdout
     assert not (tmp_path / "none").exists()
+    result = tocsin(path, "--verify", "--event", "no-such-event")
+    assert result.exit_code == 1
+    assert "there is no decision on the event 'no-such-event'" in result.stderr
 
 
 @pytest.mark.broker

@@ -54,14 +54,7 @@ def rollback(
     if to is None:
         if without_source is not None:
             raise typer.BadParameter("it needs --to, which says since when", param_hint="--without-source")
-        if settings.of_shadow is None:
-            print_message(
-                "the config names no shadow, so that there is no promotion to go back from. To leave out labels, say "
-                "since when: --to OFFSET or --to TIME",
-                failed=True,
-            )
-            raise typer.Exit(1)
-        take_back_promotion(settings, yes, report)
+        _go_back_from_promotion(settings, yes, report)
         return
     first, since = _since(to)
     from tocsin.streams.transport.kafka import KafkaTransport
@@ -77,6 +70,17 @@ def rollback(
             first = first_at(transport, settings, since or 0)
         plan = planned(transport, settings, first, ALL if without_source is None else without_source or None)
         _roll_back(transport, settings, plan, yes, report)
+
+
+def _go_back_from_promotion(settings: Settings, yes: bool, report: Report) -> None:
+    if settings.of_shadow is None:
+        print_message(
+            "the config names no shadow, so that there is no promotion to go back from. To leave out labels, say since "
+            "when: --to OFFSET or --to TIME",
+            failed=True,
+        )
+        raise typer.Exit(1)
+    take_back_promotion(settings, yes, report)
 
 
 def _since(to: str) -> tuple[int | None, int | None]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
-from tocsin.streams.replay.past.decisions import past_decisions
+from tocsin.streams.replay.past.decisions import PastDecision, past_decisions
 from tocsin.streams.replay.past.span import Span
-from tocsin.streams.replay.verify.chain_check import HeadsError, check_heads, heads_of, written_heads
+from tocsin.streams.replay.verify.chain_check import HeadsError, check_chain, check_heads, heads_of, written_heads
 from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Partition, Record
-from tocsin.streams.transport.memory import MemoryTransport
+from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.proof.chain import with_link, without_link
 
-from ...support import Service, running, settings
+from ...support import Clock, Service, running, settings
 from .verifying import TamperedTransport, all_good, decide_and_learn, elsewhere, verify
 
 
@@ -81,6 +82,38 @@ def test_a_decision_whose_link_was_made_to_fit_breaks_the_chain_behind_it(servic
     report = found(service, tmp_path, change)
     assert (report.chain.changed, report.chain.missing) == (0, 1)
     assert [one.event for one in report.differences] == ["e77"]
+
+
+def test_a_chain_that_begins_again_in_the_midst_is_a_broken_one(service: Service, tmp_path: Path) -> None:
+    begun = orjson.loads(value_of(service, "e77"))["chain"]
+    heads: dict[str, str] = {begun["before"]: ""}
+
+    def change(record: Record) -> bytes | None:
+        value = record.value or b""
+        link = orjson.loads(value)["chain"]
+        if link["partition"] != begun["partition"] or link["offset"] < begun["offset"]:
+            return value
+        forged, heads[link["sha256"]] = with_link(
+            without_link(value), link["partition"], link["offset"], heads[link["before"]]
+        )
+        return forged
+
+    report = found(service, tmp_path, change)
+    assert (report.different, report.chain.changed, report.chain.begun, report.chain.missing) == (0, 0, 2, 1)
+    assert [place.event for place in report.chain.places] == ["e77"]
+
+
+def test_a_decision_that_is_copied_is_counted(service: Service, tmp_path: Path) -> None:
+    class Copying(MemoryTransport):
+        def read(self, partition: Partition, start: int, stop: int) -> Iterator[Record]:
+            for record in super().read(partition, start, stop):
+                yield record
+                if partition.topic == "decisions" and record.offset == 7:
+                    yield record
+
+    report = Verify(elsewhere(service.settings, tmp_path), Copying(service.broker)).run()
+    assert report.chain.again == 2  # one in each partition
+    assert verify(service, tmp_path).chain.again == 0
 
 
 def test_a_deleted_decision_is_found_by_the_one_behind_it(service: Service, tmp_path: Path) -> None:
@@ -170,6 +203,46 @@ def test_where_retention_took_the_first_decisions_the_chain_begins_later(service
     assert report.chain.begun == 1
     deleted = found(made, tmp_path, lambda record: None if record.offset == 60 else record.value)
     assert deleted.chain.missing == 1  # in the midst of what is left it is no retention
+
+
+def linked_topic(places: list[tuple[int, int]], partitions: int = 1) -> MemoryBroker:
+    """Linked decisions on events at these places, one a minute; decision i is keyed by i modulo 5."""
+    clock, heads = Clock(), dict[int, str]()
+    broker = MemoryBroker(clock)
+    broker.create("decisions", partitions)
+    transport = MemoryTransport(broker)
+    model = {"feedback_offset": 0, "config": "m", "segment": "default"}
+    for i, (partition, offset) in enumerate(places):
+        head = orjson.dumps({"event": f"e{i}", "subject": "s", "decided_at": clock(), "model": model})
+        value, heads[partition] = with_link(head, partition, offset, heads.get(partition, ""))
+        transport.produce("decisions", b"%d" % (i % 5), value)
+        clock.move(60)
+    return broker
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_retention_breaks_no_chain_of_several_partitions_of_events(partitions: int) -> None:
+    broker = linked_topic([(0 if i < 3 else i % 4, i) for i in range(60)], partitions)
+    reader = MemoryTransport(broker)
+    for n, partition in enumerate(reader.end_offsets("decisions")):
+        broker.expire(partition, 4 + n)
+        chain = check_chain(past_decisions(reader, "decisions"))
+        assert (chain.missing, chain.places) == (0, [])
+    left = past_decisions(reader, "decisions").decisions
+    for one in (left[-3], left[-5]):  # in the midst of what is left it is no retention
+
+        def without(past: PastDecision) -> bool:
+            return past.record[1:3] != one.record[1:3]  # noqa: B023
+
+        past = past_decisions(reader, "decisions")
+        assert check_chain(past._replace(decisions=[*filter(without, past.decisions)])).missing == 1
+
+
+def test_a_chain_of_which_a_silent_partition_held_the_beginning_is_no_broken_one() -> None:
+    broker = linked_topic([(0, 0), (1, 0), (1, 1), (1, 2), (0, 1)])
+    broker.expire(Partition("decisions", 0), 1)
+    chain = check_chain(past_decisions(MemoryTransport(broker), "decisions"))
+    assert (chain.missing, chain.begun) == (0, 2)
 
 
 def test_decisions_without_a_link_are_not_checkable_and_say_why(service: Service, tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.what_if.report import WhatIfReport
 from tocsin.streams.replay.what_if.what_if import WhatIf
 from tocsin.streams.transport.base import Partition
+from tocsin.streams.wire.packed.control import Control, packed_control
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.worker.learning.learn import FeedbackError
+from tocsin.streams.worker.worker import Worker
 
 from ...support import Service, drain, settings, stream, text_settings
 
@@ -170,6 +173,84 @@ def test_events_that_were_put_aside_may_be_decided_by_another_schema(tmp_path: P
     assert (report.events, report.only_before) == (0, 24)
 
 
+def test_partitions_that_changed_hands_change_nothing_under_the_same_config(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path / "one"), partitions=2)
+    made = list(stream(150))
+    late: list[dict[str, Any]] = []
+
+    def work_off(start: int, *workers: Worker) -> None:
+        nonlocal late
+        for event, label in made[start : start + 50]:
+            service.send(event)
+            service.tell(*late[-9:-8])
+            late.append(label)
+            drain(*workers)
+
+    with service.worker() as worker:
+        work_off(0, worker)
+        with service.worker(settings(tmp_path / "other", name="other")) as other:
+            drain(worker, other)
+            work_off(50, worker, other)
+        work_off(100, worker)
+    assert {one["context"] is None for one in service.feedback} == {False, True}  # some was read back and lost
+    report, _ = asked(service, service.settings)
+    assert (report.events, report.changed, report.moved) == (150, 0, 0)
+
+
+def test_a_class_by_another_name_is_no_other_decision(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path, alert={"class": "yes", "budget": "10%"}))
+    served(service)
+    alert = {"class": "fraud", "budget": "10%"}
+    other = settings(tmp_path, classes=["no", "fraud"], class_map={"yes": "fraud"}, alert=alert)
+    report, _ = asked(service, other)
+    assert (report.events, report.changed, report.moved) == (160, 0, 0)
+    assert all(one.difference in (0.0, None) for one in report.metrics.values())
+    assert (report.alerts.only_before, report.alerts.only_after) == (0, 0)
+    assert report.alerts.before > 0
+
+
+def test_labels_of_a_class_that_the_other_config_lacks_contradict_nothing(tmp_path: Path) -> None:
+    def told(config: Settings) -> Service:
+        service = Service(config)
+        with service.worker() as worker:
+            for event, label in stream(80):
+                service.send(event)
+                drain(worker)
+                for said in (label["label"], "yes"):  # the second one contradicts the first, where that was taken
+                    service.tell({"subject": event["subject"], "label": said, "time": label["time"]})
+                    drain(worker)
+        return service
+
+    service = told(settings(tmp_path / "one"))
+    other = settings(tmp_path / "other", classes=["yes", "maybe"])
+    report, made = asked(service, other)
+    assert report.events == 80
+    assert {d.event: as_one(d) for d in made} == {d["event"]: as_one(d) for d in told(other).decisions}
+
+
+def test_feedback_that_is_garbage_is_told_with_its_place(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    served(service, n=20)
+    end = len(service.records(service.topics.feedback))
+    service.open((), {}, None).produce(service.topics.feedback, None, b"{")
+    with pytest.raises(FeedbackError, match=f"feedback, partition 0, offset {end} is no feedback record"):
+        asked(service, service.settings)
+
+
+def test_a_clock_that_was_set_back_loses_no_event(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    with service.worker() as worker:
+        for i, (event, label) in enumerate(stream(40)):
+            service.send(event)
+            drain(worker)
+            service.clock.move(-1 if i % 10 == 5 else 1)
+            if i % 20 == 0:
+                service.tell(label)
+                drain(worker)
+    report, _ = asked(service, service.settings)
+    assert (report.events, report.changed, report.moved, report.only_before) == (40, 0, 0, 0)
+
+
 def test_a_change_of_the_config_and_a_restart_in_the_past_are_no_hindrance(tmp_path: Path) -> None:
     service = Service(settings(tmp_path / "state"), partitions=2)
     made = list(stream(120))
@@ -215,3 +296,28 @@ def test_labels_of_several_sources_and_of_subjects_teach_as_they_did(tmp_path: P
             drain(worker)
     report, _ = asked(service, text_settings(tmp_path))
     assert (report.events, report.changed, report.moved) == (60, 0, 0)
+
+
+def test_labels_that_were_taken_back_and_left_out_in_the_past_change_nothing(tmp_path: Path) -> None:
+    config = settings(tmp_path, experts=[{"kind": "forest", "trees": 3}, {"kind": "naive-bayes"}])
+    service, made = Service(config, partitions=2), list(stream(160))
+    feeder = service.open((), {}, None)
+    with service.worker() as worker:
+        for n, (event, label) in enumerate(made):
+            service.send(event)
+            service.tell({**label, "source": "a" if n % 3 else "b"})
+            drain(worker)
+            if n in (50, 51, 90):
+                service.tell({**made[n - 10][1], "source": "a" if (n - 10) % 3 else "b", "label": None})
+                drain(worker)
+            if n == 120:
+                end = len(service.records(service.topics.feedback))
+                left_out = Control(kind="leave-out", reason="rollback", time=0, first=60, end=end, source="b")
+                feeder.produce(service.topics.feedback, None, packed_control(left_out))
+                drain(worker)
+        assert worker.counts.went_back >= 3
+    report, _ = asked(service, config)
+    assert (report.events, report.changed, report.moved) == (160, 0, 0)
+    other = settings(tmp_path, experts=[{"kind": "naive-bayes"}])
+    report, _ = asked(service, other)
+    assert report.changed > 0

@@ -51,7 +51,13 @@ def test_a_config_that_is_not_what_its_key_says_is_not_taken(tmp_path: Path) -> 
     service = Service(settings(tmp_path))
     packed = packed_config(service.settings)
     feeder = service.open((), {}, None)
-    for key, value in ((b"0123456789abcdef", packed), (b"x", b"no json"), (b"y", b"\xff"), (None, packed)):
+    for key, value in (
+        (b"0123456789abcdef", packed),
+        (b"x", b"no json"),
+        (b"y", b"\xff"),
+        (b"z", b"[" * 50_000),
+        (None, packed),
+    ):
         feeder.produce(service.topics.configs, key, value)
     assert kept_configs(feeder, service.topics.configs) == {}
     feeder.produce(service.topics.configs, service.settings.digest().encode(), packed)
@@ -63,3 +69,9 @@ def test_a_config_that_this_release_cannot_use_is_told_without_its_values(tmp_pa
     with pytest.raises(ConfigError, match="a kept config cannot be used: quorum") as failed:
         settings_of(orjson.dumps({**tree, "quorum": "told-to-nobody"}))
     assert "told-to-nobody" not in str(failed.value)
+
+
+@pytest.mark.parametrize("tree", [b"[]", b"3", b'{"kafka":3}', b'{"kafka":{"security":[]}}', b'{"no such key":1}'])
+def test_what_is_no_config_is_refused_as_one(tree: bytes) -> None:
+    with pytest.raises(ConfigError, match="a kept config cannot be used"):
+        settings_of(tree)
