@@ -28,12 +28,11 @@ from tocsin.streams.worker.gaps import beginning_deleted, next_offsets
 from tocsin.streams.worker.going_back import GoingBack
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import (
-    NOTHING_LEFT_OUT,
     FeedbackError,
     Learn,
     read_control_of,
 )
-from tocsin.streams.worker.learning.leave_outs import LeaveOuts, first_named
+from tocsin.streams.worker.learning.leave_outs import LeaveOuts, LeftOutFeedback, first_named
 from tocsin.streams.worker.learning.other_configs_watch import OtherConfigsWatch
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
@@ -71,7 +70,7 @@ class Model:
         self._leave_outs = LeaveOuts()
         self._obeyed = 0
         """The model is without what the control records below this offset name."""
-        self._left_out = NOTHING_LEFT_OUT
+        self._left_out = LeftOutFeedback({})
         self._earlier = EarlierSnapshots(
             directory.with_name("earlier"), settings.state.snapshot_every, settings.state.snapshots_back
         )
@@ -213,6 +212,7 @@ class Model:
             manifest, arrays = self.classifier.to_snapshot()
             self.snapshot = SnapshotTaken(offset, write(self._directory, {**manifest, **self._of_topic}, arrays))
             self._earlier.keep(offset, self._directory)
+            self._leave_outs.forget(min([one.offset for one in self._earlier.all()], default=offset))
         except SnapshotError as error:
             self._snapshots = False
             self._counts.snapshots_failed += 1
@@ -335,9 +335,10 @@ class Model:
         new, self._obeyed = list(self._leave_outs.between(self._obeyed, stop)), stop
         if not new:
             return False
-        before, self._left_out = self._left_out, self._leave_outs.left_out(stop)
-        learnt = self.classifier.feedback_offset
-        learnt_of = [at for at, c in new if first_named(c, at) < learnt and not before.has_all_of(c, at)]
+        learnt, left_out = self.classifier.feedback_offset, self._left_out
+        learnt_of = [at for at, c in new if first_named(c, at) < learnt and not left_out.has_all_of(c, at)]
+        for at, control in new:
+            left_out.add(at, control)
         return bool(learnt_of) and self._go_back(learnt_of, stop, transaction)
 
     def _go_back(self, controls: Sequence[int], stop: int, transaction: Transaction | None) -> bool:

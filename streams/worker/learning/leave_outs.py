@@ -20,12 +20,16 @@ class LeftOutFeedback:
 
     def __init__(self, controls: dict[int, Control]) -> None:
         """The control records by their offsets."""
-        self._offsets = {named for at, control in controls.items() for named in control.offsets if named < at}
-        self._ranges = [
-            (control.first, min(control.end, at), control.source)
-            for at, control in controls.items()
-            if control.first < min(control.end, at)
-        ]
+        self._offsets: set[int] = set()
+        self._ranges: list[tuple[int, int, object]] = []
+        for at, control in controls.items():
+            self.add(at, control)
+
+    def add(self, at: int, control: Control) -> None:
+        """Have what one more control record names be left out, which stands at an offset."""
+        self._offsets.update(named for named in control.offsets if named < at)
+        if control.first < min(control.end, at):
+            self._ranges.append((control.first, min(control.end, at), control.source))
 
     def names(self, offset: int, source: str | None) -> bool:
         """Whether the feedback record at an offset, which says what a source said, is left out."""
@@ -74,6 +78,14 @@ class LeaveOuts:
         if stop > self._stop:
             self._look(reader, partition, self._stop, stop)
             self._stop = stop
+
+    def forget(self, offset: int) -> None:
+        """Keep none below an offset in memory; where they are asked for again, they are read again."""
+        gone = bisect_left(self._places, offset)
+        for place in self._places[:gone]:
+            del self._controls[place]
+        del self._places[:gone]
+        self._start = max(self._start, min(offset, self._stop))
 
     def between(self, start: int, stop: int) -> Iterator[tuple[int, Control]]:
         """Those with start <= offset < stop, in their order."""

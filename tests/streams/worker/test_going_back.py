@@ -294,3 +294,25 @@ def leave_out(service: Service, first: int, second: int, by_source: bool) -> set
     gone = set(of_source(service, source, first))
     service.control(rollback(first, end, source=source))
     return gone
+
+
+def test_workers_whose_polls_differ_agree_though_labels_are_late(tmp_path: Path) -> None:
+    """Events are decided by the model that learnt what is left out, and their labels come once it went back."""
+    few = going(tmp_path, "few", batching={"max_events": 7})
+    service = Service(few, partitions=2)
+    with service.worker() as one, service.worker(going(tmp_path, "many")) as two:
+        drain(one, two)
+        events, labels = zip(*stream(200, subjects=20), strict=True)
+        for i, happened in enumerate(events):
+            service.send(happened)
+            if i % 5 == 0:
+                one.step(0)
+                two.step(0)
+            if i >= 20:
+                service.tell(labels[i - 20])
+            if i == 120:
+                drain(one, two)
+                service.control(rollback(10, 95))
+        drain(one, two)
+        assert one.counts.scored_anew == two.counts.scored_anew > 0
+        assert sha256(one) == sha256(two) == never_had(service, range(10, 95), tmp_path)
