@@ -108,7 +108,17 @@ TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
 
 Role = Literal[
-    "events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "telemetry", "snapshots", "configs"
+    "events",
+    "labels",
+    "decisions",
+    "feedback",
+    "alerts",
+    "review",
+    "dead_letters",
+    "telemetry",
+    "snapshots",
+    "configs",
+    "keys",
 ]
 """What a topic is for."""
 RECORD_LIMIT = "max.message.bytes"
@@ -189,9 +199,11 @@ class TopicsSettings(FrozenSettings):
     snapshots: TopicName = "snapshots"
     configs: TopicName = "configs"
     """Every config that made a decision, whole and without secrets, under its digest."""
+    keys: TopicName = "keys"
+    """The wrapped keys of subjects, where `erasure.enabled` is set: see docs/erasure.md."""
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order, and
-    so have `snapshots` and `configs`."""
+    so have `snapshots`, `configs` and `keys`."""
     replication: int | None = Field(default=None, ge=1, le=10)
     """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
     options: dict[Role, dict[str, OptionValue]] = Field(default_factory=dict)
@@ -213,6 +225,7 @@ class TopicsSettings(FrozenSettings):
             "telemetry": self.telemetry,
             "snapshots": self.snapshots,
             "configs": self.configs,
+            "keys": self.keys,
         }
 
     def names(self) -> tuple[str, ...]:
