@@ -22,6 +22,7 @@ from tocsin.streams.state.store import Transaction
 from tocsin.streams.transport.base import Partition, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.control import Control, is_control
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.learning.learn import Learn
 from tocsin.streams.worker.learning.leave_outs import LeaveOuts, LeftOutFeedback, named_below
 from tocsin.streams.worker.reporting.counts import Counts
@@ -48,8 +49,17 @@ class Gone(NamedTuple):
 class GoingBack:
     """Makes the model of one config anew as it would be without some of the feedback."""
 
-    def __init__(self, settings: Settings, decoder: Decoder, leave_outs: LeaveOuts, earlier: EarlierSnapshots) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        decoder: Decoder,
+        leave_outs: LeaveOuts,
+        earlier: EarlierSnapshots,
+        seals: Seals = UNSEALED,
+    ) -> None:
+        """`seals` opens feedback while a transaction of the state is open."""
         self._settings = settings
+        self._seals = seals
         self._decoder = decoder
         self._leave_outs = leave_outs
         self._earlier = earlier
@@ -83,9 +93,9 @@ class GoingBack:
         for first, end in named_below(control, offset):
             for record in reader.read(self._feedback, first, end):
                 if not is_control(record.value):
-                    source, known = learn.said(record)
-                    if left_out.names(record.offset, source):
-                        transaction.known.leave_out(known)
+                    said = learn.said(record)
+                    if said is not None and left_out.names(record.offset, said[0]):
+                        transaction.known.leave_out(said[1])
 
     def _start(
         self, reader: Transport, candidates: Sequence[Candidate], like: Classifier, stop: int
@@ -109,7 +119,8 @@ class GoingBack:
 
     def _learn(self, reader: Transport, made: Classifier, stop: int, obeyed: int) -> int:
         """Have a model learn what stands below `stop`, without what is left out; returns how many records that are."""
-        learn = Learn(made, self._decoder, self._settings, Counts())  # what is learnt once more is not counted again
+        counts = Counts()  # what is learnt once more is not counted again
+        learn = Learn(made, self._decoder, self._settings, counts, self._seals)
         left_out, every, learnt = self._leave_outs.left_out(obeyed), self._settings.state.snapshot_every, 0
         records = reader.read(self._feedback, made.feedback_offset, stop)
         for number, piece in itertools.groupby(records, lambda record: record.offset // every):

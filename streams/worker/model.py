@@ -18,6 +18,7 @@ from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
 from tocsin.streams.worker.going_back import GoingBack
@@ -47,8 +48,11 @@ LEARN_CHUNK = 1_000
 class Model:
     """The classifier, with what decides by it and what teaches it."""
 
-    def __init__(self, settings: Settings, decoder: Decoder, directory: Path, counts: Counts) -> None:
-        """`directory` is that of the snapshot."""
+    def __init__(
+        self, settings: Settings, decoder: Decoder, directory: Path, counts: Counts, seals: Seals = UNSEALED
+    ) -> None:
+        """`directory` is that of the snapshot; `seals` opens feedback while a transaction of the state is open."""
+        self._seals = seals
         self._settings = settings
         self._decoder = decoder
         self._directory = directory
@@ -69,11 +73,14 @@ class Model:
         self._earlier = EarlierSnapshots(
             directory.with_name("earlier"), settings.state.snapshot_every, settings.state.snapshots_back
         )
-        self._going_back = GoingBack(settings, decoder, self._leave_outs, self._earlier)
+        self._going_back = GoingBack(settings, decoder, self._leave_outs, self._earlier, seals)
         self.restored = Restored(0.0, None, 0, 0)
         """How this worker came by its model."""
         self.decides_by: Callable[[Control, int], None] = lambda control, offset: None
         """What is done at a `decide-by` record: it and its offset. All feedback below that offset is learnt by then."""
+        self.forgets: Callable[[int, int], None] = lambda first, upto: None
+        """What is done where a subject is forgotten: the first offset of its feedback, and that of the record that says
+        so. Snapshots between have learnt of it."""
         self._use(Classifier.from_config(settings))
 
     def _use(self, classifier: Classifier) -> None:
@@ -81,7 +88,7 @@ class Model:
         use_device(settings, classifier)
         self.classifier = classifier
         self.decide = Decide(settings, classifier, self._decoder)
-        self.learn = Learn(classifier, self._decoder, settings, self._counts)
+        self.learn = Learn(classifier, self._decoder, settings, self._counts, self._seals)
 
     def _use_instead(self, classifier: Classifier, transaction: Transaction) -> None:
         """Decide and learn by a model that went back, in place of the one in use."""
@@ -285,6 +292,8 @@ class Model:
         if control.kind == "leave-out":
             # Also where the model has passed it: the state may have gone back.
             self._going_back.forget(self._reader, self.learn, transaction, control, offset)
+            if control.reason == "forgotten":
+                self.forgets(first_named(control, offset), offset)
         elif offset >= self.classifier.feedback_offset:
             self.decides_by(control, offset)
         self.classifier.feedback_offset = max(self.classifier.feedback_offset, offset + 1)

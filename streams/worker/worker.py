@@ -28,6 +28,7 @@ from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
 from tocsin.streams.worker.deciding import scoring
+from tocsin.streams.worker.erasing.erasing import Erasing
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model, beginning_deleted, next_offsets
@@ -105,16 +106,21 @@ class Worker:
         self._open_transport = open_transport
         self._directory = settings.state.directory / settings.name
         self._decoder = Decoder(EventSchema(settings))
+        self._erasing = Erasing(settings, clock)
         self._gaps = Gaps(self.counts, lambda topic: self._reader.first_offsets(topic))
         self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
-        self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts)
+        self._model = Model(settings, self._decoder, self._directory / "snapshot", self.counts, self._erasing.seals)
         self._fit = Fit(
-            settings, lambda topic: self._transport.limit(topic), self.counts.dead_letters, self.counts.shortened
+            settings,
+            lambda topic: self._erasing.room(topic, self._transport.limit(topic)),
+            self.counts.dead_letters,
+            self.counts.shortened,
         )
         self._pipeline = Pipeline(
             settings, self._decoder, self._model, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._sharing = Sharing(settings, self._directory / "snapshot", self.name, self.counts, trim)
+        self._model.forgets = self._sharing.forget
         self._load = Load(settings)
         self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._model, self._ownership)
         self._reported_at: int | None = None
@@ -130,12 +136,13 @@ class Worker:
     def __enter__(self) -> Worker:
         self._reader = self._open_transport((), {}, None)
         try:
-            self._state = open_state(self.settings, self._reader)
+            self._state = open_state(self.settings, self._reader, self._erasing.keys)
         except BaseException:
             self._reader.close()
             raise
         try:
             self._end_earlier()
+            self._erasing.open(self._state, self._reader)
             self._model.load_snapshot(self._reader)
             if self.classifier.classes:
                 warm_up(self.classifier, self._stop)
@@ -144,7 +151,7 @@ class Worker:
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
-            self._commits = Commits(self._state, self._transport)
+            self._commits = Commits(self._state, self._transport, self._made_keys)
         except BaseException:
             self._state.close()
             self._reader.close()
@@ -345,9 +352,12 @@ class Worker:
         self._commits.commit(shared, whole, settled)
         duties.committed(settled)
 
+    def _made_keys(self) -> Sequence[Output]:
+        return self._erasing.made(self._ownership.decides(0))
+
     def _produce(self, output: Output) -> None:
         for fitting in self._fit(output):
-            self._commits.produce(fitting)
+            self._commits.produce(self._erasing.sealed(fitting, lambda: self._commits.transaction))
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry."""
@@ -362,6 +372,9 @@ class Worker:
             self._commit({}, {})
             self._commits.settle()
             self._sharing.said(pointer, self.clock())
+            if self._erasing.look() and self._erasing.profiles_of_others:
+                self._ownership.profiles_anew()
+            self._erasing.rewrite()
             self._report()
 
     def _report(self, force: bool = False) -> None:

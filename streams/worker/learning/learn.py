@@ -19,12 +19,13 @@ from tocsin.streams.wire.packed.context import context_from_wire
 from tocsin.streams.wire.packed.control import Control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
+from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError, Seals
 from tocsin.streams.worker.deciding.profiling import keys_of_events
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
 from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback
 from tocsin.streams.worker.reporting.counts import Counts
 
-UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
+UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE, ERASED = "unknown-class", "too-many-classes", "unfit-value", "erased"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""
 MOST_UNKNOWN = 100
 NOTHING_LEFT_OUT = LeftOutFeedback({})
@@ -44,7 +45,16 @@ class Learn:
     event is scored anew at this point of the fold, as every worker does that has this config.
     """
 
-    def __init__(self, classifier: Classifier, decoder: Decoder, settings: Settings, counts: Counts) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        decoder: Decoder,
+        settings: Settings,
+        counts: Counts,
+        seals: Seals = UNSEALED,
+    ) -> None:
+        """`seals` opens what is sealed, while a transaction of the state is open."""
+        self._seals = seals
         self._classifier = classifier
         self._decoder = decoder
         self._settings = settings
@@ -73,24 +83,32 @@ class Learn:
         or for which the model has no room, is passed over and counted: which one came too late depends on the log
         alone. Raises FeedbackError.
         """
-        feedback = [self._read(record) for record in records]
+        feedback = [item for record in records if (item := self._read(record)) is not None]
         note_known(feedback, transaction, self._settings.bounds.pending_events)
-        new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
-        return self._learn(new, left_out) if new else 0
+        offset = self._classifier.feedback_offset
+        learnt = self._learn([item for item in feedback if item.record.offset >= offset], left_out)
+        if records and records[-1].offset >= offset:
+            if erased := len(records) - len(feedback):
+                self._counts.passed_over[ERASED] += erased
+            self._classifier.feedback_offset = records[-1].offset + 1
+        return learnt
 
     def once_more(self, records: Sequence[Record], left_out: LeftOutFeedback) -> int:
         """Learn records, without those left out, whose labels are known already; returns how many.
 
         There is no control record among them. Raises FeedbackError.
         """
-        return self._learn([self._read(record) for record in records], left_out) if records else 0
+        return self._learn([item for record in records if (item := self._read(record)) is not None], left_out)
 
-    def said(self, record: Record) -> tuple[str | None, KnownLabel]:
-        """Who said the label of a feedback record, and that label as it is noted. Raises FeedbackError."""
+    def said(self, record: Record) -> tuple[str | None, KnownLabel] | None:
+        """Who said the label of a feedback record, and that label as it is noted; None where nobody can read it any
+        more. Raises FeedbackError."""
         item = self._read(record)
-        return item.feedback.source, known_label(item)
+        return None if item is None else (item.feedback.source, known_label(item))
 
     def _learn(self, new: Sequence[FeedbackItem], left_out: LeftOutFeedback) -> int:
+        if not new:
+            return 0
         counted = [item for item in new if not left_out.names(item.record.offset, item.feedback.source)]
         fitting = self._fitting(counted)
         if fitting:
@@ -99,9 +117,12 @@ class Learn:
         self._classifier.feedback_offset = new[-1].record.offset + 1
         return len(fitting)
 
-    def _read(self, record: Record) -> FeedbackItem:
+    def _read(self, record: Record) -> FeedbackItem | None:
+        """One record; None where its subject is forgotten, so that nobody can read it."""
         try:
-            return read_item(record, self._settings.class_map)
+            return read_item(record, self._settings.class_map, self._seals)
+        except ErasedError:
+            return None
         except UNREADABLE as error:
             raise _garbage(record, str(error)) from error
 
