@@ -32,6 +32,7 @@ from tocsin.streams.cli.commands import (
     schema,
     topics,
 )
+from tocsin.streams.cli.commands.control import forget
 from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
@@ -68,7 +69,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (init, check, schema, topics, run, replay, bootstrap, monitor, explain, feedback, rollback, model, demo):
+for command in (
+    init,
+    check,
+    schema,
+    topics,
+    run,
+    replay,
+    bootstrap,
+    monitor,
+    explain,
+    feedback,
+    forget,
+    rollback,
+    model,
+    demo,
+):
     app.add_typer(command.app)
 
 

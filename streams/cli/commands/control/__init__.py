@@ -1,0 +1,1 @@
+"""Commands by which somebody changes what the models of a running service have learnt."""
