@@ -61,6 +61,11 @@ def seals(service: Service) -> Seals:
     return seals_of(service.settings, MemoryTransport(service.broker))
 
 
+def without_link(value: bytes) -> bytes:
+    """A decision without its place in the chain, which is over the bytes as they were produced."""
+    return value.split(b',"chain":{')[0].rstrip(b"}")
+
+
 def test_what_is_searched_for_is_found_where_nothing_is_erased(tmp_path: Path) -> None:
     service = keeping(tmp_path)
     with service.worker() as worker:
@@ -102,7 +107,8 @@ def test_sealed_topics_quote_nobody_and_open_to_the_very_bytes_that_are_written_
         assert len(before) == len(after) > 0 or topic == plain.topics.alerts
         for one, other in zip(before, after, strict=True):
             assert one.key == other.key
-            assert opened_record(other.value or b"", keys) == (one.value or b"").replace(old, new)
+            written = without_link(one.value or b"").replace(old, new)
+            assert without_link(opened_record(other.value or b"", keys)) == written
             assert orjson.loads(other.value or b"")["sealed"]
     for one, other in zip(plain.records("feedback"), sealed.records("feedback"), strict=True):
         assert read_feedback(other, keys).event == read_feedback(one).event
