@@ -119,6 +119,7 @@ Role = Literal[
     "snapshots",
     "configs",
     "shadow",
+    "keys",
 ]
 """What a topic is for."""
 RECORD_LIMIT = "max.message.bytes"
@@ -201,9 +202,11 @@ class TopicsSettings(FrozenSettings):
     """Every config that made a decision, whole and without secrets, under its digest."""
     shadow: TopicName | None = None
     """What the model of `shadow` would have decided. Without a value that is written nowhere."""
+    keys: TopicName = "keys"
+    """The wrapped keys of subjects, where `erasure.enabled` is set: see docs/erasure.md."""
     partitions: int = Field(default=4, ge=1, le=1_000)
     """Partitions of a topic that Tocsin creates. `feedback` always has one, because all workers learn in one order, and
-    so have `snapshots` and `configs`."""
+    so have `snapshots`, `configs` and `keys`."""
     replication: int | None = Field(default=None, ge=1, le=10)
     """Copies of each partition of a topic that Tocsin creates. Without a value it is the broker's own default."""
     options: dict[Role, dict[str, OptionValue]] = Field(default_factory=dict)
@@ -227,6 +230,7 @@ class TopicsSettings(FrozenSettings):
             "snapshots": self.snapshots,
             "configs": self.configs,
             **of_shadow,
+            "keys": self.keys,
         }
 
     def names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from tocsin.config.abstention import AbstentionSettings
 from tocsin.config.alert import AlertSettings
 from tocsin.config.base import LONGEST_TEXT, ClassName, FilePath, short_digest
 from tocsin.config.early_risk import EarlyRiskSettings, alerts
+from tocsin.config.erasure import ErasureSettings
 from tocsin.config.experts import DEFAULT_EXPERTS, AnyExpert, default_experts, pool_mistake
 from tocsin.config.fusion import FusionSettings
 from tocsin.config.inputs import InputsSettings
@@ -36,7 +37,7 @@ from tocsin.config.service import (
 )
 from tocsin.config.shadow.promotion import PromotionSettings
 
-SECRETS: Any = {"kafka": {"security": {"password", "key_password"}}}
+SECRETS: Any = {"kafka": {"security": {"password", "key_password"}}, "erasure": {"secret"}}
 """The settings that nothing may show."""
 OF_ONE_WORKER: Any = {"kafka": {"instance"}, "state": {"directory"}}
 """The settings that each worker of a service has a value of its own for."""
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     review: ReviewSettings = ReviewSettings()
+    erasure: ErasureSettings = ErasureSettings()
     labels: LabelsSettings = LabelsSettings()
     replay: ReplaySettings = ReplaySettings()
     monitor: MonitorSettings = MonitorSettings()

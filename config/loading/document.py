@@ -12,7 +12,7 @@ from yaml.reader import ReaderError
 from tocsin.config.loading.errors import ConfigError
 from tocsin.config.loading.keys import all_keys
 
-SECRET_GROUP = "security"
+SECRET_GROUPS = frozenset({"security", "erasure"})
 """The group of settings that holds secrets: neither its values nor its unknown keys are repeated in a message."""
 MAX_NODES = 100_000
 """The most values that a file may hold, where each use of an alias counts: a few lines of aliases can stand for more
@@ -124,7 +124,7 @@ def _values_of_distinct_keys(path: Path, node: yaml.MappingNode, secret: bool) -
             name = key.value if not secret and key.value in all_keys() else "a key"  # any other may be a secret
             raise ConfigError(f"{path}:{line}: {name}: stands here and on line {lines[key.value]}")
         lines[key.value] = line
-        values.append((value, secret or key.value == SECRET_GROUP))
+        values.append((value, secret or key.value in SECRET_GROUPS))
     return values
 
 

@@ -40,7 +40,7 @@ def describe(path: Path, root: yaml.Node | None, details: ErrorDetails) -> str:
 def _unknown_key(path: Path, root: yaml.Node | None, keys: Sequence[int | str], valid: Sequence[str]) -> str:
     """The mistake of a key that is no setting, without the key where it may be a secret."""
     group, key, source = ".".join(str(key) for key in keys[:-1]), str(keys[-1]), _source(path, root, keys)
-    if document.SECRET_GROUP in keys[:-1]:
+    if not document.SECRET_GROUPS.isdisjoint(keys[:-1]):
         return f"{source}: {group}: a key is no setting here{nearest(key, valid)} (the key may be a secret)"
     return f"{source}: {unknown_key(group, key, valid)}"
 
@@ -74,7 +74,7 @@ def _found(keys: Sequence[int | str], details: ErrorDetails) -> str:
     # A name and a password before a broker's address stand in the wrong place, too.
     if (
         list(keys[:2]) == _OPTIONS
-        or document.SECRET_GROUP in keys
+        or not document.SECRET_GROUPS.isdisjoint(keys)
         or list(keys) in (["kafka"], ["kafka", "bootstrap"])
         or "@" in str(value)
     ):

@@ -106,6 +106,11 @@ class EventProfiles:
         return [profile.rows for profile in self._profiles]
 
     @property
+    def keys(self) -> list[str]:
+        """The key of each profile."""
+        return [profile.key for profile in self._profiles]
+
+    @property
     def width(self) -> int:
         """How many columns there are."""
         return sum(len(profile.picked) for profile in self._profiles)

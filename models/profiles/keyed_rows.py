@@ -62,6 +62,21 @@ class KeyedRows:
         """The rows int64 [B] of values, -1 for one that is not known. Nothing changes."""
         return np.array([-1 if key is None else self.places.get(key, -1) for key in keys], np.int64)
 
+    def forget(self, key: str) -> int | None:
+        """Forget a value; the last row takes its place. Returns the number of the row that is no more, None for a value
+        that is not known."""
+        row = self.places.pop(key, None)
+        if row is None:
+            return None
+        last = len(self.names) - 1
+        name = self.names.pop()
+        if row != last:
+            self.names[row], self.places[name] = name, row
+            self.rows[row] = self.rows[last]
+            self.changed[row] = True
+        self.rows[last], self.changed[last] = 0.0, False
+        return last
+
     def _begin(self, key: str) -> int:
         """The row of a new value."""
         if len(self.places) < self._most:

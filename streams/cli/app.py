@@ -31,7 +31,7 @@ from tocsin.streams.cli.commands import (
     schema,
     topics,
 )
-from tocsin.streams.cli.commands.control import promote, rollback
+from tocsin.streams.cli.commands.control import forget, promote, rollback
 from tocsin.streams.cli.console import print_message, print_result
 from tocsin.streams.printable import printable
 
@@ -79,6 +79,7 @@ for command in (
     monitor,
     explain,
     feedback,
+    forget,
     promote,
     rollback,
     model,

@@ -21,6 +21,7 @@ EXIT_CODES = {
     "tocsin.streams.replay.verify.chain_check.HeadsError": 1,
     "tocsin.streams.state.entries.StateError": 1,
     "tocsin.streams.transport.base.TransportError": 1,
+    "tocsin.streams.wire.sealing.secret.ErasureError": 2,
     "tocsin.streams.transport.embedded.EmbeddedBrokerError": 1,
     "tocsin.streams.worker.learning.learn.FeedbackError": 1,
     "tocsin.streams.worker.learning.rollback.RollbackError": 1,

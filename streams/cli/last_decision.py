@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from tocsin.streams.cli.console import print_message
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.decode import read_own
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.wire.sealing.json_records import opened_record
+from tocsin.streams.wire.sealing.sealed import ErasedError, Seals
+from tocsin.streams.wire.sealing.secret import DamagedSealError
 
 
 class Found(NamedTuple):
@@ -16,6 +20,21 @@ class Found(NamedTuple):
 
     decision: Decision
     record: Record
+
+
+def opened(found: Found, seals: Seals) -> Found:
+    """A decision with what was sealed of it; where its subject is forgotten, without that, as a message says.
+
+    Raises ErasureError.
+    """
+    try:
+        value = opened_record(found.record.value or b"", seals)
+    except (ErasedError, DamagedSealError) as error:
+        why = "its subject was forgotten" if isinstance(error, ErasedError) else str(error)
+        print_message(f"what quotes the event cannot be read any more: {why}")
+        return found
+    decision = msgspec.json.decode(value, type=Decision)
+    return Found(decision, found.record._replace(value=value))
 
 
 def last_decision(transport: Transport, topic: str, event_id: str) -> Found | None:

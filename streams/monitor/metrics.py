@@ -69,6 +69,7 @@ FAMILIES = (
     Family("counter", "tocsin_passed_over", "What the config has no use for in the logs.", ("worker", "reason")),
     Family("counter", "tocsin_without_decision", "Rebuilt events whose decision is gone.", ("worker",)),
     Family("counter", "tocsin_lost_records", "Records deleted before they were read.", ("worker", "topic")),
+    Family("counter", "tocsin_forgotten", "Events and labels of subjects that were forgotten meanwhile.", ("worker",)),
     Family("counter", "tocsin_expired", "Pending events forgotten: too old, or too many.", ("worker",)),
     Family("counter", "tocsin_device_failures", "Batches that a device failed to score.", ("worker",)),
     Family("counter", "tocsin_batches", "Micro-batches worked off.", ("worker",)),

@@ -48,7 +48,7 @@ MISSED_SECONDS = 900.0
 _TOTALS = (
     "events", "decided", "over_budget", "duplicates", "decided_twice", "feedback", "alerts", "quick_labels", "rebuilt",
     "expired", "batches", "shortened", "without_decision", "unfit_events", "scored_anew", "snapshots_failed",
-    "went_back", "not_left_out",
+    "went_back", "not_left_out", "forgotten",
 )  # fmt: skip
 _BUCKETS = (*map(str, BATCH_SECONDS), "+Inf")
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from tocsin.config.erasure import ErasureSettings
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.decision.abstention import COLD_START
@@ -79,6 +80,8 @@ class InProcess:
     def __init__(self, settings: Settings, label_delay: int, rival: bool = False, many_at_once: bool = True) -> None:
         """`rival` also runs `tocsin.streams.replay.rival` on the same events, as one more baseline. Without
         `many_at_once` a worker decides every event by itself."""
+        # What is decided here stays nowhere, so that nothing needs to be sealed.
+        settings = settings.model_copy(update={"erasure": ErasureSettings()})
         self._together = settings.replay.together
         self._settings = settings
         self._delay = label_delay

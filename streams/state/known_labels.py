@@ -237,6 +237,12 @@ class KnownLabels:
         """Those of the keys of which labels are known."""
         return set(self._entries.get_all(KNOWN, keys))
 
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Forget what is known of some events and subjects."""
+        for key in keys:
+            self._entries.delete(KNOWN, key)  # its order goes as the oldest one in time
+        self._last = b"", None
+
     def _put_all(self, new: Mapping[bytes, bytes], back: Mapping[bytes, bytes], most: int) -> None:
         """Write the entries of events and subjects that had none, and those of labels that are read back."""
         if new or back:

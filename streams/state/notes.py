@@ -94,6 +94,13 @@ class Notes:
         """Begin anew: it is of events long ago."""
         self.delete(f"traffic:{partition}:")
 
+    def forget_recent_events(self) -> None:
+        """Begin traffic and novel groups of all partitions anew, and keep nothing of what they were: an event's numbers
+        are among theirs, and nothing says whose."""
+        for name, _ in list(self._entries.walk(NOTES)):
+            if name.startswith((b"traffic:", b"novel:")):
+                self._entries.delete(NOTES, name)
+
     def novel_groups(self, partition: int) -> bytes | None:
         """The groups of a partition's novel events; see `tocsin.streams.worker.deciding.novel_groups`."""
         return self.get(f"novel:{partition}")
@@ -123,6 +130,15 @@ class Notes:
     def set_chain(self, partition: int, digest: str) -> None:
         """Keep it."""
         self.set(f"chain:{partition}", digest.encode())
+
+    @property
+    def forgets(self) -> int:
+        """How many subjects were forgotten since this state was made; the state of a shadow has it as of its own."""
+        return int(self.get("forgets") or 0)
+
+    @forgets.setter
+    def forgets(self, value: int) -> None:
+        self.set("forgets", b"%d" % value)
 
     def duty(self, partition: Partition) -> Duty | None:
         """How far this worker knew a partition of the labels to be settled; None where it never owned it."""
@@ -165,6 +181,18 @@ class Notes:
             self.set("read_feedback_again", b"1")
         else:
             self.delete("read_feedback_again")
+
+    @property
+    def rewrite(self) -> bool:
+        """Whether something was erased since the file of the state was written anew: its bytes are still in it."""
+        return self.get("rewrite") is not None
+
+    @rewrite.setter
+    def rewrite(self, value: bool) -> None:
+        if value:
+            self.set("rewrite", b"1")
+        else:
+            self.delete("rewrite")
 
     @property
     def decided_twice(self) -> int:

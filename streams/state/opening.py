@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tocsin.config.settings import Settings
 from tocsin.streams.state.entries import DamagedError
+from tocsin.streams.state.sealing.kept_keys import KeyMemory
 from tocsin.streams.state.store import State, discard
 from tocsin.streams.transport.base import Offsets, Transport
 
@@ -18,8 +19,10 @@ WAYS_BACK = (
 )
 
 
-def open_state(settings: Settings, reader: Transport) -> State:
+def open_state(settings: Settings, reader: Transport, keys: KeyMemory | None = None) -> State:
     """The state of a worker, begun anew where it is damaged or of other logs than the broker has now.
+
+    With `keys` what quotes events is sealed.
 
     Logs are other ones where a topic was made anew, say; then the model's snapshot is of no use either. Raises
     StateError, TransportError.
@@ -29,11 +32,11 @@ def open_state(settings: Settings, reader: Transport) -> State:
     ids = reader.topic_ids(topics)
     ends = {p: end for topic in topics for p, end in reader.end_offsets(topic).items()}
     try:
-        state = State(directory, settings.state.max_bytes)
+        state = State(directory, settings.state.max_bytes, keys)
     except DamagedError as error:
         log.warning("%s; it is begun anew, from the logs", error)
         discard(directory)
-        state = State(directory, settings.state.max_bytes)
+        state = State(directory, settings.state.max_bytes, keys)
     why = _why_of_other_logs(state, ids, ends)
     if why is not None:
         log.warning("%s: these are other logs, the state is begun anew from what they hold now; %s", why, WAYS_BACK)
@@ -42,7 +45,7 @@ def open_state(settings: Settings, reader: Transport) -> State:
         discard(base / "snapshot")
         discard(base / "shadow")
         discard(base / "earlier")
-        state = State(directory, settings.state.max_bytes)
+        state = State(directory, settings.state.max_bytes, keys)
     with state.transaction() as t:
         for topic, identity in ids.items():
             t.notes.set_topic_id(topic, identity)

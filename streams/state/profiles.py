@@ -75,6 +75,26 @@ class KeptProfiles:
         profiles = self._memory[partition] = makes.begin()
         return profiles
 
+    def partitions(self) -> list[int]:
+        """The partitions of which anything is kept."""
+        kept = {int.from_bytes(name[:4], "big") for name, _ in self._entries.walk_from(PROFILES, b"")}
+        return sorted(kept | self._memory.keys())
+
+    def forget(self, value: str, makes: MakesProfiles, key: str) -> None:
+        """Forget what is known of one value of a key, in every partition whose profiles are of these settings.
+
+        Those of other settings are removed whole.
+        """
+        for partition in self.partitions():
+            if not self.known(partition, makes):
+                self.begin(partition, makes)
+                continue
+            profiles = self.of(partition, makes)
+            for number, (name, known) in enumerate(zip(profiles.keys, profiles.rows, strict=True)):
+                gone = known.forget(value) if name == key else None
+                if gone is not None:
+                    self._entries.delete(PROFILES, _PROFILE.pack(partition, number) + _ROW.pack(gone))
+
     def complete(self, partition: int, makes: MakesProfiles) -> None:
         """From the end of this transaction on the state has the profiles of a partition as of its position."""
         self._notes.set_profiles(partition, makes.digest)

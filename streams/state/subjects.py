@@ -49,6 +49,16 @@ class Subjects:
                 self._leave(SubjectEntry.decoded(gone), baselines)
             self._buffer.delete(SUBJECTS, silent)
 
+    def forget(self, subject: str, group: PeerGroup = NO_PEERS) -> bool:
+        """Forget a subject, also among the peers of `group`; returns whether anything was kept of it."""
+        key = fingerprint(subject)
+        old = self._buffer.get(SUBJECTS, key)
+        if old is None:
+            return False
+        self._leave(SubjectEntry.decoded(old), self._baselines_of(group))
+        self._buffer.delete(SUBJECTS, key)
+        return True
+
     def peers(self, group: PeerGroup) -> Mapping[str, Counts]:
         """By class of a group, how many live subjects have which excess of its evidence per post: see
         `tocsin.models.early_risk.peers`."""

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, LmdbEntries, Sequence, decoded
+from tocsin.streams.state.entries import EXPIRED_AT_ONCE, FINGERPRINT, DamagedError, LmdbEntries, Sequence, decoded
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.encode import encode
-from tocsin.streams.wire.records import Label
+from tocsin.streams.wire.records import Label, Scalar
+from tocsin.streams.wire.sealing.sealed import LABEL, UNSEALED, ErasedError, Seals
 
 WAITING, BY_AGE, BY_PLACE = "waiting", "waiting_order", "waiting_place"
 """A label by the key that it waits under and its order; the key by the order; that full key by the label's place."""
@@ -43,23 +44,33 @@ class _PackedRecord(msgspec.Struct, frozen=True, array_like=True):
 class _Kept(msgspec.Struct, frozen=True):
     label: Label
     record: _PackedRecord
+    sealed: str | msgspec.UnsetType = msgspec.UNSET
+    """Features and text of the label, sealed, in base 85."""
 
 
-_DECODER = msgspec.json.Decoder(_Kept)
+class _Brought(msgspec.Struct, frozen=True):
+    """What a label brings of its event."""
+
+    features: dict[str, Scalar] | None
+    text: str | None
+
+
+_DECODER, _BROUGHT = msgspec.json.Decoder(_Kept), msgspec.json.Decoder(_Brought)
 
 
 class WaitingLabels:
     """The waiting labels within one transaction."""
 
-    def __init__(self, entries: LmdbEntries, sequence: Sequence) -> None:
+    def __init__(self, entries: LmdbEntries, sequence: Sequence, seals: Seals = UNSEALED) -> None:
         self._entries = entries
         self._sequence = sequence
+        self._seals = seals
 
     def add(self, key: bytes, waiting: WaitingLabel, now: int) -> None:
         """Keep a label from now (epoch ms) on; `key` is what it will be asked for by."""
         order = self._sequence.at(now)
         place = _PLACE.pack(waiting.record.partition, waiting.record.offset)
-        self._entries.put(WAITING, key + order, place + pack(waiting))
+        self._entries.put(WAITING, key + order, place + pack(waiting, self._seals))
         self._entries.put(BY_AGE, order, key)
         self._entries.put(BY_PLACE, place, key + order)
 
@@ -96,7 +107,7 @@ class WaitingLabels:
 
     def takings_back(self, key: bytes) -> list[WaitingLabel]:
         """What waits under a key to take labels back."""
-        found = (_unpacked(value) for _, value in self._entries.walk_from(WAITING, key))
+        found = (self._unpacked(value) for _, value in self._entries.walk_from(WAITING, key))
         return [waiting for waiting in found if waiting.label.label is None]
 
     def _take(self, key: bytes, wanted: Callable[[WaitingLabel], bool]) -> list[WaitingLabel]:
@@ -104,7 +115,7 @@ class WaitingLabels:
             return []
         taken: list[WaitingLabel] = []
         for full, value in list(self._entries.walk_from(WAITING, key)):
-            if wanted(waiting := _unpacked(value)):
+            if wanted(waiting := self._unpacked(value)):
                 taken.append(waiting)
                 self._remove(full, value)
         return taken
@@ -113,7 +124,7 @@ class WaitingLabels:
         """The labels that are wanted, of all that wait; they wait no more. It looks at every one."""
         found: list[WaitingLabel] = []
         for full, value in self._entries.walk(WAITING):
-            waiting = _unpacked(value)
+            waiting = self._unpacked(value)
             if wanted(waiting):
                 found.append(waiting)
                 self._remove(full, value)
@@ -124,14 +135,16 @@ class WaitingLabels:
         found: dict[bytes, tuple[bytes, bytes]] = {}
         for full, value in self._entries.walk(WAITING):
             found.setdefault(full[:FINGERPRINT], (full[FINGERPRINT:], value))
-        return [(key, _unpacked(value)) for key, (_, value) in sorted(found.items(), key=lambda entry: entry[1][0])]
+        return [
+            (key, self._unpacked(value)) for key, (_, value) in sorted(found.items(), key=lambda entry: entry[1][0])
+        ]
 
     def drop(self, key: bytes, source: str, label: str) -> None:
         """Have a label of a source (empty for none) wait no more: another worker has joined it."""
         if self.count() == 0:
             return
         for full, value in list(self._entries.walk_from(WAITING, key)):
-            waiting = _unpacked(value).label
+            waiting = self._unpacked(value).label
             if waiting.label == label and (waiting.source or "") == source:
                 self._remove(full, value)
 
@@ -149,13 +162,17 @@ class WaitingLabels:
             if value is None:
                 self._entries.delete(BY_AGE, order)
             else:
-                expired.append(_unpacked(value))
+                expired.append(self._unpacked(value))
                 self._remove(key + order, value)
         return expired
 
     def count(self) -> int:
         """How many labels wait."""
         return self._entries.count(WAITING)
+
+    def _unpacked(self, value: bytes) -> WaitingLabel:
+        """The label of an entry."""
+        return unpack(value[_PLACE.size :], self._seals)
 
     def _remove(self, full: bytes, value: bytes) -> None:
         self._entries.delete(WAITING, full)
@@ -172,14 +189,24 @@ def note_places(entries: LmdbEntries) -> None:
         entries.put(BY_PLACE, place, full)
 
 
-def _unpacked(value: bytes) -> WaitingLabel:
-    """The label of an entry."""
-    return unpack(value[_PLACE.size :])
+def subject_of(label: Label) -> str:
+    """The subject that what a label brings belongs to: the one it names, else the event's own id stands for it."""
+    return label.subject or label.event or ""
 
 
-def pack(waiting: WaitingLabel) -> bytes:
-    """A label and its record as they are kept."""
-    record = waiting.record
+def pack(waiting: WaitingLabel, seals: Seals = UNSEALED) -> bytes:
+    """A label and its record as they are kept.
+
+    Where anything is sealed, what the label brings of its event is, and of the record only its place is kept.
+    """
+    label, record = waiting
+    sealed: str | msgspec.UnsetType = msgspec.UNSET
+    if seals.active:
+        record = record._replace(key=None, value=None, headers=())
+        if label.features is not None or label.text is not None:
+            brought = encode(_Brought(label.features, label.text))
+            sealed = base64.b85encode(seals.seal(subject_of(label), brought, LABEL)).decode()
+            label = msgspec.structs.replace(label, features=None, text=None)
     headers = [(name, _text(value)) for name, value in record.headers]
     packed = _PackedRecord(
         record.topic,
@@ -190,11 +217,11 @@ def pack(waiting: WaitingLabel) -> bytes:
         _text(record.value),
         headers,
     )
-    return encode(_Kept(waiting.label, packed))
+    return encode(_Kept(label, packed, sealed))
 
 
-def unpack(value: bytes) -> WaitingLabel:
-    """What `pack` packed."""
+def unpack(value: bytes, seals: Seals = UNSEALED) -> WaitingLabel:
+    """What `pack` packed; a label whose subject is forgotten brings nothing any more. Raises DamagedError."""
     kept = decoded(WAITING, _DECODER, value)
     packed = kept.record
     headers: Any = tuple((name, _bytes(text)) for name, text in packed.headers)  # a header of no value passes through
@@ -207,7 +234,18 @@ def unpack(value: bytes) -> WaitingLabel:
         _bytes(packed.value),
         headers,
     )
-    return WaitingLabel(kept.label, record)
+    label = kept.label if kept.sealed is msgspec.UNSET else _opened(kept.label, kept.sealed, seals)
+    return WaitingLabel(label, record)
+
+
+def _opened(label: Label, sealed: str, seals: Seals) -> Label:
+    try:
+        brought = decoded(WAITING, _BROUGHT, seals.opened(base64.b85decode(sealed), LABEL))
+    except ErasedError:
+        return label
+    except ValueError as error:
+        raise DamagedError(f"state.directory: an entry of {WAITING!r} is damaged ({error})") from error
+    return msgspec.structs.replace(label, features=brought.features, text=brought.text)
 
 
 def _text(part: bytes | None) -> str | None:

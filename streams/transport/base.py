@@ -194,10 +194,11 @@ class Transport(Protocol):
         """Whether every partition of the whole topics was read to the end that it had when it was opened, or later."""
         ...
 
-    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Hand one record over for delivery; it is durable only after `flush`, in a transaction only after `commit`.
 
-        The hash of its key (murmur2, as in Java's client) decides its partition. Raises TransportError.
+        The hash of its key (murmur2, as in Java's client) decides its partition. A record without a value deletes those
+        of its key from a topic that is compacted. Raises TransportError.
         """
         ...
 

@@ -52,6 +52,10 @@ def of_worker(settings: Settings) -> Needs:
     operations = {name: [write] for name in topics.names()}
     operations |= {topics.events: [read], topics.labels: [read]}
     operations |= {topics.feedback: [read, write], topics.decisions: [read, write]}
+    if settings.erasure.enabled:
+        operations[topics.keys] = [read, write]
+    else:
+        del operations[topics.keys]
     if settings.state.snapshots is None:
         del operations[topics.snapshots]
     else:

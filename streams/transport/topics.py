@@ -39,8 +39,17 @@ SAFE_COPIES = 3
 IN_SYNC = "min.insync.replicas"
 _LARGE = str(4 << 20)
 
-ONE_PARTITION: tuple[Role, ...] = ("feedback", "snapshots", "configs")
+ONE_PARTITION: tuple[Role, ...] = ("feedback", "snapshots", "configs", "keys")
 """Topics of one partition: their records have one order."""
+
+KEYS_ARE_GONE = {
+    "segment.ms": "3600000",
+    "max.compaction.lag.ms": "3600000",
+    "min.cleanable.dirty.ratio": "0.01",
+    "delete.retention.ms": "86400000",
+}
+"""Of the topic of keys: a segment is closed after an hour, and compacted within another one, so that what was deleted
+is gone from the broker's disks soon after."""
 
 Outcome = Literal["created", "exists"]
 
@@ -82,8 +91,9 @@ def create(settings: Settings, unused: bool = True) -> list[tuple[str, Outcome]]
     one partition, because the order of its records is the order in which every worker learns.
     """
     wanted = wanted_topics(settings)
-    if not unused and settings.state.snapshots is None:
-        del wanted[settings.topics.snapshots]
+    if not unused:
+        for name in unused_topics(settings):
+            del wanted[name]
     with _admin(settings.kafka) as admin:
         outcomes = _create(admin, wanted, settings.kafka)
         feedback = settings.topics.feedback
@@ -99,8 +109,8 @@ def missing(settings: Settings) -> list[str]:
     """The topics that a worker uses and that do not exist, in the order of an event's way. Raises TransportError."""
     with _admin(settings.kafka) as admin:
         there = set(admin.list_topics())
-    unused = settings.topics.snapshots if settings.state.snapshots is None else None
-    return [name for name in settings.topics.names() if name not in there and name != unused]
+    unused = unused_topics(settings)
+    return [name for name in settings.topics.names() if name not in there and name not in unused]
 
 
 def describe(settings: Settings) -> list[TopicRow]:
@@ -120,6 +130,13 @@ def describe(settings: Settings) -> list[TopicRow]:
         )
         for topic in topics
     ]
+
+
+def unused_topics(settings: Settings) -> frozenset[str]:
+    """The topics that a config has no use for: that of snapshots where none are shared, of keys where nothing is
+    sealed."""
+    names = {settings.topics.snapshots} if settings.state.snapshots is None else set()
+    return frozenset(names if settings.erasure.enabled else {*names, settings.topics.keys})
 
 
 def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
@@ -144,6 +161,8 @@ def wanted_topics(settings: Settings) -> dict[str, NewTopic]:
         # A decision names the config that made it by the key.
         "configs": {"cleanup.policy": "compact"},
         "shadow": as_events,
+        # A key that is deleted is to be gone soon: what is compacted must be no longer the segment that is written.
+        "keys": {"cleanup.policy": "compact", **KEYS_ARE_GONE},
     }
     replication = -1 if topics.replication is None else topics.replication
     return {

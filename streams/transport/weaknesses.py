@@ -14,10 +14,10 @@ from tocsin.config.settings import Settings
 from tocsin.streams.transport import faults
 from tocsin.streams.transport.kafka.connection import Connection
 from tocsin.streams.transport.kafka.terms import Terms
-from tocsin.streams.transport.topics import IN_SYNC, SAFE_COPIES, wanted_topics
+from tocsin.streams.transport.topics import IN_SYNC, KEYS_ARE_GONE, SAFE_COPIES, unused_topics, wanted_topics
 
 _ANSWER_SECONDS = 10.0
-_KEPT: tuple[Role, ...] = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters")
+_KEPT: tuple[Role, ...] = ("events", "labels", "decisions", "feedback", "alerts", "review", "dead_letters", "keys")
 """Topics whose records nobody can make again."""
 _REASONS = {
     "replication": "records are lost with one broker",
@@ -25,6 +25,8 @@ _REASONS = {
     "unclean.leader.election.enable": "acknowledged records may be dropped",
     "cleanup.policy": "records are deleted that are still needed",
     "retention.ms": "records expire that are still needed",
+    "segment.ms": "deleted keys stay on the broker's disks",
+    "max.compaction.lag.ms": "deleted keys stay on the broker's disks",
     "retention.bytes": "records are deleted that are still needed",
     RECORD_LIMIT: "larger records are shortened",
 }
@@ -60,8 +62,8 @@ def weaknesses(settings: Settings) -> list[Weakness]:
     connection = Connection(settings.kafka, "tocsin-topics", Terms(_ANSWER_SECONDS))
     try:
         connection.partitions([])
-        unused = None if settings.state.snapshots else settings.topics.snapshots
-        found = _describe(connection, tuple(name for name in settings.topics.names() if name != unused))
+        unused = unused_topics(settings)
+        found = _describe(connection, tuple(name for name in settings.topics.names() if name not in unused))
         wanted_copies = min(SAFE_COPIES, _brokers(connection))
     finally:
         connection.close()
@@ -102,12 +104,16 @@ def _kept_less(role: Role, name: str, topic: _Topic, wanted: dict[str, str]) -> 
             yield Weakness(name, IN_SYNC, in_sync, wanted.get(IN_SYNC, "2"))
         if value("unclean.leader.election.enable", "false") == "true":
             yield Weakness(name, "unclean.leader.election.enable", "true", "false")
-        if "compact" in (policy := value("cleanup.policy", "delete")):
+        if role != "keys" and "compact" in (policy := value("cleanup.policy", "delete")):
             yield Weakness(name, "cleanup.policy", policy, "delete")
         if (size := value("retention.bytes", "-1")) != "-1":
             yield Weakness(name, "retention.bytes", size, "-1")
-    if role == "snapshots" and "compact" not in (policy := value("cleanup.policy", "delete")):
+    if role in ("snapshots", "keys") and "compact" not in (policy := value("cleanup.policy", "delete")):
         yield Weakness(name, "cleanup.policy", policy, "compact")
+    if role == "keys":
+        for option, most in KEYS_ARE_GONE.items():
+            if option in options and float(options[option]) > float(wanted.get(option, most)):
+                yield Weakness(name, option, options[option], f"{wanted.get(option, most)} or less")
     for option in ("retention.ms", RECORD_LIMIT):
         if option in wanted and option in options and _less(options[option], wanted[option]):
             more = "" if wanted[option] == "-1" else " or more"

@@ -14,7 +14,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.explain import explanation
 from tocsin.streams.wire import records
-from tocsin.streams.wire.kinds import dead_letter, judged, link, promise, shadow, snapshots
+from tocsin.streams.wire.kinds import dead_letter, judged, keys, link, promise, shadow, snapshots
 from tocsin.streams.wire.packed import control
 
 CONFIG = "config"
@@ -30,6 +30,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "dead-letter": dead_letter.DeadLetter,
     "telemetry": records.Telemetry,
     "snapshots": snapshots.SnapshotPointer,
+    "key": keys.SubjectKey,
 }
 _TOPICS = {
     "events": ("event", "receive"),
@@ -42,6 +43,7 @@ _TOPICS = {
     "telemetry": ("telemetry", "send"),
     "snapshots": ("snapshots", "send"),
     "configs": (CONFIG, "send"),
+    "keys": ("key", "send"),
 }
 
 
@@ -85,7 +87,7 @@ def _widened(node: Any) -> Any:
 @functools.cache
 def _descriptions() -> dict[str, dict[str, str]]:
     """The docstrings below the fields of records, by record and by the field's key on the wire."""
-    told = (explanation, records, control, dead_letter, judged, link, promise, shadow, snapshots)
+    told = (explanation, records, control, dead_letter, judged, keys, link, promise, shadow, snapshots)
     return {name: text for module in told for name, text in _docstrings(module).items()}
 
 

@@ -167,6 +167,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     """Only where the event raised an alert at a budget (`alert`): the probability that was asked for then."""
     shed: Shed | None = None
     """What the worker had given up, being too far behind; of `experts` those that hold `overload.share` were asked."""
+    sealed: str | UnsetType = UNSET
+    """Only where `erasure.enabled` is set: what quotes the event, in base 64. `tocsin explain` opens it."""
     chain: Link | None = None
     """Its place among all decisions on its partition of the events; null from an older worker. It stands last."""
 
@@ -228,6 +230,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     risk: float
     """Of an event the probability of the class."""
     explanation: Explanation | None
+    sealed: str | UnsetType = UNSET
+    """As in `Decision`."""
 
 
 class Review(Struct, frozen=True):
@@ -241,6 +245,8 @@ class Review(Struct, frozen=True):
     labels have come. A later one is a label like any other."""
     novelty: NovelGroup | UnsetType = UNSET
     """Only of a novel event (`abstention.novel_groups`): its group, and whether a person is asked about that."""
+    sealed: str | UnsetType = UNSET
+    """Only where `erasure.enabled` is set: the event with its features and its text, and the decision, in base 64."""
 
 
 class Restored(Struct, frozen=True):

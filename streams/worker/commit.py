@@ -84,6 +84,8 @@ class Commit:
     transport: Transport
     outputs: Sequence[Output]
     """What is to be produced."""
+    first: Sequence[Output] = ()
+    """What must stand in its topic before any of it: keys, without which nobody could open what they seal."""
 
     def run(self, offsets: Offsets, settled: Mapping[Partition, Committed]) -> None:
         """Commit the next offsets of shared partitions, and what is settled of labels.
@@ -94,6 +96,10 @@ class Commit:
         both = {**offsets, **{partition: committed.offset for partition, committed in settled.items()}}
         notes = {partition: committed.note for partition, committed in settled.items()}
         while True:
+            for output in self.first:
+                self.transport.produce(output.topic, output.key, output.value, output.headers)
+            if self.first:
+                self.transport.flush()
             for output in self.outputs:
                 self.transport.produce(output.topic, output.key, output.value, output.headers)
             self.transport.flush()
@@ -108,8 +114,10 @@ class Commits:
     A failed one is told by the next call of any method but `drop`, which raises what `Commit.run` raised.
     """
 
-    def __init__(self, state: State, transport: Transport) -> None:
+    def __init__(self, state: State, transport: Transport, first: Callable[[], Sequence[Output]] = lambda: ()) -> None:
+        """`first` gives what a batch must produce before all else, when it is committed."""
         self._state = state
+        self._first = first
         self._transaction: Transaction | None = None
         self._outputs: list[Output] = []
         """What the batch in hand is to produce."""
@@ -142,7 +150,7 @@ class Commits:
         """
         self._wait()
         self.transaction.positions.set({**shared, **whole})
-        batch, self._outputs = Commit(self.transport, self._outputs), []
+        batch, self._outputs = Commit(self.transport, self._outputs, self._first()), []
         if self.transport.concurrent:
             self._on_its_way = self._calls(lambda: batch.run(shared, settled))
             if time.monotonic() < self._kept_at + KEEP_SECONDS:

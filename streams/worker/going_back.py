@@ -13,21 +13,23 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import SnapshotError, read_manifest
-from tocsin.streams.state.store import Transaction
+from tocsin.streams.state.store import Transaction, discard
 from tocsin.streams.transport.base import Partition, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, chosen_by
 from tocsin.streams.wire.packed.control import Control, is_control
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.learning.learn import Learn, read_control_of
 from tocsin.streams.worker.learning.leave_outs import LeaveOuts, LeftOutFeedback, named_below
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.snapshots.candidates import Candidate
-from tocsin.streams.worker.snapshots.earlier import AHEAD, EarlierSnapshots
+from tocsin.streams.worker.snapshots.earlier import AHEAD, EarlierSnapshots, ahead_of
 from tocsin.streams.worker.snapshots.restoring import chosen_in
 from tocsin.streams.worker.snapshots.store import StoreError
 
@@ -50,8 +52,17 @@ class Gone(NamedTuple):
 class GoingBack:
     """Makes the model of one config anew as it would be without some of the feedback."""
 
-    def __init__(self, settings: Settings, decoder: Decoder, leave_outs: LeaveOuts, earlier: EarlierSnapshots) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        decoder: Decoder,
+        leave_outs: LeaveOuts,
+        earlier: EarlierSnapshots,
+        seals: Seals = UNSEALED,
+    ) -> None:
+        """`seals` opens feedback while a transaction of the state is open."""
         self._settings = settings
+        self._seals = seals
         self._decoder = decoder
         self._leave_outs = leave_outs
         self._earlier = earlier
@@ -86,9 +97,27 @@ class GoingBack:
         for first, end in named_below(control, offset):
             for record in reader.read(self._feedback, first, end):
                 if not is_control(record.value):
-                    source, known = learn.said(record)
-                    if left_out.names(record.offset, source):
-                        transaction.known.leave_out(known)
+                    said = learn.said(record)
+                    if said is not None and left_out.names(record.offset, said[0]):
+                        transaction.known.leave_out(said[1])
+
+    def drop_snapshots(self, reader: Transport, start: int, stop: int, latest: Path) -> bool:
+        """Remove the worker's own snapshots behind `start` that hold what control records below `stop` leave out.
+
+        `latest` is the folder of the latest one; returns whether that is gone.
+        """
+
+        def of_no_use(offset: int, directory: Path) -> bool:
+            return offset > start and not self.usable(reader, offset, ahead_of(directory), max(stop, offset))
+
+        self._earlier.remove(lambda one: of_no_use(one.offset, one.directory))
+        try:
+            offset = int(read_manifest(latest).get("feedback_offset", 0))
+        except SnapshotError:
+            return False
+        if gone := of_no_use(offset, latest):
+            discard(latest)
+        return gone
 
     def _start(
         self, reader: Transport, candidates: Sequence[Candidate], like: Classifier, stop: int
@@ -119,7 +148,8 @@ class GoingBack:
         `until` has that offset, and the one below which control records are obeyed.
         """
         stop, obeyed = until
-        learn = Learn(made, self._decoder, self._settings, Counts())  # what is learnt once more is not counted again
+        counts = Counts()  # what is learnt once more is not counted again
+        learn = Learn(made, self._decoder, self._settings, counts, self._seals)
         left_out, every, learnt = self._leave_outs.left_out(obeyed), self._settings.state.snapshot_every, 0
         records = reader.read(self._feedback, made.feedback_offset, stop)
         for number, piece in itertools.groupby(records, lambda record: record.offset // every):

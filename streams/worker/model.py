@@ -16,12 +16,13 @@ from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import MANIFEST, SnapshotError, write
 from tocsin.streams.state.notes import Notes
-from tocsin.streams.state.store import State, Transaction, discard
+from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Offsets, Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.kinds.shadow import ChosenConfig, as_manifest, chosen_by
 from tocsin.streams.wire.packed.control import Control, is_control
 from tocsin.streams.wire.records import Restored
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.deciding.scoring import use_device
 from tocsin.streams.worker.gaps import beginning_deleted, next_offsets
@@ -38,7 +39,7 @@ from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.judged_counts import JudgedTotals
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
 from tocsin.streams.worker.snapshots.candidates import Candidate, Candidates
-from tocsin.streams.worker.snapshots.earlier import EarlierSnapshots, ahead_of
+from tocsin.streams.worker.snapshots.earlier import EarlierSnapshots
 from tocsin.streams.worker.snapshots.restoring import of_snapshot
 from tocsin.streams.worker.snapshots.sharing import SharedModel
 from tocsin.streams.worker.snapshots.store import StoreError
@@ -52,8 +53,11 @@ LEARN_CHUNK = 1_000
 class Model:
     """The classifier, with what decides by it and what teaches it."""
 
-    def __init__(self, settings: Settings, decoder: Decoder, directory: Path, counts: Counts) -> None:
-        """`directory` is that of the snapshot."""
+    def __init__(
+        self, settings: Settings, decoder: Decoder, directory: Path, counts: Counts, seals: Seals = UNSEALED
+    ) -> None:
+        """`directory` is that of the snapshot; `seals` opens feedback while a transaction of the state is open."""
+        self._seals = seals
         self._settings = settings
         self._decoder = decoder
         self._directory = directory
@@ -74,7 +78,7 @@ class Model:
         self._earlier = EarlierSnapshots(
             directory.with_name("earlier"), settings.state.snapshot_every, settings.state.snapshots_back
         )
-        self._going_back = GoingBack(settings, decoder, self._leave_outs, self._earlier)
+        self._going_back = GoingBack(settings, decoder, self._leave_outs, self._earlier, seals)
         self.restored = Restored(0.0, None, 0, 0)
         """How this worker came by its model."""
         self.decides_by: Callable[[Control, int], None] = self._note_standing
@@ -85,6 +89,9 @@ class Model:
         """What is told of records before they are learnt. It raises nothing that concerns this model."""
         self.notes_in: Callable[[Transaction | None], Notes | None] = lambda t: None if t is None else t.notes
         """Where class priors and traffic are kept that go by it, given the transaction of the worker's state."""
+        self.forgets: Callable[[int, int], None] = lambda first, upto: None
+        """What is done where a subject is forgotten: the first offset of its feedback, and that of the record that says
+        so. Snapshots between have learnt of it."""
         self._use(Classifier.from_config(settings))
 
     @property
@@ -96,14 +103,14 @@ class Model:
         """Be a model that has learnt nothing."""
         self._use(Classifier.from_config(self._settings))
         self.snapshot = self.standing = None
-        self._obeyed, self._left_out = 0, NOTHING_LEFT_OUT
+        self._obeyed, self._left_out = 0, self._leave_outs.left_out(0)
 
     def _use(self, classifier: Classifier) -> None:
         settings = self._settings
         use_device(settings, classifier)
         self.classifier = classifier
         self.decide = Decide(settings, classifier, self._decoder)
-        self.learn = Learn(classifier, self._decoder, settings, self._counts)
+        self.learn = Learn(classifier, self._decoder, settings, self._counts, self._seals)
         self.learn.listens = lambda items: self.listens(items)
 
     def _use_instead(self, classifier: Classifier, notes: Notes | None) -> None:
@@ -324,6 +331,8 @@ class Model:
         if control.kind == "leave-out":
             if transaction is not None:  # also where the model has passed it: the state may have gone back
                 self._going_back.forget(self._reader, self.learn, transaction, control, offset)
+                if control.reason == "forgotten":
+                    self.forgets(first_named(control, offset), offset)
         elif offset >= self.classifier.feedback_offset:
             self.decides_by(control, offset)
         self.classifier.feedback_offset = max(self.classifier.feedback_offset, offset + 1)
@@ -360,7 +369,8 @@ class Model:
                 topic, controls[-1], len(controls),
             )  # fmt: skip
             return False
-        self._drop_snapshots(found.start, stop)
+        if self._going_back.drop_snapshots(self._reader, found.start, stop, self._directory):
+            self.snapshot = None
         self._use_instead(found.classifier, self.notes_in(transaction))
         self._counts.went_back += 1
         log.info(
@@ -369,18 +379,6 @@ class Model:
             topic, controls[-1], found.start, found.learnt, len(controls), time.perf_counter() - began,
         )  # fmt: skip
         return True
-
-    def _drop_snapshots(self, start: int, stop: int) -> None:
-        """Remove the worker's own snapshots behind `start` that hold what control records below `stop` leave out."""
-
-        def of_no_use(offset: int, directory: Path) -> bool:
-            ahead = ahead_of(directory)
-            return offset > start and not self._going_back.usable(self._reader, offset, ahead, max(stop, offset))
-
-        self._earlier.remove(lambda one: of_no_use(one.offset, one.directory))
-        if self.snapshot is not None and of_no_use(self.snapshot.offset, self._directory):
-            discard(self._directory)
-            self.snapshot = None
 
     def _arrive(self, offset: int, first_snapshot: int) -> None:
         """Write the snapshot of an offset below which there is no record any more to learn, if it is due."""

@@ -108,6 +108,15 @@ class Ownership:
         )
         return start
 
+    def profiles_anew(self) -> None:
+        """Make the profiles of all partitions from the log, which is read without who is forgotten."""
+        rebuild = Rebuild(self._settings, self._decoder, self._state, self._reader)
+        for partition in sorted(self._events):
+            with self._state.transaction() as t:
+                position = t.positions.get(partition)
+            if position is not None:
+                rebuild.profiles(partition, position)
+
     def _start(self, partition: Partition, committed: Committed | None, rebuild: Rebuild) -> int | None:
         """Where to go on with a partition of the events; None for its beginning. The state follows."""
         with self._state.transaction() as t:

@@ -12,6 +12,7 @@ from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.event_columns import EventColumns, is_again
 from tocsin.streams.wire.schema import UnfitError
 from tocsin.streams.worker.deciding.decide import DecidedBatch
+from tocsin.streams.worker.erasing.passed_over import wanted_events, wanted_labels
 from tocsin.streams.worker.joining.join import Fits, Join, Joined
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.reporting.counts import Counts
@@ -69,7 +70,9 @@ class Pipeline:
     def join(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         """Join labels that were read now (epoch ms), and settle those that are this worker's to settle."""
         labels, rejected = self._decoder.labels(records)
-        self.join_decoded(labels, transaction, now)
+        wanted = wanted_labels(labels, transaction)
+        self._counts.forgotten += len(labels) - len(wanted)
+        self.join_decoded(wanted, transaction, now)
         self._reject([(record, error) for record, error in rejected if self._duties.settles(record)])
 
     def join_decoded(self, labels: Sequence[DecodedLabel], transaction: Transaction, now: int) -> None:
@@ -100,7 +103,9 @@ class Pipeline:
     def _decide(self, records: Sequence[Record], transaction: Transaction, now: int) -> None:
         events, rejected = self._decoder.events(records)
         self._reject(rejected)
-        new = self._new_events(events, transaction)
+        wanted = wanted_events(events, transaction)
+        self._counts.forgotten += events.size - wanted.size
+        new = self._new_events(wanted, transaction)
         if not new.size:
             return
         decided, beside = self._models.decide(new, transaction, now)

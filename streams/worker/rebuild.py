@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -23,8 +24,12 @@ from tocsin.streams.wire.encode import encode
 from tocsin.streams.wire.event_columns import EventColumns, content_of
 from tocsin.streams.wire.packed.events import More
 from tocsin.streams.wire.records import Decision
+from tocsin.streams.wire.sealing.json_records import opened_record
+from tocsin.streams.wire.sealing.sealed import ErasedError, Seals
+from tocsin.streams.wire.sealing.secret import DamagedSealError
 from tocsin.streams.worker.deciding.refold import Refold
 from tocsin.streams.worker.deciding.spent import Spent
+from tocsin.streams.worker.erasing.passed_over import read_again
 from tocsin.streams.worker.joining.label_target import LabelTarget
 
 CHUNK = 5_000
@@ -118,12 +123,13 @@ class Rebuild:
         if most <= self._read:
             return self._found
         found: dict[str, _Found] = {}
-        for record in tail(self._reader, self._settings.topics.decisions, most):
-            decision = read_own(record, Decision)
-            if decision is not None:
-                said = decision.profiles
-                packed = None if said is None else _numbers([said.get(name) for name in self._said])
-                found[decision.event] = _Found(encode(_bare(decision)), packed)
+        with self._state.transaction() as t:
+            for record in tail(self._reader, self._settings.topics.decisions, most):
+                decision = opened_decision(record, t.seals)
+                if decision is not None:
+                    said = decision.profiles
+                    packed = None if said is None else _numbers([said.get(name) for name in self._said])
+                    found[decision.event] = _Found(encode(_bare(decision)), packed)
         self._read, self._found = most, found
         return found
 
@@ -134,6 +140,7 @@ class Rebuild:
         remembered = without_decision = 0
         layout, index = self._decoder.layout, refold.partition.index
         with self._state.transaction() as t:
+            events = read_again(events, t)
             spent = Spent(self._settings, t.notes, index, self._partitions)
             said = refold.fold(events, t)
             for i, record in enumerate(events.records):
@@ -161,7 +168,21 @@ class Rebuild:
         return Rebuilt(remembered, without_decision)
 
 
+def opened_decision(record: Record, seals: Seals) -> Decision | None:
+    """A decision with all that was sealed of it, as far as it can still be read; None for what is no decision."""
+    with suppress(ErasedError, DamagedSealError):  # what is in clear is known nevertheless
+        record = record._replace(value=opened_record(record.value or b"", seals))
+    decision = read_own(record, Decision)
+    return None if decision is None else msgspec.structs.replace(decision, sealed=msgspec.UNSET)
+
+
 def tail(reader: Transport, topic: str, most: int) -> Iterator[Record]:
     """The last records of every partition of a topic, at most `most` of each."""
     for partition, end in reader.end_offsets(topic).items():
         yield from reader.read(partition, max(0, end - most), end)
+
+
+def last_decided(reader: Transport, topic: str, most: int) -> set[str]:
+    """The events of the last decisions of every partition, by id; at most `most` of each."""
+    found = (read_own(record, Decision) for record in tail(reader, topic, most))
+    return {decision.event for decision in found if decision is not None}

@@ -99,9 +99,9 @@ class KafkaTransports:
             if self._terms.until_there(lambda: is_exactly_once(settings.kafka)):
                 file = settings.state.directory / settings.name / "transactional-id"
                 identity = TransactionalId(settings.group, settings.kafka.instance, file)
-                topics = settings.topics.by_role()
-                unwritten = ("events", "labels") if settings.state.snapshots else ("events", "labels", "snapshots")
-                written = [name for role, name in topics.items() if role not in unwritten]
+                named = settings.topics
+                unwritten = {named.events, named.labels, *topics.unused_topics(settings)}
+                written = [name for name in named.names() if name not in unwritten]
                 self._transactional = Transactional(identity, written)
             self._chosen = True
         return self._transactional

@@ -21,12 +21,12 @@ from tocsin.streams.transport.base import (
     Record,
     Transport,
 )
-from tocsin.streams.wire.decode import Decoder, read_own
+from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.fit import Fit
-from tocsin.streams.wire.records import Decision
 from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.worker.commit import Commits, Settled
+from tocsin.streams.worker.erasing.erasing import Erasing
 from tocsin.streams.worker.gaps import Gaps, beginning_deleted, next_offsets
 from tocsin.streams.worker.joining.duties import duty_of
 from tocsin.streams.worker.model import Model
@@ -36,7 +36,7 @@ from tocsin.streams.worker.overload.batch_size import BatchSize, FixedSize
 from tocsin.streams.worker.overload.load import Load
 from tocsin.streams.worker.ownership import Ownership
 from tocsin.streams.worker.pipeline import Pipeline
-from tocsin.streams.worker.rebuild import tail
+from tocsin.streams.worker.rebuild import last_decided
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.reporter import Reporter
 from tocsin.streams.worker.reporting.telemetry import Identity
@@ -108,12 +108,12 @@ class Worker:
         self._open_transport = open_transport
         self._directory = settings.state.directory / settings.name
         self._decoder = Decoder(EventSchema(settings))
+        self._erasing = Erasing(settings, clock)
         self._gaps = Gaps(self.counts, lambda topic: self._reader.first_offsets(topic))
         self._ownership = Ownership(settings, self._decoder, clock, self.counts, self._gaps)
-        self._models = Models(settings, self._decoder, self._directory, self.counts, self._ownership.decided_by)
-        self._fit = Fit(
-            settings, lambda topic: self._transport.limit(topic), self.counts.dead_letters, self.counts.shortened
-        )
+        seals, decided_by = self._erasing.seals, self._ownership.decided_by
+        self._models = Models(settings, self._decoder, self._directory, self.counts, seals, decided_by)
+        self._fit = Fit(settings, self._room, self.counts.dead_letters, self.counts.shortened)
         self._pipeline = Pipeline(
             settings, self._decoder, self._models, self._ownership, self.counts, self._produce, self._fit.fits
         )
@@ -138,17 +138,19 @@ class Worker:
     def __enter__(self) -> Worker:
         self._reader = self._open_transport((), {}, None)
         try:
-            self._state = open_state(self.settings, self._reader)
+            self._state = open_state(self.settings, self._reader, self._erasing.keys)
         except BaseException:
             self._reader.close()
             raise
         try:
             self._end_earlier()
+            self._erasing.open(self._state, self._reader)
             self._models.restore(self._reader, self._state, self._stop)
+            self._models.forget(self._erasing.forgets)
             self._ownership.open(self._state, self._reader)
             self._note_earlier_decisions()
             self._transport = self._open_shared()
-            self._commits = Commits(self._state, self._transport)
+            self._commits = Commits(self._state, self._transport, self._made_keys)
         except BaseException:
             self._models.close()
             self._state.close()
@@ -195,10 +197,7 @@ class Worker:
         if stopped_cleanly:
             return
         most = 4 * self.settings.batching.max_events
-        for record in tail(self._reader, self.settings.topics.decisions, most):
-            decision = read_own(record, Decision)
-            if decision is not None:
-                self._pipeline.decided_before.add(decision.event)
+        self._pipeline.decided_before |= last_decided(self._reader, self.settings.topics.decisions, most)
         if stopped_cleanly is False:
             log.warning("the last stop was no clean one: events decided again are counted as decided twice")
 
@@ -356,9 +355,16 @@ class Worker:
         self._commits.commit(shared, whole, settled)
         duties.committed(settled)
 
+    def _room(self, topic: str) -> int:
+        return self._erasing.room(topic, self._transport.limit(topic))
+
+    def _made_keys(self) -> Sequence[Output]:
+        return self._erasing.made(self._ownership.decides(0))
+
     def _produce(self, output: Output) -> None:
         for fitting in self._fit(output):
-            self._commits.produce(self._chain.link(fitting, self._commits.transaction))
+            sealed = self._erasing.sealed(fitting, lambda: self._commits.transaction)
+            self._commits.produce(self._chain.link(sealed, self._commits.transaction))
 
     def _housekeep(self) -> None:
         """What need not be done at every batch: expiry, telemetry."""
@@ -372,6 +378,7 @@ class Worker:
             self._commits.settle()
             self._models.keep()
             self._sharing.said(self._fit.fits, self.clock())
+            self._erasing.attend(self._ownership.profiles_anew, self._models.forget)
             self._report()
 
     def _report(self, force: bool = False) -> None:

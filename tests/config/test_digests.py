@@ -284,6 +284,10 @@ def test_the_config_digest_is_that_of_all_workers_and_tells_no_secret() -> None:
     told = made(kafka={"security": {**security, "key_password": "three"}}).without_secrets()
     assert told["kafka"]["security"]["username"] == "u"
     assert not {"password", "key_password"} & set(told["kafka"]["security"])
+    sealed = made(erasure={"enabled": True, "secret": "one long enough to be taken"})
+    assert sealed.without_secrets()["erasure"] == {"enabled": True, "keys_in_memory": 20_000}
+    other = made(erasure={"enabled": True, "secret": "another that is long enough"})
+    assert sealed.digest() == other.digest() != made().digest()
     assert SecretStr not in [f.annotation for group in groups() for f in group.model_fields.values()]
     secret = {key for group in groups() for key, f in group.model_fields.items() if SecretStr in get_args(f.annotation)}
-    assert secret == {"password", "key_password"}
+    assert secret == {"password", "key_password", "secret"}

@@ -12,6 +12,7 @@ from tocsin.config.kafka import TopicsSettings
 SECRET = "geheim"
 SECURITY = "schema: {text: t}\nkafka:\n  security: "
 KAFKA = "schema: {text: t}\nkafka: "
+ERASURE = "schema: {text: t}\nerasure: "
 
 
 TOPICS = "schema: {text: t}\ntopics: "
@@ -45,6 +46,9 @@ TOPICS = "schema: {text: t}\ntopics: "
         SECURITY + "{password: [geheim]}", SECURITY + "{password: {geheim: 1}}", SECURITY + "{password: geheim: x}",
         SECURITY + '{password: "geheim', SECURITY + "{geheim}", SECURITY + "{geheim, geheim}", SECURITY + "geheim",
         SECURITY + "{mechanism: geheim}", SECURITY + "{protocol: geheim}", SECURITY + "[geheim]",
+        ERASURE + "geheim", ERASURE + "[geheim]", ERASURE + "{geheim: 1}", ERASURE + "{secret: geheim}",
+        ERASURE + "{secret: [geheim]}", ERASURE + "{secret: {geheim: 1}}", ERASURE + "{enabled: geheim}",
+        ERASURE + "{keys_in_memory: geheim}", ERASURE + "{geheim, geheim}",
         KAFKA + "geheim", KAFKA + "{bootstrap: 'user:geheim@host:9092'}", KAFKA + "{bootstrap: geheim}",
         KAFKA + "{bootstrap: 'h:1,user:geheim@host:9092'}", KAFKA + "{bootstrap: 'kafka://u:geheim@host'}",
         KAFKA + "{session_timeout_ms: 'user:geheim@host:9092'}", "%TAG geheim\n---\na: 1", "%TAG ! geheim\n---\n!a b",

@@ -47,6 +47,8 @@ def check(
         print_result(text)
     for warning in (*cost_warnings(settings), *novelty_warnings(settings), *engagement_warnings(settings)):
         print_message(f"warning: {warning}")
+    if mistake := _mistake_of_erasure(settings):
+        print_message(f"warning: {mistake}")
     if note := _of_another_model(settings):
         print_message(note)
     print_message(
@@ -83,6 +85,17 @@ def _ask_broker(settings: Settings) -> None:
         print_message(line)
     if not lines:
         print_message(f"{settings.kafka.bootstrap}: every topic is there and as it should be")
+
+
+def _mistake_of_erasure(settings: Settings) -> str | None:
+    """Why a service of these settings could not seal anything here; None where it could, or is not to."""
+    from tocsin.streams.wire.sealing.secret import ErasureError, Secret
+
+    try:
+        Secret.of(settings)
+    except ErasureError as error:
+        return str(error)
+    return None
 
 
 def _of_another_model(settings: Settings) -> str | None:

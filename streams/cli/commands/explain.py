@@ -24,9 +24,11 @@ def explain(
     """Find the last decision of an event in the decisions topic, and explain it in words."""
     _refuse_old_order(config, event_id)
     settings = load_settings(config)
-    from tocsin.streams.cli.last_decision import last_decision
+    from tocsin.streams.cli.last_decision import last_decision, opened
     from tocsin.streams.cli.render import render
     from tocsin.streams.transport.kafka import KafkaTransport
+    from tocsin.streams.wire.sealing.json_records import is_sealed
+    from tocsin.streams.wire.sealing.logged_keys import seals_of
 
     log_to_stderr()
     topic = settings.topics.decisions
@@ -35,6 +37,8 @@ def explain(
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
         found = last_decision(transport, topic, event_id)
+        if found is not None:
+            found = opened(found, seals_of(settings, transport)) if is_sealed(found.record.value) else found
     if found is None:
         print_message(f"no decision of {event_id!r} in {topic}", failed=True)
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tocsin.streams.transport.base import Transport
+    from tocsin.streams.wire.sealing.sealed import Seals
 
 app = typer.Typer()
 
@@ -32,21 +33,27 @@ def feedback(
     """
     settings = load_settings(config)
     from tocsin.streams.transport.kafka import KafkaTransport
+    from tocsin.streams.wire.sealing.logged_keys import seals_of
 
     log_to_stderr()
     with (
         reporting_errors(),
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
-        for line in islice(json_lines(transport, settings.topics.feedback, start), limit):
+        seals = seals_of(settings, transport)
+        for line in islice(json_lines(transport, settings.topics.feedback, start, seals), limit):
             print_result(line)
 
 
-def json_lines(transport: Transport, topic: str, start: int) -> Iterator[str]:
-    """The records of the feedback topic from an offset on, each as a line of JSON. Raises TransportError.
+def json_lines(transport: Transport, topic: str, start: int, seals: Seals | None = None) -> Iterator[str]:
+    """The records of the feedback topic from an offset on, each as a line of JSON. Raises TransportError, ErasureError.
 
-    One that is no feedback is named on standard error and left out.
+    One that is no feedback is named on standard error and left out. Of a subject that is forgotten there is what the
+    label says of itself, and `erased`.
     """
+    from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError
+
+    seals = UNSEALED if seals is None else seals
     from tocsin.streams.wire.encode import encode
     from tocsin.streams.wire.packed.control import is_control, read_control
     from tocsin.streams.wire.packed.feedback import UNREADABLE, read_feedback
@@ -55,8 +62,22 @@ def json_lines(transport: Transport, topic: str, start: int) -> Iterator[str]:
         for record in transport.read(partition, start, end):
             try:
                 value = record.value or b""
-                line = encode(read_control(value) if is_control(value) else read_feedback(record)).decode()
+                line = encode(read_control(value) if is_control(value) else read_feedback(record, seals)).decode()
+            except ErasedError:
+                line = _of_erased(value)
             except UNREADABLE as error:
                 print_message(f"{partition.name}, offset {record.offset} is no feedback record: {error}")
                 continue
             yield line
+
+
+def _of_erased(value: bytes) -> str:
+    """What a record says whose subject is forgotten, as a line of JSON."""
+    import json
+
+    from tocsin.streams.wire.packed.feedback import read_sealed
+
+    found = read_sealed(value)
+    assert found is not None  # or it would not be erased
+    said = {name: getattr(found, name) for name in ("label", "labelled_at", "source", "weight", "about")}
+    return json.dumps({**said, "erased": True})

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.config.kafka import TopicsSettings
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.bootstrap.history import History, Survey
 from tocsin.streams.replay.bootstrap.mark import HEADER_BYTES, Mark, Places, places
@@ -16,7 +17,9 @@ from tocsin.streams.transport import topics
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.transport.guarantee import is_exactly_once
 from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
+from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.fit import Fit
+from tocsin.streams.wire.sealing.logged_keys import CommandOutputs
 
 _BATCH = 1_000
 """Events that are read, written and committed together."""
@@ -77,6 +80,7 @@ def open_writer(settings: Settings) -> Transport:
     transactional = None
     if is_exactly_once(settings.kafka):
         written = [settings.topics.feedback, settings.topics.dead_letters]
+        written += [settings.topics.keys] if settings.erasure.enabled else []
         transactional = Transactional(TransactionalId(settings.group, "tocsin-bootstrap"), written)
     return KafkaTransport(
         settings.kafka,
@@ -150,8 +154,13 @@ class Bootstrap:
     def _write(self, task: Task, transport: Transport, progress: Callable[[], None]) -> None:
         settings, report = self._settings, self.report
         maker = FeedbackMaker(settings, task.history.source, task.survey)
-        fit = Fit(settings, lambda topic: transport.limit(topic) - HEADER_BYTES, Counter(), Counter())
-        writer = _Writer(transport, fit, settings.topics.feedback, task.survey.history)
+        seal = CommandOutputs(settings, transport)
+        fit = Fit(settings, lambda topic: seal.room(topic, transport.limit(topic)) - HEADER_BYTES, Counter(), Counter())
+
+        def records(output: Output) -> list[Output]:
+            return [made for one in fit(output) for made in seal(one)]
+
+        writer = _Writer(transport, records, settings.topics, task.survey.history)
         numbered = enumerate(task.history.events(task.survey))
         for batch in _batches(itertools.islice(numbered, task.first), progress):
             maker.pass_by(batch)
@@ -181,10 +190,13 @@ class _Writer:
     Dead letters are not held back, so that those behind the last feedback record may come twice after an interruption.
     """
 
-    def __init__(self, transport: Transport, fit: Fit, topic: str, history: str) -> None:
+    def __init__(
+        self, transport: Transport, fit: Callable[[Output], Sequence[Output]], topics: TopicsSettings, history: str
+    ) -> None:
+        """`fit` gives the records to produce for one that was made."""
         self._transport = transport
         self._fit = fit
-        self._topic = topic
+        self._topics = topics
         self._history = history
         self._held: Made | None = None
         self.written = 0
@@ -215,11 +227,11 @@ class _Writer:
 
     def _produce(self, made: Made, last: bool) -> None:
         for output in self._fit(made.output):
-            is_feedback = output.topic == self._topic
+            is_feedback = output.topic == self._topics.feedback
             mark = [Mark(self._history, made.number, last).header] if is_feedback else []
             self._transport.produce(output.topic, output.key, output.value, [*output.headers, *mark])
             self.written += is_feedback
-            self.dead_letters += not is_feedback
+            self.dead_letters += output.topic == self._topics.dead_letters
 
 
 def _foreign(found: Places, tasks: Sequence[Task]) -> str:

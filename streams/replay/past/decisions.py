@@ -11,7 +11,7 @@ from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.decode import UNREADABLE
 from tocsin.streams.wire.kinds.link import Link
 from tocsin.streams.wire.proof.chain import is_whole
-from tocsin.streams.wire.records import Decision, ModelVersion
+from tocsin.streams.wire.records import Decision, ModelVersion, Shed
 
 
 class DecisionHead(msgspec.Struct, frozen=True):
@@ -22,6 +22,7 @@ class DecisionHead(msgspec.Struct, frozen=True):
     decided_at: int
     """Epoch milliseconds."""
     model: ModelVersion
+    shed: Shed | None = None
     chain: Link | None = None
 
 

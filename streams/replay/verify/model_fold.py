@@ -22,6 +22,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.packed.control import Control, is_control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE, read
 from tocsin.streams.wire.schema import EventSchema
+from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError, Seals
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import FeedbackError, Learn
 from tocsin.streams.worker.reporting.counts import Counts
@@ -45,8 +46,14 @@ class _GoBackError(Exception):
 class ModelFold:
     """The models of one config, at feedback offsets that never fall."""
 
-    def __init__(self, settings: Settings, config: str, log: FeedbackLog, snapshots: ModelSnapshots) -> None:
-        """`settings` are those that decided, `config` is the config digest that decisions name them by."""
+    def __init__(
+        self, settings: Settings, config: str, log: FeedbackLog, snapshots: ModelSnapshots, seals: Seals = UNSEALED
+    ) -> None:
+        """`settings` are those that decided, `config` is the config digest that decisions name them by.
+
+        `seals` open feedback.
+        """
+        self._seals = seals
         self._settings, self._config, self._log, self._snapshots = settings, config, log, snapshots
         self._decoder = Decoder(EventSchema(settings))
         self._left_out: dict[int, Control] = {}
@@ -93,7 +100,7 @@ class ModelFold:
         self._pieces = FeedbackPieces(self._log, base)
         self._decide = Decide(self._settings, self._classifier, self._decoder, self._config)
         self._counts = Counts()
-        self._learn = Learn(self._classifier, self._decoder, self._settings, self._counts)
+        self._learn = Learn(self._classifier, self._decoder, self._settings, self._counts, self._seals)
 
     def _go_on(self, offset: int) -> None:
         """Fold up to an offset, from the beginning again where a control record asks for that."""
@@ -135,10 +142,10 @@ class ModelFold:
         )
 
     def _is_left_out(self, record: Record) -> bool:
-        return any(_names(control, at, record) for at, control in self._left_out.items())
+        return any(_names(control, at, record, self._seals) for at, control in self._left_out.items())
 
 
-def _names(control: Control, at: int, record: Record) -> bool:
+def _names(control: Control, at: int, record: Record, seals: Seals) -> bool:
     """Whether the control record at an offset leaves a feedback record out."""
     offset = record.offset
     if offset >= at:
@@ -150,6 +157,6 @@ def _names(control: Control, at: int, record: Record) -> bool:
     if control.source is msgspec.UNSET:
         return True
     try:
-        return read(record.value or b"").source == control.source
-    except UNREADABLE:
+        return read(record.value or b"", seals).source == control.source
+    except (ErasedError, *UNREADABLE):
         return False

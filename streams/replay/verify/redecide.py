@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from tocsin.streams.replay.past.decisions import PastDecision, read_decision
 from tocsin.streams.replay.past.events import Place, events_at
+from tocsin.streams.replay.past.opening import ClosedError, Opens, as_it_is
 from tocsin.streams.replay.verify.compare import differences
 from tocsin.streams.replay.verify.model_fold import ModelFold, NoModelError
-from tocsin.streams.replay.verify.opening import ClosedError, Opens, as_it_is
 from tocsin.streams.replay.verify.report import ERASED, Difference, VerifyReport
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Record, Transport

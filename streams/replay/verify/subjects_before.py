@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin.streams.replay.past.decisions import PastDecision
 from tocsin.streams.replay.past.events import Place, events_at
-from tocsin.streams.replay.verify.opening import Opens, as_it_is
+from tocsin.streams.replay.past.opening import Opens, as_it_is
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.records import Decision, SubjectState
 

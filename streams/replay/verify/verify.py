@@ -14,16 +14,18 @@ from tocsin.config.loading.errors import ConfigError
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.past.decisions import DecisionHead, PastDecision, PastDecisions, past_decisions
 from tocsin.streams.replay.past.feedback import FeedbackLog
+from tocsin.streams.replay.past.opening import opens_by
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.chain_check import check_chain, check_heads, written_heads
 from tocsin.streams.replay.verify.model_fold import ModelFold
-from tocsin.streams.replay.verify.opening import Opens, as_it_is
 from tocsin.streams.replay.verify.redecide import Redecide
 from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.replay.verify.subjects_before import SubjectsBefore
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.wire.proof.kept_configs import kept_configs, settings_of
+from tocsin.streams.wire.sealing.logged_keys import seals_of
+from tocsin.streams.wire.sealing.sealed import Seals
 
 ALL = Span()
 
@@ -37,15 +39,17 @@ class Verify:
         reader: Transport,
         span: Span = ALL,
         event: str | None = None,
-        opens: Opens = as_it_is,
+        seals: Seals | None = None,
     ) -> None:
         """`settings` are those of today: they name the topics, the state and the store of snapshots.
 
-        Decisions of a span are made again, or those on one event of it; the chain is checked from end to end. `opens`
-        opens what is sealed.
+        Decisions of a span are made again, or those on one event of it; the chain is checked from end to end. `seals`
+        open what is sealed; without them the keys are read from their topic, where `erasure.enabled` is set. Raises
+        TransportError, ErasureError.
         """
         self._settings, self._reader, self._span, self._event = settings, reader, span, event
-        self._opens = opens
+        self._seals = seals_of(settings, reader) if seals is None else seals
+        self._opens = opens_by(self._seals)
         self._configs: dict[str, Settings | None] = {settings.digest(): settings}
         self._kept: dict[str, bytes] = {}
         self.past = PastDecisions([], [], {})
@@ -95,7 +99,7 @@ class Verify:
                     report.not_checkable["config-unknown"] += len(decisions)
                     continue
                 snapshots = ModelSnapshots(own, settings, model, reader, Path(room))
-                fold = ModelFold(settings, config, log, snapshots)
+                fold = ModelFold(settings, config, log, snapshots, self._seals)
                 Redecide(fold, reader, own.topics.events, before, report, self._opens)(decisions, progress)
 
     def _settings_of(self, config: str) -> Settings | None:

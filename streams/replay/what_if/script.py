@@ -7,12 +7,15 @@ many workers there were.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from tocsin.streams.replay.past.decisions import PastDecision
 from tocsin.streams.replay.past.events import Place, events_at
 from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
+from tocsin.streams.replay.past.opening import ClosedError, Opens
 from tocsin.streams.transport.base import Record, Transport
 from tocsin.streams.wire.records import Decision, Shed
 
@@ -34,7 +37,7 @@ class DecidedNext(NamedTuple):
     records: list[Record]
     """Among them some that became dead letters."""
     decisions: dict[Place, Decision]
-    """What was decided, by partition and offset of the event."""
+    """What was decided, by partition and offset of the event, of those decisions that were read whole."""
     now: int
     """Epoch milliseconds."""
     shed: Shed | None
@@ -60,9 +63,14 @@ class _Due(NamedTuple):
 class Script:
     """The past of one service, from the beginning of its feedback."""
 
-    def __init__(self, reader: Transport, events: str, feedback: str, decisions: Iterable[PastDecision]) -> None:
-        """`events` and `feedback` are topics; `decisions` are those that have links, in the order of their chains."""
-        self._reader, self._events = reader, events
+    def __init__(
+        self, reader: Transport, events: str, feedback: str, decisions: Iterable[PastDecision], opens: Opens
+    ) -> None:
+        """`events` and `feedback` are topics; `decisions` are those that have links, in the order of their chains.
+
+        `opens` opens what is sealed of them.
+        """
+        self._reader, self._events, self._opens = reader, events, opens
         self._log = FeedbackLog(reader, feedback)
         self._due = _in_order(decisions)
 
@@ -75,8 +83,27 @@ class Script:
             found = events_at(self._reader, self._events, (place for around in between.values() for place in around))
             for (offset, now), together in itertools.groupby(due, lambda one: (one.offset, one.decided_at)):
                 yield from _learnt_below(pieces, offset)
-                yield from _decided(list(together), between, found, now)
+                for shed, run in itertools.groupby(together, lambda one: one.past.head.shed):
+                    yield self._decided(list(run), between, found, (now, shed))
         yield from _learnt_below(pieces, self._log.end)
+
+    def _decided(
+        self,
+        run: Sequence[_Due],
+        between: dict[Place, list[Place]],
+        found: dict[Place, Record],
+        at: tuple[int, Shed | None],
+    ) -> DecidedNext:
+        """Decisions of one instant for which the same was given up."""
+        decisions = {one.place: self._read(one.past) for one in run if one.past.record.value is not None}
+        records = [found[place] for one in run for place in between[one.place] if place in found]
+        return DecidedNext(records, decisions, *at, frozenset(place for place in decisions if place not in found))
+
+    def _read(self, past: PastDecision) -> Decision:
+        try:
+            return msgspec.json.decode(self._opens(past.value), type=Decision)
+        except ClosedError:
+            return past.decision  # its subject is forgotten: what quoted the event is missing in it
 
 
 def _in_order(decisions: Iterable[PastDecision]) -> list[_Due]:
@@ -108,15 +135,3 @@ def _between(last: dict[int, int], place: Place) -> list[Place]:
 def _learnt_below(pieces: FeedbackPieces, offset: int) -> Iterator[LearntNext]:
     while records := pieces.below(offset, CHUNK):
         yield LearntNext(records)
-
-
-def _decided(
-    together: list[_Due], between: dict[Place, list[Place]], found: dict[Place, Record], now: int
-) -> Iterator[DecidedNext]:
-    """Runs of decisions for which the same was given up."""
-    told = [(one, one.past.decision) for one in together]
-    for shed, run in itertools.groupby(told, lambda one: one[1].shed):
-        decisions = {one.place: decision for one, decision in run}
-        records = [found[place] for one in decisions for place in between[one] if place in found]
-        expired = frozenset(place for place in decisions if place not in found)
-        yield DecidedNext(records, decisions, now, shed, expired)

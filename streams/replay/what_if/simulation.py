@@ -27,6 +27,7 @@ from tocsin.streams.wire.packed.control import is_control, packed_control, read_
 from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read, without_context
 from tocsin.streams.wire.records import Alert, Decision, Label
 from tocsin.streams.wire.schema import EventSchema
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.gaps import Gaps
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import read_control_of
@@ -63,8 +64,13 @@ class _Joinable(NamedTuple):
 class Simulation:
     """One worker that has all partitions, with a state and a feedback of its own."""
 
-    def __init__(self, settings: Settings, partitions: int, directory: Path, told: Told, goes_back: bool) -> None:
-        """`directory` is for the state. `goes_back` is whether the feedback of the past holds control records."""
+    def __init__(
+        self, settings: Settings, partitions: int, directory: Path, told: Told, goes_back: bool, seals: Seals = UNSEALED
+    ) -> None:
+        """`directory` is for the state. `goes_back` is whether the feedback of the past holds control records.
+
+        `seals` open that feedback. Nothing is sealed here.
+        """
         state = settings.state.model_copy(update={"directory": directory, "snapshots": None})
         self._settings = settings = settings.model_copy(update={"state": state})
         topics, self._told, self._goes_back = settings.topics, told, goes_back
@@ -80,7 +86,7 @@ class Simulation:
         decoder = Decoder(EventSchema(settings))
         gaps = Gaps(self.counts, self._reader.first_offsets)
         ownership = Ownership(settings, decoder, self._clock, self.counts, gaps)
-        models = Models(settings.with_shadow(None), decoder, directory, self.counts)
+        models = Models(settings.with_shadow(None), decoder, directory, self.counts, seals)
         self.model = models.deciding
         """The model that decides."""
         self._pipeline = Pipeline(settings, decoder, models, ownership, self.counts, self._produce, lambda output: True)
@@ -119,7 +125,8 @@ class Simulation:
                 continue  # whoever decided in the past, it is the one config that decides here
             before = self._end
             item = None if is_control(record.value) else self._item(record)
-            if item is not None and not self._names(item.label):
+            forgotten = item is None and not is_control(record.value)
+            if forgotten or (item is not None and not self._names(item.label)):
                 continue
             joinable = None if item is None else self._joinable(item)
             if joinable is not None:
@@ -143,9 +150,9 @@ class Simulation:
             self._pipeline.join_decoded([one.label for one in run], self._transaction, self._now)
         together.clear()
 
-    def _item(self, record: Record) -> FeedbackItem:
+    def _item(self, record: Record) -> FeedbackItem | None:
         item = self.model.learn.read(record)
-        if item.about_event:
+        if item is not None and item.about_event:
             self._told.labels(item.event_id, item.label)
         return item
 

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tocsin.config.erasure import ErasureSettings
 from tocsin.config.settings import Settings
 from tocsin.streams.replay.past.decisions import PastDecision, past_decisions
 from tocsin.streams.replay.past.events import Place
 from tocsin.streams.replay.past.feedback import FeedbackLog
+from tocsin.streams.replay.past.opening import opens_by
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.past_event import SourceError
 from tocsin.streams.replay.what_if.both_decisions import BothDecisions
@@ -24,6 +26,7 @@ from tocsin.streams.transport.base import Transport
 from tocsin.streams.wire.decode import read_own
 from tocsin.streams.wire.packed.control import is_control
 from tocsin.streams.wire.records import Alert, Decision
+from tocsin.streams.wire.sealing.logged_keys import seals_of
 
 
 class WhatIf:
@@ -32,6 +35,7 @@ class WhatIf:
     def __init__(self, settings: Settings, other: Settings, reader: Transport) -> None:
         """`settings` are those of the service, whose topics are read. Raises TransportError."""
         self._settings, self._reader = settings, reader
+        self._seals = seals_of(settings, reader)
         self._other = under_the_same_roof(settings, other)
         costs = other if other.abstention.costs or not settings.abstention.costs else settings
         self._comparison = BothDecisions(costs.abstention, self._other.class_map)
@@ -50,26 +54,23 @@ class WhatIf:
                 f"{topics.feedback} begins at offset {log.first}: what another config would have learnt cannot be "
                 "told, because it learns from the beginning"
             )
-        past = past_decisions(self._reader, topics.decisions).decisions
+        past = past_decisions(self._reader, topics.decisions, span.holds).decisions
         linked = [one for one in past if one.link is not None]
-        within = {_place(one) for one in linked if span.holds(one.head)}
         without_link = sum(one.link is None and span.holds(one.head) for one in past)
-        expired = self._simulate(linked, within, log, progress)
+        expired = self._simulate(linked, log, progress)
         self._alerts_of_the_past()
         return self._comparison.report(expired, without_link)
 
-    def _simulate(
-        self, linked: list[PastDecision], within: set[Place], log: FeedbackLog, progress: Callable[[], None]
-    ) -> int:
+    def _simulate(self, linked: list[PastDecision], log: FeedbackLog, progress: Callable[[], None]) -> int:
         """Returns how many events of the span are expired."""
         topics, expired = self._settings.topics, 0
         goes_back = any(is_control(record.value) for record in log.read(0))
-        reached = False
-        script = Script(self._reader, topics.events, topics.feedback, linked)
+        within: dict[Place, Decision] = {}
+        script = Script(self._reader, topics.events, topics.feedback, linked, opens_by(self._seals))
         partitions = len(self._reader.end_offsets(topics.events))
 
         def told(place: Place, decision: Decision) -> None:
-            self._comparison.add(place, decision, reached)
+            self._comparison.add(place, decision, bool(within))
             if place in within:
                 self.decisions(decision)
             progress()
@@ -79,16 +80,14 @@ class WhatIf:
                 self._comparison.alert("after", alert)
 
         with tempfile.TemporaryDirectory(prefix="tocsin-what-if-") as directory:
-            simulation = Simulation(
-                self._other, partitions, Path(directory), Told(told, raised, self._comparison.label), goes_back
-            )
+            who = Told(told, raised, self._comparison.label)
+            simulation = Simulation(self._other, partitions, Path(directory), who, goes_back, self._seals)
             try:
                 for step in script:
                     if isinstance(step, DecidedNext):
-                        ours = {place: one for place, one in step.decisions.items() if place in within}
-                        reached = bool(ours)
-                        expired += sum(place in within for place in step.expired)
-                        self._comparison.expect(ours)
+                        within = step.decisions
+                        expired += len(step.expired)
+                        self._comparison.expect(within)
                         simulation.decide(step)
                     else:
                         simulation.teach(step.records)
@@ -107,7 +106,8 @@ class WhatIf:
 def under_the_same_roof(settings: Settings, other: Settings) -> Settings:
     """The other config with the broker, the topics and the means of the service's own."""
     mine = ("kafka", "topics", "state", "batching", "monitor", "overload", "kernels")
-    return other.model_copy(update={name: getattr(settings, name) for name in mine})
+    same = {name: getattr(settings, name) for name in mine}
+    return other.model_copy(update={**same, "erasure": ErasureSettings()})  # nothing is sealed that is thrown away
 
 
 def _place(past: PastDecision) -> Place:

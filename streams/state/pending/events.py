@@ -33,6 +33,8 @@ from tocsin.streams.wire.packed.events import (
 )
 from tocsin.streams.wire.packed.layout import Layout, read_layout
 from tocsin.streams.wire.records import Event
+from tocsin.streams.wire.sealing.sealed import EVENT, UNSEALED, ErasedError, Seals
+from tocsin.streams.wire.sealing.secret import DamagedSealError
 
 PENDING, BY_ID, BY_SUBJECT = "events", "events_by_id", "events_by_subject"
 """An entry by its order; the order by the event's fingerprint; and by the subject and the order, without a value."""
@@ -85,13 +87,19 @@ class PendingEvents:
     """The pending events within one transaction."""
 
     def __init__(
-        self, entries: LmdbEntries, sequence: Sequence, tallies: Tallies, layouts: dict[bytes, Layout]
+        self,
+        entries: LmdbEntries,
+        sequence: Sequence,
+        tallies: Tallies,
+        layouts: dict[bytes, Layout],
+        seals: Seals = UNSEALED,
     ) -> None:
-        """`layouts` are those that were read before; what they mean never changes."""
+        """`layouts` are those that were read before; what they mean never changes. `seals` seals what is kept."""
         self._entries = entries
         self._sequence = sequence
         self._tallies = tallies
         self._layouts = layouts
+        self._seals = seals
 
     def get(self, event_id: str) -> PendingEvent | None:
         """What is kept of an event."""
@@ -104,7 +112,8 @@ class PendingEvents:
         orders = self._entries.get_all(BY_ID, keys.values())
         kept = self._entries.get_all(PENDING, orders.values()) if orders else {}
         found = {event_id: kept.get(orders.get(key, b"")) for event_id, key in keys.items()}
-        return {event_id: self._pending(one) for event_id, one in found.items() if one is not None}
+        read = {event_id: self._pending(one) for event_id, one in found.items() if one is not None}
+        return {event_id: pending for event_id, pending in read.items() if pending is not None}
 
     def has(self, event_id: str) -> bool:
         """Whether an event is kept."""
@@ -125,7 +134,8 @@ class PendingEvents:
         counted: Counter[int] = Counter()
         for identity, subject, partition, packed in events:
             order, key, of_subject = self._sequence.at(now), fingerprint(identity), fingerprint(subject)
-            entries.append((order, b"%b%b%b%b" % (key, of_subject, partition.to_bytes(4, "big"), packed)))
+            kept = self._seals.seal(subject, packed, EVENT)
+            entries.append((order, b"%b%b%b%b" % (key, of_subject, partition.to_bytes(4, "big"), kept)))
             ids.append((key, order))
             subjects.append((of_subject + order, b""))
             counted[partition] += 1
@@ -157,16 +167,31 @@ class PendingEvents:
             within = self.count() <= most and self._entries.size(PENDING) <= most_bytes
             if (int.from_bytes(order[:8], "big") >= before and within) or forgotten >= at_once:
                 break
-            key, subject, partition = kept[:FINGERPRINT], kept[FINGERPRINT:_SUBJECT], _partition(kept)
-            self._tallies.add("pending", partition, -1)
-            if self._entries.get(LABELLED, key) is not None:
-                self._tallies.add("labelled", partition, -1)
-                self._entries.delete(LABELLED, key)
-            self._entries.delete(BY_SUBJECT, subject + order)
-            self._entries.delete(BY_ID, key)
-            self._entries.delete(PENDING, order)
+            self._remove(order, kept)
             forgotten += 1
         return forgotten
+
+    def forget(self, subject: str) -> list[str]:
+        """Forget all events of a subject; returns the ids of those that could still be read."""
+        orders = [key[FINGERPRINT:] for key, _ in self._entries.walk_from(BY_SUBJECT, fingerprint(subject))]
+        ids: list[str] = []
+        for order in orders:
+            kept = self._entries.get(PENDING, order)
+            if kept is not None:
+                pending = self._pending(kept)
+                ids += [] if pending is None else [pending.read.id]
+                self._remove(order, kept)
+        return ids
+
+    def _remove(self, order: bytes, kept: bytes) -> None:
+        key, subject, partition = kept[:FINGERPRINT], kept[FINGERPRINT:_SUBJECT], _partition(kept)
+        self._tallies.add("pending", partition, -1)
+        if self._entries.get(LABELLED, key) is not None:
+            self._tallies.add("labelled", partition, -1)
+            self._entries.delete(LABELLED, key)
+        self._entries.delete(BY_SUBJECT, subject + order)
+        self._entries.delete(BY_ID, key)
+        self._entries.delete(PENDING, order)
 
     def note_label(self, event_id: str) -> None:
         """A label came for an event; one that is not kept is no error."""
@@ -193,8 +218,13 @@ class PendingEvents:
         """Labels came for these events; one that is not kept is no error."""
         keys = {event_id: fingerprint(event_id) for event_id in event_ids}
         noted = self._entries.get_all(LABELLED, keys.values())
-        if new := [event_id for event_id, key in keys.items() if key not in noted]:
-            self.note_labels_of(self.get_all(new).values())
+        new = [key for key in keys.values() if key not in noted]
+        orders = self._entries.get_all(BY_ID, new) if new else {}
+        kept = self._entries.get_all(PENDING, orders.values()) if orders else {}
+        there = {key: _partition(kept[order]) for key, order in orders.items() if order in kept}
+        self._entries.put_all(LABELLED, [(key, b"") for key in there])
+        for partition, count in Counter(there.values()).items():
+            self._tallies.add("labelled", partition, count)
 
     def _note(self, key: bytes, partition: int) -> None:
         self._entries.put(LABELLED, key, b"")
@@ -227,18 +257,22 @@ class PendingEvents:
     def all(self) -> Iterator[PendingEvent]:
         """Whatever is kept, oldest first."""
         for _, kept in self._entries.walk(PENDING):
-            yield self._pending(kept)
+            if (pending := self._pending(kept)) is not None:
+                yield pending
 
     def _at(self, order: bytes) -> PendingEvent | None:
         kept = self._entries.get(PENDING, order)
         return None if kept is None else self._pending(kept)
 
-    def _pending(self, kept: bytes) -> PendingEvent:
-        packed = kept[_PARTITION:]
+    def _pending(self, kept: bytes) -> PendingEvent | None:
+        """What an entry holds; None where its subject is forgotten."""
         try:
+            packed = self._seals.opened(kept[_PARTITION:], EVENT)
             read = read_packed(packed)
             return PendingEvent(self._layout(read.layout), packed, read)
-        except msgspec.MsgspecError as error:
+        except ErasedError:
+            return None
+        except (msgspec.MsgspecError, DamagedSealError) as error:
             raise DamagedError(f"state.directory: an entry of {PENDING!r} is damaged ({error})") from error
 
     def _keep_layout(self, layout: Layout) -> None:

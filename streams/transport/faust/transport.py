@@ -174,7 +174,7 @@ class FaustTransport:
 
     # Writing
 
-    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """See `Transport.produce`."""
         self._kafka.produce(topic, key, value, headers)
 

@@ -271,7 +271,7 @@ class KafkaTransport:
 
     # Writing
 
-    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """See `Transport.produce`. Raises TransportError for a missing topic or a record that cannot be queued."""
         send = self._sends.get(topic)
         if send is None:

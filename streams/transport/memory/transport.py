@@ -60,7 +60,7 @@ class MemoryTransport:
         self.concurrent = concurrent
         """See `Transport.concurrent`. A commit takes no time here, so that nothing is gained by a second thread."""
         self._transactional = transactional
-        self._produced: list[tuple[str, bytes | None, bytes, Headers]] = []
+        self._produced: list[tuple[str, bytes | None, bytes | None, Headers]] = []
         """What the open transaction holds."""
         self.shared = frozenset(shared)
         self._broker = broker
@@ -110,7 +110,7 @@ class MemoryTransport:
         """See `Transport.caught_up`."""
         return all(cursor.position >= end for cursor, end in self._first_ends)
 
-    def produce(self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """See `Transport.produce`. Raises TransportError where the topic does not exist."""
         if self._transactional:
             self._broker.require_fit(topic, key, value, headers)

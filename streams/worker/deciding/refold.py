@@ -17,6 +17,7 @@ from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.event_columns import EventColumns, batch_of
 from tocsin.streams.worker.deciding.profiling import Profiling, Said
+from tocsin.streams.worker.erasing.passed_over import read_again
 
 CHUNK = 5_000
 
@@ -50,7 +51,7 @@ class Refold:
         while chunk := list(itertools.islice(records, CHUNK)):
             columns, _ = self._decoder.events(chunk)
             with self._state.transaction() as t:
-                self.fold(columns, t)
+                self.fold(read_again(columns, t), t)
                 self.advance(chunk[-1].offset + 1, t)
 
     def advance(self, offset: int, transaction: Transaction) -> None:

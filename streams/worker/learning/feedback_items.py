@@ -18,6 +18,7 @@ from tocsin.streams.wire.packed.events import PackedEvent, contexts_of, rows_of
 from tocsin.streams.wire.packed.feedback import PackedFeedback, read
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Feedback
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.joining.label_target import LabelTarget
 
 _NUMBER = struct.Struct("<d")
@@ -97,9 +98,9 @@ class FeedbackItem(NamedTuple):
         return len(seen) <= len(classes) and all(a == b for a, b in zip(seen, classes, strict=False))
 
 
-def read_item(record: Record, names_of_today: dict[str, str]) -> FeedbackItem:
-    """A record of the feedback topic. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`."""
-    found = read(record.value or b"")
+def read_item(record: Record, names_of_today: dict[str, str], seals: Seals = UNSEALED) -> FeedbackItem:
+    """A record of the feedback topic. Raises as `tocsin.streams.wire.packed.feedback.read` does."""
+    found = read(record.value or b"", seals)
     label = names_of_today.get(found.label, found.label)
     if not isinstance(found, PackedFeedback):
         return FeedbackItem(record, label, found, None, None)

@@ -19,12 +19,13 @@ from tocsin.streams.wire.packed.context import context_from_wire
 from tocsin.streams.wire.packed.control import Control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.wire.records import Feedback
+from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError, Seals
 from tocsin.streams.worker.deciding.profiling import keys_of_events
 from tocsin.streams.worker.learning.feedback_items import FeedbackItem, columns_of, read_item
 from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback
 from tocsin.streams.worker.reporting.counts import Counts
 
-UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE = "unknown-class", "too-many-classes", "unfit-value"
+UNKNOWN_CLASS, TOO_MANY_CLASSES, UNFIT_VALUE, ERASED = "unknown-class", "too-many-classes", "unfit-value", "erased"
 """Why something in the feedback is passed over; see `Counts.passed_over`."""
 MOST_UNKNOWN = 100
 NOTHING_LEFT_OUT = LeftOutFeedback({})
@@ -44,7 +45,16 @@ class Learn:
     event is scored anew at this point of the fold, as every worker does that has this config.
     """
 
-    def __init__(self, classifier: Classifier, decoder: Decoder, settings: Settings, counts: Counts) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        decoder: Decoder,
+        settings: Settings,
+        counts: Counts,
+        seals: Seals = UNSEALED,
+    ) -> None:
+        """`seals` opens what is sealed, while a transaction of the state is open."""
+        self._seals = seals
         self._classifier = classifier
         self._decoder = decoder
         self._settings = settings
@@ -81,40 +91,54 @@ class Learn:
         """
         if transaction is None:
             return self.fold(records, left_out)
-        feedback = [self.read(record) for record in records]
+        feedback = self._read(records)
         note_known(feedback, transaction, self._settings.bounds.pending_events)
-        return self._learn(feedback, left_out, self._counts.judged.count)
+        return self._learn(records, feedback, left_out, self._counts.judged.count)
 
     def fold(self, records: Sequence[Record], left_out: LeftOutFeedback = NOTHING_LEFT_OUT) -> int:
         """The same for a model that stands alone: nothing is noted, and nothing counted of how decisions fared."""
-        return self._learn([self.read(record) for record in records], left_out, lambda _: None)
+        return self._learn(records, self._read(records), left_out, lambda _: None)
 
-    def said(self, record: Record) -> tuple[str | None, KnownLabel]:
-        """Who said the label of a feedback record, and that label as it is noted. Raises FeedbackError."""
+    def said(self, record: Record) -> tuple[str | None, KnownLabel] | None:
+        """Who said the label of a feedback record, and that label as it is noted; None where nobody can read it any
+        more. Raises FeedbackError."""
         item = self.read(record)
-        return item.feedback.source, known_label(item)
+        return None if item is None else (item.feedback.source, known_label(item))
 
     def _learn(
         self,
+        records: Sequence[Record],
         feedback: Sequence[FeedbackItem],
         left_out: LeftOutFeedback,
         judge: Callable[[Sequence[FeedbackItem]], None],
     ) -> int:
-        new = [item for item in feedback if item.record.offset >= self._classifier.feedback_offset]
-        if not new:
+        """Learn of records those that the model has not learnt; `feedback` are the ones that can be read."""
+        offset = self._classifier.feedback_offset
+        if not records or records[-1].offset < offset:
             return 0
+        if erased := len(records) - len(feedback):
+            self._counts.passed_over[ERASED] += erased
+        new = [one for one in feedback if one.record.offset >= offset]
         fitting = self._fitting([one for one in new if not left_out.names(one.record.offset, one.feedback.source)])
         if fitting:
             self.listens(fitting)
             judge(fitting)
             self._classifier.learn(self._columns(fitting))
-        self._classifier.feedback_offset = new[-1].record.offset + 1
+        self._classifier.feedback_offset = records[-1].offset + 1
         return len(fitting)
 
-    def read(self, record: Record) -> FeedbackItem:
-        """A record of the feedback as it is learnt. Raises FeedbackError."""
+    def _read(self, records: Sequence[Record]) -> list[FeedbackItem]:
+        return [item for record in records if (item := self.read(record)) is not None]
+
+    def read(self, record: Record) -> FeedbackItem | None:
+        """A record of the feedback as it is learnt; None where its subject is forgotten, so that nobody can read it.
+
+        Raises FeedbackError.
+        """
         try:
-            return read_item(record, self._settings.class_map)
+            return read_item(record, self._settings.class_map, self._seals)
+        except ErasedError:
+            return None
         except UNREADABLE as error:
             raise _garbage(record, str(error)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from tocsin.streams.worker.learning.learn import TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS
+from tocsin.streams.worker.learning.learn import ERASED, TOO_MANY_CLASSES, UNFIT_VALUE, UNKNOWN_CLASS
 from tocsin.streams.worker.reporting.counts import Counts
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,14 @@ class OtherConfigsWatch:
         if total == self._said:
             return
         self._said = total
+        if erased := counts.passed_over.get(ERASED):
+            log.info("%s: %d records are of subjects that are forgotten, and teach nothing", self._topic, erased)
+        if total == erased:
+            return
         what = [f"{counts.scored_anew} records were scored anew"]
-        for reason, n in sorted(counts.passed_over.items()):
-            what.append(PASSED_OVER[reason].format(n=n))
+        what += [
+            PASSED_OVER[reason].format(n=n) for reason, n in sorted(counts.passed_over.items()) if reason != ERASED
+        ]
         whose = "of another config, or of a model that has gone back since" if counts.went_back else "of another config"
         log.warning("%s holds records %s: %s", self._topic, whose, "; ".join(what))
         if unknown:

@@ -10,7 +10,7 @@ import msgspec
 from tocsin.config.settings import Settings
 from tocsin.streams.transport.base import Partition, Transport
 from tocsin.streams.wire.packed.control import Control, is_control, packed_control
-from tocsin.streams.wire.packed.feedback import UNREADABLE, read
+from tocsin.streams.wire.packed.feedback import UNREADABLE, read, read_sealed
 from tocsin.streams.worker.learning.leave_outs import LeaveOuts
 
 ALL = msgspec.UNSET
@@ -73,7 +73,7 @@ def rollback(transport: Transport, settings: Settings, first: int, source: Sourc
         if is_control(record.value):
             continue
         try:
-            said = read(record.value or b"")
+            said = read_sealed(record.value or b"") or read(record.value or b"")
         except UNREADABLE as error:
             raise RollbackError(f"{partition.name}, offset {record.offset} is no feedback record: {error}") from error
         if source in (ALL, said.source) and not gone.names(record.offset, said.source):

@@ -68,6 +68,8 @@ class Counts:
     """Records that were read again and are no events by the schema of today."""
     expired: int = 0
     """Pending events forgotten: too old, or too many."""
+    forgotten: int = 0
+    """Events and labels that were not used, because their subject was forgotten after they were sent."""
     batches: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     """What this config has no use for in the feedback, by reason: records of a class that it does not name
@@ -96,7 +98,7 @@ class Counts:
         """The plain totals, by name."""
         names = (
             "events", "decided", "abstained", "over_budget", "duplicates", "decided_twice", "feedback", "scored_anew",
-            "alerts", "quick_labels", "rebuilt", "without_decision", "unfit_events", "expired", "batches",
+            "alerts", "quick_labels", "rebuilt", "without_decision", "unfit_events", "expired", "forgotten", "batches",
             "snapshots_failed", "went_back", "not_left_out",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"shortened": self.shortened.total()}

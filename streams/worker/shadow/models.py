@@ -25,6 +25,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.deciding.decide import DecidedBatch, JudgedEvents
 from tocsin.streams.worker.gaps import next_offsets
@@ -46,11 +47,13 @@ _WHY = 300
 class Beside:
     """What there is of a shadow beside the first model."""
 
-    def __init__(self, settings: Settings, of_shadow: Settings, decoder: Decoder, directory: Path) -> None:
-        """`directory` is that of all that is kept of it."""
+    def __init__(
+        self, settings: Settings, of_shadow: Settings, decoder: Decoder, directory: Path, seals: Seals
+    ) -> None:
+        """`directory` is that of all that is kept of it; `seals` open feedback."""
         self.counts = Counts()
         """What the shadow does, which is counted nowhere else."""
-        self.second = Model(of_shadow, decoder, directory / "snapshot", self.counts)
+        self.second = Model(of_shadow, decoder, directory / "snapshot", self.counts, seals)
         self.second.notes_in = lambda _: None if self.state is None else self.state.transaction.notes
         self.settings = of_shadow
         self.digests = settings.digest(), of_shadow.digest()
@@ -75,6 +78,17 @@ class Beside:
         assert self.state is not None  # else the shadow was given up
         return self.state.transaction
 
+    def forget(self, forgets: int) -> None:
+        """Begin its state anew where more subjects are forgotten than it knows of: it may hold what they sent.
+
+        Raises StateError.
+        """
+        if self.state is not None and self.transaction.notes.forgets != forgets:
+            self.state.begin_anew()
+            self.transaction.notes.forgets = forgets
+            self.comparison.open(self.transaction)
+            self.state.commit()
+
     def keep(self) -> None:
         """Keep in its state what was seen and counted. Raises StateError."""
         if self.state is not None:
@@ -91,6 +105,7 @@ class Models:
         decoder: Decoder,
         directory: Path,
         counts: Counts,
+        seals: Seals = UNSEALED,
         on_change: Callable[[Settings], None] = lambda settings: None,
     ) -> None:
         """`directory` is that of the worker; `on_change` is told by which settings events are decided from now on."""
@@ -98,9 +113,9 @@ class Models:
         self._counts = counts
         self._directory = directory
         self._on_change = on_change
-        self.first = self.deciding = Model(settings, decoder, directory / "snapshot", counts)
+        self.first = self.deciding = Model(settings, decoder, directory / "snapshot", counts, seals)
         of_shadow = settings.of_shadow
-        self.beside = None if of_shadow is None else Beside(settings, of_shadow, decoder, directory / "shadow")
+        self.beside = None if of_shadow is None else Beside(settings, of_shadow, decoder, directory / "shadow", seals)
         self._digests = (settings.digest(),) if self.beside is None else self.beside.digests
         self._unknown = -1
         """The offset of the last record that named a config which is neither of both."""
@@ -309,6 +324,11 @@ class Models:
             model.decide.partitions = partitions
 
     # Once in a while
+
+    def forget(self, forgets: int) -> None:
+        """Have the shadow keep nothing of subjects that are forgotten, `forgets` of them since the state was made."""
+        if (beside := self.beside) is not None:
+            self._attempt(lambda: beside.forget(forgets))
 
     def keep(self) -> None:
         """Keep what the shadow saw."""

@@ -20,6 +20,7 @@ class ShadowState:
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         """Open it, or begin it anew where it is damaged. Raises StateError."""
+        self._directory, self._max_bytes = directory, max_bytes
         try:
             self._state = State(directory, max_bytes)
         except DamagedError as error:
@@ -27,6 +28,12 @@ class ShadowState:
             discard(directory)
             self._state = State(directory, max_bytes)
         self._transaction: Transaction | None = None
+
+    def begin_anew(self) -> None:
+        """Keep nothing of what was kept. Raises StateError."""
+        self.close()
+        discard(self._directory)
+        self._state = State(self._directory, self._max_bytes)
 
     @property
     def transaction(self) -> Transaction:

@@ -30,7 +30,7 @@ from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
-from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of
+from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of, topic_folder
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,8 @@ class Sharing:
         """The feedback offset of the oldest snapshot that is kept, as far as this worker knows."""
         self._unsaid: list[SharedSnapshot] = []
         """What is kept in the store, the newest first, until the topic points at it."""
+        self._gone: list[tuple[int, int]] = []
+        """Between which offsets snapshots have learnt of a subject that is forgotten, so that none may stay."""
         self._not_before = 0
         """No try is made before this instant, epoch milliseconds."""
 
@@ -103,6 +105,8 @@ class Sharing:
         if not elected:
             self._unsaid, self._shared_at = [], 0  # whoever is elected anew looks what there is in the store
             return None
+        if self._task is None and self._gone and now >= self._not_before:
+            self._task = _in_background(partial(self._delete_gone, store, model, list(self._gone)))
         if self._task is None and not self._unsaid and now >= self._not_before and self._is_due(model):
             self._begin(store, model, now)
         return self._pointer(now) if self._unsaid else None
@@ -114,6 +118,24 @@ class Sharing:
         kept, self._unsaid = self._unsaid, []
         self.oldest = kept[-1].offset
         self._task = _in_background(partial(self._tidy, self._store, self._model, kept[-1].offset, now))
+
+    def forget(self, first: int, upto: int) -> None:
+        """Have no snapshot stay that has learnt a record of a forgotten subject: those above `first`, up to `upto`.
+
+        The one who asked has deleted what there was. This is for what is on its way.
+        """
+        if self._store is not None:
+            self._gone.append((first, upto))
+
+    def _delete_gone(
+        self, store: SnapshotStore, model: SharedModel, gone: list[tuple[int, int]]
+    ) -> list[SharedSnapshot]:
+        """Delete them. Raises StoreError."""
+        folder = topic_folder(self._settings.topics.feedback, model.topic_id)
+        for one in gone:
+            store.delete_above(folder, *one)
+            self._gone.remove(one)
+        return []
 
     def close(self) -> None:
         """Wait a moment for what is done in the background; what is not done by then is left to the next worker."""

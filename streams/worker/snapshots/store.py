@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,11 +77,32 @@ class SnapshotStore:
             names = {str(path).rstrip("/").rsplit("/", 2)[-2] for path in self._find(folder)}
             old = [name for name in names if (match := _NAME.fullmatch(name)) and int(match[1]) < below]
             for name in old:
-                place = self._path(f"{folder}/{name}")
-                if self._files.exists(f"{place}/{MANIFEST}"):  # first, so that nobody takes the rest for a whole one
-                    self._files.rm(f"{place}/{MANIFEST}")
-                self._files.rm(place, recursive=True)
+                self._remove(self._path(f"{folder}/{name}"))
         return len(old)
+
+    def delete_above(self, topic: str, offset: int, upto: int | None = None) -> int:
+        """Delete the snapshots of all models in the folder of a topic that are above an offset, and not above `upto`.
+
+        Returns how many. Raises StoreError.
+        """
+        with _as_store_error(f"snapshots in {topic} were not deleted"):
+            self._files.invalidate_cache()
+            folders = {str(path).rstrip("/").rsplit("/", 1)[0] for path in self._find(topic)}
+            gone = [
+                folder
+                for folder in folders
+                if (match := _NAME.fullmatch(folder.rsplit("/", 1)[-1]))
+                and offset < int(match[1]) <= (sys.maxsize if upto is None else upto)
+            ]
+            for place in gone:
+                self._remove(place)
+        return len(gone)
+
+    def _remove(self, place: str) -> None:
+        """Remove one snapshot: its manifest first, so that nobody takes the rest for a whole one."""
+        if self._files.exists(f"{place}/{MANIFEST}"):
+            self._files.rm(f"{place}/{MANIFEST}")
+        self._files.rm(place, recursive=True)
 
     def _find(self, folder: str) -> list[str]:
         """The paths of all files in the snapshots of one model."""
@@ -112,8 +134,13 @@ def folder_of(topic: str, topic_id: str | None, config: str) -> str:
     A feedback topic that is made anew has another id, and its offsets begin again. The client writes ids with signs
     that mean something in a path.
     """
+    return f"{topic_folder(topic, topic_id)}/{config}"
+
+
+def topic_folder(topic: str, topic_id: str | None) -> str:
+    """The folder in which those of all models of one feedback topic lie."""
     safe = "" if topic_id is None else f"-{_UNSAFE.sub('_', topic_id)}"
-    return f"{topic}{safe}/{config}"
+    return f"{topic}{safe}"
 
 
 def place_of(folder: str, offset: int, sha256: str) -> str:

@@ -100,3 +100,19 @@ def test_an_unknown_key_says_nothing_and_leaves_nothing() -> None:
     nobody = ProfiledEvents({"card": [None]}, np.zeros(1, np.int64), np.zeros((1, 0)))
     assert np.isnan(profiles.say_and_add(nobody)).all()
     assert not profiles.rows[0].places
+
+
+def test_a_value_that_is_forgotten_leaves_the_rows_of_all_others_as_they_were() -> None:
+    profiles = EventProfiles(SETTINGS, KINDS, 100)
+    profiles.say_and_add(stream())
+    before = kept(profiles)
+    for card in ("c3", "c19", "c1", "nobody"):
+        gone = profiles.rows[0].forget(card)
+        assert (gone is None) == (card == "nobody")
+        before[0].pop(card, None)
+        assert kept(profiles) == before
+        rows = profiles.rows[0]
+        assert [rows.names[row] for row in rows.places.values()] == list(rows.places)
+        assert not rows.rows[len(rows.names) :].any()
+    again = profiles.say_and_add(rows_of(stream(), slice(0, 50)))
+    assert np.isfinite(again).any()

@@ -62,11 +62,28 @@ def test_all_commands_of_the_contract_are_there() -> None:
         "monitor",
         "explain",
         "feedback",
+        "forget",
         "model",
         "demo",
         "schema",
     }
     assert {c[0] for c in COMMANDS} >= contract
+
+
+def test_forgetting_is_refused_where_nothing_is_sealed_and_where_the_secret_is_missing(tmp_path: Path) -> None:
+    result = script("forget", SMS, "--subject", "anna", "--yes")
+    assert result.returncode == 2
+    assert "erasure.enabled is not set" in result.stderr
+    assert "TOCSIN_ERASURE__SECRET" in result.stderr
+    result = script("forget", SMS, "--subject", "anna", TOCSIN_ERASURE__ENABLED="true")
+    assert result.returncode == 2
+    assert "needs a secret" in result.stderr
+    result = script("forget", SMS, TOCSIN_ERASURE__ENABLED="true", TOCSIN_ERASURE__SECRET="x" * 20)
+    assert result.returncode == 2
+    assert "nobody to forget" in result.stderr
+    short = script("forget", SMS, "--subject", "anna", TOCSIN_ERASURE__SECRET="geheim")
+    assert short.returncode == 2
+    assert "geheim" not in short.stderr + short.stdout
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -7,6 +7,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
+from tocsin.config.erasure import ErasureSettings
 from tocsin.config.kafka import KafkaSettings, TopicsSettings
 from tocsin.config.schema import SchemaSettings
 from tocsin.config.settings import Settings
@@ -41,9 +42,10 @@ def test_creating_twice_leaves_what_exists(broker: str) -> None:
     settings = settings_for(broker, partitions=3)
     names = list(settings.topics.names())
     state = settings.state.model_copy(update={"snapshots": "store"})
-    assert topics.missing(settings.model_copy(update={"state": state})) == names
-    unused = settings.topics.snapshots
-    assert topics.missing(settings) == [name for name in names if name != unused], "no store, and so no pointers to it"
+    erasure = ErasureSettings(enabled=True)
+    assert topics.missing(settings.model_copy(update={"state": state, "erasure": erasure})) == names
+    unused = {settings.topics.snapshots, settings.topics.keys}
+    assert topics.missing(settings) == [name for name in names if name not in unused], "no store and nothing sealed"
     assert topics.create(settings) == [(name, "created") for name in names]
     assert topics.create(settings) == [(name, "exists") for name in names]
     assert topics.missing(settings) == []

@@ -75,7 +75,7 @@ def produced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 WHERE_ASKED = {
-    "risk", "over_budget", "priors", "profiles", "quick_within", "shed", "traffic_ratio", "alert", "novelty",
+    "risk", "over_budget", "priors", "profiles", "quick_within", "shed", "traffic_ratio", "alert", "novelty", "sealed",
 }  # fmt: skip
 """Fields of a decision or a review that are there only where the config asks for them."""
 

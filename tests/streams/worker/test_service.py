@@ -208,7 +208,7 @@ def test_a_broker_that_goes_away_ends_no_worker_and_loses_nothing(
 ) -> None:
     here = Topics(own_apache.bootstrap, tmp_path / "state", delivery_timeout_ms=2_000)
     with caplog.at_level(logging.WARNING, logger="tocsin"), running(here.settings) as worker:
-        used = {*here.names.names()} - {here.names.snapshots}  # no store, and so nothing to point at
+        used = {*here.names.names()} - {here.names.snapshots, here.names.keys}  # no store, and nothing is sealed
         wait_for(lambda: bool(_topics(here) >= used), worker)
         here.send(here.names.events, event("before"))
         wait_for(lambda: len(here.records(here.names.decisions)) == 1, worker)

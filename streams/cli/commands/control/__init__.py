@@ -1,1 +1,1 @@
-"""Commands that write control records into the feedback."""
+"""Commands that write control records: by them somebody changes what the models of a running service have learnt."""

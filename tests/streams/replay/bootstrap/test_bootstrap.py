@@ -17,6 +17,8 @@ from tocsin.streams.replay.bootstrap.mark import mark_of
 from tocsin.streams.replay.past_event import SourceError
 from tocsin.streams.transport.base import Headers, Transport, TransportError
 from tocsin.streams.transport.memory import MemoryTransport
+from tocsin.streams.wire.packed.feedback import SEALED
+from tocsin.streams.worker.erasing.forget import Forget
 
 from ...support import START, Service, bits, drain, event, label, running, settings, stream
 
@@ -65,6 +67,25 @@ def bootstrapped(
 
 def ids(service: Service) -> list[str]:
     return [item["event"]["id"] for item in service.feedback]
+
+
+def test_history_of_a_service_with_erasure_is_sealed_and_teaches_the_same(service: Service, tmp_path: Path) -> None:
+    n = 60
+    history = write(tmp_path, [*rows(n), row("odd", a="4711.25 words")])
+    sealed = Service(settings(tmp_path / "sealed", erasure={"enabled": True, "secret": "a text that is long enough"}))
+    for one in (service, sealed):
+        assert bootstrapped(one, history).written == n
+    assert len(sealed.records("keys")) == 4  # subjects of the stream
+    assert [(record.key, record.value) for record in sealed.records("dead-letters")] == [(None, b"")]
+    for record in sealed.records("feedback"):
+        assert (record.value or b"").startswith(SEALED)
+        assert b"s0" not in (record.key or b"")
+    with running(service) as one, running(sealed) as two:
+        assert one.classifier.learnt == two.classifier.learnt == n
+        assert bits(one) == bits(two)
+    assert bootstrapped(sealed, history).written == 0  # its mark is in the headers
+    command = Forget(sealed.settings, MemoryTransport(sealed.broker))
+    assert command.forget(command.find(["s1"])).feedback == n // 4
 
 
 def test_the_model_is_that_of_labels_which_bring_their_own_features(service: Service, tmp_path: Path) -> None:

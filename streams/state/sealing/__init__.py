@@ -1,0 +1,1 @@
+"""The keys of subjects, as a worker keeps them."""
