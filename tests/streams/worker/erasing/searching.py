@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.streams.support import START, Service, settings
+from ...support import START, Service, settings
 
 SECRET = "a secret that only the tests know"
 TEXT = "zyzzyva quokkaberry"

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.streams.support import Service, bits, crash, drain, running
 from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.wire.packed.feedback import MARK, read_feedback
 from tocsin.streams.wire.sealing.json_records import opened_record
@@ -17,6 +16,7 @@ from tocsin.streams.wire.sealing.sealed import Seals
 from tocsin.streams.worker.erasing.forget import Forget, ForgetReport
 from tocsin.streams.worker.worker import Worker
 
+from ...support import Service, bits, crash, drain, running
 from .searching import ON, OTHERS, event_of, found_in, keeping, label_of, traffic_of
 
 SUBJECTS = ["bob", "carl", "anna", "dora"]

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.streams.support import Service, bits, crash, drain, running
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
 from tocsin.streams.wire.packed.feedback import SEALED, read_sealed
@@ -22,6 +21,7 @@ from tocsin.streams.worker.learning.learn import FeedbackError
 from tocsin.streams.worker.learning.rollback import rollback
 from tocsin.streams.worker.worker import Worker
 
+from ...support import Service, bits, crash, drain, running
 from .searching import ON, event_of, keeping, label_of, traffic_of
 
 
