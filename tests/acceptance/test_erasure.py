@@ -13,13 +13,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.streams.worker.erasing.searching import SECRET, event_of, label_of, needles, traffic_of
 from tocsin.config import Settings, load
 from tocsin.streams.transport.base import Record
 from tocsin.streams.transport.kafka import KafkaTransport
 from tocsin.streams.wire.sealing.secret import Secret
 
 from ..brokers import ApacheKafka
+from ..streams.worker.erasing.searching import SECRET, event_of, label_of, needles, traffic_of
 
 SUBJECTS = ["bob", "carl", "anna", "dora"]
 EVENTS = 60

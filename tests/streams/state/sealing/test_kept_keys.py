@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.streams.support import START
 from tocsin.streams.state.pending.events import PendingEvent
 from tocsin.streams.state.sealing.kept_keys import KeyMemory
 from tocsin.streams.state.store import State
@@ -18,6 +17,8 @@ from tocsin.streams.wire.records import Event, Label
 from tocsin.streams.wire.sealing.key_records import KeyRecord, deletion, forgotten_record
 from tocsin.streams.wire.sealing.sealed import EVENT, ErasedError
 from tocsin.streams.wire.sealing.secret import Secret
+
+from ...support import START
 
 LAYOUT = Layout(("a",), ("number",))
 WORDS = "zyzzyva quokka"

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.streams.support import settings
 from tocsin.streams.transport.base import Partition, Record
 from tocsin.streams.wire.encode import Output, dead_letter
 from tocsin.streams.wire.packed.control import Control, packed_control
@@ -34,6 +33,8 @@ from tocsin.streams.wire.sealing.key_records import (
 from tocsin.streams.wire.sealing.outputs import SealedOutputs
 from tocsin.streams.wire.sealing.sealed import EVENT, MORE, RECORD, UNSEALED, ErasedError, Key, KeySeals
 from tocsin.streams.wire.sealing.secret import DamagedSealError, ErasureError, Secret, cipher_of
+
+from ...support import settings
 
 SECRET = Secret("a text that is long enough")
 ANY_JSON = st.recursive(
