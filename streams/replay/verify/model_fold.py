@@ -25,6 +25,7 @@ from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError, Seals
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import FeedbackError, Learn
+from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback, first_named
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.snapshots.store import StoreError
 
@@ -56,8 +57,10 @@ class ModelFold:
         self._seals = seals
         self._settings, self._config, self._log, self._snapshots = settings, config, log, snapshots
         self._decoder = Decoder(EventSchema(settings))
-        self._left_out: dict[int, Control] = {}
+        self._controls: dict[int, Control] = {}
         """By their offsets, the control records that take feedback back, as far as they were read."""
+        self._left_out = LeftOutFeedback({})
+        """What these name."""
         self._pieces: FeedbackPieces | None = None
 
     @property
@@ -134,29 +137,17 @@ class ModelFold:
             control = read_control(record.value or b"")
         except msgspec.MsgspecError:
             raise FeedbackError("a control record cannot be read") from None
-        if control.kind != "leave-out" or record.offset in self._left_out:
+        if control.kind != "leave-out" or record.offset in self._controls:
             return
-        self._left_out[record.offset] = control
-        raise _GoBackError(
-            min([*control.offsets, *([control.first] if control.first < control.end else [])], default=0)
-        )
+        self._controls[record.offset] = control
+        self._left_out = LeftOutFeedback(self._controls)
+        raise _GoBackError(first_named(control, record.offset))
 
     def _is_left_out(self, record: Record) -> bool:
-        return any(_names(control, at, record, self._seals) for at, control in self._left_out.items())
-
-
-def _names(control: Control, at: int, record: Record, seals: Seals) -> bool:
-    """Whether the control record at an offset leaves a feedback record out."""
-    offset = record.offset
-    if offset >= at:
-        return False
-    if offset in control.offsets:
-        return True
-    if not control.first <= offset < control.end:
-        return False
-    if control.source is msgspec.UNSET:
-        return True
-    try:
-        return read(record.value or b"", seals).source == control.source
-    except (ErasedError, *UNREADABLE):
-        return False
+        if not self._controls:
+            return False
+        try:
+            source = read(record.value or b"", self._seals).source
+        except (ErasedError, *UNREADABLE):
+            source = None  # what cannot be read is named by its offset, if at all
+        return self._left_out.names(record.offset, source)
