@@ -43,8 +43,9 @@ def verify(
 
         for table in tables(found):
             out.print(table)
-    if options.event is not None and not (found.checked or found.not_checkable):
-        print_message(f"--event: there is no decision on the event {options.event!r} in this span", failed=True)
+    if not (found.checked or found.not_checkable):
+        on = "" if options.event is None else f" on the event {options.event!r}"
+        print_message(f"nothing was checked: {settings.topics.decisions} has no decision{on} in this span", failed=True)
         raise typer.Exit(1)
     if not found.good:
         print_message("not everything is as it should be: see the report", failed=True)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tocsin.streams.transport.base import Record, Transport
+from tocsin.streams.worker.learning.learn import FeedbackError
 
 
 class FeedbackLog:
     """The feedback as it stood when this was made."""
 
     def __init__(self, reader: Transport, topic: str) -> None:
-        """Raises TransportError; ValueError where the topic has not exactly one partition."""
-        self._reader = reader
-        [(self.partition, self.end)] = reader.end_offsets(topic).items()
+        """Raises TransportError; FeedbackError where the topic has not exactly one partition."""
+        self._reader, ends = reader, reader.end_offsets(topic)
+        if len(ends) != 1:
+            raise FeedbackError(
+                f"topics.feedback: {topic} has {len(ends)} partitions, and feedback has an order in one partition only"
+            )
+        [(self.partition, self.end)] = ends.items()
         self.first = reader.first_offsets(topic)[self.partition]
         """The oldest offset that is still there; the end where there is none."""
 

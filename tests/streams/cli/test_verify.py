@@ -110,7 +110,15 @@ def test_a_service_is_verified_from_its_topics_on_another_machine(tansu: str, tm
     assert not (tmp_path / "none").exists()
     result = tocsin(path, "--verify", "--event", "no-such-event")
     assert result.exit_code == 1
-    assert "there is no decision on the event 'no-such-event'" in result.stderr
+    assert "has no decision on the event 'no-such-event'" in result.stderr
+
+
+@pytest.mark.broker
+def test_a_span_in_which_nothing_was_decided_is_no_success(tansu: str, tmp_path: Path) -> None:
+    path = on_broker(decided(tmp_path / "one"), tansu, tmp_path, {})
+    result = tocsin(path, "--verify", "--from", "2001-01-01", "--until", "2001-01-02")
+    assert result.exit_code == 1
+    assert "nothing was checked" in result.stderr
 
 
 @pytest.mark.broker

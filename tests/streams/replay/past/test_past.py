@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from tocsin.streams.replay.past.decisions import past_decisions
 from tocsin.streams.replay.past.events import GAP, events_at
 from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
 from tocsin.streams.transport.base import Partition
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.worker.learning.learn import FeedbackError
 
 from ...support import Service, drain, running, settings, stream
 
@@ -96,3 +98,10 @@ def test_decisions_of_a_service_are_found_with_their_events(tmp_path: Path) -> N
         if past.link is not None:
             event = orjson.loads(events[past.link.partition, past.link.offset].value or b"")
             assert event["id"] == past.head.event
+
+
+def test_feedback_of_several_partitions_is_told_and_not_read(tmp_path: Path) -> None:
+    service = Service(settings(tmp_path))
+    service.broker.add_partitions(service.topics.feedback, 2)
+    with pytest.raises(FeedbackError, match="has 2 partitions"):
+        FeedbackLog(service.open((), {}, None), service.topics.feedback)
