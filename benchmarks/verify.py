@@ -15,66 +15,27 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from parts.service.config import PARTITIONS, Scenario, write_config
-from parts.service.events import Events
+from parts.course import Course
+from parts.service.config import Scenario, write_config
 
-from tocsin.config import Settings
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.report import VerifyReport
 from tocsin.streams.replay.verify.verify import Verify
-from tocsin.streams.transport.base import Partition, Rebalance, Transport
-from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
-from tocsin.streams.transport.topics import ONE_PARTITION
+from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.worker.worker import Worker
 
 ENOUGH = 0.5
 
 
-class Course:
-    """A service in this process, and the time that it has taken."""
-
-    def __init__(self, settings: Settings, text: bool, batch: int) -> None:
-        self.settings, self._batch = settings, batch
-        self._events = Events(settings, text)
-        self.broker = MemoryBroker()
-        one_partition = {settings.topics.by_role()[role] for role in ONE_PARTITION}
-        for topic in settings.topics.names():
-            self.broker.create(topic, 1 if topic in one_partition else PARTITIONS)
-        self._producer = MemoryTransport(self.broker)
-        self._next = 0
-
-    def open(self, shared: Sequence[str], whole: Mapping[Partition, int], rebalance: Rebalance | None) -> Transport:
-        """A transport of the worker."""
-        group = self.settings.group
-        return MemoryTransport(self.broker, shared=shared, whole=whole, group=group, rebalance=rebalance)
-
-    def run(self, worker: Worker, events: int) -> float:
-        """Have events decided and their labels learnt; returns the seconds that the worker's steps took."""
-        topics, seconds, late = self.settings.topics, 0.0, list[tuple[bytes | None, bytes]]()
-        for _ in range(0, events, self._batch):
-            some = self._events.take(self._next, self._batch)
-            self._next += len(some)
-            for past in some:
-                self._producer.produce(topics.events, past.key, past.event)
-            for key, label in late:
-                self._producer.produce(topics.labels, key, label)
-            late = [(past.key, self._events.label(past)) for past in some]
-            began = time.perf_counter()
-            while worker.step(0):
-                pass
-            seconds += time.perf_counter() - began
-        return seconds
-
-    def verify(self, directory: Path, span: Span) -> tuple[VerifyReport, float]:
-        """Verify from an empty directory; returns what was found, and the seconds that it took."""
-        state = self.settings.state.model_copy(update={"directory": directory})
-        elsewhere = self.settings.model_copy(update={"state": state})
-        began = time.perf_counter()
-        report = Verify(elsewhere, MemoryTransport(self.broker), span).run()
-        return report, time.perf_counter() - began
+def verify(course: Course, directory: Path, span: Span) -> tuple[VerifyReport, float]:
+    """Verify from an empty directory; returns what was found, and the seconds that it took."""
+    state = course.settings.state.model_copy(update={"directory": directory})
+    elsewhere = course.settings.model_copy(update={"state": state})
+    began = time.perf_counter()
+    report = Verify(elsewhere, MemoryTransport(course.broker), span).run()
+    return report, time.perf_counter() - began
 
 
 def main() -> None:
@@ -92,9 +53,9 @@ def main() -> None:
         course = Course(settings, arguments.text, arguments.batch)
         with Worker(settings, course.open) as worker:
             course.run(worker, 4 * arguments.batch)
-            course.verify(directory / "warm", Span(stop_offset=2 * arguments.batch))
+            verify(course, directory / "warm", Span(stop_offset=2 * arguments.batch))
             seconds = course.run(worker, arguments.events)
-        report, verifying = course.verify(directory / "elsewhere", Span())
+        report, verifying = verify(course, directory / "elsewhere", Span())
     made, checked = arguments.events / seconds, report.checked / verifying
     print(f"decided and learnt: {made:,.0f} events a second in batches of {arguments.batch:,}")
     print(
