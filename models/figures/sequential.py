@@ -85,7 +85,7 @@ def difference(pair: Pair, events: int, confidence: float) -> Bounds:
     The probability that it ever lies outside of [lower, upper], at any number of events, is 1 - `confidence` at most.
 
     >>> [round(x, 3) for x in difference(Pair(800, 20, 60), 1_000, 0.95)]
-    [0.004, 0.04, 0.076]
+    [0.005, 0.04, 0.075]
     >>> difference(Pair(0, 0, 0), 0, 0.95)
     Bounds(lower=-1.0, estimate=0.0, upper=1.0)
     """
