@@ -151,7 +151,7 @@ def test_forgetting_on_apache_kafka_leaves_nothing_and_the_key_is_compacted_away
         assert sum(line.get("erased", False) for line in lines) == EVENTS // len(SUBJECTS)
         assert lines[-1]["reason"] == "forgotten"
         wait(lambda: "the file of the state was written anew" in log.read_text(), 30, log)
-        wait(lambda: "went back from feedback offset" in log.read_text(), 30, log)
+        wait(lambda: "the model went back to feedback offset" in log.read_text(), 30, log)
         # What is written behind the deletion lets the broker close the segment, and compact it.
         for i in range(3):
             time.sleep(1.2)
