@@ -12,7 +12,8 @@ such entries of its own meanwhile, which nobody sees.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tocsin.config.settings import Settings
@@ -119,6 +120,9 @@ class Models:
         self._digests = (settings.digest(),) if self.beside is None else self.beside.digests
         self._unknown = -1
         """The offset of the last record that named a config which is neither of both."""
+        self._transaction: Transaction | None = None
+        """That of the worker's state, while feedback is learnt."""
+        self.first.notes_in = self._notes_of_first
 
     @property
     def shadow(self) -> Model | None:
@@ -163,23 +167,38 @@ class Models:
         opened = self._attempt(beside.open)
         self.first.listens = self._hear if opened else _nothing
         _restore(self.first, reader, state, stop, ends)
-        if opened:
-            self._attempt(lambda: _restore(beside.second, reader, None, stop, ends))
-        standing = self.first.standing
-        if beside.failed is not None and standing is not None and standing.config == beside.digests[1]:
-            raise beside.failed
-        self._seat()
+        with self._within(state):
+            if opened:
+                self._attempt(lambda: _restore(beside.second, reader, None, stop, ends))
+            standing = self.first.standing
+            if beside.failed is not None and standing is not None and standing.config == beside.digests[1]:
+                raise beside.failed
+            self._seat()
 
     def catch_up(self, reader: Transport, state: State) -> None:
         """Fold the feedback log to its end. Raises FeedbackError."""
         ends = reader.end_offsets(self._settings.topics.feedback)
         self.deciding.catch_up(reader, state, ends)
-        if (shadow := self.shadow) is not None:
-            self._attempt(lambda: shadow.catch_up(reader, None, ends))
-        self._seat()
+        with self._within(state):
+            if (shadow := self.shadow) is not None:
+                self._attempt(lambda: shadow.catch_up(reader, None, ends))
+            self._seat()
+
+    @contextmanager
+    def _within(self, state: State) -> Iterator[None]:
+        """Have a transaction of the worker's state open: it has the keys of what is sealed."""
+        with state.transaction() as self._transaction:
+            yield
+        self._transaction = None
+
+    def _notes_of_first(self, transaction: Transaction | None) -> Notes | None:
+        """See `Model.notes_in`. As the shadow it learns without a transaction."""
+        within = transaction or self._transaction
+        return None if within is None else within.notes
 
     def fold(self, records: Sequence[Record], transaction: Transaction) -> None:
         """Learn feedback records in their order; after that whoever is to decide at this offset decides."""
+        self._transaction = transaction
         self.deciding.fold(records, transaction)
         if (shadow := self.shadow) is not None:
             self._attempt(lambda: shadow.fold(records, None))
