@@ -89,9 +89,8 @@ class Model:
         """What is told of records before they are learnt. It raises nothing that concerns this model."""
         self.notes_in: Callable[[Transaction | None], Notes | None] = lambda t: None if t is None else t.notes
         """Where class priors and traffic are kept that go by it, given the transaction of the worker's state."""
-        self.forgets: Callable[[int, int], None] = lambda first, upto: None
-        """What is done where a subject is forgotten: the first offset of its feedback, and that of the record that says
-        so. Snapshots between have learnt of it."""
+        self.forgets: list[Callable[[Control, int], None]] = []
+        """What is done where a subject is forgotten, before anything behind it is learnt: the record and its offset."""
         self._use(Classifier.from_config(settings))
 
     @property
@@ -331,8 +330,8 @@ class Model:
         if control.kind == "leave-out":
             if transaction is not None:  # also where the model has passed it: the state may have gone back
                 self._going_back.forget(self._reader, self.learn, transaction, control, offset)
-                if control.reason == "forgotten":
-                    self.forgets(first_named(control, offset), offset)
+                for forgets in self.forgets if control.reason == "forgotten" else ():
+                    forgets(control, offset)
         elif offset >= self.classifier.feedback_offset:
             self.decides_by(control, offset)
         self.classifier.feedback_offset = max(self.classifier.feedback_offset, offset + 1)

@@ -118,6 +118,8 @@ class Worker:
             settings, self._decoder, self._models, self._ownership, self.counts, self._produce, self._fit.fits
         )
         self._sharing = SharingOfModels(self._models, settings, self._directory, self.name, self.counts, trim)
+        for model in self._models.all:
+            model.forgets.append(self._erasing.forgotten)
         self._load = Load(settings)
         self._chain = Chain(settings.topics.decisions)
         self._reporter = Reporter(settings, Identity(settings.name, self.name, clock()), self._models, self._ownership)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
 
 from tocsin.streams.transport.base import Record, Transport
+from tocsin.streams.wire.packed.control import is_control, read_control
+from tocsin.streams.wire.packed.feedback import UNREADABLE
 from tocsin.streams.worker.learning.learn import FeedbackError
 
 
@@ -21,6 +25,20 @@ class FeedbackLog:
         [(self.partition, self.end)] = ends.items()
         self.first = reader.first_offsets(topic)[self.partition]
         """The oldest offset that is still there; the end where there is none."""
+
+    @cached_property
+    def deleted_keys(self) -> dict[bytes, int]:
+        """The keys that were deleted with a subject, by their ids, with the offset of the control record that says so.
+
+        Raises TransportError.
+        """
+        found: dict[bytes, int] = {}
+        for record in self.read(self.first):
+            if is_control(record.value):
+                with suppress(*UNREADABLE):
+                    for key_id in read_control(record.value or b"").keys:
+                        found.setdefault(bytes.fromhex(key_id), record.offset)
+        return found
 
     def read(self, start: int, stop: int | None = None) -> Iterator[Record]:
         """The records with start <= offset < stop, up to the end of the log. Raises TransportError."""

@@ -19,10 +19,11 @@ from tocsin.streams.replay.verify.report import ERASED
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
-from tocsin.streams.wire.packed.control import Control, is_control, read_control
-from tocsin.streams.wire.packed.feedback import UNREADABLE, read
+from tocsin.streams.wire.packed.control import is_control, read_control
+from tocsin.streams.wire.packed.feedback import read_sealed
 from tocsin.streams.wire.schema import EventSchema
-from tocsin.streams.wire.sealing.sealed import UNSEALED, ErasedError, Seals
+from tocsin.streams.wire.sealing.logged_keys import is_erased
+from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals, key_id_of
 from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import FeedbackError, Learn
 from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback, first_named
@@ -57,10 +58,10 @@ class ModelFold:
         self._seals = seals
         self._settings, self._config, self._log, self._snapshots = settings, config, log, snapshots
         self._decoder = Decoder(EventSchema(settings))
-        self._controls: dict[int, Control] = {}
-        """By their offsets, the control records that take feedback back, as far as they were read."""
         self._left_out = LeftOutFeedback({})
-        """What these name."""
+        """What the control records name that take feedback back, as far as they were read."""
+        self._obeyed: set[int] = set()
+        """Their offsets."""
         self._pieces: FeedbackPieces | None = None
 
     @property
@@ -123,13 +124,30 @@ class ModelFold:
                     self._fold(learnt)
                     learnt = []
                     self._obey(record)
-                elif not self._is_left_out(record):
+                else:
                     learnt.append(record)
             self._fold(learnt)
 
     def _fold(self, records: Sequence[Record]) -> None:
-        if records:
-            self._learn.fold(records)
+        if not records:
+            return
+        passed_over = self._counts.passed_over
+        before = passed_over[ERASED]
+        self._learn.fold(records, self._left_out)
+        if passed_over[ERASED] > before:
+            passed_over[ERASED] = before + sum(self._is_missed(record) for record in records)
+
+    def _is_missed(self, record: Record) -> bool:
+        """Whether nobody can read a record any more that the model had learnt.
+
+        It had not learnt one that was left out by then, nor one that was sealed under a key that was deleted by then.
+        """
+        value = record.value or b""
+        said = read_sealed(value)
+        if said is None or not is_erased(value, self._seals) or self._left_out.names(record.offset, said.source):
+            return False
+        deleted_at = self._log.deleted_keys.get(key_id_of(said.event) or b"")
+        return deleted_at is None or record.offset < deleted_at
 
     def _obey(self, record: Record) -> None:
         """Leave out what a control record names, if it was not left out already. Raises _GoBackError."""
@@ -137,17 +155,9 @@ class ModelFold:
             control = read_control(record.value or b"")
         except msgspec.MsgspecError:
             raise FeedbackError("a control record cannot be read") from None
-        if control.kind != "leave-out" or record.offset in self._controls:
+        if control.kind != "leave-out" or record.offset in self._obeyed:
             return
-        self._controls[record.offset] = control
-        self._left_out = LeftOutFeedback(self._controls)
-        raise _GoBackError(first_named(control, record.offset))
-
-    def _is_left_out(self, record: Record) -> bool:
-        if not self._controls:
-            return False
-        try:
-            source = read(record.value or b"", self._seals).source
-        except (ErasedError, *UNREADABLE):
-            source = None  # what cannot be read is named by its offset, if at all
-        return self._left_out.names(record.offset, source)
+        self._obeyed.add(record.offset)
+        self._left_out.add(record.offset, control)
+        if (first := first_named(control, record.offset)) < record.offset:
+            raise _GoBackError(first)

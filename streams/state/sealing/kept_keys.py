@@ -115,6 +115,10 @@ class KeptKeys:
                 memory.deleted.add(key_id)
         return key
 
+    def has(self, key_id: bytes) -> bool:
+        """Whether there is a key of this id, as far as the topic was read."""
+        return self._entries.get(KEYS, _BY_ID + key_id) is not None
+
     @property
     def position(self) -> int:
         """The next offset of the topic that is to be read."""

@@ -40,6 +40,9 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     source: str | msgspec.UnsetType | None = msgspec.UNSET
     """A source of labels, None for labels without one; where it is missing, all sources are meant."""
     offsets: list[int] = []
+    keys: list[str] = []
+    """Ids of keys, hexadecimal, that are deleted because subjects are forgotten. What a worker that had not read this
+    record yet sealed under one of them stands behind it, and no model learns it."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

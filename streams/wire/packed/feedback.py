@@ -17,7 +17,7 @@ from tocsin.streams.wire.packed.events import More, PackedEvent, pack, packed_al
 from tocsin.streams.wire.packed.layout import Layout, read_layout
 from tocsin.streams.wire.packed.older import FeedbackOfOld, renewed
 from tocsin.streams.wire.records import Feedback
-from tocsin.streams.wire.sealing.sealed import EVENT, POSTS, UNSEALED, Seals
+from tocsin.streams.wire.sealing.sealed import EVENT, POSTS, UNSEALED, Seals, key_id_of
 
 MARK = b"\xc1\x01"
 """A byte that neither JSON nor msgpack uses, and the version of what follows."""
@@ -139,6 +139,15 @@ def sealed_feedback(value: bytes, subject: str, seals: Seals) -> bytes:
 def read_sealed(value: bytes) -> SealedFeedback | None:
     """What a sealed record says in clear; None for any other. Raises one of `UNREADABLE`."""
     return _SEALED.decode(memoryview(value)[len(SEALED) :]) if value.startswith(SEALED) else None
+
+
+def sealed_under(value: bytes) -> bytes | None:
+    """The id of the key that a record is sealed under; None for one that is not sealed, or no feedback."""
+    try:
+        found = read_sealed(value)
+    except UNREADABLE:
+        return None
+    return None if found is None else key_id_of(found.event)
 
 
 def _opened(found: SealedFeedback, seals: Seals) -> PackedFeedback:

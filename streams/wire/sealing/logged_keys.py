@@ -32,6 +32,8 @@ class LoggedKeys:
         self._wrapped: dict[bytes, _Wrapped] = {}
         self._of: dict[bytes, list[bytes]] = {}
         self._ready: dict[bytes, Key] = {}
+        self._deleted: set[bytes] = set()
+        """Ids that are known to name no key: a key stands in its topic before what it seals does."""
         self.made: list[KeyRecord] = []
         """Keys that were made here, and are to be produced before what they seal."""
         self.read_on()
@@ -54,10 +56,13 @@ class LoggedKeys:
     def by_id(self, key_id: bytes) -> Key | None:
         """See `Keys`."""
         key = self._ready.get(key_id)
-        if key is None and (key_id in self._wrapped or (self.read_on() and key_id in self._wrapped)):
+        if key is not None or key_id in self._deleted:
+            return key
+        if key_id in self._wrapped or (self.read_on() and key_id in self._wrapped):
             owner, wrapped = self._wrapped[key_id]
-            key = Key(key_id, cipher_of(self._secret.unwrapped(wrapped, key_id)), owner)
-            self._ready[key_id] = key
+            key = self._ready[key_id] = Key(key_id, cipher_of(self._secret.unwrapped(wrapped, key_id)), owner)
+        else:
+            self._deleted.add(key_id)
         return key
 
     def _make(self, subject: str) -> Key:
@@ -81,6 +86,7 @@ class LoggedKeys:
         if made.id not in self._wrapped:
             self._of.setdefault(made.owner, []).append(made.id)
         self._wrapped[made.id] = _Wrapped(made.owner, made.wrapped)
+        self._deleted.discard(made.id)
 
     def _delete(self, key_id: bytes) -> None:
         self._ready.pop(key_id, None)

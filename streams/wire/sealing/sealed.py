@@ -24,6 +24,11 @@ EVENT, POSTS, LABEL, RECORD = b"event", b"posts", b"label", b"record"
 """What is sealed: it opens as nothing else."""
 
 
+def key_id_of(value: bytes) -> bytes | None:
+    """The id of the key that sealed bytes are sealed under; None where they are not sealed."""
+    return bytes(value[len(MARK) : _START]) if value.startswith(MARK) else None
+
+
 class ErasedError(Exception):
     """The key under which something was sealed is deleted: nobody can read it any more."""
 

@@ -22,6 +22,7 @@ from tocsin.streams.state.store import State, Transaction
 from tocsin.streams.transport.base import Transport
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.kinds.keys import SubjectKey
+from tocsin.streams.wire.packed.control import Control
 from tocsin.streams.wire.sealing.key_records import ROLL, Forgotten, other_secret
 from tocsin.streams.wire.sealing.outputs import SealedOutputs
 from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
@@ -101,6 +102,18 @@ class Erasing:
             profiles_anew()
         forget(self.forgets)
         self.rewrite()
+
+    def forgotten(self, control: Control, at: int) -> None:
+        """Use no key any more that is deleted by the control record at an offset of the feedback.
+
+        All workers do so there: whoever went on with such a key would learn what nobody else can read. A transaction
+        of the state is open. Raises ErasureError, StateError, TransportError.
+        """
+        if self.keys is None:
+            return
+        assert self.keys.within is not None
+        if not control.keys or any(self.keys.within.has(bytes.fromhex(one)) for one in control.keys):
+            self._read_on(self.keys.within)
 
     @property
     def forgets(self) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.config.settings import Settings
 from tocsin.streams.transport import topics
-from tocsin.streams.transport.base import Record, Transport
+from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.transport.guarantee import is_exactly_once
 from tocsin.streams.transport.kafka import KafkaTransport, Terms, Transactional, TransactionalId
 from tocsin.streams.wire.packed.control import Control, is_control, packed_control, read_control
-from tocsin.streams.wire.packed.feedback import UNREADABLE, read_sealed
+from tocsin.streams.wire.packed.feedback import UNREADABLE, sealed_under
 from tocsin.streams.wire.sealing.key_records import (
     DeletedKey,
     Forgotten,
@@ -25,8 +25,8 @@ from tocsin.streams.wire.sealing.key_records import (
 from tocsin.streams.wire.sealing.secret import ErasureError, Secret
 from tocsin.streams.worker.snapshots.store import SnapshotStore, topic_folder
 
-AT_ONCE = 50_000
-"""Offsets that one control record names."""
+AT_ONCE = 20_000
+"""Offsets, and keys, that one control record names."""
 
 
 @dataclass
@@ -99,20 +99,32 @@ class Forget:
         self._settings = settings
         self._secret = secret
         self._transport = transport
+        self._read: dict[Partition, int] = {}
+        """Up to where each topic was read."""
 
     def find(self, subjects: Sequence[str]) -> list[FoundSubject]:
         """What the logs hold of subjects, each once. Raises TransportError, ErasureError."""
+        self._read.clear()
         found = {subject: FoundSubject(subject) for subject in subjects}
         self._find_keys(found)
         self._find_feedback(found)
         return list(found.values())
 
-    def _find_keys(self, found: dict[str, FoundSubject]) -> None:
+    def _come_meanwhile(self, found: Sequence[FoundSubject]) -> list[FoundSubject]:
+        """What has come of subjects since that was found, and before they were forgotten."""
+        late = {one.subject: FoundSubject(one.subject) for one in found}
+        self._find_keys(late, until_forgotten=True)
+        self._find_feedback(late, [key_id for one in (*found, *late.values()) for key_id in one.keys])
+        return [one for one in late.values() if one.known]
+
+    def _find_keys(self, found: dict[str, FoundSubject], until_forgotten: bool = False) -> None:
         by_owner = {self._secret.index(subject): one for subject, one in found.items()}
         for record in self._all(self._settings.topics.keys):
             said = read_key_record(record, self._secret)
             if said is None or (one := by_owner.get(said.owner)) is None:
                 continue
+            if until_forgotten and one.forgotten:
+                continue  # it has begun anew
             if isinstance(said, MadeKey):
                 one.keys.append(said.id)
             elif isinstance(said, DeletedKey):
@@ -120,7 +132,8 @@ class Forget:
             elif isinstance(said, Forgotten):
                 one.forgotten = True
 
-    def _find_feedback(self, found: dict[str, FoundSubject]) -> None:
+    def _find_feedback(self, found: dict[str, FoundSubject], under: Collection[bytes] | None = None) -> None:
+        """Only what is sealed `under` some keys counts, where these are given."""
         clear = {subject.encode(): one for subject, one in found.items()}
         sealed = {self._secret.index(subject).hex().encode(): one for subject, one in found.items()}
         left_out: set[int] = set()
@@ -128,41 +141,57 @@ class Forget:
             value, key = record.value or b"", record.key or b""
             if is_control(value):
                 left_out |= _left_out(value)
-            elif (one := sealed.get(key)) is not None and _is_sealed(value):
-                one.feedback.append(record.offset)
-            elif (one := clear.get(key)) is not None and not _is_sealed(value):
+            elif (one := sealed.get(key)) is not None and (key_id := sealed_under(value)) is not None:
+                if under is None or key_id in under:
+                    one.feedback.append(record.offset)
+            elif under is None and (one := clear.get(key)) is not None and sealed_under(value) is None:
                 one.feedback.append(record.offset)
                 one.in_clear.append(record.offset)
         for one in found.values():
             one.feedback = [offset for offset in one.feedback if offset not in left_out]
 
     def forget(self, found: Sequence[FoundSubject], now: int | None = None, by: str = "") -> ForgetReport:
-        """Have the models leave out what they learnt of subjects, and delete their keys: all of it, or nothing.
+        """Delete the keys of subjects, and have the models leave out what they learnt of them: all of it, or nothing.
 
-        `now` is epoch milliseconds, `by` is who asks. Where the broker has no transactions the models are told first,
-        so that a second call does what an interrupted one left undone. Raises TransportError, StoreError.
+        `now` is epoch milliseconds, `by` is who asks. What workers have sealed since `find`, before they could know, is
+        forgotten by records of its own. Where the broker has no transactions, a second call does what an interrupted
+        one left undone. Raises TransportError, StoreError.
         """
         now = time.time_ns() // 1_000_000 if now is None else now
-        transport, names = self._transport, self._settings.topics
+        self._write(found, self._key_records(found, now), (now, by))
+        if late := self._come_meanwhile(found):
+            deleted = [deletion(self._secret.index(one.subject), key_id) for one in late for key_id in one.keys]
+            self._write(late, deleted, (now, by))
+        both = [*found, *late]
+        offsets = {offset for one in both for offset in one.feedback}
+        return ForgetReport(
+            subjects=len(found),
+            unknown=len({one.subject for one in found} - {one.subject for one in both if one.known}),
+            keys=sum(len(one.keys) for one in both),
+            feedback=len(offsets),
+            in_clear=sum(len(one.in_clear) for one in both),
+            snapshots=self._delete_snapshots(min(offsets)) if offsets else 0,
+        )
+
+    def _write(self, found: Sequence[FoundSubject], keys: Sequence[KeyRecord], asked: tuple[int, str]) -> None:
+        """Write records of keys, and then control records that leave out what was found; `asked` is when and by whom.
+
+        In this order, because workers that read a control record look for deleted keys.
+        """
+        transport, names, (now, by) = self._transport, self._settings.topics, asked
+        for record in keys:
+            transport.produce(names.keys, record.key, record.value)
+        transport.flush()
         offsets = sorted({offset for one in found for offset in one.feedback})
-        for start in range(0, len(offsets), AT_ONCE):
+        ids = [key_id.hex() for one in found for key_id in one.keys]
+        for start in range(0, max(len(offsets), len(ids)), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
             control = Control(
-                kind="leave-out", reason="forgotten", time=now, by=by, offsets=offsets[start : start + AT_ONCE]
+                kind="leave-out", reason="forgotten", time=now, by=by, offsets=offsets[part], keys=ids[part]
             )
             transport.produce(names.feedback, None, packed_control(control))
         transport.flush()
-        for record in self._key_records(found, now):
-            transport.produce(names.keys, record.key, record.value)
-        transport.flush()
         transport.commit({})
-        return ForgetReport(
-            subjects=len(found),
-            unknown=sum(not one.known for one in found),
-            keys=sum(len(one.keys) for one in found),
-            feedback=len(offsets),
-            in_clear=sum(len(one.in_clear) for one in found),
-            snapshots=self._delete_snapshots(offsets[0]) if offsets else 0,
-        )
 
     def _key_records(self, found: Sequence[FoundSubject], now: int) -> list[KeyRecord]:
         """That subjects are forgotten, and then that their keys are deleted."""
@@ -183,15 +212,10 @@ class Forget:
         return SnapshotStore(place).delete_above(folder, first)
 
     def _all(self, topic: str) -> Iterator[Record]:
+        """The records that were not read yet."""
         for partition, end in self._transport.end_offsets(topic).items():
-            yield from self._transport.read(partition, 0, end)
-
-
-def _is_sealed(value: bytes) -> bool:
-    try:
-        return read_sealed(value) is not None
-    except UNREADABLE:
-        return False
+            start, self._read[partition] = self._read.get(partition, 0), end
+            yield from self._transport.read(partition, start, end) if start < end else ()
 
 
 def _left_out(value: bytes) -> set[int]:

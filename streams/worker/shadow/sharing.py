@@ -33,8 +33,8 @@ class SharingOfModels:
             place = directory if number == 0 else directory / "shadow"
             kept = None if trim is None else trim if len(models.settings) == 1 else trim_for_all
             self.all.append(Sharing(of, place / "snapshot", worker, counts, kept))
-        for model, sharing in zip(models.all, self.all, strict=True):
-            model.forgets = sharing.forget
+        for model in models.all:  # whichever of them decides
+            model.forgets += [sharing.forget for sharing in self.all]
 
     def outputs(self, elected: bool, now: int) -> list[Output]:
         """The pointers to produce in this transaction; see `Sharing.output`."""

@@ -28,6 +28,8 @@ from tocsin.models.data.snapshot import ARRAYS, MANIFEST
 from tocsin.streams.transport.base import Partition, TransportError
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.kinds.snapshots import SharedSnapshot, SnapshotPointer
+from tocsin.streams.wire.packed.control import Control
+from tocsin.streams.worker.learning.leave_outs import first_named
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.reporting.telemetry import SnapshotTaken
 from tocsin.streams.worker.snapshots.store import SnapshotStore, StoreError, folder_of, topic_folder
@@ -119,13 +121,14 @@ class Sharing:
         self.oldest = kept[-1].offset
         self._task = _in_background(partial(self._tidy, self._store, self._model, kept[-1].offset, now))
 
-    def forget(self, first: int, upto: int) -> None:
-        """Have no snapshot stay that has learnt a record of a forgotten subject: those above `first`, up to `upto`.
+    def forget(self, control: Control, at: int) -> None:
+        """Have no snapshot stay that has learnt what the control record at an offset leaves out of forgotten subjects.
 
         The one who asked has deleted what there was. This is for what is on its way.
         """
-        if self._store is not None:
-            self._gone.append((first, upto))
+        first = first_named(control, at)
+        if self._store is not None and first < at:
+            self._gone.append((first, at))
 
     def _delete_gone(
         self, store: SnapshotStore, model: SharedModel, gone: list[tuple[int, int]]

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,10 +99,14 @@ class SnapshotStore:
         return len(gone)
 
     def _remove(self, place: str) -> None:
-        """Remove one snapshot: its manifest first, so that nobody takes the rest for a whole one."""
-        if self._files.exists(f"{place}/{MANIFEST}"):
-            self._files.rm(f"{place}/{MANIFEST}")
-        self._files.rm(place, recursive=True)
+        """Remove one snapshot: its manifest first, so that nobody takes the rest for a whole one.
+
+        Somebody else may be removing it, too.
+        """
+        with suppress(FileNotFoundError):
+            if self._files.exists(f"{place}/{MANIFEST}"):
+                self._files.rm(f"{place}/{MANIFEST}")
+            self._files.rm(place, recursive=True)
 
     def _find(self, folder: str) -> list[str]:
         """The paths of all files in the snapshots of one model."""
