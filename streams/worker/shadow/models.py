@@ -20,7 +20,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.printable import printable
 from tocsin.streams.state.entries import StateError
 from tocsin.streams.state.notes import Notes
-from tocsin.streams.state.store import State, Transaction
+from tocsin.streams.state.store import State, Transaction, discard
 from tocsin.streams.transport.base import Offsets, Record, Transport, TransportError
 from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output
@@ -34,8 +34,7 @@ from tocsin.streams.worker.learning.feedback_items import FeedbackItem
 from tocsin.streams.worker.learning.learn import Learn
 from tocsin.streams.worker.model import Model
 from tocsin.streams.worker.reporting.counts import Counts
-from tocsin.streams.worker.shadow.comparison import ShadowComparison
-from tocsin.streams.worker.shadow.shadow_state import ShadowState
+from tocsin.streams.worker.shadow.beside import Beside
 from tocsin.streams.worker.shadow.snapshot_places import exchange
 from tocsin.streams.worker.warm_up import StoppedError, warm_up
 
@@ -43,58 +42,6 @@ log = logging.getLogger(__name__)
 
 _WHY = 300
 """Characters of the error that telemetry tells."""
-
-
-class Beside:
-    """What there is of a shadow beside the first model."""
-
-    def __init__(
-        self, settings: Settings, of_shadow: Settings, decoder: Decoder, directory: Path, seals: Seals
-    ) -> None:
-        """`directory` is that of all that is kept of it; `seals` open feedback."""
-        self.counts = Counts()
-        """What the shadow does, which is counted nowhere else."""
-        self.second = Model(of_shadow, decoder, directory / "snapshot", self.counts, seals)
-        self.second.notes_in = lambda _: None if self.state is None else self.state.transaction.notes
-        self.settings = of_shadow
-        self.digests = settings.digest(), of_shadow.digest()
-        """The config digests of the first and the second."""
-        self.topic = settings.topics.shadow
-        self.comparison = ShadowComparison(*self.digests, settings.bounds.pending_events)
-        self.state: ShadowState | None = None
-        self.failed: Exception | None = None
-        """Why the shadow was given up."""
-        self.scored = self.passed_over = 0
-        self._directory = directory / "lmdb"
-        self._max_bytes = settings.state.max_bytes
-
-    def open(self) -> None:
-        """Open its state. Raises StateError."""
-        self.state = ShadowState(self._directory, self._max_bytes)
-        self.comparison.open(self.state.transaction)
-
-    @property
-    def transaction(self) -> Transaction:
-        """That of its state."""
-        assert self.state is not None  # else the shadow was given up
-        return self.state.transaction
-
-    def forget(self, forgets: int) -> None:
-        """Begin its state anew where more subjects are forgotten than it knows of: it may hold what they sent.
-
-        Raises StateError.
-        """
-        if self.state is not None and self.transaction.notes.forgets != forgets:
-            self.state.begin_anew()
-            self.transaction.notes.forgets = forgets
-            self.comparison.open(self.transaction)
-            self.state.commit()
-
-    def keep(self) -> None:
-        """Keep in its state what was seen and counted. Raises StateError."""
-        if self.state is not None:
-            self.comparison.keep(self.state.transaction)
-            self.state.commit()
 
 
 class Models:
@@ -120,6 +67,8 @@ class Models:
         self._digests = (settings.digest(),) if self.beside is None else self.beside.digests
         self._unknown = -1
         """The offset of the last record that named a config which is neither of both."""
+        self._forgets = 0
+        """How many subjects were forgotten, as of the last look."""
         self._transaction: Transaction | None = None
         """That of the worker's state, while feedback is learnt."""
         self.first.notes_in = self._notes_of_first
@@ -345,9 +294,24 @@ class Models:
     # Once in a while
 
     def forget(self, forgets: int) -> None:
-        """Have the shadow keep nothing of subjects that are forgotten, `forgets` of them since the state was made."""
+        """Have the shadow keep nothing of subjects that are forgotten, `forgets` of them since the state was made.
+
+        Nor may what is left of a shadow that the config does not name any more, or that was given up: it unlearns
+        nothing.
+        """
         if (beside := self.beside) is not None:
             self._attempt(lambda: beside.forget(forgets))
+        if forgets == self._forgets:
+            return
+        self._forgets, of_shadow = forgets, self._directory / "shadow"
+        if beside is None:
+            discard(of_shadow)
+        elif beside.failed is not None:
+            first = self.deciding is self.first
+            model, place = (beside.second, of_shadow) if first else (self.first, self._directory)
+            model.snapshot = None
+            discard(place / "snapshot")
+            discard(place / "earlier")
 
     def keep(self) -> None:
         """Keep what the shadow saw."""
