@@ -96,7 +96,7 @@ class GoingBack:
         left_out = LeftOutFeedback({offset: control})
         for first, end in named_below(control, offset):
             for record in reader.read(self._feedback, first, end):
-                if not is_control(record.value):
+                if left_out.may_name(record.offset) and not is_control(record.value):
                     said = learn.said(record)
                     if said is not None and left_out.names(record.offset, said[0]):
                         transaction.known.leave_out(said[1])

@@ -14,6 +14,9 @@ from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.packed.control import Control, is_control, read_control
 from tocsin.streams.wire.packed.feedback import UNREADABLE
 
+GAP = 1_000
+"""Offsets so far apart are read in two ranges."""
+
 
 class LeftOutFeedback:
     """The feedback records that some control records name."""
@@ -36,6 +39,10 @@ class LeftOutFeedback:
         if offset in self._offsets:
             return True
         return any(first <= offset < end and _is_of(source, of) for first, end, of in self._ranges)
+
+    def may_name(self, offset: int) -> bool:
+        """Whether the feedback record at an offset is left out, whoever said what it says or for one source only."""
+        return offset in self._offsets or any(first <= offset < end for first, end, _ in self._ranges)
 
     def has_all_of(self, control: Control, at: int) -> bool:
         """Whether all that the control record at an offset names is left out already, as far as that can be told."""
@@ -126,13 +133,16 @@ def first_named(control: Control, at: int) -> int:
 
 
 def named_below(control: Control, at: int) -> list[tuple[int, int]]:
-    """Ranges of offsets, first and end, that hold all that the `leave-out` record at an offset names."""
+    """Ranges of offsets, first and end, that hold all that the `leave-out` record at an offset names.
+
+    They hold others, too, where these are few: to read one more range takes as long as to read a thousand records.
+    """
     ranges = [(offset, offset + 1) for offset in sorted(set(control.offsets)) if offset < at]
     if control.first < (end := min(control.end, at)):
         ranges.append((control.first, end))
     joined: list[tuple[int, int]] = []
     for first, stop in sorted(ranges):
-        if joined and first <= joined[-1][1]:
+        if joined and first <= joined[-1][1] + GAP:
             joined[-1] = joined[-1][0], max(stop, joined[-1][1])
         else:
             joined.append((first, stop))

@@ -28,8 +28,17 @@ def test_a_control_record_names_only_what_stands_before_it(control: Control, at:
     named = [offset for offset in range(20) if left_out.names(offset, None)]
     assert named == [o for o in range(at) if o in control.offsets or control.first <= o < control.end]
     assert first_named(control, at) == min(named, default=at)
-    assert [o for first, end in named_below(control, at) for o in range(first, end)] == named
+    held = [o for first, end in named_below(control, at) for o in range(first, end)]
+    assert [o for o in held if left_out.may_name(o)] == named
+    assert held == sorted(set(held))
+    assert all(o < at for o in held)
     assert left_out.has_all_of(control, at)
+
+
+def test_what_is_scattered_is_read_in_few_ranges() -> None:
+    """A person has thousands of records, and each range that is read is a question to the broker."""
+    control = Control(kind="leave-out", reason="forgotten", time=0, offsets=[*range(0, 90_000, 90), 500_000])
+    assert named_below(control, 600_000) == [(0, 89_911), (500_000, 500_001)]
 
 
 @given(st.dictionaries(st.integers(0, 12), CONTROLS, max_size=4), CONTROLS, st.integers(0, 12))
