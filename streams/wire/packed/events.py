@@ -16,6 +16,7 @@ import numpy as np
 from tocsin.models.data.batch import Floats
 from tocsin.models.data.feedback import Contexts
 from tocsin.streams.wire.encode import finite
+from tocsin.streams.wire.packed.beside import SeenBeside
 from tocsin.streams.wire.packed.context import context_to_wire
 from tocsin.streams.wire.packed.layout import Layout
 from tocsin.streams.wire.records import Context, Decision, Event, Figure, ModelVersion, Reason, Scalar, SubjectState
@@ -36,6 +37,8 @@ class More(msgspec.Struct, frozen=True, array_like=True):
     """What the model saw, where an older version kept it."""
     alert: float | None = None
     """As in `Decision`."""
+    beside: SeenBeside | None = None
+    """What the model saw that does not decide, where there is one."""
 
 
 class PackedEvent(msgspec.Struct, frozen=True, array_like=True):

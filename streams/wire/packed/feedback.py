@@ -51,10 +51,13 @@ class PackedFeedback(msgspec.Struct, frozen=True, array_like=True):
         """The event. Raises msgspec.MsgspecError."""
         return read_packed(self.event)
 
-    def record(self) -> Feedback:
-        """The same as a record with names. Raises one of `UNREADABLE`."""
-        packed = self.event_read()
-        event, decision, context = unpacked(self.layout_read(), packed)
+    def record(self, packed: PackedEvent | None = None, layout: Layout | None = None) -> Feedback:
+        """The same as a record with names; of what another model saw of the event, where that is given.
+
+        Raises one of `UNREADABLE`.
+        """
+        packed, layout = packed or self.event_read(), layout or self.layout_read()
+        event, decision, context = unpacked(layout, packed)
         return Feedback(
             event=event,
             label=self.label,

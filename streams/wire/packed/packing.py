@@ -56,9 +56,7 @@ def packed_batch(
     layout: Layout, events: EventColumns, scores: Scores, verdicts: Verdicts, more: Sequence[More | None]
 ) -> list[bytes]:
     """The blobs of B events."""
-    numbers = numbers_of(layout, scores, verdicts).astype("<f8", copy=False)
-    for f in [f for f, kind in enumerate(layout.kinds) if kind == "time"]:  # of which the model sees parts
-        numbers[:, f] = [math.nan if (v := values[f]) is None else float(v) for values in events.features]
+    numbers = kept_of(layout, events, scores, verdicts).astype("<f8", copy=False)
     rows, size = numbers.tobytes(), 8 * layout.width
     places = [f for f, kind in enumerate(layout.kinds) if kind == "category"]
     blobs, key = [], layout.key
@@ -82,6 +80,14 @@ def packed_batch(
             )
         )
     return blobs
+
+
+def kept_of(layout: Layout, events: EventColumns, scores: Scores, verdicts: Verdicts) -> Floats:
+    """All numbers that are kept of B events, float64 [B, layout.width]: a time as it came."""
+    numbers = numbers_of(layout, scores, verdicts)
+    for f in [f for f, kind in enumerate(layout.kinds) if kind == "time"]:  # of which the model sees parts
+        numbers[:, f] = [math.nan if (v := values[f]) is None else float(v) for values in events.features]
+    return numbers
 
 
 def numbers_of(layout: Layout, scores: Scores, verdicts: Verdicts) -> Floats:

@@ -22,9 +22,10 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output, encode
 from tocsin.streams.wire.event_columns import EventColumns, batch_of
 from tocsin.streams.wire.kinds.novelty import NovelGroup
+from tocsin.streams.wire.packed.beside import SeenBeside, beside_of
 from tocsin.streams.wire.packed.events import More, read_packed, unpacked
 from tocsin.streams.wire.packed.layout import Layout
-from tocsin.streams.wire.packed.packing import Verdicts, layout_of, packed_batch
+from tocsin.streams.wire.packed.packing import Verdicts, kept_of, layout_of, packed_batch
 from tocsin.streams.wire.records import Decision, ModelVersion, Reason, Shed, SubjectState
 from tocsin.streams.worker.circumstances.circumstances import Circumstances, Deciders, OverBudget, ToldOfEvents
 from tocsin.streams.worker.circumstances.of_records import OfRecords
@@ -164,10 +165,18 @@ class Decide:
                 reasons[i] = None
         return Verdicts(decided, np.where(decided, scores.label, -1), reasons, self._version(), decided_at)
 
-    def written(self, judged: JudgedEvents) -> DecidedBatch:
-        """The records of events that are decided, and what to keep of each."""
+    def seen(self, judged: JudgedEvents) -> list[SeenBeside]:
+        """What this model saw of events that another one decides."""
+        layout = layout_of(judged.scores, self._decoder.layout, judged.verdicts.model)
+        return beside_of(layout, kept_of(layout, judged.events, judged.scores, judged.verdicts))
+
+    def written(self, judged: JudgedEvents, beside: Sequence[SeenBeside] = ()) -> DecidedBatch:
+        """The records of events that are decided, and what to keep of each.
+
+        `beside` is what another model saw of each, where there is one.
+        """
         events, scores, verdicts, told, _ = judged
-        layout, packed, decisions = self._records(judged)
+        layout, packed, decisions = self._records(judged, beside)
         outputs = self._outputs(self._settings.topics.decisions, events, decisions)
         for i in range(events.size):
             if told.raises(i):
@@ -179,10 +188,10 @@ class Decide:
 
     def decisions_alone(self, judged: JudgedEvents, topic: str) -> list[Output]:
         """The decisions alone, as records of a topic."""
-        _, _, decisions = self._records(judged)
+        _, _, decisions = self._records(judged, ())
         return [output for [output] in self._outputs(topic, judged.events, decisions)]
 
-    def _records(self, judged: JudgedEvents) -> tuple[Layout, list[bytes], list[bytes]]:
+    def _records(self, judged: JudgedEvents, beside: Sequence[SeenBeside]) -> tuple[Layout, list[bytes], list[bytes]]:
         """What is kept of each event, with its layout, and the decisions."""
         events, scores, verdicts, told, _ = judged
         layout = layout_of(scores, self._decoder.layout, verdicts.model)
@@ -191,6 +200,8 @@ class Decide:
             _more(self._said_of_budget(over), None if after is None else after.state, alert)
             for over, after, alert in columns
         ]
+        if beside:
+            more = [msgspec.structs.replace(a or More(), beside=b) for a, b in zip(more, beside, strict=True)]
         packed = packed_batch(layout, events, scores, verdicts, more)
         kept = self._to_explain(verdicts, told)
         if events.size <= FEW:

@@ -14,6 +14,7 @@ from tocsin.models.data.batch import Batch, Floats
 from tocsin.models.data.features import category_code
 from tocsin.models.data.feedback import FeedbackBatch
 from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.packed.beside import layout_beside
 from tocsin.streams.wire.packed.events import PackedEvent, contexts_of, rows_of
 from tocsin.streams.wire.packed.feedback import PackedFeedback, read
 from tocsin.streams.wire.packed.layout import Layout
@@ -36,6 +37,8 @@ class FeedbackItem(NamedTuple):
     """What the numbers of that event mean."""
     foreign: bool = False
     """Whether another model than this one has seen its event, or none has."""
+    as_seen: FeedbackItem | None = None
+    """The same with what this very model saw of the event, where another one decided it: see `beside`."""
 
     @property
     def event_id(self) -> str:
@@ -57,6 +60,20 @@ class FeedbackItem(NamedTuple):
             return isinstance(self.feedback, Feedback) and self.feedback.context is not None
         return self.layout.decided or (self.event.more is not None and self.event.more.context is not None)
 
+    def beside(self) -> FeedbackItem | None:
+        """The same with what the second model saw of the event in place of what the deciding one did.
+
+        None where there was no second one. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`.
+        """
+        event, layout = self.event, self.layout
+        if event is None or layout is None or event.more is None or event.more.beside is None:
+            return None
+        seen, found = event.more.beside, layout_beside(event.more.beside.layout, layout)
+        if len(seen.numbers) != 8 * found.width:
+            raise ValueError(f"{len(seen.numbers)} bytes of numbers, where its layout has {8 * found.width}")
+        other = msgspec.structs.replace(event, layout=found.key, numbers=seen.numbers, more=None)
+        return self._replace(event=other, layout=found)
+
     @property
     def place(self) -> tuple[int, int] | None:
         """Partition and offset of the label; None where an earlier version wrote the record."""
@@ -75,7 +92,11 @@ class FeedbackItem(NamedTuple):
 
     def as_record(self) -> Feedback:
         """The record with names. Raises one of `tocsin.streams.wire.packed.feedback.UNREADABLE`."""
-        found = self.feedback.record() if isinstance(self.feedback, PackedFeedback) else self.feedback
+        found = (
+            self.feedback.record(self.event, self.layout)
+            if isinstance(self.feedback, PackedFeedback)
+            else self.feedback
+        )
         return found if found.label == self.label else msgspec.structs.replace(found, label=self.label)
 
     def is_of(self, digest: str, classes: Collection[str], learnt: int) -> bool:

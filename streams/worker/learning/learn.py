@@ -123,7 +123,7 @@ class Learn:
         if fitting:
             self.listens(fitting)
             judge(fitting)
-            self._classifier.learn(self._columns(fitting))
+            self._classifier.learn(self._columns([one.as_seen or one for one in fitting]))
         self._classifier.feedback_offset = records[-1].offset + 1
         return len(fitting)
 
@@ -152,11 +152,21 @@ class Learn:
             item = read if name == read.label else read._replace(label=name)
             if item.label in classes or (not self._settings.classes and len(classes) < self._classes_most):
                 classes[item.label] = None
-                own = self._is_own(item, classes, self._classifier.learnt + len(fitting))
-                fitting.append(item if own else item._replace(foreign=True))
+                fitting.append(self._as_seen(item, classes, self._classifier.learnt + len(fitting)))
             else:
                 self._pass_over(item.record, item.label)
         return fitting
+
+    def _as_seen(self, item: FeedbackItem, classes: Collection[str], learnt: int) -> FeedbackItem:
+        """The item with what this model saw of its event: as the deciding one, as the second one, or not at all."""
+        if self._is_own(item, classes, learnt):
+            return item
+        try:
+            other = item.beside()
+        except UNREADABLE as error:
+            raise _garbage(item.record, str(error)) from error
+        seen = other if other is not None and self._is_own(other, classes, learnt) else None
+        return item._replace(foreign=True, as_seen=seen)
 
     def _is_own(self, item: FeedbackItem, classes: Collection[str], learnt: int) -> bool:
         try:

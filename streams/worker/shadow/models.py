@@ -26,6 +26,7 @@ from tocsin.streams.wire.decode import Decoder
 from tocsin.streams.wire.encode import Output
 from tocsin.streams.wire.event_columns import EventColumns
 from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
+from tocsin.streams.wire.packed.beside import SeenBeside
 from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals
 from tocsin.streams.worker.deciding import scoring
 from tocsin.streams.worker.deciding.decide import DecidedBatch, JudgedEvents
@@ -246,18 +247,23 @@ class Models:
         if beside is None:
             return decide(events, transaction, now), []
         judged = decide.judge(events, transaction, now, self._notes_of(self.deciding, beside, transaction))
-        decided = decide.written(judged)
-        shadow, outputs = self.shadow, list[Output]()
+        shadow, outputs, seen = self.shadow, list[Output](), list[SeenBeside]()
         if shadow is not None and decide.shed is None:
-            self._attempt(lambda: outputs.extend(self._look(beside, shadow, judged, transaction, now)))
+            self._attempt(lambda: seen.extend(self._look(beside, shadow, judged, (transaction, now), outputs)))
         if self.shadow is None or decide.shed is not None:
             beside.passed_over += events.size
-        return decided, outputs
+        return decide.written(judged, seen), outputs
 
     def _look(
-        self, beside: Beside, shadow: Model, judged: JudgedEvents, transaction: Transaction, now: int
-    ) -> Sequence[Output]:
-        """What the shadow says of events that are decided."""
+        self,
+        beside: Beside,
+        shadow: Model,
+        judged: JudgedEvents,
+        within: tuple[Transaction, int],
+        outputs: list[Output],
+    ) -> list[SeenBeside]:
+        """What the shadow sees of events that are decided; what it would have decided is added to the outputs."""
+        transaction, now = within
         notes = self._notes_of(shadow, beside, transaction)
         said = shadow.decide.judge(judged.events, beside.transaction, now, notes, judged.own)
         pair = (judged, said) if self.deciding is self.first else (said, judged)
@@ -265,7 +271,10 @@ class Models:
         topic = self._settings.topics.events
         beside.transaction.positions.set(next_offsets(r for r in judged.events.records if r.topic == topic))
         beside.scored += judged.events.size
-        return [] if beside.topic is None else shadow.decide.decisions_alone(said, beside.topic)
+        seen = shadow.decide.seen(said)
+        if beside.topic is not None:
+            outputs += shadow.decide.decisions_alone(said, beside.topic)
+        return seen
 
     def _notes_of(self, model: Model, beside: Beside, transaction: Transaction) -> Notes:
         """Where a model keeps class priors and traffic."""

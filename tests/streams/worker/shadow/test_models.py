@@ -6,10 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
 from tocsin.models.classifier import Classifier
+from tocsin.streams.transport.base import Record
+from tocsin.streams.wire.packed.events import More, pack
+from tocsin.streams.wire.packed.feedback import PackedFeedback, packed_feedback, read
 from tocsin.streams.worker.worker import Worker
 
 from ...support import Service, bits, check_chain, crash, drain, event, running, settings, stream
@@ -22,6 +26,18 @@ def second_of(worker: Worker) -> Any:
     return beside
 
 
+def alone(record: Record) -> bytes:
+    """A record; feedback without what the shadow saw, which it carries besides."""
+    value = record.value or b""
+    found = read(value) if record.topic == "feedback" else None
+    if not isinstance(found, PackedFeedback):
+        return value
+    event = found.event_read()
+    more = None if event.more is None else msgspec.structs.replace(event.more, beside=None)
+    bare = msgspec.structs.replace(event, more=None if more == More() else more)
+    return packed_feedback(msgspec.structs.replace(found, event=pack(bare)))
+
+
 def test_a_shadow_changes_no_byte_of_what_is_decided_and_learnt(tmp_path: Path) -> None:
     found = []
     for name in ("alone", "beside"):
@@ -32,25 +48,66 @@ def test_a_shadow_changes_no_byte_of_what_is_decided_and_learnt(tmp_path: Path) 
             feed(service, worker, 3, start=40)
             feed(service, worker, 40, start=43)
             topics = [t for t in service.topics.names() if t not in (service.topics.telemetry, service.topics.configs)]
-            records = {topic: [(r.key, r.value, r.headers) for r in service.records(topic)] for topic in topics}
+            records = {topic: [(r.key, alone(r), r.headers) for r in service.records(topic)] for topic in topics}
             found.append((records, bits(worker), worker.counts.totals()))
     assert found[0] == found[1]
     assert found[0][0]["decisions"]
 
 
-def test_the_model_of_a_shadow_is_that_of_its_config_alone(tmp_path: Path) -> None:
+def parts_of(classifier: Classifier) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in classifier.to_snapshot()[1].items()}
+
+
+FOREST: dict[str, Any] = {
+    "experts": [{"kind": "forest", "trees": 3}, {"kind": "naive-bayes"}],
+    "abstention": {"cold_start": 5, "error": 0.2},
+    "prior_shift": {"enabled": True},
+}
+
+
+@pytest.mark.parametrize("other", [OTHER, FOREST], ids=["two experts", "a forest"])
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_shadow_is_the_model_that_a_service_would_have_with_its_config_alone(
+    tmp_path: Path, other: dict[str, Any], promoted: bool
+) -> None:
+    service = Service(with_shadow(tmp_path, other, topics={"shadow": "beside"}), partitions=2)
+    single = Service(settings(tmp_path / "alone", **other), partitions=2)
+    with running(service) as worker, running(single) as by_itself:
+        for start in range(0, 120, 15):
+            if promoted and start == 60:
+                choose(service, second_of(worker).digests[1])
+                choose(single, "of nobody here")  # so that offsets stay alike
+                drain(worker, by_itself)
+            for one, at_work in ((service, worker), (single, by_itself)):
+                one.send(*[raw for raw, _ in stream(15, start)])
+                drain(at_work)
+                one.tell(*[truth for _, truth in stream(15, max(0, start - 15))])  # a portion late
+                drain(at_work)
+        assert parts_of(second_of(worker).second.classifier) == parts_of(by_itself.classifier)
+        assert worker.counts.scored_anew == 0
+
+    def said(of: Service, topic: str) -> dict[str, Any]:
+        kept = ("status", "label", "belief", "uncertainty", "conflict", "reason", "set", "explanation")
+        return {d["event"]: {name: d[name] for name in kept} for d in of.values(topic)}
+
+    wanted = said(single, "decisions")
+    before, after = said(service, "beside"), said(service, "decisions")
+    theirs = {event: after[event] if promoted and int(event[1:]) >= 60 else before[event] for event in wanted}
+    assert theirs == wanted
+
+
+def test_a_service_that_begins_with_the_config_of_the_shadow_has_its_model(tmp_path: Path) -> None:
     service = Service(with_shadow(tmp_path))
     with running(service) as worker:
         feed(service, worker, 60)
         second = second_of(worker).second.classifier
-        told = second.to_snapshot()[1]
+        told = parts_of(second)
     alone = Service(settings(tmp_path / "alone", **OTHER))
     for record in service.records("feedback"):
         alone._feeder.produce("feedback", record.key, record.value or b"")
     with running(alone) as other:
-        ours = other.classifier.to_snapshot()[1]
         assert other.classifier.digest == second.digest
-    assert {name: a.tobytes() for name, a in told.items()} == {name: a.tobytes() for name, a in ours.items()}
+        assert parts_of(other.classifier) == told
 
 
 def test_what_a_shadow_would_decide_goes_to_its_topic_alone(tmp_path: Path) -> None:
