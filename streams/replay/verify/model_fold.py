@@ -28,6 +28,7 @@ from tocsin.streams.worker.deciding.decide import Decide
 from tocsin.streams.worker.learning.learn import FeedbackError, Learn
 from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback, first_named
 from tocsin.streams.worker.reporting.counts import Counts
+from tocsin.streams.worker.snapshots.candidates import Candidate
 from tocsin.streams.worker.snapshots.store import StoreError
 
 PIECE = 1_000
@@ -60,8 +61,8 @@ class ModelFold:
         self._decoder = Decoder(EventSchema(settings))
         self._left_out = LeftOutFeedback({})
         """What the control records name that take feedback back, as far as they were read."""
-        self._obeyed: set[int] = set()
-        """Their offsets."""
+        self._obeyed: dict[int, int] = {}
+        """By their offsets, the first offset that each names."""
         self._pieces: FeedbackPieces | None = None
 
     @property
@@ -90,6 +91,8 @@ class ModelFold:
         """Begin at the nearest snapshot at or below `most`, for the model at `wanted`. Raises NoModelError."""
         found: Classifier | None = None
         for snapshot in self._snapshots.at_most(most, wanted):
+            if not self._is_without_what_was_left_out(snapshot.candidate):
+                continue
             try:
                 found = snapshot.load()
                 break
@@ -105,6 +108,14 @@ class ModelFold:
         self._decide = Decide(self._settings, self._classifier, self._decoder, self._config)
         self._counts = Counts()
         self._learn = Learn(self._classifier, self._decoder, self._settings, self._counts, self._seals)
+
+    def _is_without_what_was_left_out(self, snapshot: Candidate) -> bool:
+        """Whether a snapshot holds nothing that a control record behind it leaves out, of those that were read.
+
+        The fold would pass over such a record, which it has obeyed before.
+        """
+        ahead = {at for at, first in self._obeyed.items() if first < snapshot.offset <= at}
+        return ahead <= set(snapshot.ahead)
 
     def _go_on(self, offset: int) -> None:
         """Fold up to an offset, from the beginning again where a control record asks for that."""
@@ -157,7 +168,7 @@ class ModelFold:
             raise FeedbackError("a control record cannot be read") from None
         if control.kind != "leave-out" or record.offset in self._obeyed:
             return
-        self._obeyed.add(record.offset)
         self._left_out.add(record.offset, control)
-        if (first := first_named(control, record.offset)) < record.offset:
+        self._obeyed[record.offset] = first = first_named(control, record.offset)
+        if first < record.offset:
             raise _GoBackError(first)
