@@ -27,41 +27,52 @@ def verify(
 ) -> None:
     """Verify past decisions, and print what was found; ends with 1 where not all is as it should be."""
     from tocsin.streams.replay.past.span import Span
-    from tocsin.streams.replay.verify.chain_check import HeadsError
     from tocsin.streams.transport.kafka import KafkaTransport
 
     with reporting_errors():
         span = Span.of(first, stop)
-        if options.heads is not None and not options.heads.is_file():
-            raise HeadsError(f"--heads: there is no file {options.heads}")
+        kept = None if options.heads is None else _kept_heads(options.heads)
         with closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as reader:
-            found = _verified(settings, options, reader, span)
+            found = _verified(settings, options, reader, span, kept)
+    from tocsin.streams.cli.verify.tables import no_success, tables
+
     if report == "json":
         print_result(json.dumps(found.as_json()))
     else:
-        from tocsin.streams.cli.verify.tables import tables
-
         for table in tables(found):
             out.print(table)
-    if not (found.checked or found.not_checkable):
-        on = "" if options.event is None else f" on the event {options.event!r}"
-        print_message(f"nothing was checked: {settings.topics.decisions} has no decision{on} in this span", failed=True)
-        raise typer.Exit(1)
-    if not found.good:
-        print_message("not everything is as it should be: see the report", failed=True)
+    if fault := no_success(found, settings.topics.decisions, options.event):
+        print_message(fault, failed=True)
         raise typer.Exit(1)
 
 
-def _verified(settings: Settings, options: VerifyOptions, reader: Transport, span: Span) -> VerifyReport:
+def _verified(
+    settings: Settings, options: VerifyOptions, reader: Transport, span: Span, kept: bytes | None
+) -> VerifyReport:
     from tocsin.streams.replay.verify.verify import Verify
 
-    kept = None if options.heads is None else options.heads.read_bytes()
     verifier = Verify(settings, reader, span, options.event)
     with progress("verifying", None) as advance:
         found = verifier.run(kept, advance)
     if options.export_heads is not None:
         _export(options.export_heads, verifier.heads(), found.chain.whole)
     return found
+
+
+def _kept_heads(file: Path) -> bytes:
+    """The file of `--heads`, from which heads can be read. Raises HeadsError."""
+    from tocsin.streams.replay.verify.chain_check import HeadsError, read_heads
+
+    if not file.is_file():
+        raise HeadsError(f"--heads: there is no file {file}")
+    try:
+        written = file.read_bytes()
+        read_heads(written)
+    except OSError as error:
+        raise HeadsError(f"--heads {file}: {error.strerror}") from None
+    except HeadsError as error:
+        raise HeadsError(f"--heads {file}: {error}") from None
+    return written
 
 
 def _export(path: Path, heads: bytes, whole: bool) -> None:

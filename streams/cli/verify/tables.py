@@ -41,6 +41,17 @@ def tables(report: VerifyReport) -> Iterator[Table]:
         yield shown
 
 
+def no_success(report: VerifyReport, topic: str, event: str | None = None) -> str | None:
+    """Why a verification of a topic, or of its decisions on one event, is no success; None where it is one."""
+    if not (report.checked or report.not_checkable):
+        on = "" if event is None else f" on the event {event!r}"
+        return f"nothing was checked: {topic} has no decision{on} in this span"
+    if not report.checked:
+        reasons = "; ".join(f"{n:,}: {WHY.get(reason, reason)}" for reason, n in sorted(report.not_checkable.items()))
+        return f"nothing was checked, because no decision could be made again: {reasons}"
+    return None if report.good else "not everything is as it should be: see the report"
+
+
 def _counts(report: VerifyReport) -> Table:
     shown, chain = Table(show_header=False), report.chain
     shown.add_row("decisions made again", f"{report.checked:,}")

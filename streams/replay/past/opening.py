@@ -16,18 +16,17 @@ class Opens(Protocol):
     """Opens what is sealed."""
 
     def __call__(self, value: bytes) -> bytes:
-        """A decision as it was before anything in it was sealed, with its link. Raises ClosedError."""
+        """A decision as it was before anything in it was sealed, with its link.
+
+        Raises ClosedError, DamagedSealError, and ErasureError where something is sealed and nothing is to be.
+        """
         ...
 
 
 def opens_by(seals: Seals) -> Opens:
-    """Opens what these seals have sealed; what is sealed stays closed where nothing is to be sealed."""
+    """Opens what these seals have sealed; where they seal nothing, a sealed record is an error of the config."""
 
     def opened(value: bytes) -> bytes:
-        if b'"sealed":"' not in value:
-            return value
-        if not seals.active:
-            raise ClosedError
         try:
             return opened_record(value, seals)
         except ErasedError:
@@ -37,4 +36,4 @@ def opens_by(seals: Seals) -> Opens:
 
 
 as_it_is = opens_by(UNSEALED)
-"""Opens decisions of a service that seals nothing; one that is sealed stays closed."""
+"""Opens decisions of a service that seals nothing."""

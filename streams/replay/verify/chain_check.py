@@ -121,7 +121,7 @@ def check_heads(past: PastDecisions, written: bytes) -> HeadsFound:
     """Whether heads that were written earlier still stand in the log. Raises HeadsError."""
     there = {(one.link.partition, one.link.offset, one.link.sha256): one for one in past.decisions if one.link}
     found = HeadsFound()
-    for head in _read_heads(written):
+    for head in read_heads(written):
         one = there.get((head["partition"], head["offset"], head["sha256"]))
         if one is not None and one.whole:
             found.found += 1
@@ -132,16 +132,20 @@ def check_heads(past: PastDecisions, written: bytes) -> HeadsFound:
     return found
 
 
-def _read_heads(written: bytes) -> list[dict[str, Any]]:
+def read_heads(written: bytes) -> list[dict[str, Any]]:
+    """The heads in a file that `written_heads` gave; at least one. Raises HeadsError."""
     try:
         heads: list[dict[str, Any]] = orjson.loads(written)["heads"]
-        return [
+        read = [
             {name: kind(head[name]) for name, kind in (("partition", int), ("offset", int), ("sha256", str))}
             | {"decided_at": int(head["decided_at"])}
             for head in heads
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise HeadsError(f"no heads can be read from it: {error!r}") from error
+    if not read:
+        raise HeadsError("it holds no head")
+    return read
 
 
 def _place(what: str, one: PastDecision) -> ChainPlace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tocsin.streams.cli.app import app
 from tocsin.streams.cli.console import PrintableConsole
-from tocsin.streams.cli.verify.tables import WHY, tables
+from tocsin.streams.cli.verify.tables import WHY, no_success, tables
 from tocsin.streams.replay.verify.report import ChainFound, ChainPlace, Difference, HeadsFound, VerifyReport
 
 from .past_on_broker import decided, on_broker
@@ -90,6 +91,33 @@ def test_nothing_but_erasure_may_keep_decisions_from_being_checked() -> None:
     assert report.good
     report.not_checkable["event-expired"] = 1
     assert not report.good
+
+
+def test_decisions_none_of_which_could_be_made_again_are_no_success() -> None:
+    report = VerifyReport()
+    report.not_checkable.update({"erased": 3, "event-expired": 2})
+    fault = no_success(report, "decisions")
+    assert fault is not None
+    assert "nothing was checked" in fault
+    assert "3: a person was forgotten; 2: their event is in its topic no more" in fault
+    report.not_checkable = Counter(erased=3)
+    assert no_success(report, "decisions") is not None
+    report.reproduced = 1
+    assert no_success(report, "decisions") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [('{"heads": []}', "it holds no head"), ("[]", "no heads can be read from it"), ("?", "no heads can be read")],
+)
+def test_a_file_of_heads_that_proves_nothing_is_told_with_its_option_and_name(
+    config: Path, tmp_path: Path, written: str, words: str
+) -> None:
+    file = tmp_path / "heads.json"
+    file.write_text(written)
+    result = tocsin(config, "--verify", "--heads", file)
+    assert result.exit_code == 1
+    assert f"--heads {file}: {words}" in result.stderr
 
 
 @pytest.mark.broker

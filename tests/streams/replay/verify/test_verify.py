@@ -1,14 +1,29 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from pathlib import Path
 
+import pytest
+
 from tocsin.streams.replay.past.span import Span
+from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.proof.chain import without_link
+from tocsin.streams.wire.sealing.logged_keys import LoggedKeys
+from tocsin.streams.wire.sealing.sealed import MARK, MORE, KeySeals
+from tocsin.streams.wire.sealing.secret import ErasureError, Secret
 
 from ...support import START, Service, drain, running, settings, stream, text_settings
-from .verifying import TamperedTransport, WatchedTransport, all_good, crash_before_commit, decide_and_learn, verify
+from .verifying import (
+    TamperedTransport,
+    WatchedTransport,
+    all_good,
+    crash_before_commit,
+    decide_and_learn,
+    elsewhere,
+    verify,
+)
 
 
 def test_every_decision_is_made_again_to_the_byte_from_an_empty_directory(tmp_path: Path) -> None:
@@ -130,14 +145,21 @@ def test_a_decision_that_nobody_can_open_any_more_is_no_fault(tmp_path: Path) ->
         return (
             value
             if b'"s1"' not in value
-            else without_link(value)[:-1] + b',"sealed":"AA==","chain":' + (value[value.rindex(b'"chain":') + 8 :])
+            else without_link(value)[:-1]
+            + b',"sealed":"%b","chain":' % b64encode(MARK + bytes(MORE))
+            + value[value.rindex(b'"chain":') + 8 :]
         )
 
-    report = verify(service, tmp_path / "other", reader=TamperedTransport(service, change))
+    reader = TamperedTransport(service, change)
+    keys = LoggedKeys(reader, service.topics.keys, Secret("a text that is long enough"))
+    config = elsewhere(service.settings, tmp_path / "other")
+    report = Verify(config, reader, seals=KeySeals(keys)).run()
     assert (report.reproduced, report.not_checkable) == (30, {"erased": 10})
     assert report.chain.changed == 10  # sealed after the fact: a service seals before the link is put on
     report.chain.changed = 0
     assert report.good
+    with pytest.raises(ErasureError, match=r"erasure\.enabled is not set"):
+        Verify(config, reader).run()  # a config that opens nothing does not say that anybody was forgotten
 
 
 def test_decisions_of_a_span_are_those_and_no_others(tmp_path: Path) -> None:
