@@ -31,9 +31,11 @@ def verify(
 
     with reporting_errors():
         span = Span.of(first, stop)
+        if options.export_heads is not None:
+            _look_for_room(options.export_heads)
         kept = None if options.heads is None else _kept_heads(options.heads)
         with closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as reader:
-            found = _verified(settings, options, reader, span, kept)
+            found, heads = _verified(settings, options, reader, span, kept)
     from tocsin.streams.cli.verify.tables import no_success, tables
 
     if report == "json":
@@ -41,22 +43,26 @@ def verify(
     else:
         for table in tables(found):
             out.print(table)
-    if fault := no_success(found, settings.topics.decisions, options.event):
+    fault = no_success(found, settings.topics.decisions, options.event)
+    if fault is not None:
         print_message(fault, failed=True)
+    if options.export_heads is not None:
+        with reporting_errors():
+            _export(options.export_heads, heads, found)
+    if fault is not None:
         raise typer.Exit(1)
 
 
 def _verified(
     settings: Settings, options: VerifyOptions, reader: Transport, span: Span, kept: bytes | None
-) -> VerifyReport:
+) -> tuple[VerifyReport, bytes]:
+    """What was found, and the heads of the chains."""
     from tocsin.streams.replay.verify.verify import Verify
 
     verifier = Verify(settings, reader, span, options.event)
     with progress("verifying", None) as advance:
         found = verifier.run(kept, advance)
-    if options.export_heads is not None:
-        _export(options.export_heads, verifier.heads(), found.chain.whole)
-    return found
+    return found, verifier.heads()
 
 
 def _kept_heads(file: Path) -> bytes:
@@ -75,10 +81,31 @@ def _kept_heads(file: Path) -> bytes:
     return written
 
 
-def _export(path: Path, heads: bytes, whole: bool) -> None:
-    """Write the heads of a chain that is whole: those of another one would say that all before them was good."""
-    if not whole:
-        print_message(f"{path} is not written: the chain is broken", failed=True)
-        return
-    path.write_bytes(heads)
-    print_message(f"the heads of the chain are written to {path}: keep it where nobody who can write to Kafka can")
+def _look_for_room(file: Path) -> None:
+    """Raises HeadsError where `--export-heads` cannot write a new file."""
+    from tocsin.streams.replay.verify.chain_check import HeadsError
+
+    if file.exists():
+        raise HeadsError(
+            f"--export-heads: there is {file} already, and heads that are kept are not overwritten: name another file"
+        )
+    if not file.parent.is_dir():
+        raise HeadsError(f"--export-heads: there is no directory {file.parent}")
+
+
+def _export(file: Path, heads: bytes, found: VerifyReport) -> None:
+    """Write the heads of a chain that is whole: those of another one would say that all before them was good.
+
+    Raises HeadsError where they are not written.
+    """
+    from tocsin.streams.cli.verify.tables import no_heads
+    from tocsin.streams.replay.verify.chain_check import HeadsError
+
+    if why := no_heads(found):
+        raise HeadsError(f"{file} is not written: {why}")
+    try:
+        with file.open("xb") as written:
+            written.write(heads)
+    except OSError as error:
+        raise HeadsError(f"--export-heads {file}: {error.strerror}") from None
+    print_message(f"the heads of the chain are written to {file}: keep it where nobody who can write to Kafka can")

@@ -52,6 +52,17 @@ def no_success(report: VerifyReport, topic: str, event: str | None = None) -> st
     return None if report.good else "not everything is as it should be: see the report"
 
 
+def no_heads(report: VerifyReport) -> str | None:
+    """Why the heads of the chains are not to be kept; None where they may be."""
+    chain, kept = report.chain, report.heads
+    if not chain.whole:
+        return "the chain is broken"
+    if kept is not None and (kept.missing or kept.expired):
+        gone = len(kept.missing) + kept.expired
+        return f"{gone:,} of the heads of --heads are found no more, so that nothing ties these heads to those"
+    return None if chain.links or chain.begun else "the chain has no head"
+
+
 def _counts(report: VerifyReport) -> Table:
     shown, chain = Table(show_header=False), report.chain
     shown.add_row("decisions made again", f"{report.checked:,}")

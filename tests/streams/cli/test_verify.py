@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tocsin.streams.cli.app import app
 from tocsin.streams.cli.console import PrintableConsole
-from tocsin.streams.cli.verify.tables import WHY, no_success, tables
+from tocsin.streams.cli.verify.tables import WHY, no_heads, no_success, tables
 from tocsin.streams.replay.verify.report import ChainFound, ChainPlace, Difference, HeadsFound, VerifyReport
 
 from .past_on_broker import decided, on_broker
@@ -118,6 +118,34 @@ def test_a_file_of_heads_that_proves_nothing_is_told_with_its_option_and_name(
     result = tocsin(config, "--verify", "--heads", file)
     assert result.exit_code == 1
     assert f"--heads {file}: {words}" in result.stderr
+
+
+def test_heads_that_would_overwrite_others_or_have_no_directory_are_refused_before_any_work(
+    config: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "heads.json"
+    file.write_text("kept")
+    result = tocsin(config, "--verify", "--export-heads", file)
+    assert result.exit_code == 1
+    assert f"there is {file} already" in result.stderr
+    assert "name another file" in result.stderr
+    assert file.read_text() == "kept"
+    result = tocsin(config, "--verify", "--export-heads", tmp_path / "none" / "heads.json")
+    assert result.exit_code == 1
+    assert f"there is no directory {tmp_path / 'none'}" in result.stderr
+
+
+def test_heads_of_a_chain_in_which_the_kept_ones_are_missing_are_not_exported() -> None:
+    report = VerifyReport(chain=ChainFound(links=9, begun=1))
+    assert no_heads(report) is None
+    report.heads = HeadsFound(found=1)
+    assert no_heads(report) is None
+    report.heads.missing.append({"partition": 0})
+    assert "1 of the heads of --heads" in (no_heads(report) or "")
+    report.heads = HeadsFound(found=1, expired=1)
+    assert "1 of the heads of --heads" in (no_heads(report) or "")
+    assert no_heads(VerifyReport()) == "the chain has no head"
+    assert no_heads(VerifyReport(chain=ChainFound(links=9, changed=1))) == "the chain is broken"
 
 
 @pytest.mark.broker
