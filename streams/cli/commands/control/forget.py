@@ -42,6 +42,8 @@ def forget(
     """
     settings = load_settings(config)
     subjects = list(dict.fromkeys([*(subject or ()), *_lines(subjects_file)]))
+    if not all(map(str.strip, subjects)):
+        raise typer.BadParameter("it is empty, and nobody is called so", param_hint="--subject")
     if not subjects:
         print_message("nobody to forget: give --subject, or --subjects-file", failed=True)
         raise typer.Exit(2)
@@ -58,19 +60,33 @@ def forget(
                 raise typer.Exit(1)
             result = command.forget(found)
     _print(result, report)
+    nobody = [one.subject for one in found if not (one.known or one.forgotten)]
+    if nobody:
+        more = f" and {len(nobody) - _NAMED:,} more" if len(nobody) > _NAMED else ""
+        print_message(
+            f"nothing was found of {', '.join(map(repr, nobody[:_NAMED]))}{more}, and nobody of that name was "
+            "forgotten before: look at how it is written in the events",
+            failed=True,
+        )
     if result.in_clear:
         print_message(
             f"{result.in_clear:,} feedback records were written before erasure was enabled, and stay readable in the "
             "topic of feedback: they go with its beginning (feedback.keep), or with the topic",
             failed=True,
         )
+    if nobody or result.in_clear:
         raise typer.Exit(1)
 
 
 def _lines(file: Path | None) -> list[str]:
+    """The subjects of a file, without white space around them and without a byte order mark; no blank lines."""
     if file is None:
         return []
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not UTF-8: {error.reason}", param_hint="--subjects-file") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _tell_what_is_found(found: Sequence[FoundSubject]) -> None:
