@@ -28,9 +28,11 @@ _UNITS = {
 """What the numbers beside words are, by `Word.part_of`."""
 
 
-def render(decision: Decision) -> str:
-    """A decision as a few lines of text."""
+def render(decision: Decision, closed: bool = False) -> str:
+    """A decision as a few lines of text; `closed` where what was sealed of it could not be opened."""
     lines = _verdict(decision)
+    if decision.explanation is None and closed:
+        return _printable([*lines, "Its reasons were sealed, if any were kept, and cannot be read any more."])
     if decision.explanation is None:
         return _printable([*lines, "The config's explanation level is `none`: no reasons were kept."])
     lines += _explanation(decision.explanation)

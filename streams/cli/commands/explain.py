@@ -42,7 +42,8 @@ def explain(
     if found is None:
         print_message(f"no decision of {event_id!r} in {topic}", failed=True)
         raise typer.Exit(1)
-    print_result(indented(found.record.value or b"") if raw else render(found.decision))
+    value = found.record.value or b""
+    print_result(indented(value) if raw else render(found.decision, closed=is_sealed(value)))
 
 
 def _refuse_old_order(config: Path, event_id: str) -> None:

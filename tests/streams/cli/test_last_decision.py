@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import orjson
 
-from tocsin.streams.cli.last_decision import last_decision
+from tocsin.streams.cli.last_decision import last_decision, opened
+from tocsin.streams.cli.render import render
 from tocsin.streams.transport.memory import MemoryBroker, MemoryTransport
+from tocsin.streams.wire.sealing.json_records import DECISION, is_sealed, sealed_record
+from tocsin.streams.wire.sealing.logged_keys import LoggedKeys
+from tocsin.streams.wire.sealing.sealed import KeySeals
+from tocsin.streams.wire.sealing.secret import Secret
 
 
 def decision(event: str, decided_at: int) -> bytes:
@@ -50,3 +55,19 @@ def test_an_id_is_found_as_it_stands_in_json() -> None:
     identity = 'a "quoted" id, \n and é漢🎉'
     found = last_decision(transport_with(decision(identity, 1)), "decisions", identity)
     assert found is not None
+
+
+def test_a_decision_on_a_forgotten_subject_is_not_said_to_have_had_no_explanation() -> None:
+    broker = MemoryBroker()
+    broker.create("keys", 1)
+    lost, secret = MemoryTransport(broker), Secret("a secret that only the tests know")
+    whole = decision("e", 1).replace(b'"explanation":null', b'"explanation":{"level":"brief"}')
+    sealed = sealed_record(whole, DECISION, "s", KeySeals(LoggedKeys(lost, "keys", secret)))
+    assert is_sealed(sealed)
+    found = last_decision(transport_with(sealed), "decisions", "e")
+    assert found is not None
+    found = opened(found, KeySeals(LoggedKeys(lost, "keys", secret)))  # its key is nowhere
+    words = render(found.decision, closed=is_sealed(found.record.value))
+    assert "cannot be read any more" in words
+    assert "`none`" not in words
+    assert "`none`" in render(found.decision)
