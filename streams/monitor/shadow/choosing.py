@@ -11,13 +11,13 @@ import msgspec
 
 from tocsin.config.settings import Settings
 from tocsin.streams.monitor.shadow.contest import Contest
-from tocsin.streams.monitor.shadow.figures import PromotionVerdict, Standings, verdict
+from tocsin.streams.monitor.shadow.figures import PromotionVerdict, Standings, in_figures, verdict
 from tocsin.streams.monitor.shadow.shown import found_in
 from tocsin.streams.monitor.workers import SILENT_RECORDS, SILENT_SECONDS
 from tocsin.streams.printable import printable
 from tocsin.streams.transport.base import Partition, Record, Transport
 from tocsin.streams.wire.decode import UNREADABLE
-from tocsin.streams.wire.kinds.shadow import ShadowTelemetry
+from tocsin.streams.wire.kinds.shadow import ChosenConfig, ShadowTelemetry, chosen_by
 from tocsin.streams.wire.packed.control import Control, Reason, is_control, packed_control, read_control
 from tocsin.streams.wire.records import Telemetry
 
@@ -41,7 +41,8 @@ class DecideByChoice(NamedTuple):
     """Who is to decide."""
 
     control: Control
-    found: Standings
+    found: Standings | None
+    """None where no worker told of a shadow of late."""
     verdict: PromotionVerdict
 
 
@@ -91,21 +92,88 @@ def promotion(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoic
     return DecideByChoice(control, found, said)
 
 
-def way_back(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoice:
-    """Going back to the config that decided before the last promotion. Raises ChoiceRefusedError."""
-    current = _agreed(settings, told)
-    standing = current.standing
-    if standing is None or standing.reason != "promote" or standing.config != current.decides:
-        raise ChoiceRefusedError("there is no promotion to go back from: the last choice of who decides was none")
-    if standing.before not in (current.first, current.second) or standing.before == current.decides:
-        raise ChoiceRefusedError(
-            f"the config that decided before, {standing.before or 'which nobody has noted'}, is neither that of the "
-            "config file nor its shadow's: name it as `shadow`, and start the workers again"
-        )
+def way_back(settings: Settings, told: ToldOfShadow, now: int, last: ChosenConfig | None = None) -> DecideByChoice:
+    """Going back to the config that decided before the last promotion. Raises ChoiceRefusedError.
+
+    `last` is what the last `decide-by` record of the feedback says (`last_choice`). The workers know both configs, so
+    that it is nothing to them what was edited in the config file since they started.
+    """
+    current = _told_alike(told) if told.workers else None
+    standing = _promotion_that_stands(current, last)
     found = found_in(told.contest, settings)
-    assert found is not None  # workers told of it
-    control = _control(standing.before, "rollback", current.decides, now)
-    return DecideByChoice(control, found, PromotionVerdict(True, verdict(found, settings.promotion).why))
+    why = f"going back from the promotion at feedback offset {standing.offset:,} to config {standing.before}"
+    if found is not None:
+        why = f"{why}. {in_figures(found, settings.promotion)}"
+    if current is None:
+        why = f"{why}. No worker was heard of lately: the record is obeyed when they start"
+        shadow = settings.of_shadow
+        if standing.before not in (settings.digest(), None if shadow is None else shadow.digest()):
+            why = f"{why}, by those that have that config, which is neither that of this file nor its shadow's"
+    control = _control(standing.before, "rollback", standing.config, now)
+    return DecideByChoice(control, found, PromotionVerdict(True, why))
+
+
+def _promotion_that_stands(current: ShadowTelemetry | None, last: ChosenConfig | None) -> ChosenConfig:
+    """The promotion that is in force, by what the workers tell and what the feedback says.
+
+    Raises ChoiceRefusedError where there is none to go back from.
+    """
+    standing = None if current is None else current.standing
+    if last is not None and (standing is None or standing.offset < last.offset):
+        if current is not None and last.reason == "promote":
+            raise ChoiceRefusedError("no worker has come to the last promotion yet: try again in a while")
+        standing = last
+    if standing is None:
+        raise ChoiceRefusedError("there is no promotion to go back from: nobody has chosen who decides")
+    if standing.reason != "promote":
+        raise ChoiceRefusedError(
+            f"there is no promotion to go back from: the last one was taken back at feedback offset "
+            f"{standing.offset:,}, and config {standing.config} decides already"
+        )
+    if not standing.before:
+        raise ChoiceRefusedError("nobody has noted which config decided before the last promotion")
+    if current is not None and standing.before not in (current.first, current.second):
+        raise ChoiceRefusedError(
+            f"the config that decided before, {standing.before}, is neither that of the config file nor its shadow's: "
+            "name it as `shadow`, and start the workers again"
+        )
+    if current is not None and standing.config != current.decides:
+        raise ChoiceRefusedError(
+            f"there is no promotion to go back from: no worker has the promoted config {standing.config} any more, and "
+            f"config {current.decides} decides already"
+        )
+    return standing
+
+
+def _told_alike(told: ToldOfShadow) -> ShadowTelemetry:
+    """What all workers say of who decides. Raises ChoiceRefusedError where they do not agree among themselves."""
+    if without := [name for name, one in told.workers.items() if one is None]:
+        raise ChoiceRefusedError(f"{_names(without)} know of no shadow: start all workers again with one config")
+    found = [one for one in told.workers.values() if one is not None]
+    if len({(one.first, one.second) for one in found}) > 1:
+        raise ChoiceRefusedError(
+            f"{_names(told.workers)} do not run with the same two configs: start them all again with the same ones"
+        )
+    return _newest(told)
+
+
+def last_choice(transport: Transport, settings: Settings) -> ChosenConfig | None:
+    """What the last `decide-by` record of the feedback says, which is read whole; None where there is none.
+
+    Raises TransportError.
+    """
+    last = None
+    for partition, end in transport.end_offsets(settings.topics.feedback).items():
+        for record in transport.read(partition, 0, end):
+            if not is_control(record.value):
+                continue
+            try:
+                control = read_control(record.value or b"")
+            except UNREADABLE:
+                continue
+            if control.kind == "decide-by":
+                last = chosen_by(control, record.offset)
+    return last
 
 
 def _agreed(settings: Settings, told: ToldOfShadow) -> ShadowTelemetry:
@@ -119,6 +187,11 @@ def _agreed(settings: Settings, told: ToldOfShadow) -> ShadowTelemetry:
         raise ChoiceRefusedError(
             f"{_names(others)} run with other configs than this file and its shadow: start them again with these"
         )
+    return _newest(told)
+
+
+def _newest(told: ToldOfShadow) -> ShadowTelemetry:
+    """What the worker says that has come farthest. Raises ChoiceRefusedError where another one has not come so far."""
     found = [one for one in told.workers.values() if one is not None]
     newest = max(found, key=lambda one: -1 if one.standing is None else one.standing.offset)
     if late := [name for name, one in told.workers.items() if one is not None and one.decides != newest.decides]:

@@ -96,18 +96,24 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def verdict(found: Standings, promotion: PromotionSettings) -> PromotionVerdict:
-    """Whether the shadow is shown to be no worse by more than the margin."""
-    name, margin = promotion.measure, promotion.margin
+def in_figures(found: Standings, promotion: PromotionSettings) -> str:
+    """How both stand by the measure that promotions go by, in words."""
+    name = promotion.measure
     bounds = found.advantage[name]
     both = ", ".join(
         f"{who} {'-' if value is None else f'{value:.4f}'}"
         for who, value in (("decides", getattr(found.decides, name)), ("shadow", getattr(found.shadow, name)))
     )
-    figures = (
+    return (
         f"{name} on {found.events:,} labelled events: {both}; the shadow is better by {bounds.estimate:+.4f}, and with "
         f"a confidence of {promotion.confidence:g} by {bounds.lower:+.4f} to {bounds.upper:+.4f}"
     )
+
+
+def verdict(found: Standings, promotion: PromotionSettings) -> PromotionVerdict:
+    """Whether the shadow is shown to be no worse by more than the margin."""
+    figures, margin = in_figures(found, promotion), promotion.margin
+    bounds = found.advantage[promotion.measure]
     if found.events < promotion.after:
         return PromotionVerdict(False, f"{figures}. promotion.after asks for {promotion.after:,} labelled events")
     if bounds.lower < -margin:

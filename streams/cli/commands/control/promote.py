@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from tocsin.streams.cli.failures import reporting_errors
 if TYPE_CHECKING:
     from tocsin.config import Settings
     from tocsin.streams.monitor.shadow.choosing import DecideByChoice
+    from tocsin.streams.monitor.shadow.figures import Standings
     from tocsin.streams.transport.base import Transport
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def promote(config: ConfigFile, yes: Yes = False, report: Report = "text") -> No
 
 def take_back_promotion(settings: Settings, yes: bool, report: str) -> None:
     """Let the config decide again that decided before the last promotion, in all workers from one offset on."""
-    from tocsin.streams.monitor.shadow.choosing import told_by_workers, way_back
+    from tocsin.streams.monitor.shadow.choosing import last_choice, told_by_workers, way_back
     from tocsin.streams.transport.kafka import KafkaTransport
     from tocsin.streams.worker.worker import wall_clock
 
@@ -54,7 +55,8 @@ def take_back_promotion(settings: Settings, yes: bool, report: str) -> None:
         reporting_errors(),
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
-        choice = way_back(settings, told_by_workers(transport, settings, wall_clock()), wall_clock())
+        told = told_by_workers(transport, settings, wall_clock())
+        choice = way_back(settings, told, wall_clock(), last_choice(transport, settings))
         carry_out(transport, settings, choice, yes, report)
 
 
@@ -68,11 +70,20 @@ def carry_out(transport: Transport, settings: Settings, choice: DecideByChoice, 
         typer.confirm(f"Let config {control.config} decide in place of {control.before}?", abort=True, err=True)
     offset = choose(transport, settings, control)
     if report == "json":
-        advantage = {name: bounds._asdict() for name, bounds in choice.found.advantage.items()}
-        found = {"offset": offset, "config": control.config, "before": control.before, "events": choice.found.events}
-        print_result(json.dumps({**found, "advantage": advantage}))
+        figures = {"offset": offset, "config": control.config, "before": control.before}
+        print_result(json.dumps({**figures, **_in_json(choice.found)}))
         return
     print_result(
         f"decisions of a feedback offset above {offset:,} are made by config {control.config}, in place of "
         f"{control.before}"
     )
+
+
+def _in_json(found: Standings | None) -> dict[str, Any]:
+    """On how many events both were compared, and by how much the shadow is better by each measure."""
+    if found is None:
+        return {"events": 0, "advantage": {}}
+    return {
+        "events": found.events,
+        "advantage": {name: bounds._asdict() for name, bounds in found.advantage.items()},
+    }

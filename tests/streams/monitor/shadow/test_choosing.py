@@ -11,6 +11,7 @@ from tocsin.config.settings import Settings
 from tocsin.streams.monitor.shadow.choosing import (
     ChoiceRefusedError,
     choose,
+    last_choice,
     promotion,
     told_by_workers,
     way_back,
@@ -39,7 +40,9 @@ class Operator:
         return choose(self._transport, self._config, choice.control)
 
     def roll_back(self) -> int:
-        choice = way_back(self._config, self._told(), self._service.clock())
+        last = last_choice(self._transport, self._config)
+        choice = way_back(self._config, self._told(), self._service.clock(), last)
+        self.told = choice.verdict.why
         return choose(self._transport, self._config, choice.control)
 
 
@@ -66,8 +69,10 @@ def test_promote_and_roll_back_write_who_decides_and_who_did(tmp_path: Path) -> 
         with pytest.raises(ChoiceRefusedError, match="decides already"):
             operator.promote()
         assert operator.roll_back() == offset + 1
+        with pytest.raises(ChoiceRefusedError, match=f"config {first} decides already"):
+            operator.roll_back()  # before any worker has told that it obeyed
         report(service, worker)
-        with pytest.raises(ChoiceRefusedError, match="no promotion to go back from"):
+        with pytest.raises(ChoiceRefusedError, match=f"config {first} decides already"):
             operator.roll_back()
         feed(service, worker, 5, start=30)
     assert service.decisions[-1]["model"]["settings"] == first
@@ -106,6 +111,48 @@ def test_nothing_is_promoted_where_a_worker_could_not_follow(tmp_path: Path) -> 
         drain(worker)
         with pytest.raises(ChoiceRefusedError, match=r"the shadow was given up in .*a user's model"):
             operator.promote()
+
+
+def test_a_way_back_is_open_where_the_file_was_edited_since_the_workers_started(tmp_path: Path) -> None:
+    service = Service(with_shadow(tmp_path, promotion=ANYTHING))
+    first = service.settings.digest()
+    edited = with_shadow(tmp_path, seed=5, promotion={"margin": 0.0, "after": 10**6})
+    assert edited.digest() != first
+    with running(service) as worker:
+        feed(service, worker, 30)
+        report(service, worker)
+        with pytest.raises(ChoiceRefusedError, match="no promotion to go back from"):
+            Operator(service, edited).roll_back()
+        Operator(service).promote()
+        with pytest.raises(ChoiceRefusedError, match="has come to the last promotion yet"):
+            Operator(service, edited).roll_back()
+        report(service, worker)
+        operator = Operator(service, edited)
+        operator.roll_back()
+        assert f"to config {first}. accuracy on 30 labelled events" in operator.told
+        assert "promotion." not in operator.told  # nothing that reads like a refusal
+        report(service, worker)
+        feed(service, worker, 5, start=30)
+    assert service.decisions[-1]["model"]["settings"] == first
+
+
+def test_a_way_back_is_open_while_no_worker_runs(tmp_path: Path) -> None:
+    service = Service(with_shadow(tmp_path, promotion=ANYTHING))
+    first = service.settings.digest()
+    with running(service) as worker:
+        feed(service, worker, 30)
+        report(service, worker)
+        Operator(service).promote()
+        report(service, worker)
+    service.clock.move(1_000)
+    operator = Operator(service)
+    operator.roll_back()
+    assert "obeyed when they start" in operator.told
+    with pytest.raises(ChoiceRefusedError, match=f"config {first} decides already"):
+        operator.roll_back()
+    with running(service) as worker:
+        feed(service, worker, 5, start=30)
+    assert service.decisions[-1]["model"]["settings"] == first
 
 
 def test_a_way_back_to_a_config_that_no_worker_has_is_refused(tmp_path: Path) -> None:
