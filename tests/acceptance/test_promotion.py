@@ -23,7 +23,7 @@ from .exactly_once import CONFIG, Count, Feeder, Group, Storm, records_of
 
 STORM = Storm(events=30_000, labels=20_000, kills=0, broker_kills=0, batch=200)
 SHADOW = "experts: [{kind: naive-bayes}, {kind: linear}]\nseed: 7\n"
-NAMED = "shadow: other.yaml\npromotion: {margin: 1, after: 100}\n"
+NAMED = "shadow: other.yaml\npromotion: {margin: 0.5, after: 100}\n"
 
 pytestmark = pytest.mark.broker
 

@@ -143,3 +143,9 @@ def test_every_setting_of_a_model_is_either_the_shadows_own_or_refused_where_it_
     assert {name for name in ModelSettings.model_fields if name in Settings.model_fields} <= OWN | held
     assert not OWN & OF_THE_SHADOW
     assert set(Settings.model_fields) >= OWN
+
+
+@pytest.mark.parametrize("promotion", ["{margin: 0.6}", "{margin: 100%}", "{after: 0}"])
+def test_a_promotion_that_asks_for_nothing_is_refused(tmp_path: Path, promotion: str) -> None:
+    with pytest.raises(ConfigError, match=r"promotion\.(margin|after)"):
+        loaded(tmp_path, first=FIRST + f"promotion: {promotion}\n")

@@ -28,6 +28,11 @@ TAIL = 5_000
 class ChoiceRefusedError(Exception):
     """Who decides is not changed; the text says why, and what to do."""
 
+    def __init__(self, why: str, found: Standings | None = None) -> None:
+        """`found` are the figures by which it was refused, if it was by figures."""
+        super().__init__(why)
+        self.found = found
+
 
 class ToldOfShadow(NamedTuple):
     """What the workers of a service tell of a shadow."""
@@ -88,7 +93,7 @@ def promotion(settings: Settings, told: ToldOfShadow, now: int) -> DecideByChoic
     said = verdict(found, settings.promotion)
     control = _control(current.second, "promote", current.decides, now)
     if not said.may:
-        raise ChoiceRefusedError(f"not promoted: {said.why}")
+        raise ChoiceRefusedError(f"not promoted: {said.why}", found)
     return DecideByChoice(control, found, said)
 
 

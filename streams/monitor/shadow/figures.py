@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tocsin.config.settings import Settings
 from tocsin.config.shadow.promotion import Measure, PromotionSettings
@@ -127,3 +127,10 @@ def in_words(bounds: Bounds) -> str:
     if bounds.lower > 0.0:
         return "the shadow is better"
     return "the shadow is worse" if bounds.upper < 0.0 else "not told apart yet"
+
+
+def in_json(found: Standings | None) -> dict[str, Any]:
+    """For a report: on how many events both were compared, and by how much the shadow is better by each measure."""
+    if found is None:
+        return {"events": 0, "advantage": {}}
+    return {"events": found.events, "advantage": {name: one._asdict() for name, one in found.advantage.items()}}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from tocsin.config import load
 from tocsin.streams.cli.app import app
+from tocsin.streams.transport import topics
 
 FIRST = 'name: x\nschema: {features: [{name: a}]}\nclasses: ["no", "yes"]\nexperts: [{kind: linear}]\nshadow: b.yaml\n'
 
@@ -49,3 +53,18 @@ def test_check_builds_the_model_of_the_shadow_as_well(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", files(tmp_path, other)])
     assert done.exit_code == 2
     assert "b.yaml:1: experts.0" in done.output
+
+
+@pytest.mark.broker
+def test_a_refusal_to_promote_is_json_where_json_is_asked_for(tansu: str, tmp_path: Path) -> None:
+    path = files(tmp_path, "experts: [{kind: naive-bayes}]\n")
+    mark = uuid.uuid4().hex[:8]
+    names = {role: f"{role.replace('_', '-')}-{mark}" for role in load(path).topics.by_role()}
+    Path(path).write_text(FIRST + yaml.safe_dump({"kafka": {"bootstrap": tansu}, "topics": names}))
+    topics.create(load(path))
+    done = CliRunner().invoke(app, ["promote", path, "--yes", "--report", "json"])
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert (found["offset"], found["events"], found["advantage"]) == (None, 0, {})
+    assert "no worker was heard of lately" in found["why"]
+    assert "no worker was heard of lately" in done.stderr

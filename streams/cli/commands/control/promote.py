@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,7 +16,6 @@ from tocsin.streams.cli.failures import reporting_errors
 if TYPE_CHECKING:
     from tocsin.config import Settings
     from tocsin.streams.monitor.shadow.choosing import DecideByChoice
-    from tocsin.streams.monitor.shadow.figures import Standings
     from tocsin.streams.transport.base import Transport
 
 app = typer.Typer()
@@ -40,7 +40,9 @@ def promote(config: ConfigFile, yes: Yes = False, report: Report = "text") -> No
         reporting_errors(),
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
-        choice = promotion(settings, told_by_workers(transport, settings, wall_clock()), wall_clock())
+        told = told_by_workers(transport, settings, wall_clock())
+        with _printing_refusals(report):
+            choice = promotion(settings, told, wall_clock())
         carry_out(transport, settings, choice, yes, report)
 
 
@@ -56,13 +58,29 @@ def take_back_promotion(settings: Settings, yes: bool, report: str) -> None:
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
         told = told_by_workers(transport, settings, wall_clock())
-        choice = way_back(settings, told, wall_clock(), last_choice(transport, settings))
+        with _printing_refusals(report):
+            choice = way_back(settings, told, wall_clock(), last_choice(transport, settings))
         carry_out(transport, settings, choice, yes, report)
+
+
+@contextmanager
+def _printing_refusals(report: str) -> Iterator[None]:
+    """Print the figures of a refusal as well, where the report is JSON."""
+    from tocsin.streams.monitor.shadow.choosing import ChoiceRefusedError
+    from tocsin.streams.monitor.shadow.figures import in_json
+
+    try:
+        yield
+    except ChoiceRefusedError as error:
+        if report == "json":
+            print_result(json.dumps({"offset": None, "why": str(error), **in_json(error.found)}))
+        raise
 
 
 def carry_out(transport: Transport, settings: Settings, choice: DecideByChoice, yes: bool, report: str) -> None:
     """Ask, write the record, and say from where on who decides. Raises TransportError."""
     from tocsin.streams.monitor.shadow.choosing import choose
+    from tocsin.streams.monitor.shadow.figures import in_json
 
     control = choice.control
     print_message(choice.verdict.why)
@@ -71,19 +89,9 @@ def carry_out(transport: Transport, settings: Settings, choice: DecideByChoice, 
     offset = choose(transport, settings, control)
     if report == "json":
         figures = {"offset": offset, "config": control.config, "before": control.before}
-        print_result(json.dumps({**figures, **_in_json(choice.found)}))
+        print_result(json.dumps({**figures, **in_json(choice.found)}))
         return
     print_result(
         f"decisions of a feedback offset above {offset:,} are made by config {control.config}, in place of "
         f"{control.before}"
     )
-
-
-def _in_json(found: Standings | None) -> dict[str, Any]:
-    """On how many events both were compared, and by how much the shadow is better by each measure."""
-    if found is None:
-        return {"events": 0, "advantage": {}}
-    return {
-        "events": found.events,
-        "advantage": {name: bounds._asdict() for name, bounds in found.advantage.items()},
-    }

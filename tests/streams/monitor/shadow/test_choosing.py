@@ -16,13 +16,14 @@ from tocsin.streams.monitor.shadow.choosing import (
     told_by_workers,
     way_back,
 )
+from tocsin.streams.monitor.shadow.figures import in_json
 from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.wire.packed.control import read_control
 
 from ....streams.support import Service, drain, running, settings
 from ....streams.worker.shadow.beside import OTHER, feed, with_shadow
 
-ANYTHING = {"margin": 1.0, "after": 0}
+ANYTHING = {"measure": "coverage", "margin": 0.5, "confidence": 0.5, "after": 1}
 
 
 class Operator:
@@ -83,8 +84,15 @@ def test_a_guard_rail_refuses_with_the_figures(tmp_path: Path) -> None:
     with running(service) as worker:
         feed(service, worker, 30)
         report(service, worker)
-        with pytest.raises(ChoiceRefusedError, match=r"accuracy on 30 labelled events: decides 0\.\d+, shadow 0\.\d+"):
+        with pytest.raises(
+            ChoiceRefusedError, match=r"accuracy on 30 labelled events: decides 0\.\d+, shadow 0\.\d+"
+        ) as e:
             Operator(service).promote()
+    assert e.value.found is not None
+    figures = in_json(e.value.found)  # which a refusal prints as JSON, too
+    assert figures["events"] == 30
+    assert set(figures["advantage"]) == {"accuracy", "balanced", "wrong", "coverage"}
+    assert all(set(one) == {"estimate", "lower", "upper"} for one in figures["advantage"].values())
     assert not [r for r in service.records("feedback") if (r.value or b"").startswith(b"\xc1\x02")]
 
 

@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_the_counts_whoever_decides() -> None:
     [
         ({}, True, True, "the shadow is better by +0.0800"),
         ({}, False, False, "it is worse by more than promotion.margin, 0.01"),
-        ({"margin": 1.0}, False, True, "the shadow is better by -0.0800"),
+        ({"margin": 0.5}, False, True, "the shadow is better by -0.0800"),
         ({"after": 1_001}, True, False, "promotion.after asks for 1,001 labelled events"),
         ({"measure": "coverage"}, True, False, "it is not shown yet that it is not worse by more than"),
         ({"measure": "wrong", "margin": "5%"}, True, True, "wrong on 1,000 labelled events: decides 0.0500"),
@@ -100,7 +100,7 @@ def test_a_shadow_that_is_not_shown_to_be_good_enough_is_not_promoted(
 def test_without_a_label_nothing_is_said_and_nothing_may_be_promoted() -> None:
     empty = standings(ComparedEvents("t"), True, settings())
     assert empty.decides.accuracy is None
-    assert not verdict(empty, settings(promotion={"after": 0}).promotion).may
+    assert not verdict(empty, settings(promotion={"after": 1}).promotion).may
     assert in_words(empty.advantage["accuracy"]) == "not told apart yet"
 
 
