@@ -78,6 +78,15 @@ def test_it_asks_and_writes_one_record_which_the_feedback_command_prints(apache:
     assert again.exit_code == 0, again.stderr
     assert "nothing from offset 0 on is learnt that could be left out" in again.stdout
 
+    misspelt = run(str(path), "--to", "0", "--without-source", "scrapper", "--yes")
+    assert misspelt.exit_code == 1
+    assert "is of the source 'scrapper'; the sources since then are: '', 'scraper'" in misspelt.stderr
+    for future in ("9999", "2999-01-01T00:00Z"):
+        late = run(str(path), "--to", future, "--yes")
+        assert late.exit_code == 1, future
+        assert not late.stdout
+    assert "--to 2999-01-01T00:00Z is in the future" in late.stderr
+
     asked = run(str(path), "--to", "0", answer="y\n")
     assert asked.exit_code == 0, asked.stderr
     assert f"written at offset 4 of {names['feedback']}" in asked.stdout

@@ -58,7 +58,7 @@ def rollback(
         return
     first, since = _since(to)
     from tocsin.streams.transport.kafka import KafkaTransport
-    from tocsin.streams.worker.learning.rollback import ALL, first_at
+    from tocsin.streams.worker.learning.rollback import ALL, RollbackError, first_at
     from tocsin.streams.worker.learning.rollback import rollback as planned
 
     log_to_stderr()
@@ -67,9 +67,32 @@ def rollback(
         closing(KafkaTransport(settings.kafka, group=settings.group, client_id=settings.name)) as transport,
     ):
         if first is None:
+            if (since or 0) > time.time_ns() // 1_000_000:
+                raise RollbackError(f"--to {to} is in the future: nothing was learnt since then")
             first = first_at(transport, settings, since or 0)
         plan = planned(transport, settings, first, ALL if without_source is None else without_source or None)
+        if without_source is not None and not plan.records:
+            _look_for_source(transport, settings, plan, without_source)
         _roll_back(transport, settings, plan, yes, report)
+
+
+def _look_for_source(transport: Transport, settings: Settings, plan: Rollback, source: str) -> None:
+    """Raises RollbackError where a source, '' for none, said nothing in a span, be it left out already or not."""
+    from tocsin.streams.transport.base import Partition
+    from tocsin.streams.wire.packed.control import is_control
+    from tocsin.streams.wire.packed.feedback import read, read_sealed
+    from tocsin.streams.worker.learning.rollback import RollbackError
+
+    there = set()
+    for record in transport.read(Partition(settings.topics.feedback, 0), plan.first, plan.end):
+        if not is_control(record.value):
+            said = read_sealed(record.value or b"") or read(record.value or b"")
+            there.add(said.source or "")
+    if source not in there:
+        named = ", ".join(map(repr, sorted(there))) or "none"
+        raise RollbackError(
+            f"no label from offset {plan.first} on is of the source {source!r}; the sources since then are: {named}"
+        )
 
 
 def _go_back_from_promotion(settings: Settings, yes: bool, report: Report) -> None:
