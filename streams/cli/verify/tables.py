@@ -15,6 +15,7 @@ WHY = {
     "before-the-chain": "written by a release that kept no links",
     "config-unknown": "their config is not kept, or this release cannot use it",
     "erased": "a person was forgotten",
+    "erased-feedback": "their model had learnt of a person who was forgotten since",
     "event-expired": "their event is in its topic no more",
     "feedback-gone": "feedback that their model learnt is deleted, and no snapshot stands for it",
     "feedback-unreadable": "the feedback holds what Tocsin did not write",

@@ -15,7 +15,7 @@ from tocsin.config.settings import Settings
 from tocsin.models.classifier import Classifier
 from tocsin.models.data.snapshot import SnapshotError
 from tocsin.streams.replay.past.feedback import FeedbackLog, FeedbackPieces
-from tocsin.streams.replay.verify.report import ERASED
+from tocsin.streams.replay.verify.report import ERASED_FEEDBACK
 from tocsin.streams.replay.verify.snapshots import ModelSnapshots
 from tocsin.streams.transport.base import Record
 from tocsin.streams.wire.decode import Decoder
@@ -25,7 +25,7 @@ from tocsin.streams.wire.schema import EventSchema
 from tocsin.streams.wire.sealing.logged_keys import is_erased
 from tocsin.streams.wire.sealing.sealed import UNSEALED, Seals, key_id_of
 from tocsin.streams.worker.deciding.decide import Decide
-from tocsin.streams.worker.learning.learn import FeedbackError, Learn
+from tocsin.streams.worker.learning.learn import ERASED, FeedbackError, Learn
 from tocsin.streams.worker.learning.leave_outs import LeftOutFeedback, first_named
 from tocsin.streams.worker.reporting.counts import Counts
 from tocsin.streams.worker.snapshots.candidates import Candidate
@@ -83,7 +83,7 @@ class ModelFold:
             self._pieces = None  # a later offset may have a snapshot of its own
             raise
         if self._counts.passed_over[ERASED]:
-            raise NoModelError(ERASED)  # it had learnt what nobody can read any more
+            raise NoModelError(ERASED_FEEDBACK)  # it had learnt what nobody can read any more
         self._classifier.feedback_offset = offset
         return self._decide
 

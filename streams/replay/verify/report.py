@@ -9,7 +9,9 @@ from typing import Any
 MOST = 100
 """Differences, and places in the chain, that are named."""
 ERASED = "erased"
-"""Why decisions cannot be checked where a person was forgotten: that alone is no fault."""
+"""Why decisions on what a person sent cannot be checked where that person was forgotten: that is no fault."""
+ERASED_FEEDBACK = "erased-feedback"
+"""Why decisions of a model cannot be checked that had learnt of a person who was forgotten: no fault, either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class VerifyReport:
     @property
     def good(self) -> bool:
         """Whether all is as it should be: what was erased is the only thing that could not be checked."""
-        rest = self.not_checkable.total() - self.not_checkable[ERASED]
+        rest = self.not_checkable.total() - self.not_checkable[ERASED] - self.not_checkable[ERASED_FEEDBACK]
         heads = self.heads is None or not self.heads.missing
         return not self.different and not rest and self.chain.whole and heads
 

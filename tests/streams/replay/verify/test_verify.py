@@ -9,10 +9,12 @@ import pytest
 from tocsin.streams.replay.past.span import Span
 from tocsin.streams.replay.verify.verify import Verify
 from tocsin.streams.transport.base import Record
+from tocsin.streams.transport.memory import MemoryTransport
 from tocsin.streams.wire.proof.chain import without_link
 from tocsin.streams.wire.sealing.logged_keys import LoggedKeys
 from tocsin.streams.wire.sealing.sealed import MARK, MORE, KeySeals
 from tocsin.streams.wire.sealing.secret import ErasureError, Secret
+from tocsin.streams.worker.erasing.forget import Forget
 
 from ...support import START, Service, drain, running, settings, stream, text_settings
 from .verifying import (
@@ -180,3 +182,22 @@ def test_decisions_of_a_span_are_those_and_no_others(tmp_path: Path) -> None:
     assert all_good(verify(service, tmp_path / "other", Span.of(str(middle), None)), 30)
     assert all_good(verify(service, tmp_path / "other", Span.of(None, str(middle))), 30)
     assert verify(service, tmp_path / "other", Span.of("1000", None)).checked == 0
+
+
+def test_after_a_forget_the_models_that_had_learnt_of_the_person_are_told_apart(tmp_path: Path) -> None:
+    erasure = {"enabled": True, "secret": "a text that is long enough"}
+    service = Service(settings(tmp_path / "one", erasure=erasure))
+    with running(service) as worker:
+        decide_and_learn(service, worker, 40, at_once=10)
+        command = Forget(service.settings, MemoryTransport(service.broker))
+        command.forget(command.find(["s1"]), now=service.clock())
+        service.clock.move(2)
+        drain(worker)
+        assert len(service.decisions) == 40
+        decide_and_learn(service, worker, 40, start=40, subject="s2")
+    report = verify(service, tmp_path / "other")
+    assert set(report.not_checkable) == {"erased", "erased-feedback"}
+    assert report.not_checkable["erased"] == 10
+    assert 0 < report.not_checkable["erased-feedback"] <= 30
+    assert report.reproduced == 80 - report.not_checkable.total() >= 40
+    assert report.good
