@@ -37,12 +37,13 @@ def _counts(report: WhatIfReport) -> Table:
         "decided otherwise": report.changed,
         "decided alike, by other numbers": report.moved,
         "with a known label": report.judged,
+        "of these, with a belief of both configs": report.heard,
         "put aside by the other config alone": report.only_before,
         "put aside by this config alone": report.only_after,
         "events that the topic holds no more": report.expired,
         "decisions without a link": report.without_link,
     }
-    always = 4
+    always = 5
     for n, (name, value) in enumerate(told.items()):
         if value or n < always:
             shown.add_row(name, f"{value:,}")

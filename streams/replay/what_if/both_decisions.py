@@ -14,7 +14,7 @@ from tocsin.config.abstention import AbstentionSettings
 from tocsin.models.data.batch import Floats
 from tocsin.models.figures.bootstrap import interval, resampled
 from tocsin.streams.replay.past.events import Place
-from tocsin.streams.replay.what_if.figures import Said, compared
+from tocsin.streams.replay.what_if.figures import Said, compared, heard
 from tocsin.streams.replay.what_if.report import ABSTAINED, AlertChanges, ChangedEvent, WhatIfReport
 from tocsin.streams.wire.records import Alert, Decision
 
@@ -98,7 +98,7 @@ class BothDecisions:
         """What was found."""
         judged = [one for one in self._judged if one.event in self._truths]
         truths = [self._truths[one.event] for one in judged]
-        figures = compared(truths, [one.before for one in judged], [one.after for one in judged], self._costs)
+        before, after = [one.before for one in judged], [one.after for one in judged]
         return WhatIfReport(
             events=self._events,
             changed=self._changed,
@@ -106,7 +106,8 @@ class BothDecisions:
             matrix={name: dict(sorted(row.items())) for name, row in sorted(self._matrix.items())},
             reasons={name: dict(sorted(counts.items())) for name, counts in self._reasons.items()},
             judged=len(judged),
-            metrics=figures,
+            heard=heard(before, after),
+            metrics=compared(truths, before, after, self._costs),
             alerts=_alert_changes(self._alerts["before"], self._alerts["after"]),
             only_before=len(self._waiting) - expired,
             only_after=self._only_after,

@@ -56,9 +56,14 @@ class Said:
         K = max(len(decision.belief), 1)
         betp = {name: mass + decision.uncertainty / K for name, mass in decision.belief.items()}
         label = decision.label if decision.status == "decided" else None
-        heard = any(decision.belief.values())
-        named = label if label is not None or not heard else max(betp, key=lambda name: betp[name])
+        believes = any(decision.belief.values())
+        named = label if label is not None or not believes else max(betp, key=lambda name: betp[name])
         return cls(label, named, betp)
+
+
+def heard(before: Sequence[Said], after: Sequence[Said]) -> int:
+    """For how many of n events both had a belief in some class: `accuracy` and its like are over these alone."""
+    return sum(one.named is not None and other.named is not None for one, other in zip(before, after, strict=True))
 
 
 def compared(
@@ -72,10 +77,10 @@ def compared(
     place = {name: k for k, name in enumerate(names)}
     y = np.array([place[truth] for truth in truths], np.int64)
     arms = [_arm(said, truths, names, place, costs) for said in (before, after)]
-    heard = (arms[0].named >= 0) & (arms[1].named >= 0)
+    both = (arms[0].named >= 0) & (arms[1].named >= 0)
 
     def figures(counts: Ints) -> list[dict[str, float | None]]:
-        return [_of_all(arm, counts) | _of_heard(arm, y, len(names), counts * heard) for arm in arms]
+        return [_of_all(arm, counts) | _of_heard(arm, y, len(names), counts * both) for arm in arms]
 
     found = figures(np.ones(len(y), np.int64))
     drawn = [figures(counts) for counts in resampled(len(y))]

@@ -60,6 +60,9 @@ class WhatIfReport:
     """`before` and `after`: abstentions by reason."""
     judged: int
     """Events of the range whose label is known."""
+    heard: int
+    """Of these, events for which both configs had a belief in some class: `accuracy`, `f1_macro`, `gmean`, `auprc` and
+    `error_among_decided` are over them alone."""
     metrics: dict[str, BothFigures]
     alerts: AlertChanges
     only_before: int

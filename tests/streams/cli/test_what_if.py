@@ -95,6 +95,7 @@ def test_names_from_outside_are_printable_in_the_tables(
         matrix={evil: {evil: 2, "abstained": 1}},
         reasons={"before": {}, "after": {"uncertain": 1}},
         judged=3,
+        heard=2,
         metrics={"accuracy": BothFigures(0.5, 0.75, 0.25, (0.1, 0.4)), "cost": BothFigures(None, None, None, None)},
         alerts=AlertChanges(2, 2, 1, 1, 1, 0, -2.0, (-2.0, -2.0)),
         only_before=0,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, recall_score
 
 from tocsin.config.abstention import AbstentionSettings
-from tocsin.streams.replay.what_if.figures import Said, compared
+from tocsin.streams.replay.what_if.figures import Said, compared, heard
 
 CLASSES = ["a", "b", "c"]
 
@@ -69,3 +69,12 @@ def test_an_event_of_which_nothing_was_believed_counts_for_coverage_alone() -> N
     found = compared(truths, [cold, *sure[1:]], sure, AbstentionSettings())
     assert found["accuracy"].before == found["accuracy"].after == 1.0
     assert found["coverage"].before == pytest.approx(2 / 3)
+
+
+def test_events_that_one_config_had_no_belief_for_are_counted_and_not_hidden() -> None:
+    some, none = Said("a", "a", {"a": 1.0}), Said(None, None)
+    before, after = [some, some, none, none], [some, none, some, none]
+    assert heard(before, after) == 1
+    found = compared(["a"] * 4, before, after, AbstentionSettings())
+    assert (found["accuracy"].before, found["accuracy"].after) == (1.0, 1.0)  # of one event of four
+    assert (found["coverage"].before, found["coverage"].after) == (0.5, 0.5)
