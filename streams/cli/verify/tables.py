@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from rich.table import Table
 
 from tocsin.streams.printable import printable
-from tocsin.streams.replay.verify.report import VerifyReport
+from tocsin.streams.replay.verify.report import Difference, VerifyReport
 
 SHOWN = 20
 """Differences, and broken places of the chain, that are shown: JSON names more."""
+MEMBERS = 3
+"""Members of a difference whose values are shown."""
+WIDEST = 40
+"""Characters of a value that are shown."""
 WHY = {
     "before-the-chain": "written by a release that kept no links",
     "config-unknown": "their config is not kept, or this release cannot use it",
@@ -29,9 +36,9 @@ def tables(report: VerifyReport) -> Iterator[Table]:
     """The tables of a report."""
     yield _counts(report)
     if report.differences:
-        shown = Table("event", "what differs")
+        shown = Table("event", "what differs", "in the record, and made again")
         for one in report.differences[:SHOWN]:
-            shown.add_row(printable(one.event), printable(", ".join(one.what)))
+            shown.add_row(printable(one.event), printable(", ".join(one.what)), printable(_values(one)))
         yield shown
     if report.chain.places:
         shown = Table("the chain", "record", "event", "place of the event")
@@ -40,6 +47,17 @@ def tables(report: VerifyReport) -> Iterator[Table]:
             what = "changed" if place.what == "changed" else "the one before is missing"
             shown.add_row(what, place.record, printable(place.event or ""), at)
         yield shown
+
+
+def _values(one: Difference) -> str:
+    """The first values that differ."""
+    told = (f"{path}: {_short(said)}, {_short(again)}" for path, (said, again) in islice(one.values.items(), MEMBERS))
+    return "; ".join(told)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
 def no_success(report: VerifyReport, topic: str, event: str | None = None) -> str | None:

@@ -15,34 +15,36 @@ MOST_PATHS = 20
 """Members that are named of one decision."""
 
 
-def differences(said: bytes, again: bytes) -> list[str]:
-    """The paths of the members in which two records of one decision differ, without their links.
+def differences(said: bytes, again: bytes) -> dict[str, tuple[Any, Any]]:
+    """By path, the members in which two records of one decision differ, without their links: the value in each.
+
+    The value is None where one of them lacks the member. Of a list of another length the whole list is named.
 
     >>> differences(b'{"label":"a","belief":{"a":0.5}}', b'{"label":"b","belief":{"a":0.50000001}}')
-    ['label']
+    {'label': ('a', 'b')}
     """
     if said == again:
-        return []
+        return {}
     found = _differences(orjson.loads(said), orjson.loads(again), "")
-    return [path for path, _ in zip(found, range(MOST_PATHS), strict=False)]
+    return {path: (one, other) for (path, one, other), _ in zip(found, range(MOST_PATHS), strict=False)}
 
 
-def _differences(said: Any, again: Any, path: str) -> Iterator[str]:
+def _differences(said: Any, again: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(said, dict) and isinstance(again, dict):
         for name in dict.fromkeys([*said, *again]):
             inner = f"{path}.{name}" if path else name
             if name in said and name in again:
                 yield from _differences(said[name], again[name], inner)
             else:
-                yield inner
+                yield inner, said.get(name), again.get(name)
     elif isinstance(said, list) and isinstance(again, list):
         if len(said) != len(again):
-            yield path
+            yield path, said, again
             return
         for i, (one, other) in enumerate(zip(said, again, strict=True)):
             yield from _differences(one, other, f"{path}[{i}]")
     elif not _same(said, again):
-        yield path
+        yield path, said, again
 
 
 def _same(said: Any, again: Any) -> bool:

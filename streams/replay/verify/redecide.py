@@ -149,9 +149,9 @@ class Redecide:
         again = decide.again(events, [one.said for one in asked], before)
         for one, text in zip(asked, again, strict=True):
             said = without_link(one.value)
-            what = [] if said == text else differences(said, text)
-            if what:
-                self._report.note(Difference(one.past.head.event, what))
+            found = differences(said, text)
+            if found:
+                self._report.note(Difference.of(one.past.head.event, found))
             else:
                 self._report.reproduced += 1
                 self._report.to_the_byte += said == text

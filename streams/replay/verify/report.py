@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 MOST = 100
 """Differences, and places in the chain, that are named."""
+VALUES = 10
+"""Members of one difference whose values are told."""
 ERASED = "erased"
 """Why decisions on what a person sent cannot be checked where that person was forgotten: that is no fault."""
 ERASED_FEEDBACK = "erased-feedback"
@@ -21,10 +25,17 @@ class Difference:
     event: str
     what: list[str]
     """The members that differ, by their paths."""
+    values: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Of the first of them, by path, the value in the record and the one that was made again."""
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
-        return {"event": self.event, "what": self.what}
+        return {"event": self.event, "what": self.what, "values": {path: [*both] for path, both in self.values.items()}}
+
+    @classmethod
+    def of(cls, event: str, found: Mapping[str, tuple[Any, Any]]) -> Difference:
+        """A decision of which these members differ."""
+        return cls(event, list(found), dict(islice(found.items(), VALUES)))
 
 
 @dataclass(frozen=True, slots=True)

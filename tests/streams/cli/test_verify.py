@@ -69,7 +69,7 @@ def test_every_reason_and_every_broken_place_stands_in_the_table(
     monkeypatch.setenv("COLUMNS", "200")
     out = PrintableConsole()
     report = VerifyReport(reproduced=7, to_the_byte=6, chain=ChainFound(links=9, begun=1))
-    report.note(Difference("e1\x1b[31m", ["belief.a"]))
+    report.note(Difference("e1\x1b[31m", ["belief.a"], {"belief.a": (0.25, "x\x1b" * 99)}))
     report.chain.note(ChainPlace("changed", "decisions-0, offset 3", None, None, None))
     report.chain.note(ChainPlace("missing", "decisions-0, offset 5", "e5", 1, 17))
     report.heads = HeadsFound(found=1, expired=1, missing=[{"partition": 0}])
@@ -78,7 +78,7 @@ def test_every_reason_and_every_broken_place_stands_in_the_table(
         out.print(table)
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
-    for words in ("belief.a", "changed", "the one before is missing", "partition 1, offset 17", "have expired"):
+    for words in ("belief.a: 0.25, ", "changed", "the one before is missing", "partition 1, offset 17", "have expired"):
         assert words in shown
     for words in WHY.values():
         assert f"not checkable: {words}"[:40] in shown
@@ -186,7 +186,10 @@ def test_a_changed_byte_ends_the_command_with_1_and_no_heads_are_written(tansu: 
     result = tocsin(path, "--verify", "--report", "json", "--export-heads", tmp_path / "heads.json")
     assert result.exit_code == 1
     report = json.loads(result.stdout)
-    assert report["differences"] == [{"event": "e17", "what": ["conflict", "explanation.conflict"]}]
+    [difference] = report["differences"]
+    assert (difference["event"], difference["what"]) == ("e17", ["conflict", "explanation.conflict"])
+    recorded, remade = difference["values"]["conflict"]
+    assert recorded == pytest.approx(remade + 1.0)
     assert [place["event"] for place in report["chain"]["places"]] == ["e17"]
     assert not (tmp_path / "heads.json").exists()
     assert "the chain is broken" in result.stderr
