@@ -154,7 +154,7 @@ class Join:
         outputs = [self._taking_back.output(found.owed, label, record)] if found.owed and settles else []
         if found.waits:
             waits = self._wait(WaitingLabel(label, record), target, transaction, now)
-            counted = TAKEN_BACK if settles and (found.owed or found.withdrew) else waits.outcome
+            counted = TAKEN_BACK if settles and found.found else waits.outcome
             return waits._replace(outcome=counted, outputs=[*outputs, *waits.outputs])
         if found.owed and settles:
             return Joined(TAKEN_BACK, outputs)

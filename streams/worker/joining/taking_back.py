@@ -32,8 +32,8 @@ class Withdrawal(NamedTuple):
 
     owed: list[int]
     """The offsets of the feedback records to leave out."""
-    withdrew: bool
-    """Whether a label waits no more."""
+    found: bool
+    """Whether there is anything to take back: a label that waits no more, one that is learnt, or one on its way."""
     waits: bool
     """Whether more may come, so that it waits itself."""
     again: bool
@@ -56,8 +56,9 @@ class TakingBack:
         taken = transaction.known.take_back(target.key, source, place, self._most)
         if withdrew:
             transaction.known.find(target.key, source)
-        nothing = not (withdrew or taken.owed or taken.on_its_way or taken.again)
-        return Withdrawal(taken.owed, withdrew, withdrew or taken.on_its_way or nothing, taken.again)
+        found = withdrew or bool(taken.owed) or taken.on_its_way
+        waits = withdrew or taken.on_its_way or not (found or taken.again)
+        return Withdrawal(taken.owed, found, waits, taken.again)
 
     def output(self, offsets: Sequence[int], label: Label, record: Record) -> Output:
         """The control record that leaves out what stands at these offsets of the feedback."""
@@ -76,11 +77,13 @@ class TakingBack:
         With each comes whether its label has found nothing before.
         """
         for key in sorted(keys):
+            told = set[str]()
             for label, record in transaction.waiting.takings_back(key):
-                owed = transaction.known.owed(key, label.source or "")
-                if owed and self._duties.reports(record):
-                    first = transaction.known.find(key, label.source or "")
-                    yield self.output(owed, label, record), first
+                source = label.source or ""
+                owed = transaction.known.owed(key, source)
+                if owed and source not in told and self._duties.reports(record):
+                    told.add(source)  # whoever says so twice takes it back once
+                    yield self.output(owed, label, record), transaction.known.find(key, source)
 
     def in_vain(self, label: Label, transaction: Transaction) -> UnfitError | None:
         """Why a taking back that waited has found nothing; None where it has found something."""

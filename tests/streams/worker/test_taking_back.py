@@ -101,6 +101,20 @@ def test_taking_back_what_is_taken_back_is_a_duplicate(service: Service) -> None
         assert named(service) == [[0]]
 
 
+def test_a_label_that_comes_with_its_taking_back_is_taken_back_once_and_counted(service: Service) -> None:
+    """Its feedback record is on its way then, whose offset nobody knows; several nulls wait for it."""
+    with running(service) as worker:
+        service.send(event("e"))
+        service.tell(back("e"), label("e"), back("e"), label("e"), back("e"))
+        drain(worker)
+        assert named(service) == [[0, 1]]
+        assert worker.counts.labels == {"waiting": 1, "joined": 2, "taken-back": 2}
+        service.clock.move(4_000)
+        drain(worker)
+        assert worker.classifier.learnt == 0
+        assert not service.dead_letters
+
+
 def test_a_label_that_waits_for_its_event_waits_no_more(service: Service) -> None:
     with running(service) as worker:
         service.tell(label("e"), label("e", source="a"))
