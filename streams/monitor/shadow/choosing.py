@@ -126,7 +126,7 @@ def _promotion_that_stands(current: ShadowTelemetry | None, last: ChosenConfig |
     standing = None if current is None else current.standing
     if last is not None and (standing is None or standing.offset < last.offset):
         if current is not None and last.reason == "promote":
-            raise ChoiceRefusedError("no worker has come to the last promotion yet: try again in a while")
+            raise ChoiceRefusedError("the workers have not come to the last choice yet: try again in a while")
         standing = last
     if standing is None:
         raise ChoiceRefusedError("there is no promotion to go back from: nobody has chosen who decides")

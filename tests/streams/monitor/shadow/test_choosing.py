@@ -132,7 +132,7 @@ def test_a_way_back_is_open_where_the_file_was_edited_since_the_workers_started(
         with pytest.raises(ChoiceRefusedError, match="no promotion to go back from"):
             Operator(service, edited).roll_back()
         Operator(service).promote()
-        with pytest.raises(ChoiceRefusedError, match="has come to the last promotion yet"):
+        with pytest.raises(ChoiceRefusedError, match="have not come to the last choice yet"):
             Operator(service, edited).roll_back()
         report(service, worker)
         operator = Operator(service, edited)
