@@ -70,6 +70,26 @@ def test_class_priors_of_the_first_model_begin_anew_where_its_classes_move_thoug
             assert t.notes.priors(0, first.digest) is None
 
 
+def test_a_promoted_config_that_is_the_files_own_by_now_goes_back_to_its_own_earlier_snapshots(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    state = {"directory": tmp_path, "snapshot_every": 10, "max_bytes": 64 << 20}
+    service = Service(with_shadow(tmp_path, state=state))
+    second = service.settings.of_shadow
+    assert second is not None
+    with running(service) as worker:
+        for start in range(0, 30, 5):
+            feed(service, worker, 5, start=start)
+        choose(service, second.digest())
+        feed(service, worker, 5, start=30)
+    with running(service, second) as worker:
+        service.control(rollback(22, 24))
+        drain(worker)
+        assert worker.classifier.learnt == 33
+    assert "the model went back to feedback offset 20, " in caplog.text
+
+
 @pytest.mark.parametrize("promoted", [False, True])
 def test_a_shadow_opens_what_is_sealed_though_the_first_model_had_no_need_to(tmp_path: Path, promoted: bool) -> None:
     """A snapshot spares the first model the feedback whose keys the shadow needs, which folds it from the beginning."""
