@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,28 +17,19 @@ LONG = Storm(
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ApacheKafka]:
-    (tmp_path / "kafka").mkdir()
-    broker = ApacheKafka(tmp_path / "kafka")
-    broker.start()
-    yield broker
-    broker.stop()
-
-
 @pytest.mark.acceptance
 @pytest.mark.timeout(300, func_only=True)
 def test_no_kill_of_workers_or_broker_loses_or_doubles_anything(
-    broker: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_apache: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = weather(SHORT, broker, tmp_path, monkeypatch, seed=14)
+    settings = weather(SHORT, own_apache, tmp_path, monkeypatch, seed=14)
     check_exactly_once(settings, SHORT)
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(3_600, func_only=True)
 def test_no_storm_of_kills_pauses_joins_and_leaves_loses_or_doubles_anything(
-    broker: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_apache: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = weather(LONG, broker, tmp_path, monkeypatch, seed=15)
+    settings = weather(LONG, own_apache, tmp_path, monkeypatch, seed=15)
     check_exactly_once(settings, LONG)

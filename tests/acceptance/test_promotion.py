@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +48,12 @@ class GroupWithShadow(Group):
         return orjson.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ApacheKafka]:
-    (tmp_path / "kafka").mkdir()
-    broker = ApacheKafka(tmp_path / "kafka")
-    broker.start()
-    yield broker
-    broker.stop()
-
-
 @pytest.mark.acceptance
 @pytest.mark.timeout(400, func_only=True)
 def test_promote_and_rollback_under_load_change_all_workers_at_one_offset(
-    broker: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_apache: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = GroupWithShadow(broker.bootstrap, tmp_path)
+    group = GroupWithShadow(own_apache.bootstrap, tmp_path)
     settings = group.settings(monkeypatch)
     topics.create(settings)
     chosen = work(group, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -23,21 +22,12 @@ ROLLED_BACK, TAKEN_BACK = 1_000, range(3_000, 3_040)
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ApacheKafka]:
-    (tmp_path / "kafka").mkdir()
-    broker = ApacheKafka(tmp_path / "kafka")
-    broker.start()
-    yield broker
-    broker.stop()
-
-
 @pytest.mark.acceptance
 @pytest.mark.timeout(300, func_only=True)
 def test_a_rollback_under_load_takes_all_workers_back_at_one_offset_and_loses_nothing(
-    broker: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_apache: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = Group(broker.bootstrap, tmp_path, WORK.batch, TOCSIN_STATE__SNAPSHOT_EVERY="400")
+    group = Group(own_apache.bootstrap, tmp_path, WORK.batch, TOCSIN_STATE__SNAPSHOT_EVERY="400")
     settings = group.settings(monkeypatch)
     topics.create(settings)
     feeder = Feeder(settings, WORK)

@@ -138,8 +138,10 @@ class Models:
     def _within(self, state: State) -> Iterator[None]:
         """Have a transaction of the worker's state open: it has the keys of what is sealed."""
         with state.transaction() as self._transaction:
-            yield
-        self._transaction = None
+            try:
+                yield
+            finally:
+                self._transaction = None
 
     def _notes_of_first(self, transaction: Transaction | None) -> Notes | None:
         """See `Model.notes_in`. As the shadow it learns without a transaction."""
@@ -149,10 +151,13 @@ class Models:
     def fold(self, records: Sequence[Record], transaction: Transaction) -> None:
         """Learn feedback records in their order; after that whoever is to decide at this offset decides."""
         self._transaction = transaction
-        self.deciding.fold(records, transaction)
-        if (shadow := self.shadow) is not None:
-            self._attempt(lambda: shadow.fold(records, None))
-        self._seat()
+        try:
+            self.deciding.fold(records, transaction)
+            if (shadow := self.shadow) is not None:
+                self._attempt(lambda: shadow.fold(records, None))
+            self._seat()
+        finally:
+            self._transaction = None
 
     def _hear(self, items: Sequence[FeedbackItem]) -> None:
         """Labels that are about to be learnt."""

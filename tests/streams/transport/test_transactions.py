@@ -16,7 +16,6 @@ from confluent_kafka import KafkaError, KafkaException
 from tocsin.config.kafka import KafkaSettings
 from tocsin.streams.transport.base import (
     BatchFailedError,
-    Committed,
     Partition,
     PartitionLostError,
     Record,
@@ -274,26 +273,12 @@ def test_a_broker_that_crashes_in_the_middle_of_a_transaction_commits_all_of_it_
             thread.join(60)
             assert all(isinstance(error, BatchFailedError) for error in failed)
             transport.close()
-            found = settled(stage, own_apache, group, topic)
+            found = stage.open(group=group).committed(topic)
             position = found[Partition(topic, 0)].offset if found else 0
             assert seen(stage, out) == numbers(0, position)
             assert position == record.offset + 1 or failed
     finally:
         stage.close()
-
-
-def settled(stage: KafkaStage, broker: ApacheKafka, group: str, topic: str) -> dict[Partition, Committed]:
-    """What the group has committed once the broker has ended what was open; one that never does is started again."""
-    for _ in range(3):
-        stage.broker_patience = 45.0
-        try:
-            return stage.open(group=group).committed(topic)
-        except TransportError:
-            broker.kill()
-            broker.restart()
-        finally:
-            stage.broker_patience = math.inf
-    raise AssertionError("the broker does not end the transaction that it was killed in")
 
 
 def commit(transport: Transport, topic: str, offset: int, failed: list[BaseException]) -> None:
